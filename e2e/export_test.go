@@ -90,7 +90,7 @@ func TestMutualTLS(t *testing.T) {
 		"OTEL_EXPORTER_OTLP_CERTIFICATE=" + ca.file,
 	}
 	stranger := start(t, env)
-	stranger.awaitLog("upstream does not accept")
+	stranger.awaitLog("upstream is not accepting")
 
 	cert, key = ca.issue("sidecar")
 	start(

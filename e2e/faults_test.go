@@ -73,7 +73,7 @@ func checkLoggedOnce(t *testing.T, s *sidecar, texts ...string) {
 }
 
 const (
-	saidDown    = `upstream does not accept items; they are queued" lane=own`
+	saidDown    = `upstream is not accepting items; they are queued" lane=own`
 	saidUp      = `upstream is accepting again" lane=own`
 	saidRefused = "items permanently rejected by the upstream"
 	saidPartial = "upstream rejected some items"

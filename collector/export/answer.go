@@ -6,8 +6,8 @@ import (
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
-// resultOf parses the Export…ServiceResponse of any signal. If it cannot be parsed, the request
-// counts as accepted nonetheless, because of its status.
+// resultOf parses body, an Export…ServiceResponse of any signal. If body cannot be parsed, the
+// request still counts as accepted, because the response's status says so.
 func resultOf(body []byte) Result {
 	rejected, message, err := otlp.Rejected(body)
 	if err != nil {
@@ -16,7 +16,8 @@ func resultOf(body []byte) Result {
 	return Result{Rejected: rejected, Message: short(message)}
 }
 
-// messageOf returns the message of a serialized google.rpc.Status (field 2), or "" if it has none.
+// messageOf returns the message (field 2) of status, a serialized google.rpc.Status, or "" if there
+// is none.
 func messageOf(status []byte) (message string) {
 	for len(status) > 0 {
 		num, kind, n := protowire.ConsumeField(status)

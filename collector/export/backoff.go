@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// closingBackoff is the maximum wait once the exporter is closing, unless the upstream asked for
-// more. It is short because the grace period of a pod is short.
+// closingBackoff is the maximum wait once the exporter is closing, unless the upstream asked for a
+// longer one. It is short because a pod's grace period is short.
 const closingBackoff = 100 * time.Millisecond
 
 // Backoff computes the waits between attempts to send one request. It is not safe for concurrent
@@ -22,8 +22,8 @@ func NewBackoff(p Policy) *Backoff {
 	return &Backoff{least: p.LeastBackoff, longest: p.LongestBackoff, ceiling: p.LeastBackoff}
 }
 
-// Next returns the next wait. It is at least asked, the wait that the upstream asked for, plus
-// jitter, since the upstream may have asked many clients.
+// Next returns the next wait. asked is the wait that the upstream asked for: the result is at least
+// asked plus jitter, since the upstream may have asked many clients for the same wait.
 func (b *Backoff) Next(asked time.Duration) time.Duration {
 	b.ceiling = min(2*b.ceiling, max(b.longest, b.least))
 	wait := b.least + upTo(b.ceiling-b.least)
@@ -34,10 +34,11 @@ func (b *Backoff) Next(asked time.Duration) time.Duration {
 }
 
 // upTo returns a random duration from 0 to d.
-func upTo(d time.Duration) time.Duration { return rand.N(d + 1) } //nolint:gosec // no secret
+func upTo(d time.Duration) time.Duration { return rand.N(d + 1) } //nolint:gosec // needs no secure random numbers
 
 // wait waits for d, or until another lane finds that the upstream is accepting again. Once the
-// exporter is closing, the wait is short, but never shorter than what the upstream asked for.
+// exporter is closing, the wait is short, but never shorter than asked, which the upstream asked
+// for.
 func (s *sender) wait(d, asked time.Duration) {
 	if s.closing.Err() != nil {
 		asleep(s.abort, min(d, max(asked, closingBackoff)), s.recovered)
@@ -49,7 +50,8 @@ func (s *sender) wait(d, asked time.Duration) {
 	}
 }
 
-// asleep waits for d or until wake is closed. It returns false as soon as ctx is done.
+// asleep waits for d or until wake is closed. If ctx is done first, asleep returns false
+// immediately.
 func asleep(ctx context.Context, d time.Duration, wake <-chan struct{}) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

@@ -14,9 +14,9 @@ import (
 
 // Client sends the requests of one lane to the upstream. It is safe for concurrent use.
 type Client interface {
-	// Send sends one request, bounded by ctx. An error is a [*Failure].
+	// Send sends one request, until ctx is done at most. Its errors are of type [*Failure].
 	Send(ctx context.Context, r Request) (Result, error)
-	// Close closes the connections. Send must not be called afterwards.
+	// Close closes the connections. The caller must not call Send afterwards.
 	Close() error
 }
 
@@ -24,38 +24,38 @@ type Client interface {
 type Request struct {
 	Signal otlp.Signal
 	Points int64    // data points, spans or log records in Data
-	Data   [][]byte // a serialized Export…ServiceRequest, in pieces to be concatenated
+	Data   [][]byte // a serialized Export…ServiceRequest, in pieces to concatenate
 }
 
 // Result is the upstream's response to a request that it accepted.
 type Result struct {
-	Rejected int64  // items that the upstream rejected and that must not be sent again
-	Message  string // why items were rejected, or a warning if none were; usually empty
+	Rejected int64  // items that the upstream rejected; they must not be sent again
+	Message  string // why items were rejected, or a warning if none were rejected; usually empty
 }
 
 // Kind says how to handle a failed request.
 type Kind int
 
-// The kinds of failures.
+// The kinds of failures. The package documentation says how each is handled.
 const (
 	Passing Kind = iota // may be retried unchanged
 	Slow                // timed out: may be retried, preferably in parts
 	Large               // too large: may be retried in parts
-	Invalid             // not understood: will be lost, but requests joined with it may be accepted
-	Split               // refused, but requests joined with it may be accepted: held before it is lost
-	// refused for reasons outside the request, such as credentials or a path: held before it is
+	Invalid             // not understood: will be lost, but batches joined with the culprit may be accepted
+	Split               // refused, but batches joined with the culprit may be accepted: held before it is lost
+	// refused for a reason outside the request, such as credentials or a path: held before it is
 	// lost, and always sent whole
 	Held
 )
 
-// Failure is an error of [Client.Send].
+// Failure is an error returned by [Client.Send].
 type Failure struct {
-	// a gRPC status such as UNAVAILABLE, an HTTP status such as 503, or one of timeout, connection
-	// and request for failures on this side
+	// a gRPC status such as UNAVAILABLE, an HTTP status such as 503, or, if there was no status,
+	// one of timeout, connection and request
 	Reason string
 	Kind   Kind
-	// the minimum wait before a retry requested by the upstream; at most 5 minutes, 0 if it
-	// requested none
+	// the minimum wait before a retry that the upstream asked for; at most 5 minutes, 0 if it asked
+	// for none
 	After time.Duration
 	Err   error // the cause
 }
@@ -79,7 +79,7 @@ func failureOf(err error) *Failure {
 // The reasons of failures without a status.
 const (
 	reasonRequest    = "request"    // the request could not be created
-	reasonConnection = "connection" // it could not be established, or was lost
+	reasonConnection = "connection" // the connection could not be established, or was lost
 	reasonTimeout    = "timeout"
 )
 
@@ -93,22 +93,23 @@ const (
 type Config struct {
 	Protocol string // [GRPC] or [HTTPProtobuf]
 	URL      string // http, https or, for gRPC, unix; for HTTP including the signal's path
-	// Headers returns the headers to send. It is called for each request, so that a token can be
-	// renewed on disk. Nil means no headers. An error counts as a failure that may be retried.
+	// Headers returns the headers to send. It is called for each request, so that a token rotated
+	// on disk takes effect without a restart. Nil means no headers. An error counts as a failure
+	// that may be retried.
 	Headers     func() (map[string]string, error)
 	Compression string        // a name defined by package compress; empty: none
 	Timeout     time.Duration // limit for one request; must be positive
 	UserAgent   string        // such as poolgauge-sidecar/1.0
-	// RoundRobin spreads requests over all addresses of a host name. Otherwise gRPC picks one of
-	// them at random.
+	// RoundRobin spreads gRPC requests over all addresses of the host name. Without it, gRPC picks
+	// one address at random.
 	RoundRobin bool
-	// TLS is called for each new connection to an https endpoint, so that certificates can be
-	// renewed on disk. It may be called concurrently. If TLS is nil or returns nil, the system's
-	// CAs are trusted and no client certificate is used.
+	// TLS is called for each new connection to an https endpoint, so that a certificate rotated on
+	// disk takes effect without a restart. It may be called concurrently. If TLS is nil or returns
+	// nil, the system's CAs are trusted and no client certificate is used.
 	TLS func() (*tls.Config, error)
 }
 
-// Upstream identifies the upstream: the URL without its path.
+// Upstream returns the URL without its path, which identifies the upstream.
 func (c *Config) Upstream() string {
 	u, err := url.Parse(c.URL)
 	if err != nil || u.Host == "" {
@@ -117,8 +118,8 @@ func (c *Config) Upstream() string {
 	return u.Scheme + "://" + u.Host
 }
 
-// Dial returns a client, which connects when it sends the first request. It returns an error if cfg
-// is invalid.
+// Dial returns a client, which connects when it sends its first request. Dial fails only if cfg is
+// invalid.
 func Dial(cfg Config) (Client, error) {
 	if cfg.TLS == nil {
 		cfg.TLS = func() (*tls.Config, error) { return nil, nil }
@@ -136,7 +137,8 @@ func Dial(cfg Config) (Client, error) {
 	}
 }
 
-// headers returns the headers to send with a request, or a failure if they cannot be determined.
+// headers returns the headers to send with a request. If c.Headers fails, the error is a
+// [*Failure].
 func (c *Config) headers() (map[string]string, error) {
 	h, err := c.Headers()
 	if err != nil {
@@ -164,7 +166,7 @@ func (nowhere) Send(_ context.Context, r Request) (Result, error) {
 // Close implements [Client].
 func (nowhere) Close() error { return nil }
 
-// longestAfter bounds the wait that an upstream may ask for: a mistake there must not stop
+// longestAfter bounds the wait that an upstream may ask for: an upstream's mistake must not stop
 // exporting for a day.
 const longestAfter = 5 * time.Minute
 
@@ -173,7 +175,7 @@ func bounded(after time.Duration) time.Duration { return min(max(after, 0), long
 // longestText is how many bytes of an upstream's message are kept.
 const longestText = 500
 
-// short makes text of any length and encoding suitable for a log line.
+// short returns text, which may have any length and encoding, in a form suitable for a log line.
 func short(text string) string {
 	if len(text) > longestText {
 		text = text[:longestText] + "…"

@@ -21,20 +21,20 @@ const (
 func (s State) String() string { return [...]string{"ok", "retrying", "rejecting"}[s] }
 
 // AwayAfter is how long the upstream must have accepted nothing from a lane before it counts as
-// away.
+// away for that lane.
 const AwayAfter = 5 * time.Second
 
 const (
 	leastSize = 4 << 10 // minimum size of a request, in bytes
-	// minimum size after timeouts: below it, size is not the problem
+	// minimum size after timeouts; a request this small does not time out because of its size
 	leastSlow     = 16 << 10
 	ceilingLasts  = 10 * time.Minute // how long a size that failed is not tried again
 	leastInterval = 10 * time.Second // between log lines about new causes in the same state
 	calm          = time.Minute      // time without invalid requests after which a lane is ok again
-	manyInvalid   = 8                // invalid requests in a row after which the next one has to wait
+	manyInvalid   = 8                // number of invalid requests in a row after which the next one must wait
 )
 
-// course tracks the state of a lane, which follows from the responses to its requests.
+// course tracks the state of a lane, as determined by the responses to the lane's requests.
 type course struct {
 	lane    queue.Lane
 	queue   *queue.Queue
@@ -46,10 +46,10 @@ type course struct {
 
 	mu      sync.Mutex // guards everything below
 	state   State
-	failure *Failure // the last one; nil if ok
+	failure *Failure // the last failure; nil if the state is OK
 	asked   bool     // the outcome of a request is known
-	away    bool     // as last told to the queue
-	// when the upstream last came back, or when the lane was created; batches put before are the
+	away    bool     // the last value passed to Queue.SetAway
+	// when the upstream last came back, or when the lane was created; batches put earlier are the
 	// backlog
 	back    time.Time
 	blocked bool // a smaller request would not help
@@ -63,12 +63,12 @@ type course struct {
 	said        time.Time // when the last line was logged
 	lostBefore  int64     // points lost until the lane was last ok
 	size        int64     // current size of requests
-	ceiling     int64     // limit for size until ceilingEnds
+	ceiling     int64     // maximum of size until ceilingEnds
 	ceilingEnds time.Time
-	accepted    int64     // largest request accepted since one of that size or less failed
-	chance      int       // failures at sizes that had been accepted, see shrink
-	chanceAt    time.Time // when the last of them occurred
-	transitions [3]int64  // by the state entered
+	accepted    int64     // size of the largest request accepted since a request of that size or less failed
+	chance      int       // number of failures at sizes that had been accepted; see shrink
+	chanceAt    time.Time // when the last such failure occurred
+	transitions [3]int64  // how many, by the state entered
 	complaining bool      // the response to the last accepted request had a message or rejected points
 	rejected    int64     // points, for the log
 }
@@ -108,7 +108,8 @@ func (c *course) returned() time.Time {
 	return c.back
 }
 
-// took records that the upstream accepted a request of the given size within the given time.
+// took records that the upstream accepted a request of the given size, and that this took the time
+// within.
 func (c *course) took(bytes int64, within time.Duration, result Result) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -135,9 +136,9 @@ func (c *course) complain(result Result) {
 	c.log.Warn("upstream rejected some items", "items", result.Rejected, "message", result.Message)
 }
 
-// failed records that a request failed. bytes is its size, begun is when it was sent, and whole
-// says that it cannot be divided. failed reports whether to give the request up, which means to
-// divide it if possible and to reject it otherwise.
+// failed records that a request failed. bytes is the request's size, begun is when it was sent, and
+// whole says that it cannot be divided. failed reports whether to give the request up, that is, to
+// divide it or, if that is impossible, to reject it.
 func (c *course) failed(failure *Failure, bytes int64, begun time.Time, whole bool) (giveUp bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -189,7 +190,7 @@ func (c *course) crowded() bool {
 	return c.row >= manyInvalid
 }
 
-// turn changes the state. Caller must hold mu.
+// turn changes the state to to. Caller must hold mu.
 func (c *course) turn(to State, failure *Failure) {
 	if c.state == to {
 		c.cause(failure)
@@ -216,7 +217,7 @@ func (c *course) turn(to State, failure *Failure) {
 		if !c.held.IsZero() {
 			log = log.With("lost_after", c.policy.Hold)
 		}
-		log.Warn("upstream does not accept items; they are queued", "error", failure, "reason", failure.Reason)
+		log.Warn("upstream is not accepting items; they are queued", "error", failure, "reason", failure.Reason)
 	case Rejecting:
 		c.log.Warn(
 			"items permanently rejected by the upstream; they are lost",
@@ -230,7 +231,7 @@ func (c *course) turn(to State, failure *Failure) {
 	}
 }
 
-// cause logs a new cause in the same state. Caller must hold mu.
+// cause logs failure if its cause is new, although the state is the same. Caller must hold mu.
 func (c *course) cause(failure *Failure) {
 	if failure == nil {
 		return
@@ -239,7 +240,7 @@ func (c *course) cause(failure *Failure) {
 	if changed && time.Since(c.said) >= leastInterval {
 		c.said = time.Now()
 		c.log.Warn(
-			"upstream still does not accept items, for another reason",
+			"upstream is still not accepting items, for another reason",
 			"state",
 			c.state.String(),
 			"error",
@@ -254,8 +255,7 @@ func (c *course) cause(failure *Failure) {
 // lost returns how many items the lane has lost so far. Caller must hold mu.
 func (c *course) lost() int64 { return c.rejected + c.queue.Account().Lanes[c.lane].Full }
 
-// watch marks the upstream as away once it has accepted nothing for long enough. Caller must hold
-// mu.
+// watch marks the upstream as away once it has accepted nothing for AwayAfter. Caller must hold mu.
 func (c *course) watch() {
 	switch left := AwayAfter - time.Since(c.taken); {
 	case c.away || !c.blocked:
@@ -284,7 +284,7 @@ func (c *course) end() {
 	}
 }
 
-// setAway tells the queue whether the upstream is unreachable. Caller must hold mu.
+// setAway tells the queue whether the upstream is away. Caller must hold mu.
 func (c *course) setAway(away bool) {
 	if c.away != away {
 		c.away = away
@@ -295,11 +295,11 @@ func (c *course) setAway(away bool) {
 	}
 }
 
-// shrink halves the size of requests after one of the given size proved too large. Caller must hold
-// mu.
+// shrink halves the size of requests after a request of the given size proved too large. Caller
+// must hold mu.
 //
-// Requests larger than this one may have been accepted before. Once, that may be because the limit
-// has become lower; but if it happens again, no limit explains it, and a ceiling would only keep
+// Larger requests may have been accepted before. If that happens once, the upstream's limit may
+// have become lower. If it happens again, no limit explains it, and a ceiling would only keep
 // requests small.
 func (c *course) shrink(bytes int64) {
 	now := time.Now()
@@ -318,8 +318,8 @@ func (c *course) shrink(bytes int64) {
 	c.ceiling, c.ceilingEnds = max(bytes*3/4, leastSize), now.Add(ceilingLasts)
 }
 
-// grow increases the size of requests after one that made use of it and was fast enough. Caller
-// must hold mu.
+// grow increases the size of requests after a request that was about as large as allowed and fast
+// enough. Caller must hold mu.
 func (c *course) grow(bytes int64, within time.Duration) {
 	if c.size >= RequestSize || bytes < c.size/2 || within > c.timeout/2 {
 		return
@@ -334,7 +334,7 @@ func (c *course) grow(bytes int64, within time.Duration) {
 	c.size = min(size, RequestSize)
 }
 
-// read returns a snapshot.
+// read returns a snapshot of the lane's state.
 func (c *course) read() LaneAccount {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -8,8 +8,8 @@ import (
 	"github.com/poolgauge/poolgauge/collector/queue"
 )
 
-// parcel is the content of a request, or of several once it is divided: consecutive batches of a
-// flight, or a part of one batch.
+// parcel is what is sent as one request: consecutive batches of a flight, or a part of one batch.
+// It may be divided into several parcels.
 type parcel struct {
 	i, j   int // indices of the batches in the flight
 	data   [][]byte
@@ -19,21 +19,21 @@ type parcel struct {
 	whole  bool   // it cannot be divided
 }
 
-// parts tracks the parts of one batch, which is settled with the last of them.
+// parts tracks the parts of one batch. The batch is settled together with its last part.
 type parts struct {
 	left     int
 	sent     int64
 	rejected map[string]int64 // points by reason
 }
 
-// parcelOf returns the batches of f from i up to but not including j.
+// parcelOf returns a parcel of f's batches from i up to but not including j.
 func parcelOf(f *queue.Flight, i, j int) *parcel {
 	data, points := f.Range(i, j)
 	return &parcel{i: i, j: j, data: data, size: f.Size(i, j), points: points}
 }
 
-// divide splits p in two: between batches if there are several, otherwise within the batch. Once it
-// has returned false for p, it always does.
+// divide splits p in two: between batches if there are several, otherwise within the batch. If it
+// returns false, p cannot be divided, and later calls return false too.
 func (p *parcel) divide(f *queue.Flight, s otlp.Signal) (first, second *parcel, ok bool) {
 	if p.whole {
 		return nil, nil, false
@@ -52,7 +52,7 @@ func (p *parcel) divide(f *queue.Flight, s otlp.Signal) (first, second *parcel, 
 	}
 	p.of.left++
 	first, second = p.part(a), p.part(b)
-	first.points, _ = otlp.Inspect(s, a) // a request that can be divided can be inspected
+	first.points, _ = otlp.Inspect(s, a) // cannot fail: the request could be divided
 	second.points = p.points - first.points
 	return first, second, true
 }
@@ -62,7 +62,7 @@ func (p *parcel) part(data []byte) *parcel {
 	return &parcel{i: p.i, j: p.j, data: [][]byte{data}, size: int64(len(data)), of: p.of}
 }
 
-// middle returns the index of the batch that begins the second half of p.
+// middle returns the index of the first batch in the second half of p.
 func (p *parcel) middle(f *queue.Flight) int {
 	for k := p.i + 1; k < p.j-1; k++ {
 		if 2*f.Size(p.i, k) >= p.size {
@@ -72,8 +72,8 @@ func (p *parcel) middle(f *queue.Flight) int {
 	return p.j - 1
 }
 
-// deliver sends a flight until the upstream accepts it or permanently rejects it. Batches that are
-// not settled at the end return to the queue.
+// deliver sends the batches of f until the upstream has accepted or permanently rejected them, or
+// until the exporter stops. Batches that are then not settled return to the queue.
 func (s *sender) deliver(f *queue.Flight) {
 	defer f.Return()
 	todo := []*parcel{parcelOf(f, 0, f.Len())} // in reverse order
@@ -94,7 +94,7 @@ func (s *sender) deliver(f *queue.Flight) {
 			s.settle(f, p, p.points-result.Rejected, result.Rejected, reasonPartial)
 			todo = todo[:len(todo)-1]
 			backoff = NewBackoff(s.policy)
-		case s.abort.Err() != nil: // says nothing about the upstream
+		case s.abort.Err() != nil: // the exporter is stopping; the failure says nothing about the upstream
 		case s.course.failed(failure, p.size, begun, s.stuck(p, failure)):
 			todo = s.giveUp(f, todo, failure, backoff)
 		default:
@@ -103,7 +103,7 @@ func (s *sender) deliver(f *queue.Flight) {
 	}
 }
 
-// stuck reports whether p cannot be divided, although a smaller request might help.
+// stuck reports whether a smaller request might have succeeded but p cannot be divided.
 func (s *sender) stuck(p *parcel, failure *Failure) bool {
 	if failure.Kind != Slow && failure.Kind != Large || p.j-p.i > 1 || p.whole {
 		return p.whole
@@ -113,7 +113,7 @@ func (s *sender) stuck(p *parcel, failure *Failure) bool {
 	return p.whole
 }
 
-// giveUp divides or rejects the last element of todo, whose failure is final.
+// giveUp divides the last parcel of todo, or rejects it if it cannot be divided.
 func (s *sender) giveUp(f *queue.Flight, todo []*parcel, failure *Failure, backoff *Backoff) []*parcel {
 	p := todo[len(todo)-1]
 	todo = todo[:len(todo)-1]
@@ -151,8 +151,8 @@ func (s *sender) send(p *parcel) (Result, *Failure) {
 	return Result{}, failure
 }
 
-// settle records the outcome of p's items. A divided batch is settled once its last part has been
-// sent.
+// settle records the outcome of p's items. If p is a part of a batch, the batch is settled together
+// with its last part.
 func (s *sender) settle(f *queue.Flight, p *parcel, sent, rejected int64, reason string) {
 	if p.of == nil {
 		s.figures.settle(s.lane, f, p.i, p.j, sent, map[string]int64{reason: rejected})

@@ -10,9 +10,9 @@
 //	 └──────────────────────────────────────────────┴─────────────────────────────────────┘
 //	                 the upstream accepts a request (after invalid ones: for a minute)
 //
-// Each transition is logged in one line with the upstream's message, and counted by a metric. A new
-// cause in the same state is logged too, at most once in ten seconds. The [Kind] of a failure
-// determines what happens to the request:
+// Each transition is logged in one line with the upstream's message, and counted by a metric. A
+// failure with a new cause in the same state is logged too, at most once in ten seconds. The [Kind]
+// of a failure determines what happens to the request:
 //
 //   - [Passing] failures are retried indefinitely, with backoff.
 //   - [Slow] and [Large] requests are retried at half the size, with backoff. A large request that
@@ -20,18 +20,18 @@
 //   - [Invalid] requests are divided immediately until the invalid part is alone and rejected.
 //   - [Held] requests are retried whole for [Policy.Hold], counted from the first failure after a
 //     success, so a rollout, an expired token or a path that does not exist yet loses nothing.
-//     After that they are rejected whole, one per backoff, until the upstream accepts one.
-//     Requests of kind [Split] are then divided like invalid ones.
+//     After that they are rejected whole, one per backoff, until the upstream accepts one. Requests
+//     of kind [Split] are then divided like invalid ones.
 //
-// When nothing of a lane has been accepted for [AwayAfter], its upstream counts as away, and a full
-// queue drops the oldest batches instead of making clients wait. Invalid requests do not count,
-// since the upstream is reachable and accepts others.
+// When the upstream has accepted nothing from a lane for [AwayAfter], it counts as away for that
+// lane, and a full queue drops the lane's oldest batches instead of making clients wait. Rejected
+// invalid requests do not make the upstream away, since it is reachable and accepts other requests.
 //
 // # The size of requests
 //
-// Batches are joined up to the request size of the lane, which is initially [RequestSize]; larger
-// batches are divided. The size is halved by failures as described above, and grows again while
+// Batches are joined up to the lane's request size, which is initially [RequestSize]; larger
+// batches are divided. Failures halve the request size as described above. It grows again while
 // requests take less than half of the timeout, up to three quarters of any size that failed in the
-// last ten minutes. Sizes at which requests fail by chance, since larger ones were accepted before,
-// do not count.
+// last ten minutes. A size does not count as failed if larger requests were accepted before, so
+// that requests must fail by chance.
 package export

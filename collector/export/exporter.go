@@ -15,9 +15,9 @@ import (
 	"github.com/poolgauge/poolgauge/collector/queue"
 )
 
-// RequestSize is the maximum size of a request in bytes, unless it cannot be divided. After an
-// outage the upstream therefore gets few large requests, and none that exceed its limit (4 MiB by
-// default in most receivers).
+// RequestSize is the maximum size in bytes of a request that can be divided. It is large, so that
+// the upstream gets few requests after an outage, and below the upstream's limit, which is 4 MiB by
+// default in most receivers.
 const RequestSize = 1 << 20
 
 // Policy configures retries and the pace at which a backlog is sent.
@@ -26,8 +26,8 @@ type Policy struct {
 	// up to LongestBackoff, so that many sidecars do not return at the same time. 0 means 1 s and
 	// 30 s.
 	LeastBackoff, LongestBackoff time.Duration
-	// Hold is how long the upstream must keep refusing before the refusal is final, if it may be
-	// temporary, as during a rollout.
+	// Hold is how long a refusal that may be temporary, as during a rollout, must last before it is
+	// final.
 	Hold time.Duration
 	// Drain limits the rate at which the backlog is sent after an outage, as a multiple of the
 	// incoming rate in bytes. 0 means no limit.
@@ -47,15 +47,15 @@ func (p Policy) withDefaults() Policy {
 // Lane is one lane of an exporter.
 type Lane struct {
 	ID     queue.Lane
-	Client Client // closed by the exporter
-	// Upstream identifies the upstream of the client. When one lane of an upstream is accepted
-	// again, the others retry immediately.
+	Client Client // the exporter closes it
+	// Upstream identifies the client's upstream. When the upstream accepts one lane again, its
+	// other lanes retry immediately.
 	Upstream string
 	Timeout  time.Duration // limit for one request; must be positive
-	InFlight int           // concurrent requests, at least 1; with 1 they arrive in order
+	InFlight int           // maximum concurrent requests, at least 1; if 1, requests arrive in order
 	// Gather is the minimum time between the starts of two requests while there is less than
-	// [RequestSize] to send. Under load it reduces the number of requests, which is cheaper for
-	// both sides; a batch that comes alone does not wait. 0 means no minimum.
+	// [RequestSize] to send; 0 means no minimum. Under load this reduces the number of requests,
+	// which is cheaper for both sides. A batch that arrives alone does not wait.
 	Gather time.Duration
 }
 
@@ -89,11 +89,11 @@ type sender struct {
 	pace    *Pace
 	// closed when another lane of the upstream is accepted again
 	recovered <-chan struct{}
-	busy      atomic.Int64 // when the current request began, in Unix ns; 0 if there is none
+	busy      atomic.Int64 // when the current request was started, in Unix ns; 0 if there is none
 }
 
-// New starts an exporter, which must be the only consumer of q. Its histogram
-// [catalog.ExportDuration] is recorded with meter. Call [Exporter.Drain] to stop it.
+// New starts an exporter, which must be the only consumer of q. It records the histogram
+// [catalog.ExportDuration] with meter. Call [Exporter.Drain] to stop it.
 func New(q *queue.Queue, lanes []Lane, policy Policy, meter metric.Meter, log *slog.Logger) (*Exporter, error) {
 	policy = policy.withDefaults()
 	e := &Exporter{queue: q, lanes: lanes, courses: map[queue.Lane]*course{}}
@@ -140,8 +140,8 @@ func (e *Exporter) Account() Account {
 	return a
 }
 
-// Ready returns an error if the upstream does not accept the data of a lane. It returns nil until
-// the first response.
+// Ready returns an error if the upstream is not accepting the data of some lane. It returns nil
+// until the first response.
 func (e *Exporter) Ready() error {
 	var errs []error
 	a := e.Account()
@@ -151,7 +151,7 @@ func (e *Exporter) Ready() error {
 			errs = append(
 				errs,
 				fmt.Errorf(
-					"upstream does not accept %s: %s for %v: %w",
+					"upstream is not accepting %s: %s for %v: %w",
 					l.ID,
 					of.State,
 					time.Since(of.Since).Round(time.Second),
@@ -163,8 +163,8 @@ func (e *Exporter) Ready() error {
 	return errors.Join(errs...)
 }
 
-// Alive returns an error if a request has not ended long after its timeout, which means that its
-// sender hangs.
+// Alive returns an error if a request is still in progress long after its timeout, which means that
+// its sender is hung.
 func (e *Exporter) Alive() error {
 	for _, s := range e.senders {
 		begun := s.busy.Load()
@@ -203,7 +203,7 @@ func (e *Exporter) Drain(ctx context.Context) error {
 }
 
 func (s *sender) run() {
-	for s.abort.Err() == nil { // Take does not check the context while there is something to take
+	for s.abort.Err() == nil { // Take ignores its context while there is something to take
 		f, err := s.take()
 		if err != nil {
 			return
@@ -220,11 +220,12 @@ func (s *sender) run() {
 // hold waits for d, or until the exporter is closing.
 func (s *sender) hold(d time.Duration) { asleep(s.closing, d, nil) }
 
-// roomy is the minimum limit of a queue for gathering. A smaller queue could overflow in the
-// meantime.
+// roomy is the smallest limit of a queue at which the exporter gathers. A smaller queue could
+// overflow in the meantime.
 const roomy = 4 * RequestSize
 
-// gather waits until it is time for the next request. last is when the previous one began.
+// gather waits until it is time for the next request. last is when the previous request was
+// started.
 func (s *sender) gather(last time.Time) {
 	if s.gathers == 0 {
 		return
@@ -234,8 +235,8 @@ func (s *sender) gather(last time.Time) {
 	}
 }
 
-// requestSize returns how large the next request may be. While there is a backlog, that is less
-// than the lane's size.
+// requestSize returns how large the next request may be. While there is a backlog, the pace may
+// make it less than the lane's request size.
 func (s *sender) requestSize() int64 {
 	size := s.course.requestSize()
 	if s.policy.Drain == 0 || s.closing.Err() != nil {

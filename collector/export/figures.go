@@ -15,17 +15,17 @@ import (
 	"github.com/poolgauge/poolgauge/internal/instruments"
 )
 
-// reasonPartial is the reason for points rejected from a request that was accepted.
+// reasonPartial is the reason of points that the upstream rejected from a request that it accepted.
 const reasonPartial = "partial"
 
 // Rejection identifies items that the upstream rejected.
 type Rejection struct {
 	Lane   queue.Lane
-	Reason string // partial, or the reason of a [Failure]
+	Reason string // partial, or [Failure.Reason]
 }
 
 // Account is a consistent snapshot of the queue, the state of the upstream, and what happened to
-// the batches taken from the queue. Sent and Rejected together are the items that were settled.
+// the batches taken from the queue. Sent and Rejected add up to the settled items.
 type Account struct {
 	Sent     map[queue.Lane]int64 // points
 	Rejected map[Rejection]int64  // points
@@ -37,13 +37,14 @@ type Account struct {
 type LaneAccount struct {
 	State       State
 	Since       time.Time // when the state was entered
-	Available   bool      // requests are accepted, although some may be rejected for their content
+	Available   bool      // the upstream accepts requests, although it may reject some for their content
 	Asked       bool      // the outcome of at least one request is known
-	Failure     *Failure  // why the upstream does not accept; nil if it does
+	Failure     *Failure  // why the upstream is not accepting; nil if it is
 	Transitions [3]int64  // by the state entered
 }
 
-// figures holds the exporter's own metrics. It is safe for concurrent use.
+// figures counts what the exporter sent and what was rejected, and records how long requests took.
+// It is safe for concurrent use.
 type figures struct {
 	durations metric.Float64Histogram
 
@@ -80,8 +81,8 @@ func (f *figures) answered(lane queue.Lane, took time.Duration, reason string) {
 	f.durations.Record(context.Background(), took.Seconds(), metric.WithAttributes(attributes...))
 }
 
-// settle removes the batches from i up to but not including j from the queue and counts what became
-// of their points, in one step.
+// settle removes the flight's batches from i up to but not including j from the queue, and counts
+// their points as sent or rejected, in one step.
 func (f *figures) settle(lane queue.Lane, flight *queue.Flight, i, j int, sent int64, rejected map[string]int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -32,8 +32,8 @@ type grpcClient struct {
 	conn *grpcConn
 }
 
-// grpcConn is a connection that is in use, or that was given up and is closed when its last request
-// has ended.
+// grpcConn is the current connection, or one that was given up, which is closed when its last
+// request has ended.
 type grpcConn struct {
 	*grpc.ClientConn
 
@@ -42,9 +42,9 @@ type grpcConn struct {
 	givenUp bool
 }
 
-// ConnectionLife returns how long to use a gRPC connection, which is random. The next one goes to
-// an address that is again picked at random, so that a fleet spreads over gateways that were added
-// or restarted one after the other.
+// ConnectionLife returns a random time for which to use a gRPC connection. The next connection
+// again goes to a random address, so that a fleet spreads over gateways that were added or
+// restarted one after the other.
 func ConnectionLife() time.Duration { return 4*time.Minute + upTo(2*time.Minute) }
 
 func (c *grpcClient) newConn() (*grpcConn, error) {
@@ -71,7 +71,7 @@ func dialGRPC(cfg Config) (Client, error) {
 	}
 	c.options = []grpc.DialOption{
 		grpc.WithTransportCredentials(creds), grpc.WithUserAgent(cfg.UserAgent),
-		// the exporter decides about retries, and DNS must not be queried for a service config
+		// The exporter decides about retries, and gRPC must not query DNS for a service config.
 		grpc.WithDisableServiceConfig(),
 		grpc.WithDefaultServiceConfig(balancing(cfg.RoundRobin)),
 	}
@@ -81,8 +81,8 @@ func dialGRPC(cfg Config) (Client, error) {
 	return c, nil
 }
 
-// balancing returns the service config. By default each sidecar of a fleet picks a random address
-// of the host name.
+// balancing returns the service config. Without round robin, each sidecar of a fleet picks a random
+// address of the host name.
 func balancing(roundRobin bool) string {
 	if roundRobin {
 		return `{"loadBalancingConfig":[{"round_robin":{}}]}`
@@ -129,12 +129,12 @@ func (c *grpcClient) use() *grpcConn {
 	return c.conn
 }
 
-// replace opens a new connection and gives up the current one, which is closed when it is no longer
-// in use. Caller must hold mu.
+// replace creates a new connection and gives up the current one, which is closed once no request
+// uses it. Caller must hold mu.
 func (c *grpcClient) replace() {
 	conn, err := c.newConn()
 	if err != nil {
-		return // unreachable: it worked before
+		return // cannot happen: it worked before
 	}
 	if c.conn.givenUp = true; c.conn.users == 0 {
 		_ = c.conn.Close()
@@ -150,10 +150,11 @@ func (c *grpcClient) leave(conn *grpcConn) {
 	}
 }
 
-// renew is called after a failure. It gives the connection up unless the upstream responded on it.
-// A connection without a timely response may be half open (servers forbid the pings that would show
-// it). A connection that could not be established would be retried by gRPC only after up to two
-// minutes, but the exporter decides when to retry.
+// renew is called after a request on the connection failed. It gives the connection up unless the
+// upstream responded on it. If there was no timely response, the connection may be half open
+// (servers forbid the pings that would reveal that). If the connection could not be established,
+// gRPC might wait up to two minutes before the next attempt, but the exporter decides when to
+// retry.
 func (c *grpcClient) renew(ctx context.Context, failed *grpcConn) {
 	if ctx.Err() == nil {
 		switch failed.GetState() {
@@ -173,7 +174,7 @@ func (c *grpcClient) renew(ctx context.Context, failed *grpcConn) {
 	}
 }
 
-// grpcTarget returns an endpoint in gRPC's own form, and whether it uses TLS.
+// grpcTarget returns rawURL in the form of a gRPC target, and whether the endpoint uses TLS.
 func grpcTarget(rawURL string) (target string, secure bool, err error) {
 	u, err := url.Parse(rawURL)
 	if err != nil {
@@ -198,8 +199,8 @@ func withPort(u *url.URL, standard string) string {
 	return net.JoinHostPort(u.Hostname(), standard)
 }
 
-// grpcFailure follows the specification (https://opentelemetry.io/docs/specs/otlp/#failures),
-// except for the requests that are held.
+// grpcFailure classifies err according to the specification
+// (https://opentelemetry.io/docs/specs/otlp/#failures), except that some requests are held.
 func grpcFailure(ctx context.Context, err error) *Failure {
 	answered := status.Convert(err)
 	var info *errdetails.RetryInfo
@@ -235,7 +236,7 @@ func grpcFailure(ctx context.Context, err error) *Failure {
 	return f
 }
 
-// known returns c if the gRPC specification defines it, and Unknown otherwise. This bounds the
+// known returns c if the gRPC specification defines c, and Unknown otherwise. This bounds the
 // number of reasons, whatever an upstream sends.
 func known(c codes.Code) codes.Code {
 	if c > codes.Unauthenticated {
@@ -247,7 +248,8 @@ func known(c codes.Code) codes.Code {
 // longestMessage is gRPC's default limit for a response.
 const longestMessage = 4 << 20
 
-// raw is a codec that passes bytes on unchanged, under the name of the codec that produced them.
+// raw is a codec that passes bytes on unchanged. Its name is that of the protobuf codec, which
+// produced the bytes.
 type raw struct{}
 
 // Marshal implements encoding.CodecV2.

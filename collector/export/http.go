@@ -19,7 +19,7 @@ import (
 
 const (
 	protobuf      = "application/x-protobuf"
-	longestAnswer = 64 << 10 // maximum size of a response that is read, in bytes
+	longestAnswer = 64 << 10 // how many bytes of a response are read at most
 	idle          = 90 * time.Second
 )
 
@@ -38,13 +38,13 @@ func dialHTTP(cfg Config) (Client, error) {
 	return c, nil
 }
 
-// noRedirect returns redirects instead of following them. Following one could turn the request into
-// a GET, which looks like success, or reveal its headers to another host.
+// noRedirect makes the client return redirects instead of following them. Following a redirect
+// could turn the request into a GET, which looks like success, or reveal the request's headers to
+// another host.
 func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
-// newTransport returns a transport with few connections. Certificates are loaded at each handshake,
-// or only once per transport if there is a proxy, since the standard library then performs the
-// handshake.
+// newTransport returns a transport with few connections. It loads certificates at each handshake
+// or, if there is a proxy, only once, since the standard library then performs the handshakes.
 func newTransport(cfg *Config) *http.Transport {
 	t := &http.Transport{
 		Proxy:                  http.ProxyFromEnvironment,
@@ -122,8 +122,8 @@ func joined(pieces [][]byte) []byte {
 	return bytes.Join(pieces, nil)
 }
 
-// renew replaces the connections after one of them failed, and with them the certificates they
-// loaded. Requests in flight on others continue.
+// renew replaces the transport after one of its connections failed, and so also the certificates
+// that the transport loaded. Requests in flight on other connections continue.
 func (c *httpClient) renew(failed *http.Transport) {
 	if c.transport.CompareAndSwap(failed, newTransport(&c.cfg)) {
 		failed.CloseIdleConnections()
@@ -145,8 +145,8 @@ func brokenHTTP(ctx context.Context, err error) *Failure {
 	return f
 }
 
-// httpFailure follows the specification
-// (https://opentelemetry.io/docs/specs/otlp/#otlphttp-response), except for the requests that are
+// httpFailure classifies a response according to the specification
+// (https://opentelemetry.io/docs/specs/otlp/#otlphttp-response), except that some requests are
 // held.
 func httpFailure(r *http.Response, body []byte, now time.Time) *Failure {
 	f := &Failure{Reason: strconv.Itoa(r.StatusCode), Kind: Held, Err: errors.New(r.Status + explanation(r, body))}
@@ -164,8 +164,8 @@ func httpFailure(r *http.Response, body []byte, now time.Time) *Failure {
 	return f
 }
 
-// explanation returns what the response says besides its status: the message of a Status, as
-// specified, or plain text.
+// explanation returns what body says about the failure: the message of a google.rpc.Status, as OTLP
+// specifies, or plain text.
 func explanation(r *http.Response, body []byte) string {
 	var text string
 	switch contentType(r) {
@@ -181,12 +181,13 @@ func explanation(r *http.Response, body []byte) string {
 }
 
 func contentType(r *http.Response) string {
-	// a media type that cannot be parsed counts as none
+	// A media type that cannot be parsed counts as none.
 	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	return kind
 }
 
-// retryAfter parses a Retry-After header in seconds or as a date. It returns 0 if there is none.
+// retryAfter parses header, the value of Retry-After, as seconds or a date. It returns 0 if header
+// is neither.
 func retryAfter(header string, now time.Time) time.Duration {
 	if seconds, err := strconv.ParseUint(header, 10, 31); err == nil {
 		return time.Duration(seconds) * time.Second //nolint:gosec // 31 bits

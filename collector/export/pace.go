@@ -8,30 +8,30 @@ import (
 const (
 	leastPace  = 8 << 10          // minimum rate for a backlog, in bytes per second
 	leastShare = 16 << 10         // minimum size of a request of the backlog, in bytes
-	paceTime   = 2 * time.Second  // maximum size of a request of the backlog, as time at the current pace
-	paceWindow = 30 * time.Second // over which the live rate is measured
+	paceTime   = 2 * time.Second  // maximum size of a request of the backlog, as the time it takes at the current pace
+	paceWindow = 30 * time.Second // time over which the live rate is measured
 )
 
-// Pace limits how fast the backlog of a lane is sent after an outage, so that a recovering fleet
-// does not flood its gateways and leaves room for fresh data. The pace is a multiple of the rate at
-// which the lane receives: either the rate of the last 30 seconds or the rate at which the backlog
-// grew, whichever is higher. It is safe for concurrent use.
+// Pace limits how fast a lane's backlog is sent after an outage, so that a recovering fleet does
+// not flood its gateways and leaves room for fresh data. The pace is a multiple of the rate at
+// which the lane receives data: the rate of the last 30 seconds or the rate at which the backlog
+// grew, whichever is higher. Pace is safe for concurrent use.
 type Pace struct {
 	factor float64 // multiple of the live rate; 0: no limit
 
 	mu      sync.Mutex // guards everything below
 	at      time.Time  // when the lane was last measured
-	bytes   int64      // received up to then
+	bytes   int64      // total received by then
 	live    float64    // bytes per second in the last window
-	growth  float64    // bytes per second, of the backlog
-	paidFor time.Time  // when the backlog sent so far is paid for
+	growth  float64    // bytes per second by which the backlog grew
+	paidFor time.Time  // when the next request of the backlog may be sent
 }
 
-// NewPace returns a pace of factor times the live rate; 0 means no limit.
+// NewPace returns a pace of factor times the rate at which the lane receives; 0 means no limit.
 func NewPace(factor float64) *Pace { return &Pace{factor: factor} }
 
-// Look records how many bytes the lane has received in total, how many of them are waiting, and
-// when the oldest was put.
+// Look records how many bytes the lane has received in total, how many of them are still waiting,
+// and when the oldest waiting batch was put.
 func (p *Pace) Look(received, waiting int64, oldest, now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -61,7 +61,8 @@ func (p *Pace) Share() int64 {
 	return int64(min(max(p.speed()*paceTime.Seconds(), leastShare), RequestSize))
 }
 
-// Backlog returns how long to wait before sending size bytes of the backlog.
+// Backlog reserves the time for a request with size bytes of the backlog, and returns how long to
+// wait before sending it.
 func (p *Pace) Backlog(size int64, now time.Time) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -2,9 +2,9 @@ package export
 
 import "sync"
 
-// recovery wakes the lanes of one upstream that are waiting to retry as soon as the data of one of
-// them is accepted again. Their remaining wait, whether a backoff or requested by the upstream, has
-// become pointless. It is safe for concurrent use.
+// recovery wakes all lanes of an upstream that are waiting to retry as soon as the upstream accepts
+// one lane again. The rest of their waits, whether a backoff or requested by the upstream, has
+// become pointless. recovery is safe for concurrent use.
 type recovery struct {
 	mu   sync.Mutex
 	next chan struct{} // closed and replaced by announce

@@ -9,7 +9,8 @@ import (
 	"google.golang.org/grpc/credentials"
 )
 
-// reloading implements the credentials of a gRPC client, loading them at each handshake.
+// reloading is the transport credentials of a gRPC client. It loads the TLS configuration at each
+// handshake.
 type reloading struct {
 	load func() (*tls.Config, error)
 }
@@ -41,8 +42,8 @@ func (r reloading) Clone() credentials.TransportCredentials { return r }
 // OverrideServerName implements credentials.TransportCredentials.
 func (reloading) OverrideServerName(string) error { return errors.ErrUnsupported }
 
-// dialTLS returns a dial function for an HTTP client that loads the configuration, connects and
-// performs the handshake.
+// dialTLS returns a dial function for an HTTP client. The function loads the TLS configuration,
+// connects, and performs the handshake.
 func dialTLS(load func() (*tls.Config, error)) func(ctx context.Context, network, address string) (net.Conn, error) {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		config, err := load()

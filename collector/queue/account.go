@@ -4,17 +4,17 @@ import (
 	"time"
 )
 
-// Account is a consistent snapshot of what a queue holds and of what happened to the batches that
-// left it.
+// Account is a consistent snapshot of what a queue holds and of what happened to batches that left
+// the queue.
 type Account struct {
 	Lanes map[Lane]LaneAccount // by lane, for all lanes
-	// bytes of all batches, [Overhead] included, except those in flight that were evicted to make
-	// room
+	// bytes of all batches, [Overhead] included; batches that are in flight but were evicted to
+	// make room do not count
 	Usage  int64
 	Limit  int64 // bytes
 	OnDisk bool  // a directory is configured
-	// batches are on disk, or will be soon; false while they are in memory only, and without a
-	// directory
+	// batches are on disk, or will be soon; false without a directory, and while queue storage is
+	// failing
 	Durable bool
 }
 
@@ -28,18 +28,18 @@ type LaneAccount struct {
 	Away   bool      // as set by [Queue.SetAway]
 }
 
-// Points counts points since [Open]. Accepted + Recovered = Queued + Full + Damaged + the points
-// settled.
+// Points counts points since [Open]. Accepted + Recovered = Queued + Full + Damaged + settled
+// points.
 type Points struct {
 	Accepted  int64 // accepted by Put
 	Queued    int64 // currently waiting or in flight
-	Recovered int64 // found in the directory, including damaged ones
+	Recovered int64 // found in the directory, including damaged points
 	// recovered points that were in flight when the previous process ended, and may already have
 	// been sent
 	Resent int64
 	Full   int64 // dropped because the queue was full
-	// dropped because their record was damaged; damage that hides the number of points is only
-	// logged
+	// dropped because their record was damaged; if the damage hides the number of points, it is
+	// only logged
 	Damaged int64
 }
 
@@ -70,7 +70,8 @@ func (a Account) Queued() (points int64) {
 	return points
 }
 
-// Oldest returns when the oldest batch of all lanes was put, or the zero time if there is none.
+// Oldest returns when the oldest batch in any lane was put, or the zero time if there are no
+// batches.
 func (a Account) Oldest() (oldest time.Time) {
 	for _, l := range a.Lanes {
 		if !l.Oldest.IsZero() && (oldest.IsZero() || l.Oldest.Before(oldest)) {
@@ -80,21 +81,21 @@ func (a Account) Oldest() (oldest time.Time) {
 	return oldest
 }
 
-// Holds reports whether the lane has batches waiting or in flight.
+// Holds reports whether the lane id has batches waiting or in flight.
 func (q *Queue) Holds(id Lane) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.lanes[id-1].oldestLocked(false) != nil
 }
 
-// Waits reports whether the lane has batches that are not in flight.
+// Waits reports whether the lane id has batches that are not in flight.
 func (q *Queue) Waits(id Lane) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.lanes[id-1].nextLocked() != nil
 }
 
-// Usage returns the bytes used by the lane, and the limit for all lanes together.
+// Usage returns how many bytes the lane id uses, and the limit for all lanes together.
 func (q *Queue) Usage(id Lane) (usage, limit int64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

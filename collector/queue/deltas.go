@@ -2,8 +2,8 @@ package queue
 
 import "encoding/binary"
 
-// deltas is a compact list of tuples of numbers. Each tuple is stored as the differences from the
-// previous one, so records of small batches take few bytes. It is read from the front.
+// deltas is a compact list of tuples of numbers. Each tuple is stored as its differences from the
+// previous tuple, so records of small batches take few bytes. The list is read from the front.
 type deltas struct {
 	bytes []byte
 	last  [6]int64
@@ -19,10 +19,10 @@ func (d *deltas) append(tuple ...int64) {
 	d.n++
 }
 
-// clip frees unused capacity. Nothing must be appended afterwards.
+// clip frees unused capacity. The caller must append nothing afterwards.
 func (d *deltas) clip() { d.bytes = append(make([]byte, 0, len(d.bytes)), d.bytes...) }
 
-// each calls f for each tuple. width is the length of the tuples. f must not keep the slice.
+// each calls f for each tuple; width is the tuples' length. f must not keep the slice.
 func (d *deltas) each(width int, f func(tuple []int64)) {
 	var tuple [len(d.last)]int64
 	for at := 0; at < len(d.bytes); f(tuple[:width]) {

@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	patience     = time.Second // time after which an operation counts as failed, although it continues
+	patience     = time.Second // an operation that takes longer counts as failed, although it continues
 	retry        = time.Second // time between attempts to recover the disk
 	mostKept     = 2 << 20
 	leastSegment = 256 << 10
@@ -19,8 +19,8 @@ const (
 )
 
 // disk makes a queue durable with two goroutines, a writer and a syncer, so that a Put waits for a
-// sync only if [Config.Sync] requires it. They do all input and output, except for the reads of
-// [Open] and [Take], so the queue never hangs with the disk.
+// sync only if [Config.Sync] requires that. The two goroutines perform all I/O, except for the
+// reads of [Open] and [Take], so a hung disk never hangs the queue.
 type disk struct {
 	q                *Queue
 	dir              string
@@ -29,9 +29,9 @@ type disk struct {
 	sync             time.Duration
 	patience         time.Duration
 	segmentSize      int64
-	keep             int64         // bytes of data to keep in memory although they are on disk
-	wake, syncWanted chan struct{} // have one element if there is something to write, or to sync
-	stop, ended      chan struct{} // closed to stop the goroutines, and when they have stopped
+	keep             int64         // bytes of data to keep in memory although the data is on disk
+	wake, syncWanted chan struct{} // hold one element if there is something to write, or to sync
+	stop, ended      chan struct{} // stop is closed to stop the goroutines, and ended once they have stopped
 
 	// used by the writer only
 	lock     io.Closer // nil until the directory has been opened
@@ -40,7 +40,7 @@ type disk struct {
 	seq      uint64    // sequence number of the next batch
 	buffer   []byte
 	torn     []*segment // segments with garbage after their end
-	tryBytes int        // how much a failing disk must accept before it counts as recovered
+	tryBytes int        // how many bytes a failing disk must accept before it counts as recovered
 
 	// guarded by q.mu
 	groups   []*group // to be written, oldest first
@@ -50,24 +50,24 @@ type disk struct {
 	segments map[*segment]struct{}
 	kept     int64
 	deleted  bool    // another process deleted a segment or the directory; see remake.go
-	lost     []place // in deleted segments, to be written again
-	moving   int     // entries read from deleted segments but not yet synced elsewhere
-	failure  error   // why batches are in memory only; nil if the disk works
-	behind   bool    // since the disk failed, the writer has not yet finished its work in time
+	lost     []place // batches in deleted segments, to be written again
+	moving   int     // number of entries read from deleted segments but not yet synced elsewhere
+	failure  error   // why batches are in memory only; nil while the disk works
+	behind   bool    // the disk failed, and the writer has not completed a pass in time since
 }
 
-// group is a set of entries and marks that are written, and waited for, together. The queue's mu
-// guards it.
+// group is a set of entries and marks that are written together, and that callers wait for
+// together. The queue's mu guards it.
 type group struct {
 	entries  []*entry
 	marks    []mark
 	taken    bool          // taken by the writer: nothing may be added
-	released bool          // nothing waits any longer for it to be written
-	written  chan struct{} // closed when it is written or released
-	accepted chan struct{} // closed when its entries are accepted or have moved to another group
+	released bool          // nothing waits any longer for the group to be written
+	written  chan struct{} // closed when the group is written or released
+	accepted chan struct{} // closed when the entries are accepted or have moved to another group
 }
 
-// mark is a state change of a record to be written to disk.
+// mark is a change of a record's state, to be written to disk.
 type mark struct {
 	seg    *segment
 	offset int64
@@ -109,7 +109,7 @@ func (d *disk) start() error {
 	return nil
 }
 
-// addLocked queues e to be written. It will be accepted once it is as safe as configured.
+// addLocked queues e to be written. e will be accepted once it is as safe as configured.
 func (d *disk) addLocked(e *entry) {
 	g := d.groupLocked()
 	g.entries = append(g.entries, e)
@@ -124,7 +124,7 @@ func (d *disk) addLocked(e *entry) {
 // writtenLocked returns a channel that is closed when everything queued so far has been written.
 func (d *disk) writtenLocked() <-chan struct{} { return d.groupLocked().written }
 
-// groupLocked returns the group to add to, and wakes the writer.
+// groupLocked returns the group to add entries and marks to, and wakes the writer.
 func (d *disk) groupLocked() *group {
 	signal(d.wake)
 	if n := len(d.groups); n > 0 {
@@ -147,8 +147,8 @@ func signal(c chan struct{}) {
 	}
 }
 
-// changedLocked writes e's new state to the disk. An entry that is not there yet will be written
-// with its state at that time.
+// changedLocked queues e's new state to be written to e's record. If e is not on disk yet, its
+// record will be written with the state that e then has.
 func (d *disk) changedLocked(e *entry) {
 	if e.state == done {
 		d.settleMoveLocked(e)
@@ -167,7 +167,7 @@ func (d *disk) changedLocked(e *entry) {
 	}
 }
 
-// settleMoveLocked records that e need not be moved any longer.
+// settleMoveLocked records that e no longer needs to be moved.
 func (d *disk) settleMoveLocked(e *entry) {
 	if e.moving {
 		e.moving = false
@@ -175,7 +175,8 @@ func (d *disk) settleMoveLocked(e *entry) {
 	}
 }
 
-// releaseRecordLocked removes one record from s, and drops s if it was the last.
+// releaseRecordLocked counts one live record less in s, and schedules s for deletion if that was
+// the last one.
 func (d *disk) releaseRecordLocked(s *segment) {
 	s.live--
 	d.dropIfUnusedLocked(s)
@@ -203,8 +204,8 @@ func (d *disk) unpinLocked(s *segment) {
 	}
 }
 
-// acceptLocked accepts the entries of g, which are as safe as configured. Entries that were moved
-// to another group are not included.
+// acceptLocked accepts the entries of g, which are now as safe as configured, except those that
+// were moved to another group.
 func (d *disk) acceptLocked(g *group) {
 	for _, e := range g.entries {
 		if e.group == g {
@@ -214,7 +215,7 @@ func (d *disk) acceptLocked(g *group) {
 	d.closeLocked(g)
 }
 
-// closeLocked wakes the goroutines that wait for g to be accepted.
+// closeLocked wakes the goroutines that are waiting for g to be accepted.
 func (d *disk) closeLocked(g *group) {
 	select {
 	case <-g.accepted:
@@ -223,7 +224,8 @@ func (d *disk) closeLocked(g *group) {
 	}
 }
 
-// releaseLocked ends the wait for g to be written. With Sync 0, Put continues to wait for the sync.
+// releaseLocked wakes the goroutines that are waiting for g to be written. With Sync 0, Put goes on
+// to wait for the sync.
 func (d *disk) releaseLocked(g *group) {
 	if g.released {
 		return
@@ -239,7 +241,7 @@ func (d *disk) releaseLocked(g *group) {
 	}
 }
 
-// failLocked records that the disk has failed, until [disk.restoreLocked] is called.
+// failLocked records that the disk has failed. [disk.restoreLocked] ends that state.
 func (d *disk) failLocked(err error) {
 	if d.failure == nil {
 		if d.sync == 0 {
@@ -268,8 +270,9 @@ func (d *disk) restoreLocked() {
 	}
 }
 
-// watch records a failure of the disk if the operation that is about to begin takes too long. The
-// caller must call stop when the operation ends; quick reports whether that was in time.
+// watch watches the operation that is about to begin, and records a failure of the disk if the
+// operation takes too long. The caller must call stop when the operation has ended; quick reports
+// whether it ended in time.
 func (d *disk) watch() (stop func() (quick bool)) {
 	begun := time.Now()
 	timer := time.AfterFunc(d.patience, func() {
@@ -283,8 +286,7 @@ func (d *disk) watch() (stop func() (quick bool)) {
 	}
 }
 
-// close stops the goroutines once they have written everything left, and waits for them until ctx
-// is done.
+// close makes the goroutines write everything left and stop. It waits for them until ctx is done.
 func (d *disk) close(ctx context.Context) error {
 	close(d.stop)
 	select {

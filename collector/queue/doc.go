@@ -17,25 +17,26 @@
 // served. Within a lane [Queue.Take] returns the oldest batches or, with [Config.Fresh], those put
 // since the upstream recovered, followed by the backlog.
 //
-// While the upstream accepts a lane, Put waits for room in a full queue, in order, until its
-// context is done. Batches are dropped, and counted, only after the exporter has called
-// [Queue.SetAway]: the oldest of all unreachable lanes first. Put to [Own] never waits: if there is
-// no room, the oldest batch of that lane is dropped. Dropping a batch in flight makes room
-// immediately, but it counts as dropped only if it returns to the queue, since it may still be
-// sent.
+// While the upstream accepts a lane, Put waits for room in a full queue until its context is done;
+// calls get room in order. Batches are dropped, and counted, only after the exporter has called
+// [Queue.SetAway] for their lane: the oldest batch in any such lane first. Put to [Own] never
+// waits: if there is no room, the oldest batch in that lane is dropped. Dropping a batch in flight
+// makes room immediately, but the batch counts as dropped only if it returns to the queue, since it
+// may still be sent.
 //
 // # Disk
 //
-// The queue in memory is authoritative and the disk follows it: a batch stays in memory until it is
+// The queue in memory is authoritative and the disk follows: a batch stays in memory until it is
 // written. With Sync > 0, batches are accepted in memory while the disk is full, read-only, failing
-// or slower than a second; [Account] and one log line report it, and the batches are written as
-// soon as the disk recovers. With Sync 0, a batch is accepted only once it is synced: Put waits
-// until its context is done. Memory is bounded by Limit while the disk is failing, and otherwise by
-// an eighth of it (at most 2 MiB), because batches on disk are read back when their turn comes.
+// or slower than a second; [Account] and one log line report the failure, and the batches are
+// written as soon as the disk recovers. With Sync 0, a batch is accepted only once it is synced:
+// Put waits until its context is done. While the disk is failing, memory is bounded by Limit.
+// Otherwise it is bounded by an eighth of Limit (at most 2 MiB), because batches on disk are read
+// back when their turn comes.
 //
-// On disk the queue is a sequence of segments, each of which is deleted once nothing in it is
-// needed. A segment is a header and records. A record is protected by checksums and has one state
-// byte that is overwritten in place: queued, in flight, done. The state never goes back, so after a
+// On disk the queue is a sequence of segments. Each segment is a file with a header and records,
+// and is deleted once none of its records is needed. A record is protected by checksums and has one
+// state byte, overwritten in place: queued, in flight, done. The state never goes back, so after a
 // restart it is known which batches may have been sent. Torn or corrupt records are skipped and
 // counted, and reading continues at the next record. If the directory is deleted while in use, it
 // is created again and every batch is written to it. After power loss, a batch that was already

@@ -18,18 +18,18 @@ type entry struct {
 
 	state    state
 	accepted bool // Put may return and Take may return it
-	flying   bool // in a flight
-	evicted  bool // in flight when the queue was full: to be dropped if it comes back
-	old      bool // part of the backlog, in a lane that is Fresh
-	kept     bool // its data stays in memory although it is on disk too
-	picked   bool // temporarily set by the writer
-	synced   bool // its record is synced, so it may be parked
-	moving   bool // its record was lost with a segment and no other is synced yet
+	flying   bool // part of a flight
+	evicted  bool // was in flight when the queue was full: to be dropped if it returns to the queue
+	old      bool // part of the backlog, in a lane of Config.Fresh
+	kept     bool // the data stays in memory although it is on disk too
+	picked   bool // used by disk.unwritten, to pick the entry only once
+	synced   bool // the record is synced, so the entry may be parked
+	moving   bool // the record was in a deleted segment, and no other copy is synced yet
 
 	group  *group   // group to be accepted with; nil once accepted
-	data   []byte   // nil if only the disk has it
+	data   []byte   // nil if the data is only on disk
 	seq    uint64   // assigned by the writer; 0 until first written
-	seg    *segment // nil if it is not on disk
+	seg    *segment // nil if the batch is not on disk
 	offset int64    // in seg
 }
 
@@ -48,7 +48,7 @@ func (e *entry) record() record {
 	return record{seq: e.seq, points: e.points, time: e.time, lane: e.lane.id, state: e.state, length: e.length}
 }
 
-// size returns how much the batch counts toward the limit.
+// size returns how many bytes the batch counts toward the limit.
 func (e *entry) size() int64 { return Overhead + int64(e.length) }
 
 // releaseLocked frees data that can be read back from disk.

@@ -21,8 +21,8 @@ type file interface {
 	io.Closer
 	Size() (int64, error)
 	Truncate(size int64) error
-	Sync() error   // makes data and name durable; errDeleted if the file was deleted
-	Deleted() bool // the file was deleted
+	Sync() error   // makes the data and the file's name durable; errDeleted if the file was deleted
+	Deleted() bool // reports whether the file was deleted
 }
 
 // directory implements files in the operating system's file system.
@@ -65,7 +65,7 @@ type diskFile struct {
 	*os.File
 
 	dir   string
-	named bool // its directory has been synced; used by the syncer only
+	named bool // the directory has been synced; used by the syncer only
 }
 
 // Size implements file.
@@ -80,7 +80,8 @@ func (f *diskFile) Size() (int64, error) {
 // Deleted implements file.
 func (f *diskFile) Deleted() bool { return deleted(f.File) }
 
-// Sync syncs the data, and the first time also the directory, so that the name survives.
+// Sync syncs the data. The first time it also syncs the directory, so that the file's name
+// survives.
 func (f *diskFile) Sync() error {
 	if err := syncData(f.File); err != nil {
 		return err

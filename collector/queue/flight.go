@@ -21,9 +21,9 @@ type Flight struct {
 // Len returns the number of batches, which is at least one.
 func (f *Flight) Len() int { return len(f.entries) }
 
-// Range returns the batches from i up to but not including j, oldest first, and their points. Since
-// protobuf merges concatenated messages, together they are one request. The caller must not change
-// the data.
+// Range returns the data of the batches from i up to but not including j, oldest first, and the
+// number of their points. Since protobuf merges concatenated messages, the data is one request when
+// concatenated. The caller must not change the data.
 func (f *Flight) Range(i, j int) (data [][]byte, points int64) {
 	for _, e := range f.entries[i:j] {
 		points += e.points
@@ -39,19 +39,19 @@ func (f *Flight) Size(i, j int) (bytes int64) {
 	return bytes
 }
 
-// Old reports whether the flight belongs to the backlog: its batches were put before the upstream
+// Old reports whether the flight's batches belong to the backlog: they were put before the upstream
 // last recovered.
 func (f *Flight) Old() bool { return f.entries[0].old }
 
 // Oldest returns when the first batch was put.
 func (f *Flight) Oldest() time.Time { return time.Unix(0, f.entries[0].time) }
 
-// Take waits for the first batches of a lane. It returns as many as fit into maxBytes, but at least
-// one. A lane may have several flights; each ends when all of its batches are settled, or with
-// [Flight.Return].
+// Take waits until the lane id has batches, and returns the oldest as a Flight: as many as fit into
+// maxBytes, but at least one. A lane may have several flights; each flight ends when all of its
+// batches are settled, or with [Flight.Return].
 //
-// Take fails with ctx's error when ctx is done, even if the disk hangs, and with [ErrClosed] when
-// the queue is closed. A batch that cannot be read back is dropped and counted as damaged.
+// Take returns ctx.Err() once ctx is done, even if the disk is hung, and [ErrClosed] once the queue
+// is closed. A batch that cannot be read back is dropped and counted as damaged.
 func (q *Queue) Take(ctx context.Context, id Lane, maxBytes int64) (*Flight, error) {
 	return q.TakeUntil(ctx, nil, id, maxBytes)
 }
@@ -59,8 +59,8 @@ func (q *Queue) Take(ctx context.Context, id Lane, maxBytes int64) (*Flight, err
 // ErrNothing is returned by [Queue.TakeUntil] if there is nothing to take.
 var ErrNothing = errors.New("the lane has no batch to take")
 
-// TakeUntil is like [Queue.Take], but once enough is closed it returns only batches that are
-// already available, and otherwise [ErrNothing].
+// TakeUntil is like [Queue.Take] until enough is closed. After that it no longer waits: if no batch
+// is available, it returns [ErrNothing].
 func (q *Queue) TakeUntil(ctx context.Context, enough <-chan struct{}, id Lane, maxBytes int64) (*Flight, error) {
 	l := q.lanes[id-1]
 	for {
@@ -96,7 +96,7 @@ var noWait = func() chan struct{} {
 	return c
 }()
 
-// take begins a flight if possible. marked is closed when the disk has recorded it.
+// take starts a flight if possible. marked is closed once the disk has recorded the flight.
 func (q *Queue) take(l *lane, maxBytes int64) (f *Flight, marked <-chan struct{}, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -143,8 +143,8 @@ func (l *lane) pickLocked(maxBytes int64) (entries []*entry) {
 	return entries
 }
 
-// load reads the data that is not in memory. If ctx is done first, the flight is returned to the
-// queue as soon as the disk responds.
+// load reads the batches' data that is not in memory. If ctx is done first, the flight is returned
+// to the queue as soon as the disk responds.
 func (f *Flight) load(ctx context.Context) error {
 	missing := f.pin()
 	if len(missing) == 0 {
@@ -182,8 +182,8 @@ type place struct {
 	offset int64
 }
 
-// pin returns the entries whose data is not in memory. Their segments stay open until [Flight.read]
-// has read them.
+// pin returns the places of the entries whose data is not in memory. It keeps the segments open
+// until [Flight.read] has read these entries.
 func (f *Flight) pin() (missing []place) {
 	f.q.mu.Lock()
 	defer f.q.mu.Unlock()
@@ -210,7 +210,7 @@ func (f *Flight) read(missing []place) {
 	}
 }
 
-// fill takes the data of the entries, and removes entries that turned out to be damaged.
+// fill copies the entries' data to f.data, and removes entries that turned out to be damaged.
 func (f *Flight) fill() {
 	f.q.mu.Lock()
 	defer f.q.mu.Unlock()
@@ -245,8 +245,8 @@ func (f *Flight) endLocked() {
 	}
 }
 
-// Return puts the batches that are not settled back in their places and ends the flight. It does
-// nothing if the flight has ended.
+// Return puts the batches that are not settled back in their places in the queue, and ends the
+// flight. It does nothing if the flight has ended.
 func (f *Flight) Return() {
 	q := f.q
 	q.mu.Lock()

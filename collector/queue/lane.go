@@ -6,11 +6,11 @@ import (
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
-// Lane identifies an independent queue of batches.
+// Lane identifies one of the queue's independent sequences of batches.
 type Lane uint8
 
-// The lanes. The numbers are stored in queue files and must not change. The lane of a
-// signal has the number of that signal.
+// The lanes. Their numbers are stored in queue files and must not change. A signal's lane has the
+// signal's number.
 const (
 	Metrics = Lane(otlp.Metrics)
 	Traces  = Lane(otlp.Traces)
@@ -21,7 +21,7 @@ const (
 // Lanes returns every lane.
 func Lanes() []Lane { return []Lane{Metrics, Traces, Logs, Own} }
 
-// LaneOf returns the lane for data of a signal received from clients.
+// LaneOf returns the lane for data of the signal s that clients send.
 func LaneOf(s otlp.Signal) Lane { return Lane(s) }
 
 // Signal returns the signal that the lane carries.
@@ -39,38 +39,37 @@ func (l Lane) String() string {
 	return l.Signal().String()
 }
 
-// share is the divisor of the limit that gives the bytes reserved for each lane.
+// 1/share of the limit is reserved for each lane.
 const share = 16
 
 // lane is the state of a [Lane]. The queue's mu guards all of it except id and ready.
 type lane struct {
 	id      Lane
 	fresh   bool          // take fresh batches before the backlog
-	ready   chan struct{} // has one element if Take may find something
+	ready   chan struct{} // holds one element if Take may find something
 	reserve int64         // bytes reserved for the lane
 
-	waiting list // queued batches; may include some that were found damaged
+	waiting list // queued batches, perhaps including some that were found damaged
 	behind  list // the backlog if fresh is set, older than everything in waiting
 	flights []*Flight
 	queue   []*waiter // Puts waiting for room, in order
-	// bytes of batches that are neither done nor evicted, plus bytes granted to waiters
+	// bytes of batches that are neither done nor evicted, plus bytes already granted to waiters
 	usage  int64
 	away   bool // the upstream is unreachable
 	points Points
 	bytes  int64 // accepted so far
 }
 
-// waiter is a Put waiting for room. Once granted is closed, its size counts toward the lane's
-// usage.
+// waiter is a Put waiting for room. Once granted is closed, size counts toward the lane's usage.
 type waiter struct {
 	size    int64
 	granted chan struct{}
 }
 
-// notify wakes Take.
+// notify wakes a caller of Take.
 func (l *lane) notify() { signal(l.ready) }
 
-// nextLocked returns the list that Take should take from, or nil if there is nothing to take yet.
+// nextLocked returns the list that Take should take from, or nil if nothing can be taken yet.
 func (l *lane) nextLocked() *list {
 	for _, from := range []*list{&l.waiting, &l.behind} {
 		from.trim()
@@ -82,7 +81,7 @@ func (l *lane) nextLocked() *list {
 }
 
 // oldestLocked returns the oldest batch that is not done, or nil if there is none. If spared is
-// set, evicted batches are ignored.
+// set, it ignores evicted batches.
 func (l *lane) oldestLocked(spared bool) (oldest *entry) {
 	look := func(e *entry) bool {
 		if e.state == done || spared && e.evicted {
@@ -122,7 +121,7 @@ func (l *lane) entriesLocked(parked bool, f func(*entry)) {
 	l.waiting.each(parked, each)
 }
 
-// parkLocked parks batches that need not be in memory, calling let for each.
+// parkLocked parks batches that need not be in memory. It calls let for each of them first.
 func (l *lane) parkLocked(let func(*entry)) {
 	l.behind.park(let)
 	l.waiting.park(let)

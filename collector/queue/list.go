@@ -1,8 +1,8 @@
 package queue
 
 // list is a list of batches, oldest first. Batches in the middle are parked: they are safe on disk,
-// and only a compact record of each stays in memory. Otherwise the entries of small batches could
-// take more memory than the queue's limit.
+// and memory holds only a compact record of each. If all batches had entries in memory, small
+// batches could take more memory than the queue's limit.
 type list struct {
 	first, last *entry // the oldest batches
 	parked      []block
@@ -13,13 +13,13 @@ type list struct {
 type block struct {
 	lane    *lane
 	seg     *segment
-	time    int64 // of the first batch; close to that of the others
+	time    int64 // of the first batch; close to the time of the others
 	old     bool
-	records deltas // offset, length, points and order of each batch
+	records deltas // the offset, length, points and order of each batch
 }
 
 const (
-	mostYoung   = 512 // entries above which the older half of young is parked
+	mostYoung   = 512 // if young has more entries, its older half is parked
 	mostInBlock = 256
 )
 
@@ -31,7 +31,8 @@ func (l *list) pushBack(e *entry) {
 	l.young = append(l.young, e)
 }
 
-// insert puts e, which was taken from the list, back in order, which is near the front.
+// insert puts e, which was taken from the list, back at the place given by e.order. That place is
+// near the front.
 func (l *list) insert(e *entry) {
 	at := &l.first
 	for *at != nil && (*at).order < e.order {
@@ -52,7 +53,7 @@ func (l *list) popFront() {
 	}
 }
 
-// trim removes entries that are done from the front.
+// trim removes entries from the front until the first one is not done.
 func (l *list) trim() {
 	for l.first != nil && l.first.state == done {
 		l.popFront()
@@ -92,7 +93,7 @@ func (b *block) entry(r []int64) *entry {
 		order:    r[3],
 		points:   r[2],
 		time:     b.time,
-		length:   uint32(r[1]), //nolint:gosec // same value as when it was parked
+		length:   uint32(r[1]), //nolint:gosec // the same value as when e was parked
 		state:    queued,
 		accepted: true,
 		old:      b.old,
@@ -102,8 +103,8 @@ func (b *block) entry(r []int64) *entry {
 	}
 }
 
-// park parks the older half of young if there are many entries, stopping at the first that must not
-// be parked. It calls let for each entry that it parks.
+// park parks the older half of young if young has more than mostYoung entries. It stops at the
+// first entry that must not be parked. It calls let for each entry before parking it.
 func (l *list) park(let func(*entry)) {
 	if len(l.young) <= mostYoung {
 		return
@@ -144,8 +145,8 @@ func (b *block) takes(e *entry) bool {
 	return b.seg == e.seg && b.old == e.old && b.records.n < mostInBlock
 }
 
-// each calls f for each entry. Parked batches are turned into entries and included only if parked
-// is set.
+// each calls f for each entry. If parked is set, it turns parked batches into entries and includes
+// them.
 func (l *list) each(parked bool, f func(*entry)) {
 	if parked {
 		l.expand()
@@ -158,15 +159,15 @@ func (l *list) each(parked bool, f func(*entry)) {
 	}
 }
 
-// expand turns everything into entries of the front part.
+// expand moves everything to the front part, as entries.
 func (l *list) expand() {
 	for len(l.parked)+len(l.young) > 0 {
 		l.fill()
 	}
 }
 
-// append moves all entries of other, which must be younger, to the end of l, and marks them as
-// backlog.
+// append moves all entries of other to the end of l, and marks them as backlog. They must be
+// younger than those of l.
 func (l *list) append(other *list) {
 	l.expand()
 	other.expand()
@@ -176,8 +177,8 @@ func (l *list) append(other *list) {
 	l.concat(other)
 }
 
-// concat moves all entries of other, which must be younger, to the end of l. No entry of other may
-// be parked.
+// concat moves all entries of other to the end of l. They must be younger than those of l, and none
+// may be parked.
 func (l *list) concat(other *list) {
 	other.each(false, func(e *entry) { l.young = append(l.young, e) })
 	for _, e := range l.young {

@@ -13,8 +13,8 @@ import (
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
-// Overhead is how many bytes a batch counts toward the limit in addition to its data: the size of
-// its record's header.
+// Overhead is the number of bytes that a batch counts toward the limit in addition to its data. It
+// is the size of a record's header.
 const Overhead = recordSize
 
 // Errors returned by this package, besides [TooLargeError].
@@ -29,7 +29,7 @@ var (
 	errDeleted = errors.New("the directory was deleted")
 )
 
-// TooLargeError reports a batch that is larger than the most that its lane can ever hold.
+// TooLargeError reports a batch that is larger than its lane could ever hold.
 type TooLargeError struct{ Size, Limit int64 }
 
 func (e *TooLargeError) Error() string {
@@ -39,11 +39,11 @@ func (e *TooLargeError) Error() string {
 // Config configures a queue.
 type Config struct {
 	Dir   string // created if it does not exist; empty: in memory
-	Limit int64  // limit for the batches of all lanes in bytes, [Overhead] included; must be positive
-	Lanes []Lane // lanes in use, each of which has a reserved share of the limit; empty: all
-	Fresh []Lane // lanes in which batches put since the upstream recovered leave before the backlog
-	// 0: Put returns once the batch would survive power loss; otherwise, batches will survive it
-	// after at most this time if the disk keeps up
+	Limit int64  // maximum bytes of the batches in all lanes, [Overhead] included; must be positive
+	Lanes []Lane // lanes in use; each has a reserved share of Limit; empty: all
+	Fresh []Lane // lanes whose batches put since the upstream recovered leave before the backlog
+	// If 0, Put returns once the batch would survive power loss. Otherwise, a batch would survive
+	// power loss after at most this time, if the disk keeps up.
 	Sync time.Duration
 	Log  *slog.Logger
 
@@ -57,8 +57,8 @@ type Queue struct {
 	disk    *disk         // nil: in memory
 	closing chan struct{} // closed by Close
 
-	// mu guards everything below, all lanes and entries, and the fields of disk and segment that
-	// say so. It is never held during input or output except for writing a log line, whose handler
+	// mu guards everything below, all lanes and entries, and the fields of disk and segment whose
+	// comments say so. It is never held during I/O, except to write a log line; the log handler
 	// must not block.
 	mu     sync.Mutex
 	closed bool
@@ -67,13 +67,13 @@ type Queue struct {
 	first  int64   // order of the oldest batch ever
 }
 
-// Open opens the queue in c.Dir. Batches left there by an earlier process precede all batches put
+// Open opens the queue in c.Dir. Batches that an earlier process left there precede all batches put
 // from now on.
 //
-// It fails if another process uses the directory, or if the directory contains a foreign file or a
-// segment written by a newer release. A disk that is full, read-only or failing is not an error:
-// the queue starts in memory, and batches on disk join it when the disk recovers. The caller must
-// call Close.
+// Open fails if another process uses the directory, or if the directory contains a foreign file or
+// a segment written by a newer release. A disk that is full, read-only or failing is not an error:
+// the queue starts in memory, and the batches on disk are added when the disk recovers. The caller
+// must call Close.
 func Open(c Config) (*Queue, error) {
 	if c.Limit <= 0 {
 		return nil, fmt.Errorf("queue limit: expected more than 0, got %d", c.Limit)
@@ -100,7 +100,7 @@ func Open(c Config) (*Queue, error) {
 	return q, nil
 }
 
-// laneOf returns a lane, or nil if it does not exist.
+// laneOf returns the lane id, or nil if it does not exist.
 func (q *Queue) laneOf(id Lane) *lane {
 	if id < 1 || int(id) > len(q.lanes) {
 		return nil
@@ -108,14 +108,13 @@ func (q *Queue) laneOf(id Lane) *lane {
 	return q.lanes[id-1]
 }
 
-// Put adds a batch to a lane and returns when it is as safe as [Config] requires. It waits for
-// room, in order, and for the disk, until ctx is done; Put to [Own] waits for neither. The queue
-// owns b.Data afterwards.
+// Put adds the batch b to the lane id, and returns once b is as safe as [Config] requires. Until
+// ctx is done, it waits for room, in order with other calls, and for the disk; Put to [Own] waits
+// for neither. The queue owns b.Data afterwards.
 //
-// Put fails with ctx's error if ctx was already done, with a [*TooLargeError], with [ErrClosed],
-// with [ErrFull] if ctx was done while there was no room, and with [ErrUnsynced] if ctx was done
-// before the batch was safe. If it fails, the queue is unchanged. Concurrent calls share writes and
-// syncs.
+// Put returns ctx.Err() if ctx was already done, a [*TooLargeError], [ErrClosed], [ErrFull] if ctx
+// was done while there was no room, or [ErrUnsynced] if ctx was done before b was safe. On an
+// error, the queue is unchanged. Concurrent calls share writes and syncs.
 func (q *Queue) Put(ctx context.Context, id Lane, b otlp.Batch) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -149,7 +148,7 @@ func (q *Queue) mostOf(l *lane) int64 {
 	return most
 }
 
-// add puts e, for which there must be room, into its lane.
+// add puts e into its lane, where there must be room for it.
 func (q *Queue) add(e *entry) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -177,7 +176,7 @@ func (q *Queue) safe(ctx context.Context, e *entry) error {
 			q.mu.Unlock()
 			return nil
 		}
-		if e.state == done { // its record could not be read back to be written elsewhere
+		if e.state == done { // the record had to be moved but could not be read back
 			q.mu.Unlock()
 			return ErrUnsynced
 		}
@@ -227,8 +226,8 @@ func (q *Queue) acceptLocked(e *entry) {
 	e.lane.notify()
 }
 
-// doneLocked removes e from the queue's account, although it may still be in a list. The caller
-// must then grant its room to waiters.
+// doneLocked marks e as done and subtracts it from the lane's totals; e may still be in a list. The
+// caller must then grant the room to waiters.
 func (q *Queue) doneLocked(e *entry) {
 	if !e.evicted {
 		e.lane.usage -= e.size()
@@ -258,8 +257,8 @@ func (q *Queue) damagedLocked(e *entry) {
 	}
 }
 
-// Close closes the queue. Calls waiting in Put or Take return [ErrClosed], and queued batches stay
-// on disk for the next Open, where unsettled batches of a flight count as in flight. Close waits
+// Close closes the queue. Calls waiting in Put or Take return [ErrClosed]. Queued batches stay on
+// disk for the next Open, for which unsettled batches of a flight count as in flight. Close waits
 // for the disk until ctx is done, and returns an error if batches that were in memory only are
 // lost.
 func (q *Queue) Close(ctx context.Context) error {

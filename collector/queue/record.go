@@ -7,8 +7,8 @@ import (
 	"iter"
 )
 
-// state is the progress of a batch. It only goes forward. Any two values differ in at least four
-// bits, so a flipped bit cannot turn one into another.
+// state is the progress of a batch, which only goes forward. Any two values differ in at least four
+// bits, so a flipped bit cannot turn one value into another.
 type state byte
 
 const (
@@ -35,7 +35,7 @@ var (
 
 // record is the header of a record.
 type record struct {
-	seq    uint64 // in the order of Put; shared by all copies of a batch
+	seq    uint64 // in the order of Put; all copies of a batch have the same
 	points int64
 	time   int64 // Unix ns
 	sum    uint32
@@ -80,7 +80,7 @@ func readRecord(b []byte) (r record, ok bool) {
 	}, true
 }
 
-// dataOf returns the data of the record r at the start of b. It returns false if the data is
+// dataOf returns the data of r, the record at the start of b. It returns false if the data is
 // truncated or corrupt.
 func dataOf(b []byte, r record) (data []byte, ok bool) {
 	if int64(len(b)) < r.size() {
@@ -90,8 +90,8 @@ func dataOf(b []byte, r record) (data []byte, ok bool) {
 	return data, crc32.Checksum(data, castagnoli) == r.sum
 }
 
-// finding is a section of a segment: a record, whose data is corrupt if intact is false, or unknown
-// bytes if known is false.
+// finding is a section of a segment. If known is set, it is a record, whose data is corrupt unless
+// intact is set. Otherwise it is unrecognized bytes.
 type finding struct {
 	record
 

@@ -11,8 +11,8 @@ import (
 	"strings"
 )
 
-// open locks the directory and puts its contents in front of everything in the queue. If it fails,
-// the queue is unchanged.
+// open locks the directory and puts the batches found in it in front of everything in the queue. If
+// open fails, the queue is unchanged.
 func (d *disk) open() error {
 	l, err := d.files.Lock()
 	if err != nil {
@@ -36,18 +36,18 @@ func (d *disk) open() error {
 	return nil
 }
 
-// found is the contents of a directory.
+// found holds what was found in the directory.
 type found struct {
 	segments  []*segment
 	stretches []stretch // records in ascending order of their sequence numbers
-	late      []located // copies, and records written after later ones
-	damaged   []mark    // marks damaged records as done, so that they are counted once
+	late      []located // copies, and records that follow records of later batches
+	damaged   []mark    // to mark damaged records as done, so that they are counted only once
 	number    uint64    // the highest segment number
 	seq       uint64    // the highest sequence number
 	buffer    []byte
 }
 
-// read reads all segments. Even if it fails, the result contains open files.
+// read reads all segments. Even on an error, the result contains open files.
 func (d *disk) read() (*found, error) {
 	all := &found{}
 	files, err := d.files.List()
@@ -99,7 +99,7 @@ func (d *disk) readSegment(all *found, name string) error {
 	return nil
 }
 
-// index finds the entries in b, the contents of s.
+// index adds the records in b, the contents of s, to all.
 func (d *disk) index(all *found, s *segment, b []byte) {
 	var batches, points, unknown int64
 	skip := min(segmentHeader, len(b))
@@ -125,7 +125,7 @@ func (d *disk) index(all *found, s *segment, b []byte) {
 	}
 }
 
-// add adds the record f at the given offset of s.
+// add adds the record f, which is at offset in s.
 func (all *found) add(f finding, s *segment, offset int) {
 	if !f.intact {
 		all.damaged = append(all.damaged, mark{s, int64(offset), done})
@@ -156,8 +156,8 @@ func (all *found) add(f finding, s *segment, offset int) {
 	all.stretches[n-1].append(t)
 }
 
-// fold merges the copies of each batch. It keeps the first intact copy, with the most advanced
-// state of all copies.
+// fold merges the copies of each batch. It keeps the first intact copy, and gives it the most
+// advanced state of all copies.
 func (all *found) fold() {
 	slices.SortStableFunc(all.late, func(a, b located) int { return cmp.Compare(a.seq, b.seq) })
 	kept := all.late[:0]
@@ -175,14 +175,13 @@ func (all *found) fold() {
 			before.state = state
 			continue
 		}
-		before.state, c.state = done, state // so the first copy no longer counts
+		before.state, c.state = done, state // so that the first copy no longer counts
 		kept = append(kept, c)
 	}
 	all.late = kept
 }
 
-// find returns the record with a sequence number among the records in order, or nil if there is
-// none.
+// find returns the record with sequence number seq in all.stretches, or nil if there is none.
 func (all *found) find(seq uint64) *trace {
 	i, ok := slices.BinarySearchFunc(
 		all.stretches,
@@ -198,7 +197,7 @@ func (all *found) find(seq uint64) *trace {
 	return all.stretches[i].find(seq)
 }
 
-// each calls f for each batch, oldest first, and releases it.
+// each calls f for each batch, oldest first. It frees the stretches as it goes.
 func (all *found) each(f func(*segment, trace)) {
 	late := all.late
 	for i := range all.stretches {
@@ -216,8 +215,8 @@ func (all *found) each(f func(*segment, trace)) {
 	}
 }
 
-// later returns the more advanced of two states. An invalid state counts as in flight, since the
-// batch may have been sent.
+// later returns the more advanced of the states a and b. An invalid state counts as in flight,
+// since the batch may have been sent.
 func later(a, b state) state {
 	switch {
 	case a == done || b == done:
@@ -229,7 +228,7 @@ func later(a, b state) state {
 	}
 }
 
-// adoptLocked puts what was found in front of everything in the queue.
+// adoptLocked puts the batches in all in front of everything in the queue.
 func (d *disk) adoptLocked(all *found) {
 	all.fold()
 	for i := range all.stretches {
@@ -263,7 +262,7 @@ func (d *disk) adoptLocked(all *found) {
 	}
 }
 
-// adoptOneLocked appends a batch to those recovered for its list.
+// adoptOneLocked appends the batch t to the recovered batches for its list.
 func (d *disk) adoptOneLocked(s *segment, t trace, order int64, recovered map[*list]*list) {
 	l := d.q.laneOf(t.lane)
 	l.points.Recovered += t.points

@@ -4,13 +4,14 @@ import (
 	"fmt"
 )
 
-// evacuation is how many bytes of deleted segments are read before they are rewritten.
+// evacuation is about how many bytes of deleted segments one call of evacuate reads; the writer
+// then writes these bytes to a new segment.
 const evacuation = 1 << 20
 
 // remake recovers after another process has deleted segments or the whole directory. It creates the
 // directory again and queues the batches of deleted segments to be written again. A deleted segment
-// can be read as long as it is open. remake does nothing if nothing was deleted. Only the writer
-// calls it.
+// can be read as long as it is open. If nothing was deleted, remake does nothing. Only the writer
+// calls remake.
 func (d *disk) remake() error {
 	d.q.mu.Lock()
 	deleted := d.deleted
@@ -24,8 +25,8 @@ func (d *disk) remake() error {
 	return d.evacuate()
 }
 
-// relock creates and locks the directory again, since its lock was deleted with it, and continues
-// with segment numbers that are unused there.
+// relock creates and locks the directory again, since the lock file was deleted with the directory.
+// New segments get numbers that are unused there.
 func (d *disk) relock() error {
 	if d.lock != nil {
 		_ = d.lock.Close()
@@ -49,7 +50,7 @@ func (d *disk) relock() error {
 	return nil
 }
 
-// collectLost collects the batches of deleted segments to be written again.
+// collectLost collects in d.lost the batches of deleted segments, which must be written again.
 func (d *disk) collectLost() {
 	d.q.mu.Lock()
 	defer d.q.mu.Unlock()
@@ -72,8 +73,8 @@ func (d *disk) collectLost() {
 	}
 }
 
-// evacuate queues some batches of deleted segments to be written again, and wakes the writer for
-// the rest.
+// evacuate queues some batches of deleted segments to be written again, and wakes the writer to
+// continue with the rest.
 func (d *disk) evacuate() error {
 	size := 0
 	for {
@@ -92,7 +93,7 @@ func (d *disk) evacuate() error {
 		size += int(p.size())
 		d.q.mu.Lock()
 		if err == nil {
-			p.seq = r.seq // parking does not keep it
+			p.seq = r.seq // the entry of a parked batch has no sequence number
 		}
 		if p.state != done && p.entry.seg == p.seg && !p.moving {
 			p.moving = true

@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// roomLocked makes room for size bytes in l if possible. It drops batches of lanes whose upstream
-// is unreachable.
+// roomLocked makes room for size bytes in l if possible. It may drop batches of lanes whose
+// upstream is unreachable.
 func (q *Queue) roomLocked(l *lane, size int64) bool {
 	for !q.fitsLocked(l, l.usage+size) {
 		victim := q.victimLocked(l, size)
@@ -18,7 +18,7 @@ func (q *Queue) roomLocked(l *lane, size int64) bool {
 	return true
 }
 
-// fitsLocked reports whether lane l may use usage bytes, given what the other lanes use or have
+// fitsLocked reports whether l may use usage bytes, given what the other lanes use or have
 // reserved.
 func (q *Queue) fitsLocked(l *lane, usage int64) bool {
 	for _, other := range q.lanes {
@@ -29,9 +29,9 @@ func (q *Queue) fitsLocked(l *lane, usage int64) bool {
 	return usage <= q.limit
 }
 
-// victimLocked returns the batch to drop to make room for size bytes in l, or nil if there is none
-// because the upstream is accepting. A lane whose upstream is accepting makes other lanes drop
-// batches only if its batch would not fit however long it waited.
+// victimLocked returns the batch to drop to make room for size bytes in l, or nil if no batch may
+// be dropped. While the upstream is accepting l, batches of other lanes may be dropped only if the
+// new batch would not fit even once l is empty.
 func (q *Queue) victimLocked(l *lane, size int64) (victim *entry) {
 	for _, other := range q.lanes {
 		var may bool
@@ -62,8 +62,8 @@ func (q *Queue) dropLocked(e *entry) {
 	q.doneLocked(e)
 }
 
-// shrinkLocked drops the oldest batches until the rest is within the limit, which may be lower than
-// it was when they were put.
+// shrinkLocked drops the oldest batches until the rest is within the limit, which may have been
+// higher when they were put.
 func (q *Queue) shrinkLocked() {
 	for {
 		var total int64
@@ -84,7 +84,8 @@ func (q *Queue) shrinkLocked() {
 	}
 }
 
-// waitForRoom reserves size bytes of l's usage, waiting in order until ctx is done.
+// waitForRoom adds size bytes to l's usage. Until ctx is done it waits for room, in order with
+// other calls.
 func (q *Queue) waitForRoom(ctx context.Context, l *lane, size int64) error {
 	q.mu.Lock()
 	if q.closed {
@@ -113,7 +114,7 @@ func (q *Queue) waitForRoom(ctx context.Context, l *lane, size int64) error {
 	}
 }
 
-// leave removes w from the waiters and returns why, or nil if w was granted room in the meantime.
+// leave removes w from l's waiters and returns why, or nil if w was granted room in the meantime.
 func (q *Queue) leave(l *lane, w *waiter, why error) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -122,7 +123,7 @@ func (q *Queue) leave(l *lane, w *waiter, why error) error {
 		return nil
 	}
 	l.queue = slices.Delete(l.queue, i, i+1)
-	q.grantLocked() // a smaller request may have been waiting behind it
+	q.grantLocked() // a smaller request behind w may now fit
 	return why
 }
 
@@ -137,8 +138,9 @@ func (q *Queue) grantLocked() {
 	}
 }
 
-// SetAway sets whether the upstream of a lane is unreachable, so that its oldest batches may be
-// dropped when the queue is full. Initially it is reachable.
+// SetAway sets whether the upstream is unreachable for the lane id. If it is, the lane's oldest
+// batches may be dropped when the queue is full. Initially every lane's upstream counts as
+// reachable.
 func (q *Queue) SetAway(id Lane, away bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -27,11 +27,11 @@ type segment struct {
 
 	// guarded by the queue's mu
 	live   int  // records that are not done
-	pins   int  // readers and syncs that need the file to stay open
+	pins   int  // number of readers and syncs that need the file to stay open
 	sealed bool // nothing may be appended
 	dirty  bool // written to since the last sync
-	gone   bool // nothing in it is needed: deleted, or about to be
-	moved  bool // some of its batches are to be written elsewhere, and may not be yet
+	gone   bool // no record is needed; the file is deleted or about to be
+	moved  bool // some batches must be written elsewhere, which may not have happened yet
 }
 
 func segmentName(number uint64) string { return fmt.Sprintf("%016x%s", number, segmentSuffix) }
@@ -48,8 +48,8 @@ func newHeader(version uint32) []byte {
 	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
 }
 
-// checkHeader returns an error if the header at the start of b, a whole segment, is unacceptable. A
-// damaged header is acceptable if the rest contains our records.
+// checkHeader returns an error if b, the contents of a file, is not a segment that this release can
+// read. A damaged header is acceptable if valid records follow.
 func checkHeader(b []byte) error {
 	header := b[:min(len(b), segmentHeader)]
 	if len(header) == segmentHeader && bytes.HasPrefix(header, magic) &&
@@ -70,8 +70,8 @@ func checkHeader(b []byte) error {
 	return errors.New("is not a queue file: choose another directory, or move the file away")
 }
 
-// read returns the record at the given offset of s, and its data. It returns errDamaged if they are
-// corrupt.
+// read returns the record at offset in s, and the record's data. It returns errDamaged if one of
+// the two is corrupt.
 func (s *segment) read(offset int64, length uint32) (r record, data []byte, err error) {
 	b := make([]byte, recordSize+int64(length))
 	if _, err := s.file.ReadAt(b, offset); err != nil {

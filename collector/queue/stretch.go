@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// trace is the part of a record that is kept in memory until all records are read.
+// trace is the part of a record that is kept in memory until all records have been read.
 type trace struct {
 	seq            uint64
 	time, points   int64
@@ -22,8 +22,8 @@ type located struct {
 	seg *segment
 }
 
-// stretch is a sequence of records of one segment, in ascending order. They are packed, since there
-// may be a million of them.
+// stretch is a sequence of records of one segment, in ascending order of their sequence numbers.
+// The records are packed, since there may be a million of them.
 type stretch struct {
 	seg    *segment
 	first  uint64 // sequence number
@@ -65,8 +65,8 @@ func (s *stretch) each(f func(trace)) {
 	})
 }
 
-// find returns the record with a sequence number, or nil if there is none. The caller may change
-// it.
+// find returns the record with sequence number seq, or nil if there is none. The caller may modify
+// the record.
 func (s *stretch) find(seq uint64) *trace {
 	if s.open == nil {
 		var all []trace

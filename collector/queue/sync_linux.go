@@ -16,15 +16,15 @@ func syncData(f *os.File) error {
 	}
 }
 
-// verifySync returns an error if the file system has failed, in which case a successful sync proves
+// verifySync returns an error if the file system has failed, since a successful sync then proves
 // nothing. After an error, or when the device is gone, ext4 first abandons its journal and later
-// turns read-only. In between, it reports success for syncs that only write blocks already
-// allocated, but a change of metadata fails immediately. The change made here has no effect, since
+// turns read-only. In between, a sync that only writes blocks already allocated succeeds, but a
+// change of metadata fails immediately. verifySync makes such a change, one without effect, since
 // each segment begins with a header.
 func verifySync(f *os.File) error {
 	err := unix.Fallocate(int(f.Fd()), unix.FALLOC_FL_KEEP_SIZE, 0, 1)
 	if err == unix.EIO || err == unix.EROFS {
 		return err
 	}
-	return nil // including if the operation is not supported
+	return nil // also if the operation is not supported
 }

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// syncer syncs what the writer has written, immediately or after d.sync, until the writer has
-// ended. Then it closes all files.
+// syncer syncs what the writer has written, immediately or after d.sync, until written is closed
+// because the writer has ended. Then it closes all files.
 func (d *disk) syncer(written <-chan struct{}) {
 	defer close(d.ended)
 	look := time.NewTicker(inspection)
@@ -33,8 +33,8 @@ func (d *disk) syncer(written <-chan struct{}) {
 // inspection is how often the directory is checked, in addition to each sync.
 const inspection = time.Second
 
-// inspect looks for segments deleted by another process, including those that are no longer written
-// to.
+// inspect checks whether another process has deleted any segment, including segments that are no
+// longer written to.
 func (d *disk) inspect() {
 	d.q.mu.Lock()
 	all := make([]*segment, 0, len(d.segments))
@@ -74,7 +74,7 @@ func (d *disk) flush() {
 		s.dirty = false
 		s.pins++
 	}
-	proof := len(segments) > 0 && !d.behind // that the disk works, unless it fails in the meantime
+	proof := len(segments) > 0 && !d.behind // if these syncs succeed, they prove that the disk works
 	d.q.mu.Unlock()
 	quick := d.watch()
 	failed := make(map[*segment]error)
@@ -104,7 +104,7 @@ func (d *disk) flush() {
 	}
 }
 
-// syncedLocked accepts the groups, whose segments have been synced except for those in failed.
+// syncedLocked accepts groups, whose segments have been synced, except for the segments in failed.
 func (d *disk) syncedLocked(groups []*group, failed map[*segment]error) {
 	for _, g := range groups {
 		d.acceptLocked(g)
@@ -116,7 +116,7 @@ func (d *disk) syncedLocked(groups []*group, failed map[*segment]error) {
 	}
 }
 
-// parkLocked parks batches that need not be in memory, and frees their data.
+// parkLocked parks batches of all lanes that need not be in memory, and frees their data.
 func (d *disk) parkLocked() {
 	for _, l := range d.q.lanes {
 		l.parkLocked(func(e *entry) {
@@ -129,9 +129,9 @@ func (d *disk) parkLocked() {
 	}
 }
 
-// rescue queues the batches of segments that could not be synced to be written again, to another
-// segment. After such a failure it is unknown what is on disk, but written data can be read back
-// while the operating system has it in memory.
+// rescue queues the batches of the segments in failed, which could not be synced, to be written
+// again to another segment. After a failed sync nobody knows what is on disk, but written data can
+// be read back as long as the operating system has it in memory.
 func (d *disk) rescue(groups []*group, failed map[*segment]error) {
 	if len(failed) == 0 {
 		return
@@ -162,12 +162,12 @@ func (d *disk) rescue(groups []*group, failed map[*segment]error) {
 	}
 }
 
-// moveLocked queues the batch at p to be written again. data is its content; if err is not nil,
-// reading it has failed.
+// moveLocked queues the batch at p to be written again. data is the batch's data; if err is not
+// nil, reading the data has failed.
 func (d *disk) moveLocked(p place, data []byte, err error) {
 	e := p.entry
 	switch {
-	case e.state == done || e.seg != p.seg: // it was in two groups and has already moved
+	case e.state == done || e.seg != p.seg: // e was in two groups and has already moved
 	case err != nil && e.data == nil:
 		d.unreadableLocked(e, err)
 	default:
@@ -187,7 +187,7 @@ func (d *disk) closeFiles() {
 	defer d.q.mu.Unlock()
 	for s := range d.segments {
 		if s.pins == 0 {
-			_ = s.file.Close() // already synced, or its failure is known
+			_ = s.file.Close() // already synced, or known to have failed
 		}
 	}
 	if d.lock != nil {
@@ -196,7 +196,7 @@ func (d *disk) closeFiles() {
 }
 
 // unreadableLocked drops e, whose record could not be read. Unless the record is damaged, it stays
-// where it is, since the next process may be able to read it.
+// on disk, since the next process may be able to read it.
 func (d *disk) unreadableLocked(e *entry, err error) {
 	d.log.Warn(
 		"dropped an unreadable batch from the queue",

@@ -7,11 +7,11 @@ import (
 	"time"
 )
 
-// chunk is how many bytes are written at a time, or one record if that is larger.
+// chunk is how many bytes are written at a time, unless one record is larger.
 const chunk = 256 << 10
 
-// writer performs the queue's writes until it is stopped, combining those that are pending at the
-// same time.
+// writer performs the queue's writes until it is stopped. It combines writes that are pending at
+// the same time.
 func (d *disk) writer(ended chan<- struct{}) {
 	defer close(ended)
 	for {
@@ -34,8 +34,8 @@ func (d *disk) writer(ended chan<- struct{}) {
 	}
 }
 
-// resting reports whether the next attempt must wait because the disk is failing. Moving batches
-// out of deleted segments does not wait as long as writing succeeds.
+// resting reports whether the next pass must wait because the disk is failing. well says whether
+// the last pass succeeded; if it did, moving batches out of deleted segments does not wait.
 func (d *disk) resting(well bool) bool {
 	d.q.mu.Lock()
 	defer d.q.mu.Unlock()
@@ -49,8 +49,8 @@ func (d *disk) failing() bool {
 	return d.failure != nil
 }
 
-// pass writes everything that is pending, and leaves what it cannot write for the next pass. It
-// reports whether it succeeded.
+// pass writes everything that is pending. It leaves what it cannot write for the next pass, and
+// reports whether it wrote everything.
 func (d *disk) pass() (well bool) {
 	d.q.mu.Lock()
 	groups := d.groups
@@ -83,7 +83,7 @@ func (d *disk) writtenAllLocked(groups []*group) {
 			signal(d.syncWanted)
 		}
 	}
-	// also clears the elements removed, so that they can be freed
+	// Delete also clears the removed elements, so that they can be freed.
 	d.groups = slices.Delete(d.groups, 0, len(groups))
 	if d.failure != nil {
 		signal(d.syncWanted)
@@ -103,7 +103,7 @@ func (d *disk) perform(groups []*group) error {
 		return err
 	}
 	if d.failing() {
-		// frees space, without which a full disk would refuse every write
+		// This frees space, without which a full disk would refuse every write.
 		if err := d.sweep(func(s *segment) bool { return !s.moved }); err != nil {
 			return err
 		}
@@ -120,7 +120,7 @@ func (d *disk) perform(groups []*group) error {
 	return d.sweep(anySegment)
 }
 
-// job is an entry to be written, as it was when picked.
+// job is an entry to be written, with the record and data that it had when it was picked.
 type job struct {
 	*entry
 
@@ -128,8 +128,8 @@ type job struct {
 	data   []byte
 }
 
-// unwritten picks the entries of groups that have to be written, each once: a rescued entry may be
-// in two groups.
+// unwritten picks the entries of groups that must be written. It picks each entry once, although a
+// rescued entry may be in two groups.
 func (d *disk) unwritten(groups []*group) (jobs []job) {
 	d.q.mu.Lock()
 	defer d.q.mu.Unlock()
@@ -168,7 +168,7 @@ func (d *disk) write(jobs []job) error {
 	return nil
 }
 
-// segment returns the segment to append to.
+// segment returns the segment to append to, and creates one if necessary.
 func (d *disk) segment() (*segment, error) {
 	if d.active != nil {
 		d.q.mu.Lock()
@@ -204,11 +204,11 @@ func (d *disk) segment() (*segment, error) {
 	return s, nil
 }
 
-// append writes as many jobs as fit into one chunk and into s, but at least one. It returns how
-// many it wrote, which is 0 if s was sealed in the meantime.
+// append writes as many jobs as fit into one chunk and into s, but at least one. It returns the
+// number of jobs written, which is 0 if s was sealed in the meantime.
 func (d *disk) append(s *segment, jobs []job) (n int, err error) {
 	b := d.buffer[:0]
-	var rest []byte // data of a record larger than a chunk, written without copying
+	var rest []byte // data of a record that is larger than chunk, to be written without copying it
 	for _, j := range jobs {
 		if n > 0 && (len(b)+int(j.size()) > chunk || s.size+int64(len(b)) >= d.segmentSize) {
 			break
@@ -241,8 +241,8 @@ func (d *disk) append(s *segment, jobs []job) (n int, err error) {
 	return n, nil
 }
 
-// trim truncates torn segments that could not be truncated earlier, since their garbage may contain
-// complete records.
+// trim truncates torn segments that could not be truncated earlier: the garbage at their ends may
+// contain complete records.
 func (d *disk) trim() error {
 	for len(d.torn) > 0 {
 		s := d.torn[0]
@@ -270,8 +270,8 @@ func (d *disk) abandonTorn(s *segment, n int) {
 	d.sealLocked(s)
 }
 
-// writtenEntryLocked records that j is the next record of s. It frees the data unless it is to be
-// kept in memory.
+// writtenEntryLocked records that j was written to the end of s. It frees the data unless there is
+// room to keep it in memory.
 func (d *disk) writtenEntryLocked(j job, s *segment) {
 	e := j.entry
 	e.seg, e.offset = s, s.size
@@ -298,7 +298,7 @@ func (d *disk) markDirtyLocked(s *segment) {
 	}
 }
 
-// mark writes the marks of groups to disk, except those in segments that will be deleted.
+// mark writes the marks of groups to disk, except marks in segments that will be deleted.
 func (d *disk) mark(groups []*group) error {
 	d.q.mu.Lock()
 	var marks []mark
@@ -347,8 +347,8 @@ func (d *disk) sweep(may func(*segment) bool) error {
 	return nil
 }
 
-// try checks whether a disk that failed accepts as much as it last refused, so that it does not
-// count as recovered only to fail at the next batch.
+// try checks whether a failed disk accepts as many bytes as it last refused. Otherwise the disk
+// would count as recovered and fail again at the next batch.
 func (d *disk) try() error {
 	s, err := d.segment()
 	if err != nil {
@@ -364,7 +364,8 @@ func (d *disk) try() error {
 	return s.file.Truncate(s.size)
 }
 
-// sealActive seals the active segment, which is deleted if nothing in it is needed.
+// sealActive seals the active segment, and schedules it for deletion if none of its records is
+// needed.
 func (d *disk) sealActive() {
 	if d.active != nil {
 		d.q.mu.Lock()

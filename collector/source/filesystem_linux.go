@@ -103,7 +103,7 @@ func (f *fileSystemSource) send(s *collector.Sample) {
 		switch {
 		case f.answered[device] != nil:
 		case f.pending[device]:
-			s.Fail(fmt.Errorf("file system at %q does not respond", q.mounts[0].volume.point))
+			s.Fail(fmt.Errorf("file system at %q is not responding", q.mounts[0].volume.point))
 		case len(f.pending) >= maxPending:
 			s.Fail(
 				fmt.Errorf(

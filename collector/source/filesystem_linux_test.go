@@ -105,7 +105,7 @@ func TestFileSystemThatDoesNotAnswerDelaysOneCollection(t *testing.T) {
 				)
 			}
 		}
-		if n := strings.Count(s.log.String(), "does not respond"); n != 1 {
+		if n := strings.Count(s.log.String(), "is not responding"); n != 1 {
 			t.Errorf("logged %d times, want once:\n%s", n, s.log.String())
 		}
 	})

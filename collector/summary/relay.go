@@ -37,7 +37,7 @@ func relay(p *live.Pipeline) line {
 	l.add(counted, "queued %s (%s of %s)", items(queued), size(p.QueueUsed.Or(0)), size(p.QueueLimit.Or(0)))
 	l.add(age > 0, "oldest %s", time.Duration(age*float64(time.Second)).Round(100*time.Millisecond))
 	l.add(p.Durable.Or(1) == 0, "queue storage is failing")
-	l.add(len(away) > 0, "the upstream does not accept %s", strings.Join(away, ", "))
+	l.add(len(away) > 0, "the upstream is not accepting %s", strings.Join(away, ", "))
 	for _, name := range []string{"accepted", "sent", "rejected", "dropped", "refused"} {
 		n, ok := rates[name]
 		// the other rates are normally 0, and shown only if they are not

@@ -256,7 +256,7 @@ func TestSummaryOfTheRelay(t *testing.T) {
 		{
 			of(of(of(of(relay(20*time.Second, 200), metrics, "accepted", 650), metrics, "sent", 150), metrics, "dropped", 300), metrics, "refused", 7).
 				gauge(catalog.RelayQueueAge, 83, metrics).gauge(catalog.RelayQueueDurable, 0).gauge(catalog.UpstreamAvailable, 0, metrics),
-			"12:00:20  relay       queued 200 items (2.0 KiB of 16.0 MiB)   oldest 1m23s   queue storage is failing   the upstream does not accept metrics" +
+			"12:00:20  relay       queued 200 items (2.0 KiB of 16.0 MiB)   oldest 1m23s   queue storage is failing   the upstream is not accepting metrics" +
 				"   accepted 50/s   sent 0/s   dropped 30/s   refused 0.7/s\n\n",
 		},
 	} {
