@@ -30,8 +30,8 @@
 // # The size of requests
 //
 // Batches are joined up to the lane's request size, which is initially [RequestSize]; larger
-// batches are divided. Failures halve the request size as described above. It grows again while
-// requests take less than half of the timeout, up to three quarters of any size that failed in the
-// last ten minutes. A size does not count as failed if larger requests were accepted before, so
-// that requests must fail by chance.
+// batches are divided. Failures halve the request size as described above. The size grows again
+// while requests take less than half of the timeout, up to three quarters of any size that failed
+// in the last ten minutes. A failed size does not limit the growth if larger requests were accepted
+// before, since such failures have nothing to do with the size.
 package export

@@ -1,12 +1,12 @@
-// Package otlp handles OTLP export requests in their wire form. It counts their points, adds
-// attributes to their resources, and joins and splits them, without decoding what it passes on.
-// Every byte of a point survives, including unknown fields.
+// Package otlp handles OTLP export requests in their wire form. It counts the points of requests,
+// adds attributes to their resources, and joins and splits them, without decoding what it passes
+// on. Every byte of a point survives, including unknown fields.
 package otlp
 
 // Signal is the kind of telemetry that an export request carries.
 type Signal uint8
 
-// The signals that are relayed. The numbers are stored in queue files and must not change.
+// The signals that are relayed. Their numbers are stored in queue files and must not change.
 const (
 	Metrics Signal = 1
 	Traces  Signal = 2
@@ -36,8 +36,8 @@ type Batch struct {
 	Data   []byte // a serialized Export…ServiceRequest; must not be modified
 }
 
-// Method returns the gRPC method that exports the signal, as "/package.Service/Export". It is empty
-// for an unknown signal.
+// Method returns the gRPC method that exports the signal, as "/package.Service/Export", or "" for
+// an unknown signal.
 func (s Signal) Method() string {
 	switch s {
 	case Metrics:

@@ -6,27 +6,29 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// Buckets are the bucket counts of a histogram. They are cumulative or deltas, like the metric.
+// Buckets holds the bucket counts of a histogram point. They are cumulative or deltas, as the
+// metric is.
 type Buckets struct {
 	Count, Zero uint64
 	Sum         float64
 	Scale       int32 // exponential: bucket i, counted from Offset, ends at 2^((i+1)/2^Scale)
 	Offset      int32 // exponential: index of the first bucket
-	// explicit: the upper bounds of all buckets but the last; nil for exponential ones
+	// explicit: the upper bounds of all buckets but the last; nil for exponential buckets
 	Bounds []float64
 	Counts []uint64
 }
 
-// mostBuckets bounds the memory that a single point can make us allocate.
+// mostBuckets is the maximum number of buckets per point. It bounds the memory that a single point
+// can make the sidecar allocate.
 const mostBuckets = 1024
 
-// Buckets reads the buckets of a histogram point into b, reusing its slices. It returns false if p
-// is not a histogram point, has negative values or has too many buckets.
+// Buckets reads p's buckets into b, reusing b's slices. It returns false if p is not a histogram
+// point, has negative values, or has too many buckets.
 func (p *Point) Buckets(kind MetricKind, b *Buckets) bool {
 	return ReadBuckets(p.Wire, kind, b)
 }
 
-// ReadBuckets is like [Point.Buckets] for a point in wire form.
+// ReadBuckets is like [Point.Buckets], for a point in wire form.
 func ReadBuckets(point []byte, kind MetricKind, b *Buckets) bool {
 	*b = Buckets{Bounds: b.Bounds[:0], Counts: b.Counts[:0]}
 	f := fields{rest: point}
@@ -90,7 +92,7 @@ func (b *Buckets) exponential(f *fields) bool {
 	return true
 }
 
-// allZero reports whether all counts of serialized Buckets are 0.
+// allZero reports whether all counts in buckets, a serialized Buckets message, are 0.
 func allZero(buckets []byte) bool {
 	var b Buckets
 	f := fields{rest: buckets}
@@ -119,8 +121,8 @@ func (b *Buckets) appendPacked(packed []byte) bool {
 	return true
 }
 
-// AppendBuckets appends to to, in wire form, the fields of a histogram point that [ReadBuckets]
-// reads. Attributes and exemplars are left out.
+// AppendBuckets appends to to, in wire form, those fields of the histogram point p that
+// [ReadBuckets] reads. It leaves out attributes and exemplars.
 func (p *Point) AppendBuckets(to []byte, kind MetricKind) []byte {
 	f := fields{rest: p.Wire}
 	for f.next() {
@@ -135,8 +137,8 @@ func (p *Point) AppendBuckets(to []byte, kind MetricKind) []byte {
 	return to
 }
 
-// AtMost returns exponential buckets with at most the given scale, merging buckets if necessary. If
-// the scale of b is low enough already, it returns b itself.
+// AtMost returns exponential buckets with at most the given scale. It merges buckets if necessary;
+// if b's scale is low enough already, it returns b itself.
 func (b *Buckets) AtMost(scale int32) Buckets {
 	shift := b.Scale - scale
 	if shift <= 0 {

@@ -12,9 +12,10 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// Encode returns a collection as an export request, identical to the one that OpenTelemetry's
-// exporter sends but without building its intermediate messages. Bytes that are not UTF-8 are
-// replaced. It returns an error for metric kinds and attribute types that the sidecar does not use.
+// Encode returns rm as an export request. The request is identical to the one that OpenTelemetry's
+// exporter would send, but Encode does not build that exporter's intermediate messages. Bytes that
+// are not UTF-8 are replaced. Encode returns an error for kinds of metrics and types of attributes
+// that the sidecar does not use.
 func Encode(rm *metricdata.ResourceMetrics) (Batch, error) {
 	e := &encoder{to: make([]byte, 0, 16<<10)}
 	group := e.open(requestGroups)
@@ -29,22 +30,22 @@ func Encode(rm *metricdata.ResourceMetrics) (Batch, error) {
 	return Batch{Signal: Metrics, Points: e.points, Data: e.to}, e.err
 }
 
-// encoder writes messages in wire form. Fields with the zero value are omitted, as in proto3.
+// encoder writes messages in wire form. As in proto3, it omits fields with the zero value.
 type encoder struct {
 	to     []byte
 	points int64
 	err    error // the first error
 }
 
-// open begins a message, and returns the position to pass to close.
+// open starts a message, and returns the position to pass to close.
 func (e *encoder) open(num protowire.Number) (at int) {
 	e.to = protowire.AppendTag(e.to, num, protowire.BytesType)
 	e.to = append(e.to, 0)
 	return len(e.to)
 }
 
-// close ends the message that begins at at and fills in its size. open reserves one byte for the
-// size, which is enough for most messages.
+// close ends the message that was started at at, and fills in the message's size. open reserved one
+// byte for the size, which is enough for most messages.
 func (e *encoder) close(at int) {
 	size := uint64(len(e.to) - at)
 	if more := protowire.SizeVarint(size) - 1; more > 0 {
@@ -82,7 +83,7 @@ func (e *encoder) fixed(num protowire.Number, v uint64) {
 	e.to = protowire.AppendFixed64(protowire.AppendTag(e.to, num, protowire.Fixed64Type), v)
 }
 
-// count writes a fixed64, omitted if it is 0.
+// count writes v as a fixed64, unless it is 0.
 func (e *encoder) count(num protowire.Number, v uint64) {
 	if v != 0 {
 		e.fixed(num, v)
@@ -91,7 +92,7 @@ func (e *encoder) count(num protowire.Number, v uint64) {
 
 func (e *encoder) double(num protowire.Number, v float64) { e.fixed(num, math.Float64bits(v)) }
 
-// signed writes a sint32, omitted if it is 0.
+// signed writes v as a sint32, unless it is 0.
 func (e *encoder) signed(num protowire.Number, v int32) {
 	if v != 0 {
 		e.varint(num, protowire.EncodeZigZag(int64(v)))
@@ -150,7 +151,8 @@ const (
 	metricExponential protowire.Number = 10
 )
 
-// temporality writes the second field of every kind of metric except gauges.
+// temporality writes the second field of a metric's data, which every kind of metric except gauges
+// has.
 func (e *encoder) temporality(t metricdata.Temporality) {
 	switch t {
 	case metricdata.DeltaTemporality:
@@ -185,7 +187,8 @@ func numbers[N int64 | float64](
 	e.close(at)
 }
 
-// times writes the second and third fields of a point. An exemplar has only the second.
+// times writes the second and third fields of a point. It is used for exemplars too, which have
+// only the second.
 func (e *encoder) times(start, end time.Time) {
 	for i, t := range [...]time.Time{start, end} {
 		if ns := t.UnixNano(); ns > 0 {
@@ -277,7 +280,7 @@ func (e *encoder) buckets(num protowire.Number, b *metricdata.ExponentialBucket)
 	e.close(at)
 }
 
-// value writes a number in the field for its type.
+// value writes v in the field asInt or asDouble, depending on v's type.
 func value[N int64 | float64](e *encoder, asInt, asDouble protowire.Number, v N) {
 	switch v := any(v).(type) {
 	case int64:

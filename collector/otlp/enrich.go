@@ -13,16 +13,16 @@ import (
 // mostAttributes is how many attributes [Attributes] can hold: one per bit of a uint64.
 const mostAttributes = 64
 
-// Attributes are resource attributes to add to export requests, already in wire form. The zero
-// value adds none. Attributes are read-only and safe for concurrent use.
+// Attributes holds resource attributes to add to export requests, already in wire form. The zero
+// value adds none. Attributes is read-only and safe for concurrent use.
 type Attributes struct {
 	index map[string]int // by key
 	wire  [][]byte       // each a complete field of a Resource
 	all   uint64         // one bit per attribute
 }
 
-// NewAttributes returns the attributes of set. It returns an error if there are more than 64, or if
-// a value is neither a scalar nor a list of strings.
+// NewAttributes returns the attributes of set. It returns an error if set has more than 64
+// attributes, or if a value is neither a scalar nor a list of strings.
 func NewAttributes(set attribute.Set) (Attributes, error) {
 	if set.Len() > mostAttributes {
 		return Attributes{}, fmt.Errorf("attributes to add: expected at most %d, got %d", mostAttributes, set.Len())
@@ -76,10 +76,10 @@ func appendMessage(b []byte, num protowire.Number, content []byte) []byte {
 	return protowire.AppendBytes(protowire.AppendTag(b, num, protowire.BytesType), content)
 }
 
-// Enrich returns a copy of a serialized Export…ServiceRequest with the attributes of add in every
-// resource; a group without a resource gets one. Keys that a resource already has keep their
-// values. Everything else is preserved byte for byte and in order, including unknown fields. The
-// result never shares memory with data and is the only allocation.
+// Enrich returns a copy of data, a serialized Export…ServiceRequest, with the attributes of add in
+// every resource; a group without a resource gets one. Keys that a resource already has keep their
+// values. Everything else is preserved byte for byte and in order, including unknown fields. Enrich
+// allocates nothing but the result, which never shares memory with data.
 //
 // Errors wrap [ErrMalformed], which cannot happen if [Inspect] accepted data, or [ErrTooLarge] if
 // the result would exceed limit bytes.
@@ -109,8 +109,8 @@ func EnrichInPlace(data []byte, add Attributes, limit int) ([]byte, error) {
 // mostHeader is the maximum size of the tag and the length of a message, in bytes.
 const mostHeader = 1 + binary.MaxVarintLen64
 
-// measure returns the size of the enriched request, and the most bytes by which the output of
-// [Attributes.appendRequest] is ever ahead of the input that it has consumed.
+// measure returns the size of the enriched request. It also returns ahead, the most bytes by which
+// the output of [Attributes.appendRequest] ever exceeds the input consumed so far.
 func (a Attributes) measure(data []byte, limit int) (size, ahead int, err error) {
 	f := fields{rest: data}
 	for f.next() {
@@ -131,7 +131,7 @@ func (a Attributes) measure(data []byte, limit int) (size, ahead int, err error)
 	}
 	if size > limit {
 		return 0, 0, fmt.Errorf(
-			"%w: with the attributes of the pod, the request has %d bytes; the limit is %d",
+			"%w: with the pod's attributes the request has %d bytes; the limit is %d",
 			ErrTooLarge,
 			size,
 			limit,
@@ -148,7 +148,7 @@ func (a Attributes) appendRequest(out, data []byte) []byte {
 			out = append(out, f.whole...)
 			continue
 		}
-		p, _ := a.plan(f.value) // as measured; computing it twice is cheaper than keeping it
+		p, _ := a.plan(f.value) // the same as in measure; computing the plan twice is cheaper than keeping it
 		out = a.appendGroup(out, f.value, p)
 	}
 	return out
@@ -158,14 +158,14 @@ func (a Attributes) appendRequest(out, data []byte) []byte {
 // missing attributes.
 type plan struct {
 	start, end int    // both 0 if the group has no resource
-	resource   []byte // its content
+	resource   []byte // the resource's content
 	missing    uint64 // a set of bits as in Attributes
 	extra      int    // bytes that the missing attributes take
 	size       int    // bytes of the new group
 }
 
-// plan collects the keys of every resource in the group. There should be only one, but a reader
-// would merge several.
+// plan returns how to change group. It considers the keys of every resource in the group: there
+// should be only one, but a protobuf decoder would merge several.
 func (a Attributes) plan(group []byte) (plan, error) {
 	p := plan{missing: a.all}
 	f := fields{rest: group}
@@ -194,7 +194,7 @@ func (a Attributes) plan(group []byte) (plan, error) {
 	return p, nil
 }
 
-// present returns the bits of the attributes whose keys the resource already has.
+// present returns the bits of those attributes whose keys resource already has.
 func (a Attributes) present(resource []byte) (bitsSet uint64, err error) {
 	f := fields{rest: resource}
 	for f.next() {
@@ -212,7 +212,7 @@ func (a Attributes) present(resource []byte) (bitsSet uint64, err error) {
 	return bitsSet, f.err
 }
 
-// keyOf returns the key of a KeyValue; if there are several, the last one.
+// keyOf returns the key in kv, a serialized KeyValue; if there are several keys, the last one.
 func keyOf(kv []byte) (key []byte, err error) {
 	f := fields{rest: kv}
 	for f.next() {
@@ -223,7 +223,7 @@ func keyOf(kv []byte) (key []byte, err error) {
 	return key, f.err
 }
 
-// appendGroup appends the group, changed as planned, as a field of a request.
+// appendGroup appends group, changed according to p, as a field of a request.
 func (a Attributes) appendGroup(out, group []byte, p plan) []byte {
 	out = protowire.AppendTag(out, requestGroups, protowire.BytesType)
 	out = protowire.AppendVarint(out, uint64(p.size))

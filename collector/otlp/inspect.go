@@ -6,11 +6,11 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// Inspect counts the data points, spans or log records of a serialized Export…ServiceRequest, with
-// the same result as decoding it. It validates the nesting down to the points and within resources,
-// but not the points themselves, whose errors are left to the upstream to report. A metric of an
-// unknown, newer kind counts as one point. Errors wrap [ErrMalformed]. Inspect takes a few
-// nanoseconds per point and does not allocate.
+// Inspect returns the number of data points, spans or log records in data, a serialized
+// Export…ServiceRequest. The result is the same as if data were decoded. Inspect validates the
+// nesting down to the points and within resources. It does not validate the points themselves: that
+// is left to the upstream. A metric of an unknown, newer kind counts as one point. Errors wrap
+// [ErrMalformed]. Inspect takes a few nanoseconds per point and does not allocate.
 func Inspect(signal Signal, data []byte) (points int64, err error) {
 	records := one
 	switch signal {
@@ -39,8 +39,8 @@ func Inspect(signal Signal, data []byte) (points int64, err error) {
 
 func one([]byte) (int64, error) { return 1, nil }
 
-// pointsOfGroup counts the points of one ResourceMetrics, ResourceSpans or ResourceLogs. records
-// returns the number of points in one record.
+// pointsOfGroup counts the points of group, a ResourceMetrics, ResourceSpans or ResourceLogs.
+// records returns the number of points in one record.
 func pointsOfGroup(group []byte, records func([]byte) (int64, error)) (points int64, err error) {
 	f := fields{rest: group}
 	for f.next() {
@@ -59,7 +59,7 @@ func pointsOfGroup(group []byte, records func([]byte) (int64, error)) (points in
 	return points, f.err
 }
 
-// checkResource verifies that [Enrich] will be able to read the keys.
+// checkResource verifies that [Enrich] will be able to read the keys of resource.
 func checkResource(resource []byte) error {
 	_, err := sum(resource, resourceAttrs, func(kv []byte) (int64, error) {
 		_, err := keyOf(kv)
@@ -68,8 +68,8 @@ func checkResource(resource []byte) error {
 	return err
 }
 
-// pointsOfMetric counts the points of a metric. Its kinds of data are mutually exclusive: if there
-// are several, the last counts, as for any protobuf reader.
+// pointsOfMetric counts the points of a metric. The data of a metric is a oneof: if several are
+// present, the last one wins, as in any protobuf decoder.
 func pointsOfMetric(metric []byte) (points int64, err error) {
 	var kind protowire.Number
 	unknown := false
@@ -99,7 +99,8 @@ func pointsOfMetric(metric []byte) (points int64, err error) {
 	return points, f.err
 }
 
-// sum adds up the results of count for each message with the given field number in parent.
+// sum calls count for each message with the field number num in parent, and returns the sum of the
+// results.
 func sum(parent []byte, num protowire.Number, count func([]byte) (int64, error)) (total int64, err error) {
 	f := fields{rest: parent}
 	for f.next() {

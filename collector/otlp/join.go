@@ -7,12 +7,14 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// Join concatenates serialized requests of one signal, in order, into a single request, which is
-// valid because protobuf merges concatenated messages. The result shares no memory with them.
+// Join concatenates requests, which must be serialized requests of one signal, in order. The result
+// is one valid request because protobuf merges concatenated messages. It shares no memory with
+// requests.
 func Join(requests ...[]byte) []byte { return slices.Concat(requests...) }
 
-// Rejected returns how many points the receiver rejected, and why, according to its serialized
-// Export…ServiceResponse. A message with 0 points is a warning. Errors wrap [ErrMalformed].
+// Rejected returns how many points the receiver rejected, and why, according to answer, the
+// receiver's serialized Export…ServiceResponse. If points is 0, message is a warning. Errors wrap
+// [ErrMalformed].
 func Rejected(answer []byte) (points int64, message string, err error) {
 	f := fields{rest: answer}
 	for f.next() {
@@ -29,8 +31,8 @@ func Rejected(answer []byte) (points int64, message string, err error) {
 	return max(0, points), message, nil
 }
 
-// partialSuccess reads an Export…PartialSuccess, whose field numbers are the same for all three
-// signals.
+// partialSuccess reads partial, an Export…PartialSuccess. Its field numbers are the same for all
+// three signals.
 func partialSuccess(partial []byte, points *int64, message *string) error {
 	f := fields{rest: partial}
 	for f.next() {
@@ -44,7 +46,7 @@ func partialSuccess(partial []byte, points *int64, message *string) error {
 		}
 	}
 	if f.err != nil {
-		return fmt.Errorf("partial success: %w", f.err)
+		return fmt.Errorf("malformed partial_success: %w", f.err)
 	}
 	return nil
 }

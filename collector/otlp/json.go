@@ -8,29 +8,29 @@ import (
 	"sync"
 )
 
-// ErrTooLarge is wrapped by errors about a request that exceeds, or would exceed, its size limit.
+// ErrTooLarge is wrapped by errors about requests that are too large, or would become too large.
 var ErrTooLarge = errors.New("too large")
 
-// FromJSON converts an OTLP/JSON request to a serialized Export…ServiceRequest. Errors wrap
-// [ErrMalformed] and give the byte offset and the field.
+// FromJSON converts body, an OTLP/JSON request, to a serialized Export…ServiceRequest. Errors wrap
+// [ErrMalformed] and contain the byte offset and the field.
 //
-// It accepts the same RFC 8259 JSON as the Collector's decoder (pdata): names in camelCase or
+// FromJSON accepts the same RFC 8259 JSON as the Collector's decoder (pdata): names in camelCase or
 // snake_case; 64-bit integers and doubles as numbers or strings, including NaN and Infinity; enums
-// as names or numbers, known or unknown; null for an absent string, list or message; and duplicate
-// keys, of which the last wins, except that lists are concatenated. Unknown keys are skipped, and
-// invalid Unicode is replaced with U+FFFD, since protobuf strings must be UTF-8. It rejects input
-// that would lose a value: null for a number, an unknown enum name, an integer out of range, a
-// second kind of data in one metric, or anything after the request.
+// as names, or as known or unknown numbers; null for an absent string, list or message; and
+// duplicate keys, of which the last wins, except that lists are concatenated. FromJSON skips
+// unknown keys, and replaces invalid Unicode with U+FFFD, since protobuf strings must be UTF-8. It
+// rejects input of which a value would be lost: null for a number, an unknown enum name, an integer
+// out of range, a second kind of data in one metric, or anything after the request.
 //
-// Body is read once. The memory needed is that of the result, which is at most four times as large
-// as body (a bucket count of two characters takes eight bytes), plus a buffer of about the same
+// FromJSON reads body once. It needs memory for the result, which is at most four times as large as
+// body (a bucket count of two characters takes eight bytes), and for a buffer of about the same
 // size. Nesting is limited to 1,000 levels. The output is deterministic.
 func FromJSON(signal Signal, body []byte) ([]byte, error) {
 	return FromJSONWithin(signal, body, math.MaxInt)
 }
 
-// FromJSONWithin is like [FromJSON] but bounds the size of the result in bytes. It stops as soon as
-// a string or a point exceeds limit, with an error that wraps [ErrTooLarge].
+// FromJSONWithin is like [FromJSON], but limits the result to limit bytes. It fails as soon as a
+// string or point makes the result larger, with an error that wraps [ErrTooLarge].
 func FromJSONWithin(signal Signal, body []byte, limit int) ([]byte, error) {
 	root := schema().root(signal)
 	if root == nil {
@@ -53,20 +53,20 @@ func FromJSONWithin(signal Signal, body []byte, limit int) ([]byte, error) {
 	return slices.Clone(t.out), nil
 }
 
-// transcoder converts one body to wire form. Fields are written to out in the order of body. Each
-// message is preceded by its length, which is filled in when the message ends.
+// transcoder converts one JSON request to wire form. It writes fields to out in the order in which
+// they occur. Each message is preceded by its length, which is filled in at the message's end.
 type transcoder struct {
 	in    []byte
 	pos   int // position of the next byte in in
 	out   []byte
 	most  int // maximum size of out in bytes
 	depth int
-	plain []byte // the current string, if it must be unescaped or made valid UTF-8
+	plain []byte // the current string, if it had to be unescaped or made valid UTF-8
 }
 
 var transcoders = sync.Pool{New: func() any { return new(transcoder) }}
 
-// keptBuffer is the size of the largest buffer that is reused for the next request.
+// keptBuffer is the maximum size of a buffer that is kept for the next request.
 const keptBuffer = 64 << 10
 
 func (t *transcoder) recycle() {
@@ -93,8 +93,9 @@ func (t *transcoder) request(root *message) error {
 	return t.grow()
 }
 
-// grow checks the size of out and, when space is running out, reserves enough for the rest at the
-// ratio of output to input so far. So out is copied once or twice rather than at each doubling.
+// grow checks the size of out. When space is running out, it reserves space for the rest, assuming
+// the same ratio of output to input as so far. So out is copied once or twice rather than at each
+// doubling.
 func (t *transcoder) grow() error {
 	const little, much = 256, 1024
 	if len(t.out) > t.most {
@@ -104,7 +105,7 @@ func (t *transcoder) grow() error {
 		return nil
 	}
 	ratio := float64(len(t.out)) / float64(t.pos)
-	// at least a quarter, to keep copies few
+	// At least a quarter of what there is, so that there are few copies.
 	rest := max(int(ratio*float64(len(t.in)-t.pos)*1.06), len(t.out)/4)
 	rest = min(rest, t.most-len(t.out)) + much
 	t.out = append(make([]byte, 0, len(t.out)+rest), t.out...)
@@ -119,7 +120,7 @@ func (t *transcoder) fail(format string, args ...any) error {
 	return fmt.Errorf("%w JSON: byte %d: %s", ErrMalformed, t.pos, fmt.Sprintf(format, args...))
 }
 
-// unexpected returns an error that says what was expected at pos and what is there instead.
+// unexpected returns an error that says that want was expected at pos, and what is there instead.
 func (t *transcoder) unexpected(want string) error {
 	if t.pos >= len(t.in) {
 		return t.fail("expected %s, got the end", want)
@@ -127,5 +128,5 @@ func (t *transcoder) unexpected(want string) error {
 	return t.fail("expected %s, got %q", want, brief(t.in[t.pos:], 20))
 }
 
-// brief shortens s for an error, which could otherwise quote megabytes.
+// brief shortens s, to be quoted in an error. Without it, an error could contain megabytes.
 func brief(s []byte, most int) []byte { return s[:min(len(s), most)] }

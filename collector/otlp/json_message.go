@@ -10,28 +10,29 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// deepest is how many levels objects and lists may be nested, enough for 240 nested lists of
-// key-value pairs. Most upstreams accept 100 nested messages, which is 33 such lists.
+// deepest is how many levels deep objects and lists may be nested. It allows 240 nested lists of
+// key-value pairs. Most upstreams accept only 100 nested messages, which is 33 such lists.
 const deepest = 1000
 
-// From this depth on, lengths are encoded with a fixed width. Inserting a longer length moves
-// everything inside the message, which is cheap for real requests but takes quadratic time for a
-// body of nothing but brackets.
+// From depth deepLevel on, each length takes deepLength bytes. At lesser depths a length has its
+// usual size, and inserting one of several bytes moves everything inside the message. That is cheap
+// for real requests, but would take quadratic time for a body of nothing but brackets.
 const (
 	deepLevel  = 50
 	deepLength = 5
 )
 
-// frame is the state of the message being read.
+// frame is the state of a message that is being read.
 type frame struct {
 	seen   uint64 // bits of the fields read so far
-	chosen *field // the member of the oneof that is in out
-	start  int    // its position in out
+	chosen *field // the member of the message's oneof that is in out; nil if there is none
+	start  int    // position of chosen in out
 	end    int
 }
 
-// object reads an object. The fields in seen may already have been written, because the key of the
-// message itself is a duplicate; their zero values must be written explicitly.
+// object reads an object as the message m. If the message's own key is a duplicate, its fields may
+// already have been written: seen has the bits of these fields, whose zero values must be written
+// explicitly.
 func (t *transcoder) object(m *message, seen uint64) error {
 	if !t.take('{') {
 		return t.unexpected("an object")
@@ -61,7 +62,7 @@ func (t *transcoder) object(m *message, seen uint64) error {
 	return nil
 }
 
-// enter descends one level of nesting.
+// enter goes one level deeper.
 func (t *transcoder) enter() error {
 	if t.depth++; t.depth > deepest {
 		return t.fail("nested deeper than %d levels", deepest)
@@ -97,8 +98,8 @@ func (t *transcoder) single(f *field, always bool) error {
 	return err
 }
 
-// choice writes a member of a oneof. The last one wins, as for any protobuf reader, but null does
-// not replace an earlier member.
+// choice writes a member of a oneof. If there are several members, the last one wins, as in any
+// protobuf decoder, but null does not replace an earlier member.
 func (t *transcoder) choice(f *field, fr *frame) error {
 	nullable := f.kind == asObject || f.kind == asString
 	null := nullable && t.null()
@@ -125,7 +126,8 @@ func (t *transcoder) choice(f *field, fr *frame) error {
 	return err
 }
 
-// nested writes a message with its tag and length.
+// nested writes a message with its tag and length. again says that the message's key is a
+// duplicate.
 func (t *transcoder) nested(f *field, again bool) error {
 	var seen uint64
 	if again {
@@ -139,8 +141,8 @@ func (t *transcoder) nested(f *field, again bool) error {
 	return nil
 }
 
-// list writes an array. Numbers are packed, except in a duplicate list: some readers take the last
-// of several packed fields for the whole list.
+// list writes an array. Numbers are packed, except if the array's key is a duplicate (again): some
+// decoders take the last of several packed fields for the whole list.
 func (t *transcoder) list(f *field, again bool) error {
 	if t.null() {
 		return nil
@@ -192,7 +194,7 @@ func (t *transcoder) element(f *field, packed bool) (err error) {
 	return err
 }
 
-// open begins a field of unknown length and returns the position of its content.
+// open starts a field of unknown length and returns the position of the field's content.
 func (t *transcoder) open(tag uint64) int {
 	t.out = protowire.AppendVarint(t.out, tag)
 	width := 1
@@ -205,7 +207,7 @@ func (t *transcoder) open(tag uint64) int {
 	return len(t.out)
 }
 
-// close fills in the length of the content that begins at start.
+// close fills in the length of the content that starts at start.
 func (t *transcoder) close(start int) {
 	n := len(t.out) - start
 	switch {
@@ -255,7 +257,7 @@ func (t *transcoder) string() (zero bool, err error) {
 	return len(s) == 0, nil
 }
 
-// bytes reads an ID in hexadecimal, or base64 in any variant.
+// bytes reads an ID in hexadecimal, or bytes in any variant of base64.
 func (t *transcoder) bytes(f *field) (zero bool, err error) {
 	s, err := t.text()
 	if err != nil {
@@ -270,7 +272,7 @@ func (t *transcoder) bytes(f *field) (zero bool, err error) {
 			return false, t.fail("%s: expected %d hex digits, got %q", f.name, 2*f.size, brief(s, 40))
 		}
 	}
-	if id == [16]byte{} { // OTLP's encoding of an absent ID
+	if id == [16]byte{} { // how OTLP encodes an absent ID
 		t.out = append(t.out, 0)
 		return true, nil
 	}

@@ -14,13 +14,13 @@ type number struct {
 	exponent int
 	negative bool
 	whole    bool // without fraction and exponent
-	exact    bool // mantissa and exponent represent the number exactly; otherwise only text does
+	exact    bool // mantissa and exponent represent the number exactly; if not set, only text does
 }
 
-// safeDigits is the number of decimal digits that always fit in 64 bits.
+// safeDigits is the maximum number of decimal digits that always fit in 64 bits.
 const safeDigits = 19
 
-// number reads a number according to RFC 8259.
+// number reads a number as defined by RFC 8259.
 func (t *transcoder) number() (n number, err error) {
 	start := t.pos
 	if n.negative = t.in[t.pos] == '-'; n.negative {
@@ -109,14 +109,15 @@ func (t *transcoder) double(f *field) (float64, error) {
 	return v, nil
 }
 
-// exactPowers are the powers of ten that a float64 holds exactly.
+// exactPowers holds the powers of ten that a float64 represents exactly.
 var exactPowers = [...]float64{
 	1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11,
 	1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
 }
 
-// float returns the number if a single operation on exact numbers yields it, which rounds correctly
-// (Clinger, How to Read Floating Point Numbers Accurately, 1990).
+// float returns n if it is the result of a single operation on exact float64s, which rounds
+// correctly (Clinger, How to Read Floating Point Numbers Accurately, 1990). Otherwise it returns
+// false.
 func (n *number) float() (float64, bool) {
 	if !n.exact || n.mantissa > 1<<53 || n.exponent < -22 || n.exponent > 22 {
 		return 0, false
@@ -171,10 +172,10 @@ func (t *transcoder) integerNumber(f *field) (uint64, error) {
 			return -n.mantissa, nil
 		}
 	}
-	return t.parseInteger(f, n.text) // 20 digits, or an error
+	return t.parseInteger(f, n.text) // the number has 20 digits, or this is an error
 }
 
-// limit is the largest integer of the type.
+// limit returns the largest integer of f's type.
 func (f *field) limit() uint64 {
 	limit := uint64(math.MaxUint64) >> (64 - f.bits)
 	if f.signed {
@@ -198,7 +199,7 @@ func (t *transcoder) integerString(f *field) (uint64, error) {
 	if v, ok := decimal(s); ok && v <= f.limit() {
 		return v, nil
 	}
-	return t.parseInteger(f, s) // a sign, 20 digits, or an error
+	return t.parseInteger(f, s) // s has a sign or 20 digits, or this is an error
 }
 
 // decimal parses at most safeDigits digits.

@@ -52,7 +52,7 @@ func (t *transcoder) another(end byte) (bool, error) {
 	return false, t.unexpected("a comma or " + string(end))
 }
 
-// key reads the key of an object member and the colon. The key is valid until the next string is
+// key reads an object member's key and the colon. The result is valid until the next string is
 // read.
 func (t *transcoder) key() ([]byte, error) {
 	s, err := t.text()
@@ -109,7 +109,7 @@ func (t *transcoder) skipNested(isObject bool) error {
 	return nil
 }
 
-// text reads a string as valid UTF-8. The result is part of in or of plain, and valid until the
+// text reads a string as valid UTF-8. The result is part of t.in or of t.plain, and valid until the
 // next string is read.
 func (t *transcoder) text() ([]byte, error) {
 	if !t.take('"') {
@@ -122,7 +122,7 @@ func (t *transcoder) text() ([]byte, error) {
 		t.pos++
 		return s, nil
 	}
-	return t.textSlowly(start)
+	return t.textSlow(start)
 }
 
 const (
@@ -138,7 +138,7 @@ func (t *transcoder) toQuote() (ascii bool) {
 		w := binary.LittleEndian.Uint64(t.in[t.pos:])
 		seen |= w
 		quote, slash := w^('"'*everyByte), w^('\\'*everyByte)
-		// The lowest bit set is in the first byte that is 0.
+		// The lowest bit that is set is in the first byte of quote or slash that is 0.
 		found := ((quote-everyByte)&^quote | (slash-everyByte)&^slash) & highBits
 		if found != 0 {
 			t.pos += bits.TrailingZeros64(found) / 8
@@ -151,8 +151,8 @@ func (t *transcoder) toQuote() (ascii bool) {
 	return seen&highBits == 0
 }
 
-// textSlowly reads the string that begins at start into plain.
-func (t *transcoder) textSlowly(start int) ([]byte, error) {
+// textSlow decodes the string starting at start into t.plain. It is the slow path of text.
+func (t *transcoder) textSlow(start int) ([]byte, error) {
 	t.pos, t.plain = start, t.plain[:0]
 	for t.pos < len(t.in) {
 		switch c := t.in[t.pos]; {
@@ -178,7 +178,8 @@ func (t *transcoder) textSlowly(start int) ([]byte, error) {
 	return nil, t.unexpected("a quote")
 }
 
-// escaped has pairs of bytes: the character after a backslash and the one that it stands for.
+// escaped holds pairs of bytes: the character after a backslash, and the character that the escape
+// stands for.
 const escaped = `""\\//` + "b\bf\fn\nr\rt\t"
 
 func (t *transcoder) escape() error {
@@ -206,7 +207,7 @@ func (t *transcoder) escape() error {
 	return nil
 }
 
-// escapedUnit returns the UTF-16 code unit written at pos as \uXXXX.
+// escapedUnit returns the UTF-16 code unit that is written at pos as \uXXXX.
 func (t *transcoder) escapedUnit(pos int) (unit rune, ok bool) {
 	if len(t.in)-pos < 6 || t.in[pos] != '\\' || t.in[pos+1] != 'u' {
 		return 0, false

@@ -9,10 +9,11 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// schemaText has a line for each message, with its fields, and for each enum, with its values. A
-// field is name=number:type, with [] before the type of a list, | after the type of a oneof member,
-// and ? after the type of an optional field. A test compares it with OTLP's descriptors, whose Go
-// packages would increase the size of the binary by one percent.
+// schemaText contains a line for each message, with the message's fields, and a line for each enum,
+// with the enum's values. A field is name=number:type, with [] before the type of a list, | after
+// the type of a oneof member, and ? after the type of an optional field. A test compares schemaText
+// with OTLP's descriptors. Using the descriptors' Go packages instead would make the binary one
+// percent larger.
 //
 //go:generate go test -run TestSchemaIsThatOfOTLP -update .
 //go:embed json_schema.txt
@@ -38,7 +39,7 @@ type field struct {
 	list      bool
 	present   bool // written even if it is 0: optional, or a member of a oneof
 	oneof     bool
-	alone     bool // member of a oneof of messages, where a second member would lose the first one's content
+	alone     bool // member of a oneof of messages: a second member would replace the content of the first
 	signed    bool
 	bits      int // width of an integer
 	size      int // size of an ID in bytes
@@ -47,7 +48,7 @@ type field struct {
 	enum      map[string]int32
 }
 
-// kind is how a value is represented in JSON.
+// kind says how a value is represented in JSON.
 type kind uint8
 
 const (
@@ -61,7 +62,7 @@ const (
 	asObject
 )
 
-// wire is how a number is encoded in protobuf.
+// wire says how a number is encoded in protobuf.
 type wire uint8
 
 const (
@@ -71,7 +72,7 @@ const (
 	fixed64
 )
 
-// field returns the field with the given name, in either spelling, or nil.
+// field returns the field called key, in camelCase or snake_case, or nil if there is none.
 func (m *message) field(key []byte) *field {
 	if len(key) >= len(m.byLength) {
 		return nil
@@ -94,8 +95,8 @@ func (m *message) addName(s string, f *field) {
 // tables holds the messages that requests consist of, by name.
 type tables map[string]*message
 
-// root returns the request message of a signal, or nil for an unknown signal. It is registered
-// under the name of a message with the same fields.
+// root returns the request message of s, or nil if s is unknown. schemaText lists it under the name
+// of another message, which has the same fields.
 func (t tables) root(s Signal) *message {
 	return t[map[Signal]string{Metrics: "MetricsData", Traces: "TracesData", Logs: "LogsData"}[s]]
 }
@@ -123,7 +124,7 @@ var schema = sync.OnceValue(func() tables {
 	return t
 })
 
-// fill sets the fields of a message from the words of its line.
+// fill sets the fields of m from words, the words of m's line in schemaText.
 func (t tables) fill(m *message, words []string, enums map[string]map[string]int32) {
 	fields := make([]*field, len(words))
 	alone := true
@@ -164,7 +165,8 @@ func (t tables) newField(typ string, number protowire.Number, enums map[string]m
 	return f
 }
 
-// setType sets the properties of a field with a scalar type, and returns its wire type.
+// setType sets the properties of f, which has the scalar type typ, and returns the protobuf wire
+// type.
 func (f *field) setType(typ string) protowire.Type {
 	f.kind, f.bits = asInteger, 64
 	switch typ {
@@ -206,7 +208,7 @@ func (f *field) setType(typ string) protowire.Type {
 	return protowire.VarintType
 }
 
-// camelCase returns the JSON name of a protobuf field.
+// camelCase returns the JSON name of a protobuf field, given its name in snake_case.
 func camelCase(snake string) string {
 	words := strings.Split(snake, "_")
 	for i, w := range words[1:] {
@@ -215,7 +217,7 @@ func camelCase(snake string) string {
 	return strings.Join(words, "")
 }
 
-// atoi parses a number in schemaText. A test parses them all.
+// atoi parses a number in schemaText, which always succeeds: a test parses all of them.
 func atoi(s string) int {
 	n, _ := strconv.Atoi(s)
 	return n

@@ -18,16 +18,16 @@ const (
 	ExponentialPoints
 )
 
-// Metric is one metric of a request, in wire form. It refers to the memory of the request.
+// Metric is one metric of a request, in wire form. It refers to the request's memory.
 type Metric struct {
 	Name      []byte
 	Kind      MetricKind
-	Delta     bool // its sums count since the previous point
+	Delta     bool // each sum counts since the previous point
 	Monotonic bool
 	data      []byte
 }
 
-// Point is one data point. It refers to the memory of the request. A time of 0 is unknown.
+// Point is one data point. It refers to the request's memory. A time of 0 means unknown.
 type Point struct {
 	Start, Time uint64   // nanoseconds since the Unix epoch
 	Number      float64  // value of a gauge or sum; sum of a histogram
@@ -36,10 +36,10 @@ type Point struct {
 	Wire        []byte   // the whole point in wire form
 }
 
-// EachMetric calls f for each metric of a serialized ExportMetricsServiceRequest whose name
-// satisfies want. resource is the serialized Resource that the metric belongs to. Points are not
-// parsed, so skipping a metric takes nanoseconds however many points it has. Errors wrap
-// [ErrMalformed].
+// EachMetric calls f for each metric in data, a serialized ExportMetricsServiceRequest, for whose
+// name want returns true. resource is the serialized Resource that the metric belongs to.
+// EachMetric does not parse points, so skipping a metric takes nanoseconds however many points it
+// has. Errors wrap [ErrMalformed].
 func EachMetric(data []byte, want func(name []byte) bool, f func(resource []byte, m *Metric)) error {
 	groups := fields{rest: data}
 	for groups.next() {
@@ -84,8 +84,8 @@ func eachOfGroup(group []byte, want func(name []byte) bool, f func(resource []by
 	return in.err
 }
 
-// read finds the name and the data of a metric. It returns false if the metric has no points of a
-// supported kind.
+// read sets the name, kind and data of m from metric. It returns false if the metric has no points
+// of a supported kind.
 func (m *Metric) read(metric []byte) bool {
 	*m = Metric{}
 	f := fields{rest: metric}
@@ -106,7 +106,7 @@ func (m *Metric) read(metric []byte) bool {
 	return f.err == nil && m.data != nil
 }
 
-// readKind reads the fields that apply to all points of the metric.
+// readKind reads the fields that apply to all of the metric's points.
 func (m *Metric) readKind() {
 	f := fields{rest: m.data}
 	for f.next() {
@@ -120,8 +120,8 @@ func (m *Metric) readKind() {
 	}
 }
 
-// EachPoint calls f for each point. It stores the point in p, which is valid until the next one.
-// Errors wrap [ErrMalformed].
+// EachPoint calls f for each point of m. It stores the point in p, where it is valid until f
+// returns. Errors wrap [ErrMalformed].
 func (m *Metric) EachPoint(p *Point, f func(p *Point)) error {
 	in := fields{rest: m.data}
 	for in.next() {
@@ -137,15 +137,15 @@ func (m *Metric) EachPoint(p *Point, f func(p *Point)) error {
 	return in.err
 }
 
-// Exemplar is an example measurement of a point. It refers to the memory of the request.
+// Exemplar is an example of a measurement of a point. It refers to the request's memory.
 type Exemplar struct {
 	Number     float64
 	Trace      []byte   // 16 bytes; empty if absent
-	Attributes [][]byte // attributes that the point does not have, each a KeyValue in wire form
+	Attributes [][]byte // those that the point does not have, each a KeyValue in wire form
 }
 
-// EachExemplar calls f for each exemplar of a point of the given kind. It stores the exemplar in e,
-// which is valid until the next one. Malformed exemplars are skipped.
+// EachExemplar calls f for each exemplar of p, a point of the given kind. It stores the exemplar in
+// e, where it is valid until f returns. It skips malformed exemplars.
 func (p *Point) EachExemplar(kind MetricKind, e *Exemplar, f func(e *Exemplar)) {
 	in := fields{rest: p.Wire}
 	for in.next() {
@@ -155,7 +155,7 @@ func (p *Point) EachExemplar(kind MetricKind, e *Exemplar, f func(e *Exemplar)) 
 	}
 }
 
-// exemplarsOf has the field number of the exemplars for each kind of point.
+// exemplarsOf holds, for each kind of point, the field number of exemplars.
 var exemplarsOf = [...]protowire.Number{GaugePoints: 5, SumPoints: 5, HistogramPoints: 8, ExponentialPoints: 11}
 
 func (e *Exemplar) read(wire []byte) bool {
@@ -176,10 +176,10 @@ func (e *Exemplar) read(wire []byte) bool {
 	return f.err == nil
 }
 
-// attributesOf has the field number of the attributes for each kind of point.
+// attributesOf holds, for each kind of point, the field number of attributes.
 var attributesOf = [...]protowire.Number{GaugePoints: 7, SumPoints: 7, HistogramPoints: 9, ExponentialPoints: 1}
 
-// flagsOf has the field number of the flags for each kind of point.
+// flagsOf holds, for each kind of point, the field number of flags.
 var flagsOf = [...]protowire.Number{GaugePoints: 8, SumPoints: 8, HistogramPoints: 10, ExponentialPoints: 10}
 
 func (p *Point) read(kind MetricKind) error {
@@ -206,8 +206,8 @@ func (p *Point) read(kind MetricKind) error {
 	return f.err
 }
 
-// Attribute returns the key and value of a serialized KeyValue. A string value refers to kv, a
-// number or boolean is formatted as Prometheus does, and any other value is empty.
+// Attribute returns the key and value in kv, a serialized KeyValue. A string value refers to kv's
+// memory, a number or boolean is formatted as Prometheus formats it, and any other value is empty.
 func Attribute(kv []byte) (key, value []byte) {
 	f := fields{rest: kv}
 	for f.next() {
@@ -221,8 +221,8 @@ func Attribute(kv []byte) (key, value []byte) {
 	return key, value
 }
 
-// scalar returns the text of a serialized AnyValue that is a string, a boolean, an integer or a
-// float; empty for any other.
+// scalar returns the text of anyValue, a serialized AnyValue, if that is a string, boolean, integer
+// or float. Otherwise it returns nothing.
 func scalar(anyValue []byte) (text []byte) {
 	f := fields{rest: anyValue}
 	for f.next() {
@@ -240,7 +240,8 @@ func scalar(anyValue []byte) (text []byte) {
 	return text
 }
 
-// EachAttribute calls f with the result of [Attribute] for each attribute of a serialized Resource.
+// EachAttribute calls f with the result of [Attribute] for each attribute of resource, a serialized
+// Resource.
 func EachAttribute(resource []byte, f func(key, value []byte)) {
 	in := fields{rest: resource}
 	for in.next() {

@@ -6,21 +6,21 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// splitPaths has, for each signal, the numbers of the repeated fields from a request down to a
-// point, level by level. Where a level has several numbers, a message has one of these fields.
+// splitPaths holds, for each signal, the numbers of the repeated fields from a request down to a
+// point, level by level. If a level has several numbers, each message has one of these fields.
 var splitPaths = map[Signal][][]protowire.Number{
 	Metrics: {{requestGroups}, {groupScopes}, {scopeRecords}, {5, 7, 9, 10, 11}, {dataPoints}},
 	Traces:  {{requestGroups}, {groupScopes}, {scopeRecords}},
 	Logs:    {{requestGroups}, {groupScopes}, {scopeRecords}},
 }
 
-// Split divides a serialized Export…ServiceRequest into two of about the same size. Together they
-// have its points, in the same order. It divides between groups if there are several, otherwise
-// between scopes, then records, then the points of a metric. Everything around the points,
-// including unknown fields, is in both.
+// Split divides request, a serialized Export…ServiceRequest, into two requests of about the same
+// size. Together they have request's points, in the same order. Split divides between groups if
+// there are several, otherwise between scopes, then records, then the points of a metric.
+// Everything around the points, including unknown fields, is in both parts.
 //
-// Split returns false if the request has fewer than two points or is malformed, or if the parts
-// would be hardly smaller.
+// Split returns false if request has fewer than two points or is malformed, or if the parts would
+// hardly be smaller than request.
 func Split(signal Signal, request []byte) (first, second []byte, ok bool) {
 	layers, cut, ok := dissect(request, splitPaths[signal])
 	if !ok || max(layers[0].sizes[0], layers[0].sizes[1]) > len(request)-len(request)/8 {
@@ -31,15 +31,15 @@ func Split(signal Signal, request []byte) (first, second []byte, ok bool) {
 	return first, second, true
 }
 
-// layer is a message on the way from a request down to the elements that are divided.
+// layer is a message on the path from a request down to the elements between which it is divided.
 type layer struct {
 	message []byte
-	numbers []protowire.Number // of its elements
-	sizes   [2]int             // of the message in the two parts
-	around  int                // bytes that are not in elements
-	count   int                // elements
+	numbers []protowire.Number // field numbers of the elements
+	sizes   [2]int             // sizes of the message in the two parts
+	around  int                // number of bytes that are not in elements
+	count   int                // number of elements
 	only    []byte             // the value of the last element
-	num     protowire.Number   // the number of the last element
+	num     protowire.Number   // the field number of the last element
 }
 
 // read sets the fields that are derived from the message. It returns false if the message is
@@ -56,8 +56,8 @@ func (l *layer) read() (ok bool) {
 	return f.err == nil && l.count > 0
 }
 
-// dissect returns the layers down to the first with several elements. The first part gets those
-// before cut.
+// dissect returns the layers down to the first one with several elements. The first part gets the
+// elements before cut.
 func dissect(request []byte, path [][]protowire.Number) (layers []layer, cut int, ok bool) {
 	for _, numbers := range path {
 		l := layer{message: request, numbers: numbers}
@@ -85,8 +85,9 @@ func dissect(request []byte, path [][]protowire.Number) (layers []layer, cut int
 	return layers, cut, true
 }
 
-// divide returns how many of the elements, of which there must be at least two, are in the first
-// part: at most half of the bytes, unless the first element alone is larger. It sets the sizes.
+// divide returns how many of the elements, of which there must be at least two, go into the first
+// part. They have at most half of the bytes, unless the first element alone has more. divide sets
+// l.sizes.
 func (l *layer) divide() (cut int) {
 	size := len(l.message) - l.around
 	left := 0
@@ -104,7 +105,8 @@ func (l *layer) divide() (cut int) {
 	return cut
 }
 
-// appendPart appends the message of the first layer as it is in one of the two parts.
+// appendPart appends the message of the first layer in the form that it has in the given part, 0 or
+// 1.
 func appendPart(out []byte, layers []layer, part, cut int) []byte {
 	l, n := &layers[0], 0
 	for f := (fields{rest: l.message}); f.next(); {

@@ -7,8 +7,8 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// ErrMalformed is wrapped by every error about a request that violates OTLP. Sending it again would
-// not help.
+// ErrMalformed is wrapped by every error about a request that violates OTLP. Sending such a request
+// again would not help.
 var ErrMalformed = errors.New("malformed OTLP")
 
 // The field numbers on the path to a point. They are the same for all three signals, except inside
@@ -22,11 +22,11 @@ const (
 	resourceAttrs  protowire.Number = 1
 	keyValueKey    protowire.Number = 1
 	metricMetadata protowire.Number = 12
-	dataPoints     protowire.Number = 1 // of every kind of metric
+	dataPoints     protowire.Number = 1 // in every kind of metric data
 )
 
-// fields iterates over the fields of one message in wire form. It does not allocate; the fields
-// refer to the memory of the message.
+// fields iterates over the fields of one message in wire form. It does not allocate: the fields
+// refer to the message's memory.
 type fields struct {
 	rest  []byte // not yet read
 	whole []byte // the field including its tag
@@ -63,7 +63,7 @@ func (f *fields) fail(n int) bool {
 	return false
 }
 
-// is reports whether the field is a message, string or bytes field with the given number.
+// is reports whether the current field is a message, string or bytes field with the number num.
 func (f *fields) is(num protowire.Number) bool { return f.num == num && f.value != nil }
 
 // sizeOfMessage returns the size of a field with n bytes of content.
