@@ -10,7 +10,7 @@ import (
 	"github.com/poolgauge/poolgauge/collector/live"
 )
 
-// shared is the picture as a server-sent event, encoded once for all clients.
+// shared holds the picture as a server-sent event, which is encoded once for all clients.
 type shared struct {
 	live *live.Live
 
@@ -22,7 +22,7 @@ type shared struct {
 }
 
 // maxAge is how old an event may be. Effects of passing time, such as a pool that falls silent,
-// show within it.
+// show after this time at the latest.
 const maxAge = time.Second
 
 // An event is the JSON of the picture between these two strings.
@@ -49,7 +49,7 @@ func (s *shared) read() (event []byte, changed <-chan struct{}) {
 	event = append(event, eventHead...)
 	event, err := s.picture.AppendJSON(event)
 	if err != nil {
-		event = append(event, "{}"...) // unreachable: every figure is a finite number
+		event = append(event, "{}"...) // cannot happen: every value is a finite number
 	}
 	event = append(event, eventTail...)
 	s.event, s.made = event, time.Now()
@@ -59,7 +59,7 @@ func (s *shared) read() (event []byte, changed <-chan struct{}) {
 func (s *Server) picture(w http.ResponseWriter, _ *http.Request) {
 	event, _ := s.shared.read()
 	w.Header().Set("Content-Type", "application/json")
-	_, _ = w.Write(event[len(eventHead) : len(event)-len(eventTail)]) // fails if the client has disconnected
+	_, _ = w.Write(event[len(eventHead) : len(event)-len(eventTail)]) // fails only if the client has disconnected
 }
 
 func (s *Server) history(w http.ResponseWriter, r *http.Request) {
@@ -69,7 +69,7 @@ func (s *Server) history(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(h) // fails if the client has disconnected
+	_ = json.NewEncoder(w).Encode(h) // fails only if the client has disconnected
 }
 
 // Changes are sent at most once a second, and at least every five seconds to show the viewer that
@@ -79,7 +79,7 @@ const (
 	most  = 5 * time.Second
 )
 
-// changes sends the picture as a server-sent event, and again after each change.
+// changes sends the picture as server-sent events: immediately, and after each change.
 func (s *Server) changes(w http.ResponseWriter, r *http.Request) {
 	select {
 	case s.viewers <- struct{}{}:
@@ -110,7 +110,7 @@ func (s *Server) changes(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// wait waits until over fires or changed is closed. It returns false if done is closed first.
+// wait waits until over fires or changed is closed. If done is closed first, wait returns false.
 func wait(done <-chan struct{}, over <-chan time.Time, changed <-chan struct{}) bool {
 	select {
 	case <-done:

@@ -16,7 +16,7 @@ var contentTypes = map[string]string{
 	".svg":  "image/svg+xml",
 }
 
-// asset serves one file of the page.
+// asset returns a handler that serves one file of the page.
 func asset(name string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		data, err := assets.ReadFile("assets/" + name)
@@ -25,6 +25,6 @@ func asset(name string) http.HandlerFunc {
 			return
 		}
 		w.Header().Set("Content-Type", contentTypes[path.Ext(name)])
-		_, _ = w.Write(data) // fails if the client has disconnected
+		_, _ = w.Write(data) // fails only if the client has disconnected
 	}
 }

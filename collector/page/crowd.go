@@ -8,8 +8,8 @@ import (
 	"sync/atomic"
 )
 
-// crowd limits the number of connections of a server. Above the limit, the connection that has been
-// idle for longest is closed, so that idle connections cannot lock out clients.
+// crowd limits the number of a server's connections. Above the limit, it closes the connection that
+// has been idle for longest, so that idle connections cannot lock out clients.
 type crowd struct {
 	most    int
 	refused atomic.Int64 // connections closed because of the limit
@@ -19,7 +19,7 @@ type crowd struct {
 	quiet []net.Conn // open connections without a request, idle for longest first
 }
 
-// change is an [http.Server.ConnState] hook.
+// change is the [http.Server.ConnState] hook.
 func (c *crowd) change(conn net.Conn, to http.ConnState) {
 	if out := c.follow(conn, to); out != nil {
 		c.refused.Add(1)
@@ -27,7 +27,8 @@ func (c *crowd) change(conn net.Conn, to http.ConnState) {
 	}
 }
 
-// follow records the state of a connection, and returns the connection to close, if any.
+// follow records that conn's state is now to, and returns the connection to close, or nil if there
+// is none.
 func (c *crowd) follow(conn net.Conn, to http.ConnState) (out net.Conn) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

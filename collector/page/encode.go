@@ -12,9 +12,9 @@ import (
 )
 
 // Prometheus's own encoders, in expfmt, would add 150 KB to the sidecar, and do more than is needed
-// here. The tests compare with them.
+// here. Tests compare the output with theirs.
 
-// contentType is that of an answer to a scrape.
+// contentType is the content type of the response to a scrape.
 type contentType string
 
 const (
@@ -27,7 +27,8 @@ const (
 	names = "; charset=utf-8; escaping=underscores"
 )
 
-// negotiate returns the format that an Accept header prefers, or text if it has none of them.
+// negotiate returns the format that accept, the value of an Accept header, prefers. If accept
+// allows none, it returns textType.
 func negotiate(accept string) contentType {
 	best, most := textType, 0.0
 	for clause := range strings.SplitSeq(accept, ",") {
@@ -46,7 +47,7 @@ func negotiate(accept string) contentType {
 	return best
 }
 
-// offered returns the format for a clause of an Accept header, or "" if there is none.
+// offered returns the format for one clause of an Accept header, or "" if there is none for it.
 func offered(media string, parameters map[string]string) contentType {
 	version := parameters["version"]
 	switch {
@@ -64,7 +65,7 @@ func offered(media string, parameters map[string]string) contentType {
 	}
 }
 
-// encode returns the families in a format.
+// encode returns families in the format to.
 func encode(families []*dto.MetricFamily, to contentType) []byte {
 	var b []byte
 	open := to == openType || to == openOldType
@@ -82,7 +83,7 @@ func encode(families []*dto.MetricFamily, to contentType) []byte {
 	return b
 }
 
-// lines writes a family as lines of text, or of OpenMetrics.
+// lines writes a family in the text format or, if open is set, as OpenMetrics.
 type lines struct {
 	f    *dto.MetricFamily
 	open bool
@@ -127,7 +128,8 @@ func (l lines) histogram(b []byte, labels []*dto.LabelPair, h *dto.Histogram) []
 	return l.sample(b, "_count", labels, "", l.count(h.GetSampleCount()))
 }
 
-// sample writes a line. le is the upper bound of a bucket.
+// sample writes a line. le is the upper bound of a bucket; empty means that the line is not a
+// bucket's.
 func (l lines) sample(b []byte, suffix string, labels []*dto.LabelPair, le, value string) []byte {
 	b = append(append(b, l.f.GetName()...), suffix...)
 	separator := byte('{')
@@ -147,7 +149,7 @@ func (l lines) sample(b []byte, suffix string, labels []*dto.LabelPair, le, valu
 	return append(b, " "+value+"\n"...)
 }
 
-// number writes 1 as 1.0 in OpenMetrics.
+// number formats v. In OpenMetrics, 1 becomes 1.0.
 func (l lines) number(v float64) string {
 	s := strconv.FormatFloat(v, 'g', -1, 64)
 	if l.open && !strings.ContainsAny(s, "e.IN") { // not +Inf and NaN either

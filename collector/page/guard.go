@@ -8,12 +8,13 @@ import (
 	"strings"
 )
 
-// policy restricts the page to its own files.
+// policy is the Content-Security-Policy. It restricts the page to its own files.
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 
-// guard rejects requests that another site may have made a browser send, and sets headers that
-// restrict what a browser may do with the responses.
+// guard returns a handler that passes requests on to next. It rejects requests that another site
+// may have made a browser send, and sets headers that restrict what a browser may do with the
+// responses.
 func guard(hosts []string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
@@ -41,7 +42,7 @@ func guard(hosts []string, next http.Handler) http.Handler {
 	})
 }
 
-// allowed reports whether a Host header is an IP address, localhost or a configured name. An
+// allowed reports whether host, a Host header, is an IP address, localhost or one of hosts. An
 // attacker could make any other name resolve to this server.
 func allowed(hosts []string, host string) bool {
 	name := host
@@ -56,7 +57,7 @@ func allowed(hosts []string, host string) bool {
 		slices.ContainsFunc(hosts, func(own string) bool { return strings.EqualFold(own, name) })
 }
 
-// sameOrigin reports whether a request comes from the page itself or from no page at all.
+// sameOrigin reports whether r comes from the page itself or from no page at all.
 func sameOrigin(r *http.Request) bool {
 	switch r.Header.Get("Sec-Fetch-Site") {
 	case "", "none", "same-origin":

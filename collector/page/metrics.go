@@ -17,13 +17,13 @@ import (
 	"github.com/poolgauge/poolgauge/internal/instruments"
 )
 
-// metrics answers a scrape with the newest points of the app and of the sidecar itself, under the
-// names that Prometheus gives them when it receives them over OTLP. It uses the text format,
+// metrics responds to a scrape with the newest points of the app and of the sidecar itself. Metrics
+// have the names that Prometheus gives them when it receives them over OTLP. The format is text,
 // OpenMetrics, or protobuf with native histograms, as negotiated with the scraper.
 func (s *Server) metrics(w http.ResponseWriter, r *http.Request) {
 	to := negotiate(r.Header.Get("Accept"))
 	w.Header().Set("Content-Type", string(to))
-	_, _ = w.Write(encode(families(s.cfg.Live), to)) // fails if the client has disconnected
+	_, _ = w.Write(encode(families(s.cfg.Live), to)) // fails only if the client has disconnected
 }
 
 var (
@@ -41,7 +41,7 @@ func families(l *live.Live) []*dto.MetricFamily {
 		)
 		labels, key := labelsOf(s)
 		if key = name + key; err != nil || seen[key] {
-			// two apps without a service.instance.id may have the same series: only one is shown
+			// Two apps without a service.instance.id may have the same series. Only one is shown.
 			return
 		}
 		seen[key] = true
@@ -84,15 +84,15 @@ func prometheusType(m *catalog.Metric) dto.MetricType {
 	}
 }
 
-// promoted are the resource attributes that become labels of every series, as configured for OTLP
-// in deploy/prometheus/prometheus.yml.
+// promoted lists the resource attributes that become labels of every series.
+// deploy/prometheus/prometheus.yml configures the same for OTLP.
 var promoted = []string{
 	"k8s.cluster.name", "k8s.namespace.name", "k8s.pod.name", "k8s.container.name", "k8s.node.name",
 	"k8s.deployment.name", "k8s.statefulset.name", "k8s.daemonset.name", "k8s.job.name",
 }
 
-// labelValues returns a sample's labels, some of which may be empty: its own attributes and the
-// resource attributes that every series carries.
+// labelValues returns the labels of s, some of which may be empty: s's own attributes, and the
+// resource attributes that every series has.
 func labelValues(s *live.Sample) map[string]string {
 	of := func(name string) string {
 		for _, l := range s.Resource {
@@ -120,7 +120,7 @@ func labelValues(s *live.Sample) map[string]string {
 	return labels
 }
 
-// labelsOf returns a sample's labels, sorted, and a key that identifies them.
+// labelsOf returns the labels of s, sorted, and a key that identifies this set of labels.
 func labelsOf(s *live.Sample) (pairs []*dto.LabelPair, key string) {
 	for name, v := range labelValues(s) {
 		if v != "" {
@@ -153,8 +153,9 @@ func value(s *live.Sample, labels []*dto.LabelPair) *dto.Metric {
 	return m
 }
 
-// histogram returns a distribution with explicit buckets, and also with native ones if available.
-// The text format shows the former; protobuf carries both, and Prometheus uses the latter.
+// histogram returns b as a histogram with classic buckets, whose upper bounds are bounds, and also
+// with native buckets if available. The text format has only the classic buckets; protobuf has
+// both, and Prometheus uses the native ones.
 func histogram(b *otlp.Buckets, bounds []float64) *dto.Histogram {
 	h := &dto.Histogram{SampleCount: proto.Uint64(b.Count), SampleSum: proto.Float64(b.Sum)}
 	if b.Bounds != nil {

@@ -1,11 +1,11 @@
 // Package page serves the picture of [live.Live] over HTTP: a page for people, JSON under /api for
 // programs, and /metrics for Prometheus.
 //
-// It is read-only and has no authentication, so it listens on loopback by default. To protect
-// against DNS rebinding, where a web site reads it through a visitor's browser, the Host of a
-// request must be an IP address, localhost or one of [Config.Hosts], and the request must come from
-// the same origin or from no page at all. Pool names are untrusted: the page inserts them only as
-// text, and its Content-Security-Policy allows no scripts but its own.
+// The server is read-only and has no authentication, so it listens on loopback by default. With DNS
+// rebinding, a web site could read it through a visitor's browser. To prevent that, the Host header
+// of a request must be an IP address, localhost or one of [Config.Hosts], and the request must come
+// from the same origin or from no page at all. Pool names are untrusted: the page inserts them only
+// as text, and its Content-Security-Policy allows no other scripts than its own.
 package page
 
 import (
@@ -34,7 +34,7 @@ type Config struct {
 
 const (
 	mostConnections = 64
-	mostViewers     = 32 // that follow changes
+	mostViewers     = 32 // clients that follow changes
 	writeTime       = 10 * time.Second
 )
 
@@ -63,7 +63,7 @@ func Listen(ctx context.Context, cfg Config) (*Server, error) {
 		Handler:           s.handler(),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       5 * time.Second,
-		WriteTimeout:      writeTime, // streams extend the deadline before each event
+		WriteTimeout:      writeTime, // a stream of events extends the deadline before each event
 		IdleTimeout:       30 * time.Second,
 		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          log.New(io.Discard, "", 0),
@@ -77,8 +77,8 @@ func Listen(ctx context.Context, cfg Config) (*Server, error) {
 // Addr returns the address that the server listens on.
 func (s *Server) Addr() net.Addr { return s.listener.Addr() }
 
-// Observe reports, at every collection by the meter's provider, how many connections were closed
-// because there were too many.
+// Observe registers a metric with meter: how many connections were closed because there were too
+// many.
 func (s *Server) Observe(meter metric.Meter) error {
 	observed, err := instruments.NewObservables(meter, catalog.PageRefused)
 	if err != nil {

@@ -10,12 +10,12 @@ import (
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
-// limits bound the resources that clients may use.
+// limits bounds the resources that clients may use.
 type limits struct {
 	message  int   // bytes per request, before and after decompression
-	arriving int64 // bytes of all requests being received or accepted
-	// bytes of the requests of one signal being accepted; a single request may be larger if the
-	// others leave room
+	arriving int64 // bytes of all requests that are being received or accepted
+	// bytes of one signal's requests that are being accepted; a single request may be larger if
+	// other requests leave room
 	waiting     int64
 	connections int           // per listener
 	streams     uint32        // concurrent requests per gRPC connection
@@ -26,22 +26,22 @@ var defaultLimits = limits{
 	message: 4 << 20, arriving: 3 << 20, waiting: 3 << 19, connections: 256, streams: 64, read: 10 * time.Second,
 }
 
-// passTime is how long one connection may be read while all others wait.
+// passTime is how long a single connection may be read while all other connections wait.
 const passTime = time.Second
 
-// gate limits the bytes of requests in memory. Bytes count as they arrive, by connection: first
-// those read while a request is incomplete, then the request itself until it is accepted or
-// refused.
+// gate limits the bytes of requests in memory. Bytes count for their connection as they arrive.
+// While a request is incomplete, the bytes read count; once it is complete, the request counts
+// until it is accepted or refused.
 //
-// Above the limit only the connection that holds the pass is read, so requests complete one after
-// the other, and none is refused because many arrived at the same time. The pass is handed on when
-// a request of the connection is complete, or after [passTime]: then the connection's incomplete
-// requests have stalled and are canceled.
+// Above the limit, only the connection that holds the pass is read. So requests complete one after
+// the other, and no request is refused because many arrived at the same time. The connection gives
+// up the pass when one of its requests is complete. If that does not happen within [passTime], its
+// incomplete requests have stalled: they are canceled, and it loses the pass.
 type gate struct {
 	limits
 
 	held    atomic.Int64 // bytes
-	whole   atomic.Int64 // those of complete requests whose turn to be accepted has not come
+	whole   atomic.Int64 // bytes of complete requests whose turn to be accepted has not come
 	waiting [4]atomic.Int64
 	accepts atomic.Int64 // the sum of waiting
 
@@ -65,13 +65,13 @@ func (g *gate) add(n int64) {
 	}
 }
 
-// turn wakes all waiters. Caller must hold mu.
+// turn wakes all callers of wait. Caller must hold mu.
 func (g *gate) turn() {
 	close(g.changed)
 	g.changed = make(chan struct{})
 }
 
-// leave takes the pass from c.
+// leave takes the pass from c if c holds it.
 func (g *gate) leave(c *conn) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -81,9 +81,9 @@ func (g *gate) leave(c *conn) {
 	}
 }
 
-// wait waits until c may be read. It returns false if that takes too long or c is closed. A
-// connection without an incomplete request may always be read: otherwise it could not begin a
-// request, and the pass would be unused while the client waits for a response.
+// wait waits until c may be read. It returns false if that takes too long or c is closed. If c has
+// no incomplete request, it may always be read: otherwise the client could not begin a request, and
+// the pass would be unused while the client waits for a response.
 func (g *gate) wait(c *conn) bool {
 	if g.held.Load() <= g.arriving || !c.receiving() {
 		return true
@@ -131,12 +131,13 @@ func (g *gate) may(c *conn) (may bool, changed <-chan struct{}, stalled *conn) {
 	return g.pass == c, g.changed, stalled
 }
 
-// turnTime is how long a request waits if too many requests of its signal are being accepted. If
-// the queue has room, they are accepted sooner.
+// turnTime is how long a request waits if too many requests of its signal are already being
+// accepted. While the queue has room, accepting takes less time than that.
 const turnTime = time.Second
 
-// accepting counts a complete request of size bytes until done is called. Requests of one signal
-// must not keep out the others: if there are too many, it waits briefly and then refuses.
+// accepting counts a complete request of size bytes until the caller calls done. If too many
+// requests of signal are already being accepted, accepting waits briefly and then refuses, so that
+// one signal cannot keep out the other signals.
 func (g *gate) accepting(ctx context.Context, signal otlp.Signal, size int) (done func(), refusal *Refusal) {
 	ctx, cancel := context.WithTimeout(ctx, turnTime)
 	defer cancel()
@@ -175,19 +176,20 @@ func (g *gate) tryAccepting(signal otlp.Signal, size int) (done func(), refusal 
 	}, nil
 }
 
-// A rate bounds the points accepted per second. A request is admitted once all earlier ones are
-// paid for, and is charged afterwards. So even a request larger than one second's worth is
-// admitted, which a token bucket would always refuse, and in the long run the rate is exact.
+// rate bounds the number of points accepted per second. A request of n points uses up the time n ×
+// point, and the next request is admitted only after that time. So even a request with more points
+// than a second allows is admitted, which a token bucket would always refuse, and in the long run
+// the rate is exact.
 type rate struct {
 	mu     sync.Mutex
-	point  time.Duration // time charged per point; 0: no limit
-	paidAt time.Time     // when everything that passed is paid for
+	point  time.Duration // time used up by a point; 0: no limit
+	paidAt time.Time     // when the time used up so far ends
 }
 
-// burst is how long unused credit is kept.
+// burst is how much unused time may be made up for.
 const burst = time.Second
 
-// take admits points and returns 0, or returns how long to wait.
+// take either admits points and returns 0, or returns how long to wait.
 func (r *rate) take(now time.Time, points int64) (wait time.Duration) {
 	if r.point == 0 {
 		return 0

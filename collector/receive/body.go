@@ -13,8 +13,8 @@ import (
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
-// body is a complete request as it was received. At most two forms of it are in memory at any time
-// while it is decompressed, converted and enriched.
+// body is a complete request as it was received. While the request is decompressed, converted and
+// enriched, at most two forms of it are in memory at the same time.
 type body struct {
 	data     []byte          // from HTTP
 	parts    mem.BufferSlice // from gRPC
@@ -36,8 +36,8 @@ func (r *body) release() {
 	r.arrival.release()
 }
 
-// share is how much of the memory available for processing requests r needs. If the size of its
-// content is unknown, it needs all of it.
+// share returns how many of all, the bytes available for processing requests, r needs. If the size
+// of r's content is unknown, that is all of them.
 func (r *body) share(all int) int64 {
 	encoding := r.encoding
 	if len(r.parts) > 0 {
@@ -49,15 +49,15 @@ func (r *body) share(all int) int64 {
 	return int64(min(r.len(), all))
 }
 
-// mostPooled is the largest request, in bytes, whose pieces are joined in a pooled buffer. For
-// larger requests, the pool's buffers are much larger than the content.
+// mostPooled is the maximum size in bytes of a request whose pieces are joined in a pooled buffer.
+// For larger requests, the pool's buffers are much larger than the content.
 const mostPooled = 32 << 10
 
-// spare is the spare capacity of large requests, in bytes: so that attributes can be added without a
-// copy of the request.
+// spare is the spare capacity in bytes of large requests, so that attributes can be added without
+// copying the request.
 const spare = 4 << 10
 
-// spareFor returns the spare capacity of a request of up to size bytes.
+// spareFor returns the spare capacity to give a request of up to size bytes.
 func spareFor(size int) int {
 	if size <= mostPooled {
 		return 0
@@ -82,7 +82,7 @@ func (r *body) join() {
 	r.parts = nil
 }
 
-// take passes a complete request to Accept.
+// take passes r, a complete request, to Accept.
 func (s *Server) take(ctx context.Context, signal otlp.Signal, r *body) (points int64, refusal *Refusal) {
 	b, done, refusal := s.prepare(ctx, signal, r)
 	if refusal != nil || b.Points == 0 {
@@ -95,9 +95,9 @@ func (s *Server) take(ctx context.Context, signal otlp.Signal, r *body) (points 
 	return b.Points, nil
 }
 
-// prepare turns a request into a batch once there is memory for it, so large requests, or requests
-// that become large, are prepared one after the other. The caller must call done when the batch has
-// been accepted or refused.
+// prepare turns r into a batch once there is memory for that. So requests that are or become large
+// are prepared one after the other. The caller must call done when the batch has been accepted or
+// refused.
 func (s *Server) prepare(
 	ctx context.Context,
 	signal otlp.Signal,
@@ -116,12 +116,13 @@ func (s *Server) prepare(
 	if refusal != nil || b.Points == 0 {
 		return b, nil, refusal
 	}
-	// It waits in its original form: the enriched copy is made only when it can be accepted.
+	// The request waits in its original form: the enriched copy is made only once the request can
+	// be accepted.
 	if done, refusal = s.gate.accepting(ctx, signal, len(data)); refusal != nil {
 		return b, nil, refusal
 	}
 	if r.joined != nil || 8*(cap(data)-len(data)) > len(data) {
-		data = slices.Clip(data) // the pool owns it, or it would take much more memory than a copy
+		data = slices.Clip(data) // the pool owns the spare capacity, or it takes much more memory than a copy of data
 	}
 	if b.Data, err = s.cfg.Enrich(signal, data); err != nil {
 		done()
@@ -130,7 +131,7 @@ func (s *Server) prepare(
 	return b, done, nil
 }
 
-// inspect returns the content of a request and sets b.Points.
+// inspect returns the content of r and sets b.Points.
 func (s *Server) inspect(b *otlp.Batch, r *body) (data []byte, refusal *Refusal) {
 	data, refusal = s.content(b.Signal, r)
 	if refusal != nil {

@@ -17,8 +17,9 @@ import (
 // errStalled is the cause for canceling a request that arrives too slowly.
 var errStalled = errors.New("the request did not arrive in time")
 
-// connections limits the connections of a listener. Above the limit, it closes the connection that
-// has gone longest without a complete request, except those with a request that is being accepted.
+// connections is a listener that limits the number of its open connections. Above the limit, it
+// closes the connection that has gone longest without a complete request. It spares connections
+// with a request that is being accepted.
 type connections struct {
 	net.Listener
 
@@ -35,7 +36,7 @@ type connections struct {
 	said time.Time // when the limit was last logged
 }
 
-// accept returns the next connection, closing another one if there are too many.
+// accept returns the next connection. If there are too many, it closes another one.
 func (l *connections) accept() (*conn, error) {
 	accepted, err := l.Accept()
 	if err != nil {
@@ -49,7 +50,8 @@ func (l *connections) accept() (*conn, error) {
 	return c, nil
 }
 
-// join adds c, and returns the connection to close for it, if any, which may be c itself.
+// join adds c. If that is one connection too many, it returns the connection to close, which may be
+// c itself.
 func (l *connections) join(c *conn) (victim *conn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -67,7 +69,7 @@ func (l *connections) join(c *conn) (victim *conn) {
 	delete(l.open, victim)
 	if time.Since(l.said) > time.Minute {
 		l.said = time.Now()
-		l.log.Warn("too many connections: closing the one idle for longest", "receiver", l.name, "limit", l.most)
+		l.log.Warn("too many connections: closing the one that has been idle for longest", "receiver", l.name, "limit", l.most)
 	}
 	return victim
 }
@@ -78,8 +80,8 @@ func (l *connections) leave(c *conn) {
 	delete(l.open, c)
 }
 
-// cut closes every connection, including those without any data received, for which a gRPC server
-// would wait.
+// cut closes every connection, even connections that no data has been received from, for which a
+// gRPC server would wait.
 func (l *connections) cut() {
 	l.mu.Lock()
 	all := slices.Collect(maps.Keys(l.open))
@@ -95,12 +97,13 @@ func (l *connections) count() int64 {
 	return int64(len(l.open))
 }
 
-// conn is a client's connection. Its bytes count while one of its requests is incomplete.
+// conn is a client's connection. The bytes read from it count while one of its requests is
+// incomplete.
 type conn struct {
 	net.Conn
 
 	of        *connections
-	first     []byte // bytes read to detect the protocol, and not yet by the server
+	first     []byte // bytes read to detect the protocol, which the server has not read yet
 	once      sync.Once
 	gone      chan struct{} // closed when the connection is closed
 	born      int64         // Unix ns
@@ -109,14 +112,13 @@ type conn struct {
 
 	mu         sync.Mutex // guards everything below
 	incomplete map[*arrival]struct{}
-	pending    int64 // bytes counted at the gate
+	pending    int64 // number of bytes counted by the gate
 }
 
-// merit is how much longer a connection with a complete request is kept than one that never had
-// any.
+// merit is how much longer a connection is kept if it has had a complete request.
 const merit = 10 * time.Second
 
-// worth orders connections: the one with the lowest worth is closed first.
+// worth returns a number by which connections are ordered: the one with the lowest is closed first.
 func (c *conn) worth() int64 {
 	if useful := c.useful.Load(); useful > 0 {
 		return useful + int64(merit)
@@ -129,10 +131,11 @@ type arrival struct {
 	on     *conn
 	cancel func(error)
 	timer  *time.Timer
-	kept   int64 // bytes still counted after it is complete
+	kept   int64 // bytes that still count after the request is complete
 }
 
-// begin records the arrival of a request. It calls cancel if the request is not complete in time.
+// begin records that a request begins to arrive. If the request is not complete in time, cancel is
+// called.
 func (c *conn) begin(cancel func(error)) *arrival {
 	a := &arrival{on: c, cancel: cancel}
 	c.mu.Lock()
@@ -148,8 +151,8 @@ func (c *conn) begin(cancel func(error)) *arrival {
 	return a
 }
 
-// leave removes a from the incomplete requests. It returns how many of the connection's bytes
-// belong to it: at most size, or all of them if nothing else is arriving.
+// leave removes a from the incomplete requests. It returns how many of the bytes counted for the
+// connection belong to a: at most size, or all of them if no other request is arriving.
 func (a *arrival) leave(size int64) (own int64, ok bool) {
 	c := a.on
 	a.timer.Stop()
@@ -195,7 +198,7 @@ func (a *arrival) complete(size int) (answered func()) {
 	}
 }
 
-// release records that the request is no longer in memory. Further calls do nothing.
+// release records that the complete request is no longer in memory. Further calls do nothing.
 func (a *arrival) release() {
 	if a != nil {
 		a.on.of.gate.whole.Add(-a.kept)
@@ -204,7 +207,7 @@ func (a *arrival) release() {
 	}
 }
 
-// receiving reports whether a request is incomplete.
+// receiving reports whether any request on c is incomplete.
 func (c *conn) receiving() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -225,7 +228,7 @@ func (c *conn) cutOff() {
 	}
 }
 
-// mostRead limits how many bytes are read before they are counted.
+// mostRead is the maximum number of bytes in one read; bytes are counted after each read.
 const mostRead = 64 << 10
 
 // Read implements net.Conn.
@@ -266,8 +269,8 @@ func (c *conn) Close() error {
 	return c.Conn.Close()
 }
 
-// RemoteAddr implements net.Conn. The address refers to the connection, because gRPC handlers have
-// no other access to it.
+// RemoteAddr implements net.Conn. The address contains c, because gRPC handlers have no other
+// access to the connection.
 func (c *conn) RemoteAddr() net.Addr { return remote{c.Conn.RemoteAddr(), c} }
 
 type remote struct {

@@ -22,8 +22,8 @@ import (
 )
 
 // newGRPC returns a server for the three Export methods. They are declared as streams, which are
-// identical to unary calls on the wire. This way we decode the messages ourselves and can account
-// for those that cannot be read.
+// identical to unary calls on the wire. With streams, the handlers decode messages themselves, and
+// can count messages that cannot be read.
 func (s *Server) newGRPC() *grpc.Server {
 	g := grpc.NewServer(
 		grpc.ForceServerCodecV2(rawCodec{}),
@@ -31,7 +31,7 @@ func (s *Server) newGRPC() *grpc.Server {
 		grpc.MaxRecvMsgSize(s.gate.message),
 		grpc.MaxConcurrentStreams(s.gate.streams),
 		grpc.MaxHeaderListSize(64<<10),
-		grpc.StaticStreamWindowSize(64<<10), // how much a client may send before we read
+		grpc.StaticStreamWindowSize(64<<10), // how much a client may send before the server reads
 		grpc.StaticConnWindowSize(1<<20),
 		grpc.ReadBufferSize(8<<10),
 		grpc.WriteBufferSize(8<<10), // small, since there may be hundreds of idle connections
@@ -54,7 +54,8 @@ func (s *Server) newGRPC() *grpc.Server {
 
 type arrivalKey struct{}
 
-// arrives is called for each request before its message is read, and starts its deadline.
+// arrives is called for each request before its message is read. It starts the time within which
+// the message must arrive.
 func arrives(ctx context.Context, _ *tap.Info) (context.Context, error) {
 	p, ok := peer.FromContext(ctx)
 	if !ok {
@@ -92,9 +93,9 @@ func (s *Server) receive(signal otlp.Signal, stream grpc.ServerStream) (points i
 	return s.take(ctx, signal, &body{parts: m.data, encoding: compress.None, arrival: a})
 }
 
-// unreadable converts an error of RecvMsg to a refusal for the account. The client has already
-// received gRPC's own status, which for a message that is too large is RESOURCE_EXHAUSTED without
-// RetryInfo. According to OTLP, that is permanent.
+// unreadable converts err, an error of RecvMsg, to a refusal, which is only counted: the client has
+// already received gRPC's own status. For a message that is too large, that is RESOURCE_EXHAUSTED
+// without RetryInfo, which means in OTLP that the client must not retry.
 func (s *Server) unreadable(ctx context.Context, err error) *Refusal {
 	if errors.Is(context.Cause(ctx), errStalled) {
 		return &Refusal{Reason: Slow, RetryAfter: retryDelay, Message: errStalled.Error()}
@@ -114,7 +115,7 @@ func (s *Server) unreadable(ctx context.Context, err error) *Refusal {
 }
 
 func (s *Server) tooLarge() *Refusal {
-	return &Refusal{Reason: TooLarge, Message: fmt.Sprintf("the limit is %d bytes, decompressed", s.gate.message)}
+	return &Refusal{Reason: TooLarge, Message: fmt.Sprintf("more than %d bytes after decompression", s.gate.message)}
 }
 
 // message is a request as it was received. Its buffers belong to gRPC and must be freed.
@@ -123,7 +124,7 @@ type message struct{ data mem.BufferSlice }
 // emptyAnswer is an Export…ServiceResponse without a partial success.
 var emptyAnswer mem.BufferSlice
 
-// rawCodec passes messages through in their wire form.
+// rawCodec passes messages on in wire form.
 type rawCodec struct{}
 
 // Marshal returns v, which must be a mem.BufferSlice.
@@ -146,5 +147,5 @@ func (rawCodec) Unmarshal(data mem.BufferSlice, v any) error {
 	return nil
 }
 
-// Name returns the content subtype of OTLP messages.
+// Name returns the content subtype of OTLP messages, which are protobuf.
 func (rawCodec) Name() string { return "proto" }

@@ -22,7 +22,7 @@ import (
 type format struct {
 	contentType string
 	json        bool
-	answer      []byte // response to an accepted request
+	answer      []byte // body of the response to an accepted request
 }
 
 var (
@@ -56,17 +56,18 @@ func (s *Server) handler() http.Handler {
 				return
 			}
 			w.Header().Set("Content-Type", f.contentType)
-			_, _ = w.Write(f.answer) // fails if the client has disconnected
+			_, _ = w.Write(f.answer) // fails only if the client has disconnected
 		})
 	}
 	return mux
 }
 
-// discarded is how much of a refused body is read, so that a client that does not read before it
-// has sent everything gets the response and not a connection reset.
+// discarded is how many bytes of a refused body are read. Without that, a client that sends
+// everything before it reads the response would get a connection reset instead of the response.
 const discarded = 64 << 20
 
-// discard ignores errors, which mean that the client has disconnected or is too slow.
+// discard reads and discards the body. It ignores errors, which mean that the client has
+// disconnected or is too slow.
 func discard(body io.Reader) { _, _ = io.CopyN(io.Discard, body, discarded) }
 
 // connKey is the context key of a request's connection.
@@ -122,8 +123,8 @@ func negotiate(h http.Header) (f format, encoding string, refusal *Refusal) {
 	}
 }
 
-// read reads the body. Its buffer grows as data arrives, since a client may never send what it
-// announces.
+// read reads the body of r. The buffer grows as data arrives, since a client may never send as much
+// as it announces.
 func (s *Server) read(r *http.Request) ([]byte, *Refusal) {
 	most := s.gate.message
 	if r.ContentLength >= 0 {

@@ -22,8 +22,8 @@ import (
 // firstBytes is how long a client may take to send its first bytes.
 const firstBytes = 10 * time.Second
 
-// spoken is a listener for one server. It returns the connections of all real listeners whose
-// clients speak its protocol.
+// spoken is a listener for the server of one protocol. It returns the connections of all real
+// listeners on which clients speak that protocol.
 type spoken struct {
 	conns  chan net.Conn
 	closed chan struct{}
@@ -59,7 +59,7 @@ func (l *spoken) offer(c net.Conn) {
 	}
 }
 
-// accept passes the connections of a listener to the servers until the listener is closed.
+// accept passes the connections of l to the servers until l is closed.
 func (s *Server) accept(l *connections) {
 	for {
 		c, err := l.accept()
@@ -78,11 +78,11 @@ func (s *Server) accept(l *connections) {
 	}
 }
 
-// sort passes a connection to the server for its protocol, or closes it.
+// sort passes c to the server for the client's protocol. If there is none, it closes c.
 func (s *Server) sort(c *conn) {
 	stop := context.AfterFunc(s.ending, func() { _ = c.Close() })
 	defer stop()
-	// if the connection is closed, reading from it fails
+	// If the connection is closed, this fails, and so does the next read.
 	_ = c.SetDeadline(time.Now().Add(min(firstBytes, s.gate.read)))
 	to, through := s.protocolOf(c)
 	if to == nil {
@@ -94,7 +94,7 @@ func (s *Server) sort(c *conn) {
 }
 
 // protocolOf returns the listener for the protocol that the client speaks, and the connection to
-// pass to it. The listener is nil if there is none.
+// pass to that listener. If the client speaks no known protocol, the listener is nil.
 func (s *Server) protocolOf(c *conn) (*spoken, net.Conn) {
 	if !c.readFirst() {
 		return nil, nil
@@ -128,8 +128,8 @@ func (s *Server) protocolOf(c *conn) (*spoken, net.Conn) {
 	return nil, nil
 }
 
-// readFirst reads the bytes that identify the protocol, and reports whether they arrived. The
-// server will read them again.
+// readFirst reads the bytes that identify the protocol, and reports whether they arrived. It keeps
+// them in c.first, from where the server reads them again.
 func (c *conn) readFirst() bool {
 	for len(c.first) < len("PRI") {
 		var next [1]byte
@@ -143,8 +143,8 @@ func (c *conn) readFirst() bool {
 	return true
 }
 
-// afterHandshake is like protocolOf for a TLS listener. The protocol is negotiated in the
-// handshake; it is HTTP/1 by default.
+// afterHandshake is protocolOf for a TLS listener. The handshake negotiates the protocol, which is
+// HTTP/1 by default.
 func (s *Server) afterHandshake(c *conn) (*spoken, net.Conn) {
 	secured := tls.Server(
 		c,
@@ -168,8 +168,8 @@ func (s *Server) afterHandshake(c *conn) (*spoken, net.Conn) {
 	return s.forHTTP, secured
 }
 
-// knownPaths passes requests on to next, and logs a hint if a client requests a path that OTLP does
-// not define.
+// knownPaths returns a handler that passes requests on to next, and logs a hint if a client
+// requests a path that OTLP does not define.
 func (s *Server) knownPaths(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, ok := r.Context().Value(connKey{}).(*conn)
@@ -188,7 +188,7 @@ func (s *Server) knownPaths(next http.Handler) http.Handler {
 	})
 }
 
-// cut truncates text from a client for the log.
+// cut shortens text, which a client sent, for a log line.
 func cut(text string) string { return text[:min(len(text), 80)] }
 
 // hints logs misconfigured clients, at most once a minute per listener.

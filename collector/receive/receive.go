@@ -1,12 +1,12 @@
-// Package receive receives OTLP from the programs of the pod, over gRPC (TCP, unix socket) and HTTP
-// (protobuf, JSON). Every listener serves both. Requests are not decoded, and are answered OK only
-// if [Config.Accept] accepted them.
+// Package receive receives OTLP from the pod's programs, over gRPC (TCP, Unix socket) and HTTP
+// (protobuf, JSON). Every listener serves both. Requests are not decoded, and get a success
+// response only if [Config.Accept] accepted them.
 //
 // By default a request may have 4 MiB, before and after decompression, and must arrive within ten
-// seconds. All requests being received share 3 MiB, beyond which connections are read one at a
-// time, and those of one signal that wait for the queue share 1.5 MiB. A gRPC connection may have
-// 64 concurrent requests. Each listener has at most [Config.Connections]; above that, the
-// connection idle for longest is closed.
+// seconds. All requests that are being received share 3 MiB; above that, connections are read one
+// at a time. All requests of one signal that wait for the queue share 1.5 MiB. A gRPC connection
+// may have 64 concurrent requests. Each listener has at most [Config.Connections] connections;
+// above that, it closes the connection that has been idle for longest.
 package receive
 
 import (
@@ -31,19 +31,19 @@ import (
 type Config struct {
 	GRPCAddress string // host:port; port 0 picks a free port
 	HTTPAddress string
-	Socket      string // path of a unix socket
+	Socket      string // path of a Unix socket
 
-	// Enrich returns a client's request, usually with more attributes. If data has spare capacity,
-	// Enrich owns it, and the result may take its place; otherwise data is only borrowed, and Enrich
-	// must copy. Errors are treated like those of Accept.
+	// Enrich returns data, a client's request, usually with more attributes. If data has spare
+	// capacity, Enrich owns data, and may build the result in place. Otherwise Enrich must neither
+	// modify nor keep data. Errors are treated like those of Accept.
 	Enrich func(signal otlp.Signal, data []byte) ([]byte, error)
-	// Accept takes a client's request. The client gets a success response if and only if Accept
-	// returns nil. Accept may keep the batch. The context ends when the client gives up. An error
-	// is retryable unless it is a [Refusal] or wraps [otlp.ErrMalformed]. Accept is called
-	// concurrently, but never for a request without points.
+	// Accept takes b, a client's request. The client gets a success response if and only if Accept
+	// returns nil. Accept may keep b. The context is done when the client gives up. The client may
+	// retry after an error, unless the error is a [Refusal] that says otherwise or wraps
+	// [otlp.ErrMalformed]. Accept is called concurrently, but never for a request without points.
 	Accept func(ctx context.Context, b otlp.Batch) error
-	// Refused, if not nil, is called for each request that was answered with an error. points is 0
-	// if they could not be counted, for example because the message was too large. Refused is
+	// Refused, if not nil, is called for each request that got an error response. points is 0 if
+	// the points could not be counted, for example because the message was too large. Refused is
 	// called concurrently and must not block.
 	Refused func(signal otlp.Signal, points int64, why *Refusal)
 
@@ -51,10 +51,10 @@ type Config struct {
 	Connections int   // maximum per listener; 0: 256
 	RequestSize int   // maximum bytes per request, before and after decompression; 0: 4 MiB
 	// TLS, if not nil, makes the TCP listeners require TLS. It is called for each connection, so
-	// that certificates can be renewed on disk.
+	// that a certificate rotated on disk takes effect without a restart.
 	TLS func() (*tls.Config, error)
 	// Bear, if not nil, is called with a [*ListenError] for each endpoint that cannot be opened. If
-	// it returns nil, the server continues without that endpoint.
+	// Bear returns nil, the server continues without that endpoint.
 	Bear func(error) error
 	Log  *slog.Logger
 }
@@ -79,7 +79,7 @@ type Server struct {
 	serving          sync.WaitGroup
 }
 
-// Listen opens the listeners and serves them. It returns an error if one of them cannot be opened.
+// Listen starts a server for cfg. It returns an error if a listener cannot be opened.
 func Listen(ctx context.Context, cfg Config) (*Server, error) { return listen(ctx, cfg, defaultLimits) }
 
 func listen(ctx context.Context, cfg Config, l limits) (*Server, error) {
@@ -128,8 +128,8 @@ func listen(ctx context.Context, cfg Config, l limits) (*Server, error) {
 
 // endpoint is an address or path to listen on.
 type endpoint struct {
-	setting, name string    // flag that sets the address; name in the log
-	network, at   string    // at is empty if there is no listener
+	setting, name string    // the flag that sets the address, and the name in the log
+	network, at   string    // at is empty if there is to be no listener
 	addr          *net.Addr // if not nil, set to the actual address
 }
 
@@ -177,10 +177,10 @@ func (s *Server) open(ctx context.Context) error {
 	return nil
 }
 
-// ListenError reports that an endpoint could not be opened.
+// ListenError says that an endpoint could not be opened.
 type ListenError struct {
 	Setting  string // flag that sets the address
-	Receiver string // what the endpoint would receive
+	Receiver string // what the endpoint would have received
 	Address  string
 	Err      error
 }
@@ -197,7 +197,7 @@ func listenAt(ctx context.Context, network, at string) (net.Listener, error) {
 	return new(net.ListenConfig).Listen(ctx, network, at)
 }
 
-// abandon closes the opened listeners, and returns why joined with any errors from closing them.
+// abandon closes the opened listeners, and returns why joined with any errors from closing.
 func (s *Server) abandon(opened []net.Listener, why error) error {
 	for _, l := range opened {
 		why = errors.Join(why, l.Close())
@@ -212,14 +212,14 @@ func (s *Server) run(name string, serve func(net.Listener) error, l net.Listener
 	}
 }
 
-// GRPCAddr returns the address of OTLP/gRPC over TCP, or nil if there is none.
+// GRPCAddr returns the address of the OTLP/gRPC TCP listener, or nil if there is none.
 func (s *Server) GRPCAddr() net.Addr { return s.grpcAddr }
 
-// HTTPAddr returns the address of OTLP/HTTP, or nil if there is none.
+// HTTPAddr returns the address of the OTLP/HTTP listener, or nil if there is none.
 func (s *Server) HTTPAddr() net.Addr { return s.httpAddr }
 
 // Connections returns how many connections are open, and how many have been closed to make room for
-// others.
+// new ones.
 func (s *Server) Connections() (open, closed int64) {
 	for _, l := range s.listeners {
 		open += l.count()
@@ -227,8 +227,8 @@ func (s *Server) Connections() (open, closed int64) {
 	return open, s.ended.Load()
 }
 
-// Shutdown closes the listeners and waits for the requests being served. When ctx is done, it
-// aborts them and returns an error. It must be called only once.
+// Shutdown closes the listeners and waits for the requests that are being served. When ctx is done,
+// it aborts these requests and returns an error. It must be called only once.
 func (s *Server) Shutdown(ctx context.Context) error {
 	cut := make(chan struct{})
 	keep := context.AfterFunc(ctx, func() {

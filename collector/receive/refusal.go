@@ -16,8 +16,8 @@ import (
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
-// Reason identifies why a request was refused. The reasons below are the only ones, so a Reason can
-// be an attribute.
+// Reason says why a request was refused. The constants are the only values, so a Reason is suitable
+// as an attribute.
 type Reason string
 
 // The reasons. After one of the first three, the client must not send the same request again.
@@ -32,7 +32,7 @@ const (
 	Canceled    Reason = "canceled"    // the client gave up: CANCELLED, 408
 )
 
-// answers has the status codes that OTLP specifies for each reason.
+// answers holds the status codes that OTLP specifies for each reason.
 var answers = map[Reason]struct {
 	code codes.Code
 	http int
@@ -51,18 +51,18 @@ var answers = map[Reason]struct {
 // response.
 type Refusal struct {
 	Reason     Reason
-	RetryAfter time.Duration // when the client may retry; 0 if it must not
+	RetryAfter time.Duration // wait before the client may retry; 0: it must not retry
 	Message    string
 }
 
-// retryDelay tells clients when to retry if nothing better is known.
+// retryDelay is the RetryAfter that clients get if nothing better is known.
 const retryDelay = time.Second
 
 // Error implements error.
 func (r *Refusal) Error() string { return string(r.Reason) + ": " + r.Message }
 
-// status returns the gRPC status, which is also the body of an HTTP response. Without RetryInfo,
-// RESOURCE_EXHAUSTED would be permanent.
+// status returns the gRPC status, which is also the body of an HTTP response. It includes
+// RetryInfo, without which RESOURCE_EXHAUSTED would mean that the client must not retry.
 func (r *Refusal) status() *status.Status {
 	s := status.New(answers[r.Reason].code, r.Error())
 	if r.RetryAfter == 0 {
@@ -70,7 +70,7 @@ func (r *Refusal) status() *status.Status {
 	}
 	detailed, err := s.WithDetails(&errdetails.RetryInfo{RetryDelay: durationpb.New(r.RetryAfter)})
 	if err != nil {
-		return s // unreachable: the code is not OK
+		return s // cannot happen: the code is not OK
 	}
 	return detailed
 }
@@ -83,11 +83,11 @@ func (r *Refusal) respond(w http.ResponseWriter, f format) {
 	}
 	w.Header().Set("Content-Type", f.contentType)
 	w.WriteHeader(answers[r.Reason].http)
-	// fails if the client has disconnected
+	// This fails only if the client has disconnected.
 	_, _ = w.Write(f.status(&statuspb.Status{Code: int32(answers[r.Reason].code), Message: r.Error()}))
 }
 
-// refusalOf converts an error of Accept to a refusal.
+// refusalOf converts err, an error of Accept, to a refusal.
 func refusalOf(ctx context.Context, err error) *Refusal {
 	var r *Refusal
 	switch {

@@ -9,9 +9,9 @@ import (
 	"syscall"
 )
 
-// listenUnix listens on a socket, replacing one left behind by a dead process. Every process that
-// has access to the directory may connect, as on loopback. The socket is removed when the listener
-// closes.
+// listenUnix listens on the Unix socket at path. It replaces a socket that a dead process left
+// behind. Every process that has access to the directory may connect, as on loopback. The socket is
+// removed when the listener is closed.
 func listenUnix(ctx context.Context, path string) (net.Listener, error) {
 	var config net.ListenConfig
 	l, err := config.Listen(ctx, "unix", path)
@@ -30,7 +30,8 @@ func listenUnix(ctx context.Context, path string) (net.Listener, error) {
 	return l, nil
 }
 
-// removeStale removes a socket that no process listens on, which is one that refuses connections.
+// removeStale removes the socket at path if no process listens on it, that is, if it refuses
+// connections.
 func removeStale(ctx context.Context, path string) error {
 	if info, err := os.Lstat(path); err != nil || info.Mode().Type() != os.ModeSocket {
 		return fmt.Errorf("socket %s: expected a free path or an old socket, got another file", path)

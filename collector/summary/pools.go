@@ -38,7 +38,7 @@ func (s *Summary) pools(b *strings.Builder, stamp string, all []live.Pool) {
 	}
 }
 
-// marks show the levels without colors.
+// marks shows the levels where there are no colors.
 var marks = map[live.Level]string{live.Trouble: "!!", live.Warning: "! ", live.Good: "  ", live.Silent: "? "}
 
 func (s *Summary) pool(b *strings.Builder, p *live.Pool) {
@@ -79,7 +79,8 @@ func (s *Summary) pool(b *strings.Builder, p *live.Pool) {
 	}
 }
 
-// use returns the median use, or the mean if the pool does not report how long each use lasts.
+// use returns the median time of a use, or the mean if the pool does not report how long each use
+// lasts.
 func use(p *live.Pool) live.Figure {
 	if p.Use.P50.IsZero() {
 		return p.MeanUse
@@ -87,7 +88,7 @@ func use(p *live.Pool) live.Figure {
 	return p.Use.P50
 }
 
-// colors are the ANSI colors of the levels.
+// colors holds the ANSI escape sequence for each level's color.
 var colors = map[live.Level]string{live.Trouble: "\x1b[1;31m", live.Warning: "\x1b[33m", live.Silent: "\x1b[2m"}
 
 func (s *Summary) color(l live.Level) string {
@@ -104,7 +105,7 @@ func (s *Summary) plain() string {
 	return "\x1b[0m"
 }
 
-// cut makes untrusted text safe for a terminal and truncates it to n columns.
+// cut makes text, which is untrusted, safe for a terminal and shortens it to n columns.
 func cut(text string, n int) string {
 	text = strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {

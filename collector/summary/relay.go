@@ -8,8 +8,8 @@ import (
 	"github.com/poolgauge/poolgauge/collector/live"
 )
 
-// relay shows the items waiting for the upstream, and what happened to the others. It is empty
-// without an upstream.
+// relay returns the line about the relay: how many items are waiting for the upstream, and how many
+// were accepted, sent or lost. The line is empty if there is no upstream.
 func relay(p *live.Pipeline) line {
 	l := line{label: "relay"}
 	if p.Upstream == "" {
@@ -40,7 +40,7 @@ func relay(p *live.Pipeline) line {
 	l.add(len(away) > 0, "the upstream is not accepting %s", strings.Join(away, ", "))
 	for _, name := range []string{"accepted", "sent", "rejected", "dropped", "refused"} {
 		n, ok := rates[name]
-		// the other rates are normally 0, and shown only if they are not
+		// The other rates are normally 0, and shown only if they are not.
 		expected := name == "accepted" || name == "sent"
 		l.add(ok && (expected || n > 0), "%s %s/s", name, live.Number(n))
 	}

@@ -1,5 +1,5 @@
 // Package summary shows on a terminal what the sidecar observes: a line for each pool, and a few
-// for the machine. Absent figures are omitted.
+// lines about the machine. Absent values are omitted.
 package summary
 
 import (
@@ -12,7 +12,7 @@ import (
 )
 
 // Summary writes one block of lines per picture. It writes from its own goroutine: if the terminal
-// does not read, blocks are skipped and nothing else is delayed.
+// is too slow, Summary skips blocks, and nothing else is delayed.
 type Summary struct {
 	out     io.Writer
 	colored bool
@@ -50,7 +50,7 @@ func (s *Summary) Close() {
 	}
 }
 
-// block returns the lines for a picture.
+// block returns the lines for p.
 func (s *Summary) block(p *live.Picture) string {
 	var b strings.Builder
 	stamp := p.At.Format(time.TimeOnly)
@@ -66,7 +66,7 @@ func (s *Summary) block(p *live.Picture) string {
 	return b.String()
 }
 
-// line is one line of the summary: its label and its figures.
+// line is one line of the summary: a label and values.
 type line struct {
 	label   string
 	figures []string
@@ -78,7 +78,7 @@ func (l *line) add(ok bool, format string, args ...any) {
 	}
 }
 
-// put adds a figure unless it is absent.
+// put adds f unless it is absent.
 func (l *line) put(format string, f live.Figure, write func(float64) string) {
 	if v, ok := f.Get(); ok {
 		l.figures = append(l.figures, fmt.Sprintf(format, write(v)))
