@@ -19,7 +19,7 @@ import (
 type app struct {
 	key               uint64
 	service, instance string
-	resource          []byte // the newest one, in wire form
+	resource          []byte // the newest resource received, in wire form
 	series            map[uint64]*series
 	seen              time.Time
 }
@@ -33,7 +33,7 @@ var rows = func() map[string]*catalog.Metric {
 
 func wanted(name []byte) bool { return rows[string(name)] != nil }
 
-// Offer records the metrics of the catalog in an accepted ExportMetricsServiceRequest. It skips
+// Offer records the catalog's metrics from data, an accepted ExportMetricsServiceRequest. It skips
 // anything malformed and does not keep data.
 func (l *Live) Offer(data []byte) {
 	some := false
@@ -48,7 +48,7 @@ func (l *Live) Offer(data []byte) {
 	l.touched = l.touched[:0]
 	var of *app
 	var resource []byte
-	// the receiver has already validated the request
+	// The receiver has already validated the request.
 	_ = otlp.EachMetric(data, wanted, func(in []byte, m *otlp.Metric) {
 		if of == nil || !bytes.Equal(resource, in) {
 			of, resource = l.app(in), in
@@ -69,7 +69,7 @@ func (l *Live) Offer(data []byte) {
 	l.notify()
 }
 
-// app returns the app with a resource, or nil if there is no room for another app.
+// app returns the app that sends resource, or nil if there is no room for another app.
 func (l *Live) app(resource []byte) *app {
 	var a app
 	var namespace, pid string
@@ -94,7 +94,7 @@ func (l *Live) app(resource []byte) *app {
 		len(resource),
 	); room < 0 &&
 		(known == nil || len(resource) > len(known.resource)) {
-		return known // there is no room for its changes
+		return known // there is no room for the changed resource
 	}
 	if known == nil {
 		known = &a
@@ -109,18 +109,18 @@ func (l *Live) app(resource []byte) *app {
 	return known
 }
 
-// appSize is the approximate memory of an app, without its series.
+// appSize is the approximate memory in bytes of an app without its series.
 const appSize = int64(unsafe.Sizeof(app{})) + 512
 
 // longestText is the maximum length of a name in bytes.
 const longestText = 200
 
-// text returns a name as valid UTF-8, cut at longestText bytes.
+// text returns b, a name, as valid UTF-8 of at most longestText bytes.
 func text(b []byte) string {
 	return strings.ToValidUTF8(string(b[:min(len(b), longestText)]), "\uFFFD")
 }
 
-// metric records the points of a metric.
+// metric records the points of m, a metric of the app of.
 func (l *Live) metric(of *app, m *otlp.Metric, now time.Time) {
 	row := rows[string(m.Name)]
 	_ = m.EachPoint(&l.work.point, func(p *otlp.Point) {
@@ -139,7 +139,7 @@ func (l *Live) metric(of *app, m *otlp.Metric, now time.Time) {
 	})
 }
 
-// point records a point of a series.
+// point records p, a point of the series s.
 func (l *Live) point(s *series, m *otlp.Metric, p *otlp.Point, now time.Time) {
 	l.work.wire = l.work.wire[:0]
 	if m.Kind == otlp.HistogramPoints || m.Kind == otlp.ExponentialPoints {
@@ -170,14 +170,14 @@ func (l *Live) point(s *series, m *otlp.Metric, p *otlp.Point, now time.Time) {
 	}
 }
 
-// mostWire bounds the size of a histogram point. 160 buckets, the default of OpenTelemetry's SDKs,
-// take less.
+// mostWire is the maximum size in bytes of a histogram point. The 160 buckets that OpenTelemetry's
+// SDKs use by default take less.
 const mostWire = 2 << 10
 
-// copies is how many points of a histogram a series may keep, plus some room for growth.
+// copies is how many points of a histogram a series may keep, plus a reserve for growing points.
 const copies = 4
 
-// heat adds the values that a distribution of waits gained since its last point to the heatmap.
+// heat adds to the heatmap the waits that were recorded between the last point of s and p.
 func (l *Live) heat(s *series, p *otlp.Point) {
 	w := &l.work
 	before := s.buckets
@@ -185,7 +185,7 @@ func (l *Live) heat(s *series, p *otlp.Point) {
 		before = nil
 	}
 	if s.at == 0 && int64(p.Time)-int64(p.Start) > int64(young) {
-		return // its values may all be older than the history
+		return // all of the values may be older than the history
 	}
 	if !otlp.ReadBuckets(w.wire, s.kind, &w.now) || !w.past(before, s.kind) {
 		return
@@ -198,8 +198,8 @@ func (l *Live) heat(s *series, p *otlp.Point) {
 	}
 }
 
-// series returns the series of a point, creating it if necessary. It returns nil if there is no
-// room.
+// series returns the series of the point p, and creates it if necessary. It returns nil if there is
+// no room.
 func (l *Live) series(of *app, row *catalog.Metric, m *otlp.Metric, p *otlp.Point, now time.Time) *series {
 	var hash xxhash.Digest
 	hash.Reset()
@@ -240,7 +240,7 @@ func (l *Live) series(of *app, row *catalog.Metric, m *otlp.Metric, p *otlp.Poin
 	return s
 }
 
-// inPool holds the metrics of pools.
+// inPool contains the metrics of pools.
 var inPool = func() map[*catalog.Metric]bool {
 	all := map[*catalog.Metric]bool{}
 	for _, m := range catalog.Pool.Metrics {
@@ -249,8 +249,8 @@ var inPool = func() map[*catalog.Metric]bool {
 	return all
 }()
 
-// pool returns a pool of an app, creating it if necessary. It returns nil if there is no room for
-// it and its first series, which takes size bytes.
+// pool returns a pool of the app of, and creates it if necessary. It returns nil if there is no
+// room for the pool and for its first series, which takes size bytes.
 func (l *Live) pool(of *app, name, kind []byte, size int64, now time.Time) *pool {
 	id := fmt.Sprintf("%016x", xxhash.Sum64String(fmt.Sprintf("%x\x00%s\x00%s", of.key, name, kind)))
 	p := l.pools[id]
@@ -265,6 +265,6 @@ func (l *Live) pool(of *app, name, kind []byte, size int64, now time.Time) *pool
 	return p
 }
 
-// poolSize is the approximate memory of a pool without its series, including its map entry and
-// names.
+// poolSize is the approximate memory in bytes of a pool without its series, but with its map entry
+// and names.
 const poolSize = int64(unsafe.Sizeof(pool{})) + tracked*slots*int64(unsafe.Sizeof(absent)) + 160

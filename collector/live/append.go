@@ -8,7 +8,8 @@ import (
 )
 
 // AppendJSON appends the result of [json.Marshal] for p to b. With many pools it is several times
-// faster, because their encoding is written out here; the page requests it every second.
+// faster than json.Marshal, because it does not use reflection for them. The page requests the
+// picture every second.
 func (p *Picture) AppendJSON(b []byte) ([]byte, error) {
 	rest := *p
 	rest.Pools = []Pool{}
@@ -16,7 +17,7 @@ func (p *Picture) AppendJSON(b []byte) ([]byte, error) {
 	if err != nil {
 		return b, err
 	}
-	// inside a string the quotes would be escaped
+	// This cannot match inside a string, where quotes are escaped.
 	before, after, _ := bytes.Cut(text, []byte(`"pools":[]`))
 	b = append(append(b, before...), `"pools":[`...)
 	for i := range p.Pools {
@@ -77,7 +78,7 @@ func (p *Pool) appendJSON(b []byte) []byte {
 	return append(p.Spark.Wait.append(o), '}', '}')
 }
 
-// object is a JSON object being written, which is still open.
+// object is an unfinished JSON object, to which members are appended.
 type object []byte
 
 func (o *object) key(name string) {
@@ -92,14 +93,14 @@ func (o *object) text(name, s string) {
 	*o = appendText(*o, s)
 }
 
-// some adds a string unless it is empty.
+// some adds s unless it is empty.
 func (o *object) some(name, s string) {
 	if s != "" {
 		o.text(name, s)
 	}
 }
 
-// texts adds a list of strings unless it is empty.
+// texts adds list unless it is empty.
 func (o *object) texts(name string, list []string) {
 	if len(list) == 0 {
 		return
@@ -111,7 +112,7 @@ func (o *object) texts(name string, list []string) {
 	*o = append(*o, ']')
 }
 
-// figure adds a figure unless it is absent.
+// figure adds f unless it is absent.
 func (o *object) figure(name string, f Figure) {
 	if f.known {
 		o.key(name)
@@ -131,8 +132,8 @@ func (o *object) quantiles(name string, q Quantiles) {
 	*o = append(*o, '}')
 }
 
-// appendText appends a string as encoding/json does, and calls encoding/json if the string has
-// special characters.
+// appendText appends s as encoding/json encodes it. It calls encoding/json only if s has special
+// characters.
 func appendText(b []byte, s string) []byte {
 	for i := range len(s) {
 		switch c := s[i]; {

@@ -7,13 +7,13 @@ import (
 )
 
 // Figure is a number that may be absent, which is different from 0. The zero Figure is absent. In
-// JSON it is a number with seven digits, or omitted.
+// JSON, a Figure is a number with seven digits, or omitted if absent.
 type Figure struct {
 	value float64
 	known bool
 }
 
-// Known returns a figure with value v, or an absent one if v is NaN or infinite.
+// Known returns a Figure with value v, or an absent Figure if v is NaN or infinite.
 func Known(v float64) Figure {
 	if math.IsNaN(v) || math.IsInf(v, 0) {
 		return Figure{}
@@ -21,7 +21,7 @@ func Known(v float64) Figure {
 	return Figure{value: v, known: true}
 }
 
-// known returns a figure with value v if ok is true, and an absent one otherwise.
+// known returns Known(v) if ok is true, and an absent Figure otherwise.
 func known(v float64, ok bool) Figure {
 	if !ok {
 		return Figure{}
@@ -29,10 +29,10 @@ func known(v float64, ok bool) Figure {
 	return Known(v)
 }
 
-// Get returns the number and whether it is present.
+// Get returns the number. ok is false if f is absent.
 func (f Figure) Get() (v float64, ok bool) { return f.value, f.known }
 
-// Text formats the number with write, such as [Whole]. It returns a dash if the figure is absent.
+// Text formats the number with write, for example [Whole]. It returns a dash if f is absent.
 func (f Figure) Text(write func(float64) string) string {
 	if !f.known {
 		return "–"
@@ -56,7 +56,7 @@ func Number(v float64) string {
 	return fmt.Sprintf("%.3gM", v/1e6)
 }
 
-// Or returns the number, or v if it is absent.
+// Or returns the number, or v if f is absent.
 func (f Figure) Or(v float64) float64 {
 	if f.known {
 		return f.value
@@ -64,7 +64,7 @@ func (f Figure) Or(v float64) float64 {
 	return v
 }
 
-// Over returns f ÷ by. It is absent if either is absent or if by is not positive.
+// Over returns f ÷ by. The result is absent if f or by is absent, or if by is not positive.
 func (f Figure) Over(by Figure) Figure {
 	if !f.known || !by.known || by.value <= 0 {
 		return Figure{}
@@ -72,7 +72,7 @@ func (f Figure) Over(by Figure) Figure {
 	return Known(f.value / by.value)
 }
 
-// IsZero reports whether the figure is absent, so that the omitzero option omits it from JSON.
+// IsZero reports whether f is absent. The JSON option omitzero uses it.
 func (f Figure) IsZero() bool { return !f.known }
 
 // MarshalJSON implements json.Marshaler.
@@ -94,12 +94,12 @@ func (f *Figure) UnmarshalJSON(data []byte) error {
 	return err
 }
 
-// Column is a sequence of figures over time. In JSON they have three digits, and absent ones are
+// Column is a sequence of Figures over time. In JSON they have three digits, and absent Figures are
 // null.
 type Column []Figure
 
-// MarshalJSON implements json.Marshaler. It encodes the whole column, since pictures have many
-// figures.
+// MarshalJSON implements json.Marshaler. It encodes the whole column at once, which is faster than
+// calling MarshalJSON for each of the many Figures.
 func (c Column) MarshalJSON() ([]byte, error) {
 	return c.append(make([]byte, 0, 8*len(c)+2)), nil
 }

@@ -9,8 +9,8 @@ import (
 // SparkColumns is the number of columns of a [Spark].
 const SparkColumns = 60
 
-// spark returns the last 15 minutes, up to slot, of the figures in a row of the page. It reuses the
-// memory of into.
+// spark returns the last 15 minutes, up to slot, of the values that the pool's row on the page
+// shows. It reuses the memory of into.
 func (p *pool) spark(into Spark, slot int64) Spark {
 	return Spark{
 		Fill: p.track.spark(into.Fill, slot, func(at int64) float64 {
@@ -26,12 +26,12 @@ func (p *pool) spark(into Spark, slot int64) Spark {
 	}
 }
 
-// columns returns the last 15 minutes of a row, up to slot. It reuses the memory of into.
+// columns returns the last 15 minutes of row, up to slot. It reuses the memory of into.
 func (t *track) columns(into Column, row int, slot int64) Column {
 	return t.spark(into, slot, func(at int64) float64 { return t.at(row, at) })
 }
 
-// spark returns the maximum of each column. of returns the figure of a slot. spark reuses the
+// spark returns the maximum over each column. of returns the value in a slot. spark reuses the
 // memory of into.
 func (t *track) spark(into Column, slot int64, of func(at int64) float64) Column {
 	const width = slots / SparkColumns
@@ -47,7 +47,7 @@ func (t *track) spark(into Column, slot int64, of func(at int64) float64) Column
 	return columns
 }
 
-// higher returns the greater of most and v, where v may be NaN.
+// higher returns the greater of most and v, ignoring v if it is NaN.
 func higher(most, v float64) float64 {
 	if v > most {
 		return v
@@ -55,7 +55,8 @@ func higher(most, v float64) float64 {
 	return most
 }
 
-// History returns the last 15 minutes of a pool. It returns false if there is no such pool.
+// History returns the last 15 minutes of the pool with the given id. It returns false if there is
+// no such pool.
 func (l *Live) History(id string) (h *History, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

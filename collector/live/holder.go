@@ -11,16 +11,16 @@ import (
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
-// Holder is a use in progress of a pool that is full or whose oldest use is unusually long.
+// Holder is a use that is in progress, in a pool that is full or has an unusually long use.
 type Holder struct {
 	Age float64 `json:"age"` // seconds
-	// the calls that led to the use, innermost first, each as in "main.query (query.go:12)"; for a
-	// task, its function
+	// the calls that led to the use, innermost first, in the form "main.query (query.go:12)"; for a
+	// task, the task's function
 	Calls []string `json:"calls,omitempty"`
 	Trace string   `json:"trace,omitempty"` // trace ID in hexadecimal
 }
 
-// String returns the holder in one line.
+// String describes h in one line.
 func (h Holder) String() string {
 	line := Duration(h.Age)
 	if len(h.Calls) > 0 {
@@ -32,14 +32,14 @@ func (h Holder) String() string {
 	return line
 }
 
-// examples are the uses that hold slots of a pool, and waits that were part of a trace.
+// examples holds uses that occupy slots of a pool, and waits that were part of a trace.
 type examples struct {
 	by     []Holder
-	size   int64    // of by, in bytes
-	waited []traced // at most one a series
+	size   int64    // bytes that by takes
+	waited []traced // at most one per series
 }
 
-// holders returns the holders that were reported with the oldest use.
+// holders returns the holders that the app reported with the oldest use.
 func (p *pool) holders() []Holder {
 	if p.held == nil {
 		return nil
@@ -47,7 +47,7 @@ func (p *pool) holders() []Holder {
 	return p.held.by
 }
 
-// size returns the approximate memory of the pool without its series.
+// size returns the approximate memory in bytes of the pool without its series.
 func (p *pool) size() int64 {
 	if p.held == nil {
 		return poolSize
@@ -60,8 +60,8 @@ const (
 	mostCalls   = 8
 )
 
-// hold takes the holders of a pool from the exemplars of a point of its oldest use. If there is no
-// room for them, they are dropped.
+// hold records the holders of p, which are the exemplars of point, a point of the metric for the
+// oldest use. If there is no room for the holders, hold drops them.
 func (l *Live) hold(p *pool, m *otlp.Metric, point *otlp.Point) {
 	before := p.size()
 	if p.held != nil && len(p.held.waited) > 0 {
@@ -97,8 +97,8 @@ func (l *Live) hold(p *pool, m *otlp.Metric, point *otlp.Point) {
 	}
 }
 
-// examples returns a pool's examples after counting size more bytes for them. It returns nil if
-// there is no room.
+// examples returns p's examples, after counting size more bytes for them. It returns nil if there
+// is no room for so many bytes.
 func (l *Live) examples(p *pool, size int64) *examples {
 	if p.held == nil {
 		size += examplesSize
@@ -114,14 +114,14 @@ func (l *Live) examples(p *pool, size int64) *examples {
 	return p.held
 }
 
-// The approximate memory of examples, a holder and a call, without their strings.
+// The approximate memory in bytes of an examples, a Holder and a call, without their strings.
 const (
 	examplesSize = int64(unsafe.Sizeof(examples{}))
 	holderSize   = 48
 	callSize     = 16
 )
 
-// callsOf returns the calls in a stack trace as printed by Go, which has two lines for each: the
+// callsOf returns the calls in stack, a stack trace as Go prints it: two lines for each call, the
 // function and its position.
 func callsOf(stack string) (calls []string) {
 	lines := strings.Split(stack, "\n")

@@ -8,14 +8,14 @@ import (
 )
 
 // The thresholds for the level of a pool. The alerts in deploy/prometheus cover longer periods and
-// have their own thresholds.
+// have other thresholds.
 const (
 	longWait  = 1.0 // seconds waited by the oldest request
 	slowWait  = 0.1 // seconds, 99th percentile
-	fullShare = 0.9 // of the limit
+	fullShare = 0.9 // share of the limit
 )
 
-// level returns the level of a pool and the reason for it.
+// level returns the level of p and the reason for that level.
 func level(p *Pool) (Level, string) {
 	used, pending, oldest := p.Used.Or(0), p.Pending.Or(0), p.OldestWait.Or(0)
 	limit, limited := p.Limit.Get()
@@ -30,7 +30,7 @@ func level(p *Pool) (Level, string) {
 		reasons = append(reasons, text)
 	}
 	if lost > 0 {
-		reasons = append(reasons, digits(lost)+" a second not served")
+		reasons = append(reasons, digits(lost)+" requests a second not served")
 	}
 	switch {
 	case lost > 0 || oldest >= longWait:
@@ -40,7 +40,7 @@ func level(p *Pool) (Level, string) {
 	case p.Wait.P99.Or(0) >= slowWait:
 		return Warning, "one in a hundred waits for " + Duration(p.Wait.P99.Or(0))
 	case p.MeanWait.Or(0) >= slowWait:
-		return Warning, "requests that wait do so for " + Duration(p.MeanWait.Or(0)) + " on average"
+		return Warning, "requests that wait take " + Duration(p.MeanWait.Or(0)) + " on average"
 	}
 	return Good, ""
 }
@@ -69,7 +69,7 @@ func Duration(seconds float64) string {
 
 var severity = map[Level]int{Trouble: 0, Warning: 1, Good: 2, Silent: 3}
 
-// worse orders pools for slices.SortFunc, the worst first.
+// worse compares pools for slices.SortFunc, so that the worst come first.
 func worse(a, b *Pool) int {
 	fillA, fillB := a.Fill().Or(0), b.Fill().Or(0)
 	return cmp.Or(

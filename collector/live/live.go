@@ -1,9 +1,9 @@
-// Package live keeps what the sidecar has observed: the newest point of each series, and 15 minutes
-// of history for the figures that are shown, in bounded memory.
+// Package live keeps what the sidecar has observed, in bounded memory: the newest point of each
+// series, and 15 minutes of history for the values that are shown.
 //
-// [Live.Offer] records the metrics of the catalog in requests accepted from apps, and
-// [Live.Collect] the sidecar's own. The summary, the page, /api, /metrics and the terminal all read
-// [Live.Picture].
+// [Live.Offer] records the catalog's metrics from requests that apps sent, and [Live.Collect]
+// records the sidecar's own metrics. The summary, the page, /api, /metrics and the terminal all
+// show [Live.Picture].
 package live
 
 import (
@@ -18,11 +18,11 @@ import (
 // Config configures a [Live]. The zero Config uses the defaults.
 type Config struct {
 	Limit    int64  // approximate memory in bytes; 0: 4 MiB
-	Service  string // name of the sidecar, for [Picture.Service]
+	Service  string // the sidecar's name, for [Picture.Service]
 	Upstream string // endpoint, for [Pipeline.Upstream]
 
-	// Neighbor returns the id of the only other container next to the sidecar's, or "" if that is
-	// unknown. Collect calls it. It may be nil.
+	// Neighbor returns the id of the container next to the sidecar's, or "" if there is not exactly
+	// one or its id is unknown. Collect calls Neighbor, which may be nil.
 	Neighbor func() string
 }
 
@@ -38,11 +38,11 @@ type Live struct {
 	pools      map[string]*pool
 	used       int64  // in bytes
 	count      int64  // number of series
-	generation uint32 // number of requests, modulo 2^32
+	generation uint32 // number of requests so far, modulo 2^32
 	begin      time.Time
 	slot       time.Duration // duration of a slot in all tracks
 	work       workspace
-	touched    []*pool // by the current request
+	touched    []*pool // pools with points in the current request
 	course     track   // history of the machine
 	own        *metricdata.ResourceMetrics
 	machine    machine
@@ -60,20 +60,20 @@ func New(cfg Config) *Live {
 	}
 }
 
-// Changed returns a channel that is closed when the picture next changes.
+// Changed returns a channel that is closed the next time the picture changes.
 func (l *Live) Changed() <-chan struct{} {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.changed
 }
 
-// notify wakes everything that waits for a change. Caller must hold mu.
+// notify wakes all goroutines that are waiting for a change. Caller must hold mu.
 func (l *Live) notify() {
 	close(l.changed)
 	l.changed = make(chan struct{})
 }
 
-// now returns the current slot, and switches to coarse slots when the fine ones are used up. Caller
+// now returns the current slot. It switches to coarse slots when the fine slots are used up. Caller
 // must hold mu.
 func (l *Live) now() int64 {
 	passed := max(0, time.Since(l.begin))
@@ -88,8 +88,8 @@ func (l *Live) now() int64 {
 	return int64(passed / l.slot)
 }
 
-// Collect records a collection of the sidecar's own metrics, which must not change afterwards. It
-// serves as a sink of the sampler.
+// Collect records rm, a collection of the sidecar's own metrics. Nothing may change rm afterwards.
+// Collect serves as a sink of the sampler.
 func (l *Live) Collect(rm *metricdata.ResourceMetrics) {
 	app := ""
 	if l.cfg.Neighbor != nil {
@@ -104,8 +104,8 @@ func (l *Live) Collect(rm *metricdata.ResourceMetrics) {
 	l.notify()
 }
 
-// Own returns the last collection of the sidecar's own metrics, or nil before the first. The caller
-// must not change it.
+// Own returns the last collection of the sidecar's own metrics, or nil if there was none. The
+// caller must not change it.
 func (l *Live) Own() *metricdata.ResourceMetrics {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -119,8 +119,8 @@ func (l *Live) Picture() *Picture {
 	return p
 }
 
-// Read replaces p with the current picture. It reuses the memory of p, whose previous content
-// becomes invalid.
+// Read sets p to the current picture. It reuses the memory of p, whose previous content becomes
+// invalid.
 func (l *Live) Read(p *Picture) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -140,7 +140,7 @@ func (l *Live) Read(p *Picture) {
 	for _, one := range l.pools {
 		unsorted = append(unsorted, one.picture(now))
 	}
-	order := make([]*Pool, len(unsorted)) // pointers, since a Pool is too large to be moved around
+	order := make([]*Pool, len(unsorted)) // pointers, since a Pool is too large to move around
 	for i := range unsorted {
 		order[i] = &unsorted[i]
 	}

@@ -38,7 +38,7 @@ func TestPool(t *testing.T) {
 			wire(t))
 		p := onlyPool(t, l)
 		if p.Name != "orders" || p.Kind != "worker" || p.Service != "shop" || p.Level != Trouble ||
-			p.Reason != "12 waiting, the oldest for 1.25 s; 3.2 a second not served" {
+			p.Reason != "12 waiting, the oldest for 1.25 s; 3.2 requests a second not served" {
 			t.Errorf("got %+v", p)
 		}
 		expect(t, "limit", p.Limit, 8)

@@ -14,8 +14,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// machine computes figures from the sidecar's own collections. A figure that needs two collections
-// is absent after the first.
+// machine computes the machine's part of the picture from collections of the sidecar's own metrics.
+// Values that need two collections are absent after the first one.
 type machine struct {
 	view   view
 	app    string                 // id of the app's container; "" if unknown
@@ -26,7 +26,7 @@ type machine struct {
 
 func newMachine() machine { return machine{probes: map[string]*probeState{}} }
 
-// advance takes a collection. app is the id of the app's container.
+// advance records the collection rm. app is the id of the app's container.
 func (m *machine) advance(rm *metricdata.ResourceMetrics, app string) {
 	m.app = app
 	m.view.advance(rm)
@@ -36,8 +36,8 @@ func (m *machine) advance(rm *metricdata.ResourceMetrics, app string) {
 	}
 }
 
-// picture adds its figures to p. Figures that only a picture shows are computed here, and not at
-// every collection.
+// picture adds the machine's values to p. Values that are needed only in a picture are computed
+// here, and not at every collection.
 func (m *machine) picture(p *Picture) {
 	p.Host = m.shown.Host
 	if f := m.judge.Holds(); f.Verdict.Convicts() {
@@ -57,7 +57,7 @@ const (
 	courses
 )
 
-// course returns the figures of a collection that are kept as history.
+// course returns the values of the last collection that are kept as history, by row.
 func (m *machine) course() []float32 {
 	h := &m.shown.Host
 	row := []float32{
@@ -121,9 +121,10 @@ func (m *machine) pressure(with ...attribute.KeyValue) Pressure {
 	return Pressure{CPU: of("cpu"), Memory: of("memory"), IO: of("io")}
 }
 
-// containers returns each container, including those killed since the previous collection, or, if
-// the sidecar runs outside a container, its own cgroup. Containers are identified by path and id:
-// with private cgroup namespaces, each container's path is the root.
+// containers returns every container, including containers killed since the previous collection. If
+// the sidecar runs outside a container, it returns the sidecar's own cgroup. Containers are
+// identified by path and id, since with private cgroup namespaces each container's path is the
+// root.
 func (m *machine) containers() (all []Container) {
 	seen := map[[2]attribute.Value]bool{}
 	add := func(row *catalog.Metric, ended bool) {
@@ -142,8 +143,8 @@ func (m *machine) containers() (all []Container) {
 	return all
 }
 
-// container returns the figures of one container. If the id is missing, only points without an id
-// belong to it.
+// container returns the values of the container with the given path and id. If id has no value,
+// only points without an id belong to the container.
 func (m *machine) container(path, id attribute.Value) Container {
 	v := &m.view
 	of := []attribute.KeyValue{{Key: catalog.CgroupPathKey, Value: path}, {Key: semconv.ContainerIDKey, Value: id}}
@@ -168,7 +169,7 @@ func (m *machine) container(path, id attribute.Value) Container {
 	return c
 }
 
-// pipeline returns what is queued for the upstream, and what happened to points since the previous
+// pipeline returns what is queued for the upstream, and what happened to items since the previous
 // collection.
 func (m *machine) pipeline() Pipeline {
 	v := &m.view
@@ -200,8 +201,8 @@ func (m *machine) pipeline() Pipeline {
 	return p
 }
 
-// probeState keeps the last results of a probe, since most probes run less often than collections
-// are made.
+// probeState keeps the last results of a probe, since most probes run less often than there are
+// collections.
 type probeState struct {
 	failed         string
 	phases         map[string]float64
@@ -263,11 +264,11 @@ func (m *machine) cpuProbe() (p Probe, ok bool) {
 	return p, !p.Stretch.IsZero() || !p.RunDelay.IsZero() || !p.Parallelism.IsZero()
 }
 
-// targetProbe returns the results of the last runs of a probe.
+// targetProbe returns the results of the last runs of the probe with the given name and target.
 func (m *machine) targetProbe(state *probeState, name, target attribute.KeyValue) Probe {
 	if failure := m.failures(name, target); failure != "" {
 		state.failed = failure
-		clear(state.phases) // they are no longer from the last run
+		clear(state.phases) // these are not from the last run
 	} else if m.view.grew(catalog.ProbeRuns, name, target) {
 		state.failed = ""
 	}
@@ -284,8 +285,8 @@ func (m *machine) targetProbe(state *probeState, name, target attribute.KeyValue
 	return p
 }
 
-// failures returns the error types of failed runs since the previous collection, or "" if none
-// failed.
+// failures returns the error types of the runs that failed since the previous collection, or "" if
+// none failed.
 func (m *machine) failures(name, target attribute.KeyValue) string {
 	var kinds []string
 	m.view.each(catalog.ProbeRuns, semconv.ErrorTypeKey, func(kind attribute.KeyValue) {

@@ -3,12 +3,12 @@ package live
 import "time"
 
 // Picture is what the sidecar knows at one moment. The summary, the page, the JSON of /api and the
-// terminal show it. Its JSON is stable: keys may be added but never change their meaning, and
-// absent figures are omitted. Times are in seconds, sizes in bytes, and shares from 0 to 1. Rates
+// terminal show it. The JSON is stable: keys may be added but never change their meaning, and
+// absent values are omitted. Times are in seconds, sizes in bytes, and shares from 0 to 1. Rates
 // are per second, over about ten seconds or the app's last interval, whichever is longer.
 type Picture struct {
 	At      time.Time `json:"at"`
-	Service string    `json:"service,omitempty"` // name of the sidecar and where it runs
+	Service string    `json:"service,omitempty"` // the sidecar's name and where it runs
 	Pools   []Pool    `json:"pools"`             // worst first
 	Host    Host      `json:"host"`
 	Course  Course    `json:"course"`
@@ -25,25 +25,25 @@ type Picture struct {
 // Level says how well a pool serves its callers. It says nothing about the cause.
 type Level string
 
-// The levels, the worst first. A pool is silent if it has sent nothing for three of its intervals
-// and at least ten seconds.
+// The levels, the worst first. A pool is silent if the app has sent nothing about it for three of
+// its intervals and at least ten seconds.
 const (
-	Trouble Level = "trouble" // callers were not served, or one has been waiting for a second
-	Warning Level = "warning" // it is full and callers wait, or 1 in 100 callers waits for 100 ms
+	Trouble Level = "trouble" // requests were not served, or one has been waiting for a second
+	Warning Level = "warning" // the pool is full and requests wait, or 1 in 100 requests waits for 100 ms
 	Good    Level = "ok"
 	Silent  Level = "silent"
 )
 
 // Pool is the current state of a pool.
 type Pool struct {
-	// unchanged after a restart of the app if service.instance.id and process.pid of its resource
-	// are unchanged or absent
+	// the same after a restart of the app if the resource attributes service.instance.id and
+	// process.pid are unchanged or absent
 	ID       string    `json:"id"`
 	Name     string    `json:"name"`
 	Kind     string    `json:"kind"`
 	Service  string    `json:"service,omitempty"`
 	Instance string    `json:"instance,omitempty"`
-	Seen     time.Time `json:"seen"` // when its newest points arrived
+	Seen     time.Time `json:"seen"` // when the newest points arrived
 	Level    Level     `json:"level"`
 	Reason   string    `json:"reason,omitempty"` // reason for the level, in words
 
@@ -60,12 +60,12 @@ type Pool struct {
 	Wait     Quantiles `json:"wait,omitzero"` // of requests with any outcome
 	Use      Quantiles `json:"use,omitzero"`
 	MeanWait Figure    `json:"meanWait,omitzero"` // of requests that waited, if Wait is unknown
-	// mean slot-seconds per served request
+	// mean time of a use: slot-seconds per served request
 	MeanUse   Figure `json:"meanUse,omitzero"`
 	Rate      Figure `json:"rate,omitzero"`      // acquired requests
 	NotServed Figure `json:"notServed,omitzero"` // rejected, canceled, timed out
 	Failed    Figure `json:"failed,omitzero"`    // uses that ended with an error, a panic or an exit
-	OnCPU     Figure `json:"onCPU,omitzero"`     // shares of the time in use
+	OnCPU     Figure `json:"onCPU,omitzero"`     // share of the time in use, likewise RunQueue and Blocked
 	RunQueue  Figure `json:"runQueue,omitzero"`
 	Blocked   Figure `json:"blocked,omitzero"`
 
@@ -73,7 +73,7 @@ type Pool struct {
 	Evidence    []string `json:"evidence,omitempty"`
 	Recommended Figure   `json:"recommended,omitzero"` // recommended limit
 
-	// the oldest uses, if the pool is full or one of them is unusually long
+	// the oldest uses, if the pool is full or a use is unusually long
 	Holders []Holder `json:"holders,omitempty"`
 
 	// the longest recent wait that was part of a trace, with any outcome
@@ -89,10 +89,11 @@ func (p Pool) Fill() Figure { return p.Used.Over(p.Limit) }
 // column is the maximum over its time.
 type Spark struct {
 	Fill Column `json:"fill"` // shares of the limit, or slots used if there is no limit
-	Wait Column `json:"wait"` // the oldest wait, or the 99th percentile if it is longer
+	Wait Column `json:"wait"` // the oldest wait or the 99th percentile, whichever is longer
 }
 
-// Quantiles of a distribution in seconds, accurate to 5 % if its buckets are that narrow.
+// Quantiles holds quantiles of a distribution, in seconds. They are accurate to 5 % if the
+// distribution's buckets are narrow enough.
 type Quantiles struct {
 	P50 Figure `json:"p50,omitzero"`
 	P95 Figure `json:"p95,omitzero"`
@@ -116,12 +117,12 @@ type Host struct {
 	Evidence string `json:"evidence,omitempty"`
 }
 
-// Course is the history of the machine, in the columns of a [Spark]. All figures are shares.
+// Course is the history of the machine, with the same columns as a [Spark]. All values are shares.
 type Course struct {
 	CPU       Column `json:"cpu"`
 	Memory    Column `json:"memory"`
 	Throttled Column `json:"throttled"` // of the container that is throttled most
-	Pressure  Column `json:"pressure"`  // of the resource that is waited for most
+	Pressure  Column `json:"pressure"`  // of the resource that tasks wait for most
 }
 
 // Pressure is the share of time in which at least one task waited for a resource.
@@ -131,14 +132,14 @@ type Pressure struct {
 	IO     Figure `json:"io,omitzero"`
 }
 
-// Container is a cgroup. If it has an ID, it belongs to a container.
+// Container is a cgroup. If ID is set, it is that of a container.
 type Container struct {
 	Path     string `json:"path"`
 	ID       string `json:"id,omitempty"`
-	Name     string `json:"name,omitempty"`    // in its pod; for the sidecar's own container, if configured
+	Name     string `json:"name,omitempty"`    // in the pod; the sidecar's own container has one only if configured
 	CPU      Figure `json:"cpu,omitzero"`      // in CPUs
 	CPULimit Figure `json:"cpuLimit,omitzero"` // quota in CPUs; absent: none
-	// share of the quota's periods in which it was throttled
+	// share of the quota's periods in which the cgroup was throttled
 	Throttled   Figure   `json:"throttled,omitzero"`
 	Memory      Figure   `json:"memory,omitzero"` // working set
 	MemoryLimit Figure   `json:"memoryLimit,omitzero"`
@@ -146,7 +147,7 @@ type Container struct {
 	Pressure    Pressure `json:"pressure,omitzero"`
 }
 
-// Probe has the results of a probe's last runs.
+// Probe holds the results of a probe's last runs.
 type Probe struct {
 	Name        string  `json:"name"` // cpu, disk, tcp, dns, http or grpc
 	Target      string  `json:"target,omitempty"`
@@ -175,10 +176,10 @@ type Pipeline struct {
 	Connections Figure `json:"connections,omitzero"`
 }
 
-// Lane is the lane of a signal or of the sidecar's own metrics.
+// Lane is the relay's lane for a signal or for the sidecar's own metrics.
 type Lane struct {
 	Name      string `json:"name"`
-	Available Figure `json:"available,omitzero"` // 1 if the upstream accepts it, else 0
+	Available Figure `json:"available,omitzero"` // 1 if the upstream accepts the lane, else 0
 	Queued    Figure `json:"queued,omitzero"`
 	Oldest    Figure `json:"oldest,omitzero"`
 	Accepted  Figure `json:"accepted,omitzero"`
@@ -188,7 +189,8 @@ type Lane struct {
 	Refused   Figure `json:"refused,omitzero"`
 }
 
-// Memory is the size of the picture itself. Points that do not fit are counted and not shown.
+// Memory is how much memory the picture takes, in bytes. Points for which there is no room are
+// counted but not shown.
 type Memory struct {
 	Used    int64 `json:"used"`
 	Limit   int64 `json:"limit"`
@@ -197,7 +199,7 @@ type Memory struct {
 }
 
 // History is the last 15 minutes of one pool. Column i covers the time from From + i × Step. Each
-// value is the maximum over its column, or null if there was none.
+// value is the maximum over its column, or null if there is none.
 type History struct {
 	From       time.Time `json:"from"`
 	Step       float64   `json:"step"` // in seconds
@@ -206,7 +208,7 @@ type History struct {
 	Pending    Column    `json:"pending"`
 	OldestWait Column    `json:"oldestWait"`
 	WaitP99    Column    `json:"waitP99"`
-	UseP50     Column    `json:"useP50"` // or the mean, if the pool does not report how long each use lasts
+	UseP50     Column    `json:"useP50"` // the mean, if the pool does not report how long each use lasts
 	Rate       Column    `json:"rate"`
 	NotServed  Column    `json:"notServed"`
 	Waits      Heatmap   `json:"waits"`

@@ -8,7 +8,7 @@ import (
 	"github.com/poolgauge/poolgauge/diagnose"
 )
 
-// The figures of a pool. Only the first have a history.
+// Indices of a pool's values. Only those before tracked have a history.
 const (
 	used = iota
 	limit
@@ -39,23 +39,23 @@ const (
 	figures
 )
 
-// pool is one pool of an app: its series, and the figures computed from them.
+// pool is one pool of an app, with the pool's series and the values computed from them.
 type pool struct {
 	app        *app
 	id         string
 	name, kind string
 	series     []*series
-	seen       time.Time // when its newest points arrived
+	seen       time.Time // when the newest points arrived
 	interval   time.Duration
 	now        [figures]float32 // NaN: absent
-	generation uint32           // the last request that had its points
+	generation uint32           // the last request with points of the pool
 	track      track
 	waits      heat
 	held       *examples // nil: none
 	judge      diagnose.Judge
 }
 
-// gauges are the figures that are simply the value of a series.
+// gauges lists the values that are simply the value of a series.
 var gauges = map[role]int{
 	limitRole:        limit,
 	usedRole:         used,
@@ -67,7 +67,7 @@ var gauges = map[role]int{
 	oldestUseRole:    oldestUse,
 }
 
-// rates are the figures that are the growth rate of one or more series.
+// rates lists the values that are the rate of increase of one or more series.
 var rates = map[role]int{
 	acquiredRole:  rate,
 	notServedRole: notServed,
@@ -78,7 +78,7 @@ var rates = map[role]int{
 	blockedRole:   blocked,
 }
 
-// work computes the figures of a pool from those of its series that were in the last request.
+// work computes the pool's values from those of its series that had points in the last request.
 func (p *pool) work(w *workspace) {
 	for i := range p.now {
 		p.now[i] = float32(math.NaN())
@@ -118,7 +118,7 @@ func (p *pool) work(w *workspace) {
 	}
 }
 
-// mean returns sum ÷ n, where either may be NaN. It returns NaN if there is no finite mean.
+// mean returns sum ÷ n, or NaN if that is not finite. sum and n may be NaN.
 func mean(sum, n float64) float32 {
 	if n > 0 {
 		return float32(sum / n)
@@ -149,14 +149,15 @@ type workspace struct {
 	exemplar            otlp.Exemplar
 }
 
-// add adds the values that a histogram gained in its window.
+// add adds to to the values that were added to the histogram s in the last window.
 func (w *workspace) add(to *spread, s *series) {
 	if otlp.ReadBuckets(s.buckets, s.kind, &w.now) && w.past(s.older.buckets, s.kind) {
 		to.add(&w.now, &w.before)
 	}
 }
 
-// past reads earlier buckets into w.before. Empty wire means that there were none.
+// past reads wire, earlier buckets, into w.before. Empty wire means that there were no earlier
+// values.
 func (w *workspace) past(wire []byte, kind otlp.MetricKind) bool {
 	if len(wire) == 0 {
 		w.before = otlp.Buckets{Bounds: w.before.Bounds[:0], Counts: w.before.Counts[:0]}
@@ -165,13 +166,13 @@ func (w *workspace) past(wire []byte, kind otlp.MetricKind) bool {
 	return otlp.ReadBuckets(wire, kind, &w.before)
 }
 
-// figure returns one of the pool's figures.
+// figure returns the value with index i.
 func (p *pool) figure(i int) Figure { return Known(float64(p.now[i])) }
 
-// silentAfter returns how long a pool must send nothing to become silent.
+// silentAfter returns how long after the pool's last points it counts as silent.
 func (p *pool) silentAfter() time.Duration { return max(3*p.interval, 10*time.Second) + time.Second }
 
-// picture returns the pool as it is shown.
+// picture returns the pool as the picture shows it.
 func (p *pool) picture(now time.Time) Pool {
 	q := Pool{
 		ID:           p.id,

@@ -13,21 +13,21 @@ import (
 // Sample is the newest point of one series of an app or of the sidecar itself.
 type Sample struct {
 	Metric     *catalog.Metric
-	Resource   []Label // of the app or the sidecar
+	Resource   []Label // attributes of the resource: the app or the sidecar
 	Attributes []Label
 	Start      time.Time // start of the series; the zero time if unknown
 	Value      float64
-	Buckets    *otlp.Buckets // of a histogram; valid during the call only
+	Buckets    *otlp.Buckets // of a histogram; valid only until f returns
 }
 
-// Label is an attribute with its value as a string.
+// Label is an attribute whose value was converted to a string.
 type Label struct{ Name, Value string }
 
-// fresh is the maximum age of the newest point of a series.
+// fresh is the maximum age of a point that is a sample.
 const fresh = 5 * time.Minute
 
 // EachSample calls f with the newest point of each cumulative series of the catalog's metrics.
-// The sidecar's own come last.
+// Series of the sidecar itself come last.
 func (l *Live) EachSample(f func(*Sample)) {
 	l.mu.Lock()
 	now := time.Now()
@@ -88,7 +88,7 @@ func eachOwn(rm *metricdata.ResourceMetrics, f func(*Sample)) {
 	}
 }
 
-// eachOf calls f with the points of one metric.
+// eachOf calls f with each point of one metric.
 func eachOf(data metricdata.Aggregation, row *catalog.Metric, resource []Label, f func(*Sample)) {
 	switch d := data.(type) {
 	case metricdata.Gauge[int64]:

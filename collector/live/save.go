@@ -13,11 +13,11 @@ import (
 	"github.com/cespare/xxhash/v2"
 )
 
-// fileName is the name of the history's file in its directory.
-const fileName = ".live.json" // ignored by the queue, which uses the same directory
+// fileName is the name of the file with the history.
+const fileName = ".live.json" // the queue, which uses the same directory, ignores this name
 
-// stored is the history of pools as stored in a file. Files with another version cannot be used and
-// are left alone.
+// stored is the history of pools as stored in the file. A file with another version is not used and
+// left as it is.
 type stored struct {
 	Version int           `json:"version"`
 	Begin   time.Time     `json:"begin"`
@@ -43,8 +43,8 @@ type storedPool struct {
 
 const version = 1
 
-// Save writes the history to a file in dir, replacing the previous one. After [Live.Load], new
-// points from the apps continue it.
+// Save writes the history to a file in dir, replacing a previous file. After [Live.Load], new
+// points from the apps continue the history.
 func (l *Live) Save(dir string) error {
 	data, err := json.Marshal(l.stored())
 	if err != nil {
@@ -94,11 +94,11 @@ func (l *Live) stored() stored {
 	return s
 }
 
-// Load reads the history that [Live.Save] wrote to dir, ignoring pools that are too old. It must be
-// called before any other method. If the file is damaged or has another version, Load returns an
-// error and the picture is empty.
+// Load reads the history that [Live.Save] wrote to dir. It ignores pools that are too old. Load
+// must be called before any other method. If the file is damaged or has another version, Load
+// returns an error, and the picture is empty.
 func (l *Live) Load(dir string) error {
-	data, err := os.ReadFile(filepath.Join(dir, fileName)) //nolint:gosec // the user chooses the directory
+	data, err := os.ReadFile(filepath.Join(dir, fileName)) //nolint:gosec // the user chose the directory
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
@@ -132,8 +132,8 @@ func (l *Live) Load(dir string) error {
 	return nil
 }
 
-// restore creates a pool from its stored form if there is room. It returns false if the stored form
-// is damaged. Caller must hold mu.
+// restore creates a pool from q if there is room. It returns false if q is damaged. Caller must
+// hold mu.
 func (l *Live) restore(q *storedPool) bool {
 	most := int64(time.Since(l.begin)/l.slot) + 1
 	if len(q.Now) != 4*figures || len(q.Track) != 2*tracked*slots || len(q.Heat) != heatWidth*heatHeight ||
@@ -176,7 +176,7 @@ func (l *Live) restore(q *storedPool) bool {
 	return true
 }
 
-// Keeper saves the history to a directory periodically. It uses its own goroutine, so that a hung
+// Keeper periodically saves the history to a directory. It uses its own goroutine, so that a hung
 // disk delays nothing else.
 type Keeper struct {
 	live   *Live
@@ -186,8 +186,8 @@ type Keeper struct {
 	report func(error)
 }
 
-// pace is how often the history is saved, and thus how much of it may be lost if the process is
-// killed.
+// pace is the time between two saves. If the process is killed, that much of the history may be
+// lost.
 const pace = 5 * time.Minute
 
 // Keep loads the history from dir and saves it every five minutes. It calls report with each error.
@@ -217,7 +217,7 @@ func (k *Keeper) run() {
 	}
 }
 
-// Close saves the history once more, waiting at most 200 ms.
+// Close saves the history once more and stops. It waits at most 200 ms for that.
 func (k *Keeper) Close() {
 	close(k.stop)
 	select {
@@ -226,7 +226,7 @@ func (k *Keeper) Close() {
 	}
 }
 
-// identity returns a key for an app that survives restarts of the sidecar.
+// identity returns a key for an app, which stays the same after a restart of the sidecar.
 func identity(service, instance, pid string) uint64 {
 	return xxhash.Sum64String(service + "\x00" + instance + "\x00" + pid)
 }

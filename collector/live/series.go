@@ -10,24 +10,24 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// window is the minimum period that rates and quantiles cover. They cover less than two windows, or
-// the app's interval if that is longer.
+// window is the minimum period that rates and quantiles cover. The actual period is less than two
+// windows, unless the app's interval is longer.
 const window = 9 * time.Second
 
-// young is the maximum age at which a counter that is seen for the first time is counted from its
+// young is the maximum age at which a counter that is seen for the first time counts from its
 // start.
 const young = time.Minute
 
 // series is one series of an app for a metric of the catalog.
 type series struct {
 	metric     *catalog.Metric
-	pool       *pool // nil if it does not belong to a pool
+	pool       *pool // nil if the metric is not about a pool
 	kind       otlp.MetricKind
 	delta      bool
 	monotonic  bool
 	role       role
-	generation uint32 // the last request that had a point of it
-	attributes []byte // KeyValues in wire form, each preceded by its size, except those of the pool
+	generation uint32 // the last request with a point of the series
+	attributes []byte // KeyValues in wire form, each preceded by its size, without those that identify the pool
 
 	start, at int64 // nanoseconds since the Unix epoch
 	value     float64
@@ -36,15 +36,15 @@ type series struct {
 	newer     mark
 }
 
-// mark is an earlier point.
+// mark is an earlier point of a series.
 type mark struct {
 	at      int64
 	value   float64
 	buckets []byte
 }
 
-// take records a point that is not older than the last one. wire has the buckets of a histogram,
-// which are copied.
+// take records p, which must not be older than the last point. wire holds the buckets if p is a
+// histogram's; take copies them.
 func (s *series) take(p *otlp.Point, wire []byte) {
 	s.buckets = append(s.buckets[:0], wire...)
 	start, at := int64(p.Start), int64(p.Time)
@@ -68,7 +68,7 @@ func (s *series) take(p *otlp.Point, wire []byte) {
 	}
 }
 
-// rate returns the growth of a sum per second. It returns false if there is no baseline.
+// rate returns the increase per second of s, a sum. It returns false if there is no baseline.
 func (s *series) rate() (perSecond float64, ok bool) {
 	elapsed := time.Duration(s.at - s.older.at).Seconds()
 	if elapsed <= 0 {
@@ -77,16 +77,16 @@ func (s *series) rate() (perSecond float64, ok bool) {
 	return max(0, s.value-s.older.value) / elapsed, true
 }
 
-// size returns the approximate memory of the series.
+// size returns the approximate memory of the series in bytes.
 func (s *series) size() int64 {
 	return int64(seriesSize + cap(s.attributes) + cap(s.buckets) + cap(s.older.buckets) + cap(s.newer.buckets))
 }
 
-// seriesSize is the approximate fixed memory of a series, including its entries in a map and in a
-// pool.
+// seriesSize is the approximate fixed memory in bytes of a series, with its entries in a map and in
+// a pool.
 const seriesSize = int(unsafe.Sizeof(series{})) + 48
 
-// role says which figure of a pool a series contributes to.
+// role says which value of a pool a series contributes to.
 type role uint8
 
 const (
@@ -118,8 +118,8 @@ const (
 	roles
 )
 
-// plainRoles has the roles of metrics with a single role. states has the roles by the value of the
-// attribute that distinguishes the series of a metric.
+// plainRoles maps metrics with a single role to that role. states maps the other metrics, by the
+// value of the attribute that distinguishes their series.
 var (
 	plainRoles = map[*catalog.Metric]role{
 		catalog.PoolLimit:        limitRole,
@@ -149,7 +149,7 @@ var (
 	}
 )
 
-// roleOf returns the role of a series of metric m, according to its attributes.
+// roleOf returns the role of s, a series of m, according to the attributes of s.
 func (s *series) roleOf(m *catalog.Metric) (r role) {
 	of, several := states[m]
 	if !several {
@@ -166,8 +166,7 @@ func (s *series) roleOf(m *catalog.Metric) (r role) {
 	return r
 }
 
-// eachAttribute calls f with the key and the value of each attribute, as returned by
-// [otlp.Attribute].
+// eachAttribute calls f with the key and value of each attribute, as returned by [otlp.Attribute].
 func (s *series) eachAttribute(f func(key, value []byte)) {
 	for rest := s.attributes; len(rest) > 0; {
 		kv, n := protowire.ConsumeBytes(rest)

@@ -14,7 +14,8 @@ type cell struct{ lower, upper, n float64 }
 // spread is the distribution of the values of one or more series.
 type spread struct{ cells []cell }
 
-// add adds the values that b has gained since before, which must be of the same series or empty.
+// add adds the values that are in b but not in before, which is an earlier state of the same
+// series, or empty.
 func (s *spread) add(b, before *otlp.Buckets) {
 	if b.Bounds != nil {
 		s.addExplicit(b, before)
@@ -26,7 +27,7 @@ func (s *spread) add(b, before *otlp.Buckets) {
 	if n := float64(b.Zero) - float64(before.Zero); n > 0 {
 		s.cells = append(s.cells, cell{n: n})
 	}
-	shift := min(40, max(0, before.Scale-b.Scale)) // buckets only ever get wider
+	shift := min(40, max(0, before.Scale-b.Scale)) // a series' buckets only ever get wider
 	base := math.Exp2(math.Exp2(-float64(b.Scale)))
 	old := 0 // index in before, whose buckets are in the same order
 	for i, n := range b.Counts {
@@ -58,7 +59,7 @@ func (s *spread) addExplicit(b, before *otlp.Buckets) {
 		if i > 0 {
 			c.lower = b.Bounds[i-1]
 		}
-		c.upper = c.lower // for the last bucket, which has no bound
+		c.upper = c.lower // for the last bucket, which has no upper bound
 		if i < len(b.Bounds) {
 			c.upper = b.Bounds[i]
 		}
@@ -68,7 +69,7 @@ func (s *spread) addExplicit(b, before *otlp.Buckets) {
 	}
 }
 
-// quantiles returns the quantiles of all cells, NaN if there are no values.
+// quantiles returns quantiles of all values, or NaN if there are none.
 func (s *spread) quantiles() (p50, p95, p99 float64) {
 	slices.SortFunc(s.cells, func(a, b cell) int { return cmp.Compare(a.upper, b.upper) })
 	total := 0.0
@@ -78,8 +79,8 @@ func (s *spread) quantiles() (p50, p95, p99 float64) {
 	return s.quantile(0.5 * total), s.quantile(0.95 * total), s.quantile(0.99 * total)
 }
 
-// quantile returns the value of a rank, or NaN if there is none. It assumes that the values in a
-// cell are evenly distributed, on a logarithmic scale if the lower bound is positive.
+// quantile returns the value with the given rank, or NaN if there is none. It assumes that the
+// values in a cell are evenly distributed, on a logarithmic scale if the lower bound is positive.
 func (s *spread) quantile(rank float64) float64 {
 	for _, c := range s.cells {
 		if rank > c.n {
@@ -97,7 +98,7 @@ func (s *spread) quantile(rank float64) float64 {
 	return math.NaN()
 }
 
-// middle returns a representative value for a cell.
+// middle returns a value that represents those in the cell.
 func (c cell) middle() float64 {
 	if c.lower <= 0 {
 		return c.upper / 2
@@ -105,8 +106,9 @@ func (c cell) middle() float64 {
 	return math.Sqrt(c.lower * c.upper)
 }
 
-// Cumulative estimates how many values of exponential buckets are at or below each bound. It
-// assumes that the values in a bucket are evenly distributed on a logarithmic scale.
+// Cumulative estimates, for each bound, how many values in b, which has exponential buckets, are at
+// or below the bound. It assumes that the values in a bucket are evenly distributed on a
+// logarithmic scale.
 func Cumulative(b *otlp.Buckets, bounds []float64) []uint64 {
 	var s spread
 	s.add(b, &otlp.Buckets{})

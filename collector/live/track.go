@@ -2,9 +2,9 @@ package live
 
 import "math"
 
-// The last 15 minutes are kept in slots, which last one second at first and five seconds once those
-// are used up. So the start of a program is seen in detail, and every pool needs the same memory
-// from its first point on.
+// The last 15 minutes are kept in slots. At first a slot lasts one second; once all slots are used
+// up, they are merged into slots of five seconds. So the start of a program is seen in detail, and
+// every pool needs the same memory from its first point on.
 const (
 	slots      = 180
 	coarse     = 5 // seconds per slot in the long run
@@ -13,7 +13,8 @@ const (
 	heatHeight = 18
 )
 
-// half is the upper half of a float32. It has three digits, enough for a chart. absent is NaN.
+// half is the upper half of a float32. Its precision of three digits is enough for a chart. absent
+// is NaN.
 type half uint16
 
 const absent half = 0x7fc0
@@ -28,11 +29,12 @@ func toHalf(v float32) half {
 
 func (h half) float() float64 { return float64(math.Float32frombits(uint32(h) << 16)) }
 
-// track is the history of several figures. A slot holds the maximum of the values put into it.
-// Slots are counted from the start of a time axis that all tracks share; the newest are kept.
+// track is the history of several values, one per row. A slot holds the maximum of the values put
+// into it. Slots are numbered from the start of a time axis that all tracks share. A track keeps
+// the newest slots.
 type track struct {
 	rows [][slots]half
-	last int64 // the last slot put into
+	last int64 // the last slot that values were put into
 }
 
 func newTrack(figures int) track {
@@ -45,7 +47,7 @@ func newTrack(figures int) track {
 	return t
 }
 
-// put adds figures, NaN if absent, to a slot, which must not be before the last one.
+// put adds one value per row, or NaN if absent, to slot, which must not be before the last slot.
 func (t *track) put(slot int64, figures []float32) {
 	for s := max(t.last+1, slot-slots+1); s <= slot; s++ {
 		for i := range t.rows {
@@ -61,7 +63,7 @@ func (t *track) put(slot int64, figures []float32) {
 	}
 }
 
-// at returns the figure of a row in a slot, or NaN if it is absent.
+// at returns the value of row in slot, or NaN if it is absent.
 func (t *track) at(row int, slot int64) float64 {
 	if slot > t.last || slot < 0 || slot <= t.last-slots {
 		return math.NaN()
@@ -82,16 +84,16 @@ func (t *track) coarsen() {
 	*t = wide
 }
 
-// heat is the history of a distribution as counts by column and row. A count is stored as its
-// logarithm, accurate to 4 %, or 8 % after columns were merged.
+// heat is the history of a distribution, as counts by column and row. Each count is stored as a
+// logarithm, with an accuracy of 4 %, or 8 % after columns were merged.
 type heat struct {
 	columns [heatWidth][heatHeight]uint8
 	now     [heatHeight]float32 // the last column at full precision
 	last    int64
 }
 
-// heatBound returns the upper bound of a row in seconds. Each row spans half a decade, starting at
-// one microsecond. The last row has no bound.
+// heatBound returns the upper bound of row in seconds. Each row spans half a decade, starting at
+// one microsecond. The last row has no upper bound.
 func heatBound(row int) float64 { return math.Pow(10, float64(row)/2-6) }
 
 func heatRow(seconds float64) int {

@@ -15,8 +15,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// judged passes the reported figures of a pool and the machine's last window to the pool's judge,
-// once per window.
+// judged passes the figures that p's app reported, and the machine's last window, to the judge of
+// p, once per window.
 func (l *Live) judged(p *pool) {
 	if time.Unix(0, p.newest()).Sub(p.judge.Seen()) >= window {
 		p.judge.See(p.reported(&l.work.now), l.machine.judge.Machine())
@@ -33,8 +33,8 @@ func (p *pool) newest() (at int64) {
 	return at
 }
 
-// reported returns the figures for the judge. An app that sends deltas gets no verdicts, because a
-// lost delta would look like a restart of the pool.
+// reported returns the pool's figures for the judge. The pools of an app that sends deltas get no
+// verdicts, because a lost delta would look like a restart of the pool.
 func (p *pool) reported(w *otlp.Buckets) diagnose.Figures {
 	var sums [roles]float64
 	for i := range sums {
@@ -70,13 +70,13 @@ func (p *pool) reported(w *otlp.Buckets) diagnose.Figures {
 	return f
 }
 
-// has reports whether a series has an attribute with the given value.
+// has reports whether s has an attribute with the given key and value.
 func (s *series) has(key attribute.Key, value string) (has bool) {
 	s.eachAttribute(func(k, v []byte) { has = has || string(k) == string(key) && string(v) == value })
 	return has
 }
 
-// orNone returns v, or 0 for NaN: some series are absent while their value is 0.
+// orNone returns v, or 0 if v is NaN: some series are absent while their value is 0.
 func orNone(v float64) float64 {
 	if math.IsNaN(v) {
 		return 0
@@ -84,21 +84,22 @@ func orNone(v float64) float64 {
 	return v
 }
 
-// explain sets the verdict of q, whose level is known. An app's own verdict takes precedence,
+// explain sets the verdict of q, whose level is set already. An app's own verdict takes precedence,
 // because the app knows more about the pool, such as its locks and goroutines.
 func (p *pool) explain(q *Pool) {
 	f := p.judge.Holds()
 	if said, ok := p.said(); ok && said != diagnose.Undetermined && said != f.Verdict {
-		f = diagnose.Finding[diagnose.Verdict]{Verdict: said, Evidence: "reported by the app, based on its own figures"}
+		f = diagnose.Finding[diagnose.Verdict]{Verdict: said, Evidence: "reported by the app, based on its own measurements"}
 	}
-	// A verdict holds for a while after the pool has changed; this one would contradict what is seen.
+	// A verdict holds for a while after the pool has changed. Oversized would contradict a bad
+	// level.
 	oversized := f.Verdict == diagnose.Oversized && q.Level == Good
 	if f.Verdict.Convicts() || oversized {
 		q.Verdict, q.Evidence = words(f.Verdict.String()), []string{f.Evidence}
 	}
 }
 
-// said returns the app's own verdict, or false if it gives none.
+// said returns the app's own verdict, or false if the app gives none.
 func (p *pool) said() (verdict diagnose.Verdict, ok bool) {
 	for _, s := range p.series {
 		if s.role != verdictRole || s.generation != p.generation || s.value != 1 {
@@ -113,8 +114,8 @@ func (p *pool) said() (verdict diagnose.Verdict, ok bool) {
 	return 0, false
 }
 
-// verdicts calls add with each verdict on the machine, and with the verdicts and the recommended
-// limit of each pool, except pools that are silent or judged by their app.
+// verdicts calls add with each verdict on the machine, and with the verdicts on and the recommended
+// limit of each pool. It skips pools that are silent or judged by their app.
 func (l *Live) verdicts(add func(row *catalog.Metric, n int64, of ...attribute.KeyValue)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -149,12 +150,12 @@ func (l *Live) verdicts(add func(row *catalog.Metric, n int64, of ...attribute.K
 	}
 }
 
-// words turns the value of an attribute into words.
+// words turns value, an attribute's value, into words.
 func words(value string) string { return strings.ReplaceAll(value, "_", " ") }
 
-// figures returns the figures of the machine for a judge. Figures of the app, such as its quota and
-// the CPUs it uses, are available only if the sidecar can identify the app's container, or a single
-// process other than its own.
+// figures returns the machine's figures for a judge. Figures of the app, such as its quota and the
+// CPUs it uses, are available only if the sidecar can identify the app's container, or if there is
+// a single process besides the sidecar's.
 func (m *machine) figures(at time.Time) diagnose.HostFigures {
 	f := diagnose.UnknownHost(at)
 	sum := func(to *float64, row *catalog.Metric, with ...attribute.KeyValue) {
@@ -188,8 +189,8 @@ func (m *machine) figures(at time.Time) diagnose.HostFigures {
 	return f
 }
 
-// appContainer returns the attribute that identifies the app's container. It must be the only
-// visible container, or the only one other than the sidecar's.
+// appContainer returns the attribute that identifies the app's container. The app's container is
+// known only if it is the only visible container, or the only one besides the sidecar's.
 func (m *machine) appContainer() (of attribute.KeyValue, ok bool) {
 	switch {
 	case m.app != "":
@@ -200,8 +201,8 @@ func (m *machine) appContainer() (of attribute.KeyValue, ok bool) {
 	return m.onlyOther(catalog.ContainerCPUTime, semconv.ContainerIDKey)
 }
 
-// onlyOther returns the value of key among the points of a row that do not belong to the sidecar
-// itself. It returns false unless there is exactly one.
+// onlyOther returns the only value that key has in those points of row that are not about the
+// sidecar itself. It returns false unless there is exactly one such value.
 func (m *machine) onlyOther(row *catalog.Metric, key attribute.Key) (only attribute.KeyValue, ok bool) {
 	self := semconv.ProcessPID(os.Getpid())
 	own := map[attribute.Value]bool{self.Value: true}
@@ -224,8 +225,8 @@ func (m *machine) onlyOther(row *catalog.Metric, key attribute.Key) (only attrib
 	return only, only.Valid()
 }
 
-// highest returns the upper bound of the highest bucket that is not empty, which is infinite for
-// the last bucket.
+// highest returns the upper bound of the highest bucket that is not empty. For the last bucket,
+// that is infinity.
 func highest(b *otlp.Buckets) float64 {
 	last := len(b.Counts) - 1
 	for last >= 0 && b.Counts[last] == 0 {

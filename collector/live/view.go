@@ -10,15 +10,15 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// view answers queries about the current collection and the previous one, by metric of the
+// view is the current collection and the previous one. Its methods return values of a metric of the
 // catalog. Sums are cumulative.
 type view struct {
 	now, before collection
-	elapsed     time.Duration // between the two; 0 if there is no previous one
+	elapsed     time.Duration // between the two; 0 if there is no previous collection
 }
 
 // collection holds the metrics of one collection by name. Points are converted on first use, since
-// most metrics are never queried.
+// most metrics are never used.
 type collection struct {
 	data   map[string]metricdata.Aggregation
 	points map[string][]point
@@ -37,7 +37,7 @@ func newCollection(rm *metricdata.ResourceMetrics) collection {
 	return c
 }
 
-// of returns the points of a metric.
+// of returns the points of the metric with the given name.
 func (c collection) of(name string) []point {
 	points, made := c.points[name]
 	if data := c.data[name]; !made && data != nil {
@@ -47,8 +47,8 @@ func (c collection) of(name string) []point {
 	return points
 }
 
-// point is a point of any aggregation. value is a gauge, a sum, or the sum of a distribution of
-// count values.
+// point is a point of any aggregation. value is a gauge's value, a sum, or the sum of a histogram
+// of count values.
 type point struct {
 	attrs attribute.Set
 	value float64
@@ -65,7 +65,7 @@ func (v *view) advance(rm *metricdata.ResourceMetrics) {
 	}
 }
 
-// addUp makes deltas cumulative. The collections have deltas if the upstream prefers them.
+// addUp makes the deltas in rm cumulative. Collections have deltas if the upstream prefers them.
 func (v *view) addUp(rm *metricdata.ResourceMetrics) {
 	for _, scope := range rm.ScopeMetrics {
 		for _, m := range scope.Metrics {
@@ -105,29 +105,31 @@ func isDelta(data metricdata.Aggregation) bool {
 	return false
 }
 
-// value returns the sum of the points that have all the given attributes. An attribute without a
-// value must be absent. It returns false if there are no such points.
+// value returns the sum of the points of m that have all attributes in with. If an attribute in
+// with has no value, points must not have that attribute. value returns false if there are no such
+// points.
 func (v *view) value(m *catalog.Metric, with ...attribute.KeyValue) (sum float64, ok bool) {
 	p, ok := total(v.now.of(m.Name), with)
 	return p.value, ok
 }
 
-// rate returns the growth of value per second.
+// rate returns the increase per second of what value returns.
 func (v *view) rate(m *catalog.Metric, with ...attribute.KeyValue) (perSecond float64, ok bool) {
 	growth, ok := v.growth(m, with...)
 	return growth.value / v.elapsed.Seconds(), ok
 }
 
-// gained returns how much value has grown since the previous collection, in which it may have been
-// absent. It returns false if there is no previous collection or if value fell.
+// gained returns by how much the result of value has increased since the previous collection, in
+// which it may have been absent. gained returns false if there is no previous collection, or if the
+// result fell.
 func (v *view) gained(m *catalog.Metric, with ...attribute.KeyValue) (n float64, ok bool) {
 	now, ok := total(v.now.of(m.Name), with)
 	before, _ := total(v.before.of(m.Name), with)
 	return now.value - before.value, ok && v.elapsed > 0 && now.value >= before.value
 }
 
-// mean returns the mean of the values that a distribution gained since the previous collection. It
-// returns false if there were none.
+// mean returns the mean of the values that were added to the histogram m since the previous
+// collection. It returns false if there were none.
 func (v *view) mean(m *catalog.Metric, with ...attribute.KeyValue) (mean float64, ok bool) {
 	growth, _ := v.growth(m, with...)
 	if growth.count == 0 {
@@ -140,8 +142,8 @@ func (v *view) mean(m *catalog.Metric, with ...attribute.KeyValue) (mean float64
 	return growth.value / float64(growth.count), true
 }
 
-// grew reports whether value has grown since the previous collection, in which it may have been
-// absent.
+// grew reports whether the result of value has increased since the previous collection, in which it
+// may have been absent.
 func (v *view) grew(m *catalog.Metric, with ...attribute.KeyValue) bool {
 	now, _ := total(v.now.of(m.Name), with)
 	before, _ := total(v.before.of(m.Name), with)
@@ -153,7 +155,8 @@ func (v *view) growth(m *catalog.Metric, with ...attribute.KeyValue) (point, boo
 	if !ok || v.elapsed <= 0 {
 		return point{}, false
 	}
-	// A new distribution has grown from nothing; a new sum may have a past that we did not observe.
+	// A new histogram has grown from nothing. A new sum may have increased before it was first
+	// observed.
 	before, had := total(v.before.of(m.Name), with)
 	if !had && m.Kind != catalog.Histogram || now.value < before.value {
 		return point{}, false
@@ -161,7 +164,7 @@ func (v *view) growth(m *catalog.Metric, with ...attribute.KeyValue) (point, boo
 	return point{value: now.value - before.value, count: now.count - before.count}, true
 }
 
-// each calls f with each value of key among the points of m.
+// each calls f once for each value that key has in the points of m.
 func (v *view) each(m *catalog.Metric, key attribute.Key, f func(attribute.KeyValue)) {
 	seen := map[attribute.Value]bool{}
 	for _, p := range v.now.of(m.Name) {
@@ -192,7 +195,7 @@ func has(set attribute.Set, with []attribute.KeyValue) bool {
 	return true
 }
 
-// at returns when the collection was made, or the zero time if there is none.
+// at returns the time of the collection, or the zero time if there was none.
 func (c collection) at() (at time.Time) {
 	for _, p := range c.of(catalog.SourceDuration.Name) {
 		if p.at.After(at) {

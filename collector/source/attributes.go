@@ -7,12 +7,12 @@ import (
 	"github.com/poolgauge/poolgauge/collector"
 )
 
-// processIdentity returns the attributes shared by all points of a process.
+// processIdentity returns the attributes that all points of a process have.
 func processIdentity(pid int, name string) []attribute.KeyValue {
 	return []attribute.KeyValue{semconv.ProcessPID(pid), semconv.ProcessExecutableName(name)}
 }
 
-// attributes returns the Attributes of base combined with more.
+// attributes returns Attributes with the key-value pairs of base and more.
 func attributes(
 	start *collector.StartTime,
 	base []attribute.KeyValue,

@@ -31,7 +31,8 @@ func (c *containerSource) Collect(_ context.Context, s *collector.Sample) {
 	for _, g := range c.pod.containers.killed {
 		observeMemoryEvents(s, g)
 	}
-	// All groups are read first: the memory available to a container depends on its ancestors too.
+	// All groups are read before any is reported: the memory available to a container depends on
+	// its ancestors too.
 	for _, g := range c.pod.containers.list {
 		g.memory = g.Memory(&c.reader, s.Fail)
 	}
@@ -71,7 +72,8 @@ func (c *containerSource) memory(s *collector.Sample, g *group) {
 	observeMemoryEvents(s, g)
 }
 
-// rest reports the processes of a group and, for a container, its disk reads and writes.
+// rest reports a group's number of processes and, if the group is a container, its disk reads and
+// writes.
 func (c *containerSource) rest(s *collector.Sample, g *group) {
 	processes := g.Processes(&c.reader, s.Fail)
 	number(s, catalog.CgroupProcessCount, processes.Count, g.figures.base)
@@ -106,7 +108,7 @@ func containerMemory(s *collector.Sample, g *group) {
 	}
 }
 
-// containerAttributes are the attribute sets of a group's points.
+// containerAttributes holds the attribute sets of a group's points.
 type containerAttributes struct {
 	base, user, system, minor, major *collector.Attributes
 	events                           [6]*collector.Attributes
@@ -128,7 +130,7 @@ func newContainerAttributes(start *collector.StartTime, base []attribute.KeyValu
 	return a
 }
 
-// seconds and number add a value if it is defined.
+// seconds and number add v if it is defined.
 
 func seconds(s *collector.Sample, m *catalog.Metric, v kernfile.Optional[time.Duration], a *collector.Attributes) {
 	if v.Defined {

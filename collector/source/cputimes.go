@@ -11,8 +11,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/kernfile"
 )
 
-// The columns of a CPU in /proc/stat; see proc_stat(5). Older kernels have fewer. The columns after
-// these, guest times, are already included in user and nice.
+// The columns of a CPU in /proc/stat; see proc_stat(5). Older kernels have fewer columns. Guest
+// times, in the columns after these, are already included in user and nice.
 const (
 	cpuUser = iota
 	cpuNice
@@ -25,17 +25,17 @@ const (
 	cpuColumns
 )
 
-// cpuTimes sums the times of all CPUs in /proc/stat. The kernel's own sum, in the line "cpu", is
-// used only if there are no lines for individual CPUs: it jumps when a CPU goes offline or online,
-// because the kernel then counts idle time differently.
+// cpuTimes adds up the times of all CPUs in /proc/stat. It uses the kernel's own sum, in the line
+// "cpu", only if there are no lines for individual CPUs: that sum jumps when a CPU goes offline or
+// online, because the kernel then counts idle time differently.
 //
-// A CPU that is offline keeps its time, and one that comes back online continues from there, even
-// if the kernel restarted its counters. A counter that falls slightly, as iowait does on every
-// kernel, keeps its value until it has caught up.
+// The times of a CPU that goes offline are kept. When the CPU comes back online they continue from
+// there, even if the kernel restarted its counters. If a counter falls slightly, as iowait does on
+// every kernel, its old value is kept until the counter has caught up.
 type cpuTimes struct {
 	cpus    map[string]*cpuClock
-	online  int // CPUs in the last reading
-	columns int // columns in the last reading
+	online  int // number of CPUs in the last reading
+	columns int // number of columns in the last reading
 }
 
 // cpuClock holds the times of one CPU.
@@ -47,14 +47,14 @@ type cpuClock [cpuColumns]struct {
 // tick is the unit of /proc/stat. USER_HZ is 100 on every architecture that Go supports.
 const tick = time.Second / 100
 
-// maxTicks is more than a CPU can have counted. A larger value is a counter that fell below 0, as
-// steal does after a migration.
+// maxTicks is more than a CPU can have counted. A larger value means that the counter fell below 0,
+// as steal does after a migration.
 const maxTicks = int64(100 * 365 * 24 * time.Hour / tick)
 
-// errNoCPUTime is returned in sandboxes such as gVisor, which list CPUs without their times.
+// errNoCPUTime is the error in sandboxes such as gVisor, which list CPUs but not their times.
 var errNoCPUTime = errors.New("all CPU times are 0: this kernel or sandbox does not count CPU time")
 
-// read parses the CPU lines of /proc/stat. up is how long the machine has been up, or 0 if unknown.
+// read parses the CPU lines of /proc/stat. up is the uptime of the machine, or 0 if unknown.
 func (c *cpuTimes) read(data []byte, up time.Duration, fail func(error)) error {
 	c.online = 0
 	lines, err := cpuLines(data)
@@ -83,7 +83,7 @@ func (c *cpuTimes) read(data []byte, up time.Duration, fail func(error)) error {
 			if v > most {
 				fail(
 					fmt.Errorf(
-						"CPU times: %s, column %d: %d ticks is impossible",
+						"CPU times: %s, column %d: impossible value of %d ticks",
 						line.name,
 						i+1,
 						v,
@@ -100,7 +100,7 @@ func (c *cpuTimes) read(data []byte, up time.Duration, fail func(error)) error {
 	return nil
 }
 
-// clock returns the clock of a CPU, creating it if the CPU is new.
+// clock returns the cpuClock of the CPU called name, and creates it if the CPU is new.
 func (c *cpuTimes) clock(name string) *cpuClock {
 	clock := c.cpus[name]
 	if clock == nil {
@@ -122,8 +122,8 @@ func (c *cpuClock) advance(column int, v int64) {
 	}
 }
 
-// sum returns the sum of the given columns over all CPUs. It is undefined if the kernel lacks a
-// column or if a CPU never had a valid value.
+// sum returns the sum of the given columns over all CPUs. The sum is undefined if the kernel lacks
+// one of the columns or if some CPU never had a valid value.
 func (c *cpuTimes) sum(columns ...int) kernfile.Optional[time.Duration] {
 	total := int64(0)
 	for _, column := range columns {
@@ -145,7 +145,7 @@ type cpuLine struct {
 	values []byte
 }
 
-// cpuLines returns the lines of the individual CPUs, or the line with their sum if there are none.
+// cpuLines returns the lines of the individual CPUs or, if there are none, the line with the sum.
 func cpuLines(data []byte) (lines []cpuLine, err error) {
 	for line := range bytes.Lines(data) {
 		name, values, _ := bytes.Cut(line, []byte(" "))
@@ -165,7 +165,7 @@ func cpuLines(data []byte) (lines []cpuLine, err error) {
 	return lines, nil
 }
 
-// parseCPU parses the ticks in a line and returns how many columns it has.
+// parseCPU parses the ticks in line. n is the number of columns that line has.
 func parseCPU(line []byte) (values [cpuColumns]int64, n int, err error) {
 	for field := range bytes.FieldsSeq(line) {
 		if values[n], err = kernfile.ParseInt(field); err != nil {

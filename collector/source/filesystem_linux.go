@@ -23,19 +23,19 @@ const (
 	// fileSystemInterval is how often file systems are queried. It is slightly less than the
 	// default interval, so that by default every collection queries them.
 	fileSystemInterval = 9 * time.Second
-	// answerTimeout bounds how long a collection waits for answers to its queries.
+	// answerTimeout is how long a collection waits for its queries to be answered.
 	answerTimeout = 100 * time.Millisecond
-	// maxPending bounds the number of pending queries, and so the threads blocked in them.
+	// maxPending is the maximum number of pending queries, and so of threads blocked in queries.
 	maxPending = 32
-	// maxVolumes bounds the number of series.
+	// maxVolumes is the maximum number of mounts that are reported. It bounds the number of series.
 	maxVolumes = 64
 )
 
 // fileSystemSource reports the usage of the writable file systems mounted in the pod's containers.
 //
 // A query may block forever, for example when a file server is gone. Each query therefore has its
-// own goroutine, and a file system is not queried again while a query is pending: until then its
-// mounts have no points, and each collection that would have queried it counts an error.
+// own goroutine. While a query is pending, its file system is not queried again and the file
+// system's mounts have no points; each collection that would have queried it counts an error.
 type fileSystemSource struct {
 	pod       *Pod
 	seen      uint64
@@ -43,15 +43,15 @@ type fileSystemSource struct {
 	queriedAt time.Time
 	pending   map[string]bool   // by device
 	answered  map[string]*query // the last query of each device
-	answers   chan *query       // has room for all pending queries, so their goroutines never block on it
+	answers   chan *query       // has room for all pending queries, so no goroutine of a query blocks on it
 	volumes   map[volume]*volumeAttributes
 }
 
 // volume is a file system mounted in a container.
 type volume struct{ container, device, point, fs string }
 
-// query asks for the usage of one file system at each of its mounts, which may have separate
-// quotas.
+// query asks for the usage of one file system. It asks at each mount, since mounts may have
+// separate quotas.
 type query struct {
 	device string
 	mounts []queriedMount
@@ -59,7 +59,7 @@ type query struct {
 
 type queriedMount struct {
 	volume  volume
-	path    string // of the mount, as seen by this process
+	path    string // path of the mount as this process sees it
 	figures syscall.Statfs_t
 	err     error
 }
@@ -74,8 +74,8 @@ func newFileSystemSource(p *Pod) *fileSystemSource {
 	}
 }
 
-// Collect implements [collector.Source]. Between queries, points have the values of the last
-// answer.
+// Collect implements [collector.Source]. Between queries, points have the values from the last
+// query.
 func (f *fileSystemSource) Collect(_ context.Context, s *collector.Sample) {
 	f.pod.scan(&f.seen)
 	now := time.Now()
@@ -83,7 +83,7 @@ func (f *fileSystemSource) Collect(_ context.Context, s *collector.Sample) {
 	if due {
 		f.answered = map[string]*query{}
 	}
-	for len(f.answers) > 0 { // answers that arrived after the last collection stopped waiting
+	for len(f.answers) > 0 { // queries answered after the last collection stopped waiting
 		f.receive(s, <-f.answers)
 	}
 	if due {
@@ -95,8 +95,8 @@ func (f *fileSystemSource) Collect(_ context.Context, s *collector.Sample) {
 	}
 }
 
-// send queries all file systems that have not answered recently, and waits up to answerTimeout for
-// the answers.
+// send queries all file systems whose last answers are too old, and waits up to answerTimeout for
+// answers.
 func (f *fileSystemSource) send(s *collector.Sample) {
 	sent := 0
 	for device, q := range f.queries(s) {
@@ -107,7 +107,7 @@ func (f *fileSystemSource) send(s *collector.Sample) {
 		case len(f.pending) >= maxPending:
 			s.Fail(
 				fmt.Errorf(
-					"file system at %q: not queried: %d others do not respond",
+					"file system at %q was not queried: %d others are not responding",
 					q.mounts[0].volume.point,
 					maxPending,
 				),
@@ -150,8 +150,8 @@ func (f *fileSystemSource) queries(s *collector.Sample) map[string]*query {
 		}
 		viaPID := 0
 		for _, one := range inside[:min(maxPIDsTried, len(inside))] {
-			// A process of another user is not accessible, nor is one that a runtime has just
-			// created.
+			// A process of another user is not accessible, nor is a process that a container
+			// runtime has just created.
 			if _, err := os.Readlink(f.pod.fs.Path(strconv.Itoa(one.pid), "root")); !errors.Is(err, fs.ErrPermission) {
 				viaPID = one.pid
 				break
@@ -159,7 +159,7 @@ func (f *fileSystemSource) queries(s *collector.Sample) map[string]*query {
 		}
 		if viaPID == 0 {
 			s.Note(
-				fmt.Sprintf("container %.12s: file systems not accessible; run the sidecar with the same user id", id),
+				fmt.Sprintf("container %.12s: file systems are not accessible; run the sidecar with the same user id", id),
 			)
 			continue
 		}
@@ -168,7 +168,7 @@ func (f *fileSystemSource) queries(s *collector.Sample) map[string]*query {
 	return to
 }
 
-// add adds the mounts of a process to the queries. prefix is prepended to the paths.
+// add adds the mounts in a process's mountinfo to the queries. It prepends prefix to the paths.
 func (f *fileSystemSource) add(
 	s *collector.Sample,
 	to map[string]*query,
@@ -205,7 +205,7 @@ func (f *fileSystemSource) add(
 	}
 }
 
-// receive stores an answer and reports its errors.
+// receive stores q, which was answered, and reports its errors.
 func (f *fileSystemSource) receive(s *collector.Sample, q *query) {
 	delete(f.pending, q.device)
 	f.answered[q.device] = q
@@ -225,7 +225,7 @@ func (f *fileSystemSource) receive(s *collector.Sample, q *query) {
 	}
 }
 
-// report adds the points of an answer.
+// report adds the points for q, which was answered.
 func (f *fileSystemSource) report(s *collector.Sample, q *query) {
 	for i := range q.mounts {
 		m := &q.mounts[i]
@@ -240,25 +240,26 @@ func (p *Pod) exists(container string) bool {
 	return container == p.containers.own.id || len(p.processes.byContainer[container]) > 0
 }
 
-// validate returns an error if the values of an answer are impossible.
+// validate returns an error if the values of f are impossible.
 func validate(f *syscall.Statfs_t) error {
 	switch {
-	case !hasSize(f): // will not be reported
+	case !hasSize(f): // f will not be reported
 	case f.Bfree > f.Blocks:
-		return errors.New("more free blocks than blocks")
+		return errors.New("more free blocks than total blocks")
 	case hasInodes(f) && f.Ffree > f.Files:
-		return errors.New("more free inodes than inodes")
+		return errors.New("more free inodes than total inodes")
 	}
 	return nil
 }
 
-// hasSize reports whether a file system has a size. An absurdly large size means that it has none.
+// hasSize reports whether the file system has a size. An absurdly large size means that it has
+// none.
 func hasSize(f *syscall.Statfs_t) bool {
 	high, size := bits.Mul64(f.Blocks, uint64(f.Frsize))
 	return high == 0 && size != 0 && size <= 1<<63-1
 }
 
-// hasInodes reports whether a file system counts inodes.
+// hasInodes reports whether the file system counts inodes.
 func hasInodes(f *syscall.Statfs_t) bool { return f.Files != 0 && f.Files <= 1<<62 }
 
 // volumeAttributes holds the attribute sets of the points of a mount.
@@ -284,12 +285,12 @@ func newVolumeAttributes(v volume) *volumeAttributes {
 	}
 }
 
-// observe adds the values of an answer, as far as they are plausible.
+// observe adds those values of f that are plausible.
 func (a *volumeAttributes) observe(s *collector.Sample, f *syscall.Statfs_t) {
 	if !hasSize(f) || f.Bfree > f.Blocks {
 		return
 	}
-	// Bavail falls below 0, and so becomes huge, when root uses reserved blocks
+	// Bavail is unsigned. It falls below 0, and so becomes huge, when root uses reserved blocks.
 	unit, available := uint64(f.Frsize), min(f.Bavail, f.Bfree)
 	for _, of := range []struct {
 		state  *collector.Attributes

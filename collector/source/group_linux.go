@@ -27,7 +27,7 @@ type group struct {
 	watchedFile *watchedFile              // nil if events are not watched
 }
 
-// newGroup returns a group. Its points have its path and more as attributes.
+// newGroup returns a group whose points have the group's path and more as attributes.
 func newGroup(g *cgroup.Group, isContainer bool, start *collector.StartTime, more ...attribute.KeyValue) *group {
 	base := append([]attribute.KeyValue{catalog.CgroupPathKey.String(g.Path)}, more...)
 	return &group{
@@ -37,7 +37,8 @@ func newGroup(g *cgroup.Group, isContainer bool, start *collector.StartTime, mor
 	}
 }
 
-// available is the least memory that the limits of the group and its ancestors leave.
+// available returns how many bytes of memory the group may still use, given its own limit and those
+// of its ancestors.
 func (g *group) available() kernfile.Optional[int64] {
 	left := g.memory.Available()
 	for _, one := range g.above {
@@ -48,7 +49,7 @@ func (g *group) available() kernfile.Optional[int64] {
 	return left
 }
 
-// diskAttributes holds the attribute sets of a group's points for one device.
+// diskAttributes holds the attribute sets of a group's points about one device.
 type diskAttributes struct{ read, write *collector.Attributes }
 
 func (g *group) disk(device string, names *disks) diskAttributes {
@@ -67,7 +68,8 @@ func (g *group) disk(device string, names *disks) diskAttributes {
 // disks caches the names of block devices by number.
 type disks struct{ names map[string]string }
 
-// name returns the name of a device, or its number if sysfs has no name for it.
+// name returns the name of the device with the given number, or the number if sysfs has no name for
+// it.
 func (d *disks) name(number string) string {
 	if name, known := d.names[number]; known {
 		return name

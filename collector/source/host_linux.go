@@ -17,8 +17,9 @@ import (
 	"github.com/poolgauge/poolgauge/internal/kernfile"
 )
 
-// Host reads CPU and memory figures of the host from /proc, or from the directory named by
-// HOST_PROC, where the host's /proc is mounted. Use [NewHost]; the zero value is not usable.
+// Host reads CPU and memory values of the host from /proc. If the host's /proc is mounted
+// elsewhere, the environment variable HOST_PROC names that directory. Use [NewHost]; the zero value
+// is not usable.
 type Host struct {
 	fs                             *proc.FS
 	reader                         kernfile.Reader
@@ -33,7 +34,8 @@ type Host struct {
 	faultsMajor, faultsMinor                            *collector.Attributes
 }
 
-// cpuMode is a value of cpu.mode and the columns of /proc/stat that it sums.
+// cpuMode is a value of the attribute cpu.mode, with the columns of /proc/stat that add up to its
+// time.
 type cpuMode struct {
 	attrs   *collector.Attributes
 	columns []int
@@ -71,7 +73,7 @@ func NewHost() *Host {
 	return h
 }
 
-// booted returns when the host was booted.
+// booted returns when the host booted.
 func booted(context.Context) time.Time { return proc.NewFS(os.Getenv("HOST_PROC")).Boot(time.Now()) }
 
 // Collect implements [collector.Source].
@@ -137,10 +139,10 @@ func (h *Host) load(data []byte, s *collector.Sample) error {
 }
 
 // maxBytes is more memory or swap than a machine can have. A larger value is a difference that fell
-// below 0, as reported by lxcfs.
+// below 0, which lxcfs may report.
 const maxBytes = 1 << 55
 
-// memory reports memory by state. The states add up to the total.
+// memory reports memory by state. The values of all states add up to the total.
 func (h *Host) memory(data []byte, s *collector.Sample) error {
 	var total, free, available, buffers, cached, slab, reclaimable, swap kernfile.Optional[int64]
 	kernfile.Table(data, s.Fail,
@@ -167,7 +169,7 @@ func (h *Host) memory(data []byte, s *collector.Sample) error {
 		return nil // WSL 1 does not distinguish cache from used memory
 	}
 	rest := total.Value - free.Value - buffers.Value - cached.Value
-	// lxcfs shows a container its own memory but the slabs of the whole host, which may be larger.
+	// lxcfs shows a container's own memory, but the slabs of the whole host, which may be larger.
 	if r := reclaimable.Value; r <= rest && (!slab.Defined || r <= slab.Value) {
 		cached.Value += r
 		rest -= r

@@ -19,7 +19,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// Host reads CPU and memory figures of the host with gopsutil. Use [NewHost]; the zero value is not
+// Host reads CPU and memory values of the host with gopsutil. Use [NewHost]; the zero value is not
 // usable.
 type Host struct {
 	start *collector.StartTime
@@ -29,7 +29,7 @@ type Host struct {
 	memoryUsed, memoryFree, pagingUsed, pagingFree *collector.Attributes
 }
 
-// cpuMode is a value of cpu.mode and the field of gopsutil that has it.
+// cpuMode is a value of the attribute cpu.mode, with the field of gopsutil that has its time.
 type cpuMode struct {
 	attrs   *collector.Attributes
 	seconds func(*cpu.TimesStat) float64
@@ -49,8 +49,8 @@ func NewHost() *Host {
 	}
 }
 
-// cpuModes lists the modes that the operating system accounts for. gopsutil returns 0 for the
-// others, which must not be reported.
+// cpuModes lists the modes that the operating system goos distinguishes. For other modes gopsutil
+// returns 0, which must not be reported.
 func cpuModes(start *collector.StartTime, goos string) []cpuMode {
 	modes := []cpuMode{
 		{collector.NewAttributes(start, semconv.CPUModeUser), func(t *cpu.TimesStat) float64 { return t.User }},
@@ -71,7 +71,7 @@ func cpuModes(start *collector.StartTime, goos string) []cpuMode {
 	return append(modes, nice)
 }
 
-// booted returns when the host was booted, or the zero time if that is unknown.
+// booted returns when the host booted, or the zero time if that is unknown.
 func booted(ctx context.Context) time.Time {
 	boot, err := host.BootTimeWithContext(ctx)
 	if err != nil {
@@ -118,7 +118,7 @@ func (h *Host) count(ctx context.Context, s *collector.Sample) error {
 
 func (h *Host) load(ctx context.Context, s *collector.Sample) error {
 	if runtime.GOOS == "windows" {
-		return nil // gopsutil only estimates it there
+		return nil // on Windows, gopsutil only estimates the load average
 	}
 	avg, err := load.AvgWithContext(ctx)
 	if err != nil {
@@ -132,7 +132,8 @@ func (h *Host) load(ctx context.Context, s *collector.Sample) error {
 
 func (h *Host) memory(ctx context.Context, s *collector.Sample) error {
 	m, err := mem.VirtualMemoryWithContext(ctx)
-	// gopsutil returns 0 for a missing value, and these kernels always keep some memory free.
+	// gopsutil returns 0 for a missing value, and the kernels of these systems always keep some
+	// memory free.
 	if err == nil && (m.Total == 0 || m.Free == 0) {
 		err = errors.New("total or free memory is missing")
 	}
@@ -157,5 +158,5 @@ func (h *Host) paging(ctx context.Context, s *collector.Sample) error {
 	return nil
 }
 
-// signed converts a size or count reported by the kernel. All of them fit in 63 bits.
+// signed converts v, a size or count from the kernel. All of these fit in 63 bits.
 func signed(v uint64) int64 { return int64(v) } //nolint:gosec // see above

@@ -12,8 +12,8 @@ import (
 	psnet "github.com/shirou/gopsutil/v3/net"
 )
 
-// Listener describes the process that listens on a TCP address, such as "sidecar, process 4711". It
-// returns "" if the process is unknown.
+// Listener describes the process that listens on the given TCP address, for example as "sidecar,
+// process 4711". It returns "" if the process is unknown.
 func Listener(address string) string {
 	_, port, err := net.SplitHostPort(address)
 	if err != nil {

@@ -9,19 +9,20 @@ import (
 	"github.com/poolgauge/poolgauge/collector/proc"
 )
 
-// ignoredTypes are file system types that do not hold files or that a query would mount. Other
-// kernel file systems have no size.
+// ignoredTypes lists types of file systems that are not reported, because they hold no files or
+// because a query would mount them. Other kernel file systems have no size.
 var ignoredTypes = []string{"autofs", "devtmpfs", "nsfs", "rpc_pipefs", "fuse.lxcfs", "fuse.gvfsd-fuse", "fuse.portal"}
 
-// ignoredPoints are directories whose mounts are not reported: those used by the kernel and by
-// container runtimes, and the mounts of other containers, which are reported for those containers.
+// ignoredPoints lists directories whose mounts are not reported. They belong to the kernel and to
+// container runtimes, or contain the mounts of other containers, which are reported for those
+// containers.
 var ignoredPoints = []string{
 	"/proc", "/sys", "/dev", "/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/run/.containerenv", "/run/secrets",
 	"/run/credentials", "/run/user", "/run/containerd", "/run/docker", "/run/netns",
 	"/var/lib/docker", "/var/lib/containers", "/var/lib/containerd", "/var/lib/kubelet/pods",
 }
 
-// canFill reports whether files can be written to a mount.
+// canFill reports whether files can be written to m.
 func canFill(m *proc.Mount) bool {
 	switch {
 	case m.ReadOnly() || slices.Contains(ignoredTypes, m.FS):
@@ -37,10 +38,10 @@ func canFill(m *proc.Mount) bool {
 	})
 }
 
-// fillableMounts returns the mounts that can fill up, sorted by mount point. If several share a
-// mount point, it returns the last one, which hides the others. If several show the same directory,
-// it returns the one with the shortest path. Malformed lines are skipped; the error is about the
-// first of them.
+// fillableMounts returns the mounts that can fill up, sorted by mount point. Of several mounts on
+// one mount point, it returns the last, which hides the others. Of several mounts of the same
+// directory, it returns the one with the shortest path. Malformed lines are skipped; the error is
+// about the first of them.
 func fillableMounts(mountinfo []byte) (mounts []proc.Mount, first error) {
 	seen := map[string]proc.Mount{}
 	for line := range bytes.Lines(mountinfo) {

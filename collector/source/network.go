@@ -12,15 +12,16 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// Network is a source for the network interfaces in the sidecar's network namespace: those of its
-// pod, shared by all containers of the pod, or those of the host.
+// Network is a source for the network interfaces in the sidecar's network namespace. These are the
+// interfaces of the pod, which all containers of the pod share, or those of the host.
 type Network struct {
 	reader     *interfaceReader
 	start      *collector.StartTime
 	interfaces map[string]*interfaceAttributes
 }
 
-// maxInterfaces bounds the number of series: a node has one interface per pod.
+// maxInterfaces is the maximum number of interfaces that are reported. It bounds the number of
+// series: a node has one interface per pod.
 const maxInterfaces = 20
 
 // interfaceAttributes holds the attributes of one interface's points, by direction.
@@ -47,7 +48,7 @@ type interfaceStats struct {
 // Collect implements [collector.Source].
 func (n *Network) Collect(ctx context.Context, s *collector.Sample) {
 	if n.start.At.IsZero() {
-		n.start.At = booted(ctx) // the time when an interface was created is unknown
+		n.start.At = booted(ctx) // when an interface was created is unknown
 	}
 	s.Try(func() error { return n.collect(ctx, s) })
 }
@@ -78,8 +79,9 @@ func (n *Network) collect(ctx context.Context, s *collector.Sample) error {
 	return nil
 }
 
-// attributes returns the attributes of an interface, or nil if it is not reported. Loopback, the
-// host's ends of pod links, and interfaces beyond maxInterfaces are not reported.
+// attributes returns the attributes of the interface called interfaceName, or nil if it is not
+// reported. Loopback, the host's ends of pod links, and interfaces beyond maxInterfaces are not
+// reported.
 func (n *Network) attributes(interfaceName []byte) *interfaceAttributes {
 	if a := n.interfaces[string(interfaceName)]; a != nil {
 		return a

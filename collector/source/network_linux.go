@@ -10,7 +10,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/kernfile"
 )
 
-// interfaceReader reads /proc/net/dev, which it keeps open.
+// interfaceReader reads /proc/net/dev and keeps it open.
 type interfaceReader struct {
 	reader kernfile.Reader
 	file   kernfile.File
@@ -34,7 +34,7 @@ func (r *interfaceReader) read(context.Context) ([]interfaceStats, error) {
 	}
 	r.all = r.all[:0]
 	for line := range bytes.Lines(data) {
-		at := bytes.LastIndexByte(line, ':') // the two header lines have none
+		at := bytes.LastIndexByte(line, ':') // the two header lines have no colon
 		if at < 0 {
 			continue
 		}
@@ -48,8 +48,8 @@ func (r *interfaceReader) read(context.Context) ([]interfaceStats, error) {
 	return r.all, nil
 }
 
-// parseInterface parses the columns of an interface, 8 for received and 8 for transmitted traffic;
-// see proc_pid_net(5).
+// parseInterface parses the columns of one interface: 8 for received and 8 for transmitted traffic.
+// See proc_pid_net(5).
 func parseInterface(columns []byte) (one interfaceStats, err error) {
 	to := [...]*int64{
 		0: &one.in.bytes, 1: &one.in.packets, 2: &one.in.errors, 3: &one.in.dropped,
@@ -65,7 +65,7 @@ func parseInterface(columns []byte) (one interfaceStats, err error) {
 		n++
 	}
 	if n < len(to) {
-		return one, fmt.Errorf("expected at least %d columns of an interface, got %d", len(to), n)
+		return one, fmt.Errorf("expected at least %d columns, got %d", len(to), n)
 	}
 	return one, nil
 }

@@ -10,26 +10,25 @@ import (
 	"github.com/poolgauge/poolgauge/internal/kernfile"
 )
 
-// ooms detects containers that ended because the OOM killer killed their main process. The cgroup
-// of such a container, and its counter with it, is removed a few milliseconds later, so collections
-// never see the increment. There are two ways to detect such a kill:
+// ooms detects containers that ended because the OOM killer killed their main process. A few
+// milliseconds after the kill, the container's cgroup is removed together with its counter of
+// kills, so collections never see the increment. There are two ways to detect such a kill:
 //
-//   - Under v2, inotify reports each change of memory.events, which is then read immediately.
-//   - Otherwise, or if that notification came too late: the host's number of kills grew during the
-//     interval in which a container with a memory limit ended. On a crowded node, another pod may
-//     have been killed instead.
+//   - Under v2, inotify reports each change of memory.events, and the file is read immediately.
+//   - Otherwise, or if that report came too late: a container with a memory limit ended, and the
+//     host's number of kills increased in the same interval. On a crowded node, the kill may have
+//     been in another pod.
 type ooms struct {
 	reader  kernfile.Reader
 	vmstat  kernfile.File
-	host    int64 // kills on the host at the last reading
-	kills   int64 // kills in the last interval that are not yet attributed to a container
+	host    int64 // number of kills on the host at the last reading
+	kills   int64 // number of kills in the last interval that are not yet attributed to a container
 	known   bool  // host has been read
 	watcher *watcher
-	failed  bool // no watcher can be created
+	failed  bool // a watcher cannot be created
 }
 
-// read reads the host's number of kills if needed, which means that there are containers that may
-// end.
+// read reads the host's number of kills if needed is set: there are containers that may end.
 func (o *ooms) read(fs *proc.FS, needed bool) {
 	o.kills = 0
 	if !needed {
@@ -50,7 +49,8 @@ func (o *ooms) read(fs *proc.FS, needed bool) {
 	o.known, o.host = now.Defined, now.Value
 }
 
-// wasKilled reports whether a container that is gone was killed, and if so updates its last count.
+// wasKilled reports whether the container g, which is gone, was killed. If so, it updates the
+// container's last count.
 func (o *ooms) wasKilled(g *group) bool {
 	before := g.memory.Events.OOMKill.Value
 	last, sure := o.lastCount(g)
@@ -67,7 +67,7 @@ func (o *ooms) wasKilled(g *group) bool {
 	return true
 }
 
-// lastCount returns the last known number of kills of a group, and whether it is final.
+// lastCount returns the last known number of kills in g. sure says that the number is final.
 func (o *ooms) lastCount(g *group) (kills int64, sure bool) {
 	if g.watchedFile != nil {
 		kills, sure = o.watcher.remove(g.watchedFile)
@@ -87,7 +87,7 @@ func (g *group) limited() bool {
 	return limited
 }
 
-// watch watches the memory events of a container's group, if the kernel supports it.
+// watch watches the memory events of g, a container's group, if the kernel supports that.
 func (o *ooms) watch(g *group) {
 	path := g.EventsPath()
 	if path == "" || o.failed {
@@ -96,7 +96,7 @@ func (o *ooms) watch(g *group) {
 	if o.watcher == nil {
 		var err error
 		if o.watcher, err = newWatcher(); err != nil {
-			o.failed = true // fall back to the host's count
+			o.failed = true // the host's count is used instead
 			return
 		}
 	}
@@ -110,7 +110,7 @@ func (o *ooms) close() {
 	}
 }
 
-// watcher reads the memory.events files of groups in its own goroutine as soon as they change.
+// watcher reads the memory.events files of groups as soon as they change, in its own goroutine.
 type watcher struct {
 	inotify *os.File
 	fd      int
@@ -126,7 +126,7 @@ type watchedFile struct {
 	number int32
 	file   kernfile.File
 	kills  kernfile.Optional[int64]
-	missed bool // a change was reported too late to read the file
+	missed bool // a change was reported too late: the file was gone
 }
 
 func newWatcher() (*watcher, error) {
@@ -147,7 +147,7 @@ func newWatcher() (*watcher, error) {
 	return w, nil
 }
 
-// add watches a file. It returns nil if that is not possible.
+// add watches the file at path. It returns nil if that is impossible.
 func (w *watcher) add(path string) *watchedFile {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -158,19 +158,19 @@ func (w *watcher) add(path string) *watchedFile {
 	one := &watchedFile{
 		number: int32(number),
 		file:   kernfile.NewFile(path),
-	} //nolint:gosec // the kernel counts them in an int
+	} //nolint:gosec // the kernel counts watches in an int
 	one.read(&w.reader)
 	w.watches[one.number] = one
 	return one
 }
 
-// remove stops watching a file. It returns the last number of kills read, and whether every change
-// was seen.
+// remove stops watching one. It returns the last number of kills read, and whether every change of
+// the file was read.
 func (w *watcher) remove(one *watchedFile) (kills int64, all bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	delete(w.watches, one.number)
-	// fails if the file was removed, which also removes the watch
+	// This fails if the file was removed, which also removes the watch.
 	_, _ = syscall.InotifyRmWatch(w.fd, uint32(one.number))
 	return one.kills.Value, one.kills.Defined && !one.missed
 }
@@ -213,6 +213,6 @@ func (w *watcher) changed(number int32) {
 }
 
 func (w *watcher) close() {
-	_ = w.inotify.Close() // ends the goroutine
+	_ = w.inotify.Close() // makes the goroutine end
 	<-w.done
 }

@@ -1,16 +1,16 @@
 package source
 
-// PodConfig selects the containers and processes to report, and says where their files are mounted.
-// The zero PodConfig is suitable inside a container and on a plain host.
+// PodConfig selects the containers and processes to report, and says where cgroups and the proc
+// file system are mounted. The zero PodConfig is suitable inside a container and on a plain host.
 type PodConfig struct {
-	// Processes are names of executables. Processes running them are reported, in whatever
-	// container they are. If empty, all processes of the pod are reported. The sidecar's own
-	// process is always reported.
+	// Processes are names of executables. Every process that runs one of them is reported, no
+	// matter in which container. If Processes is empty, all processes of the pod are reported. The
+	// sidecar's own process is always reported.
 	Processes []string
-	// Self is the name of the sidecar's process. By default it is that of its executable.
+	// Self is the name of the sidecar's process. Empty means the name of its executable.
 	Self string
-	// Container is the name of the sidecar's container in its pod, which the kernel does not know.
-	// Empty means unknown.
+	// Container is the name that the pod gives the sidecar's container. The kernel does not know
+	// this name. Empty means unknown.
 	Container string
 	// CgroupRoot is a directory at or below which the host's cgroups are mounted, such as a
 	// hostPath volume. Empty means /sys/fs/cgroup.

@@ -16,7 +16,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/kernfile"
 )
 
-// containers holds the cgroups that are reported.
+// containers finds and holds the cgroups that are reported.
 type containers struct {
 	pod  *Pod
 	errs []error // from the last scan
@@ -27,30 +27,32 @@ type containers struct {
 	ownCgroup kernfile.File
 
 	others map[string]*container // the other containers of the pod, by id
-	list   []*group              // all reported groups: containers, then ancestors; nil if it must be rebuilt
+	list   []*group              // all reported groups: containers, then ancestors; nil if the list must be rebuilt
 
 	ooms   ooms
 	killed []*group // groups of containers that the OOM killer ended before the last scan
 }
 
-// container is a container of the pod or, if the sidecar runs outside a container, its own group.
+// container is a container of the pod or, if the sidecar runs outside a container, the sidecar's
+// group.
 type container struct {
-	generation uint64 // how often the sidecar's container has changed
+	generation uint64 // how often the sidecar's container had changed
 	id         string // "" if unknown
 	membership cgroup.Membership
-	inside     bool // it is a container, although its id may be unknown
+	inside     bool // this is a container, although its id may be unknown
 	group      *group
 	ancestors  []*cgroup.Group
-	viaPID     int   // the group is read through the root directory of this process; 0 if it is visible directly
+	viaPID     int   // process through whose root directory the group is read; 0 if the group is visible directly
 	err        error // why the group is missing or incomplete
-	seen       int   // incarnation of the group when last seen
+	seen       int   // the group's Incarnation at the last scan
 }
 
 // initialNamespace is the kernel's name for the cgroup namespace of the host (PROC_CGROUP_INIT_INO
 // in linux/proc_ns.h).
 const initialNamespace = "cgroup:[4026531835]"
 
-// scanOwn finds the sidecar's group, and does so again whenever the process has been moved.
+// scanOwn finds the sidecar's group. If the process has been moved to another group, it finds that
+// one.
 func (c *containers) scanOwn() {
 	c.ownCgroup.Path = c.pod.fs.Path(strconv.Itoa(c.pod.self), "cgroup")
 	data, err := c.pod.fs.Cgroup(&c.ownCgroup, true)
@@ -93,7 +95,7 @@ func (c *containers) ownAttributes() (known []attribute.KeyValue) {
 	return known
 }
 
-// scan updates the containers that have processes of the pod in them.
+// scan updates the other containers of the pod, according to the processes in them.
 func (c *containers) scan() {
 	c.errs = c.errs[:0]
 	c.errs = append(c.errs, c.pod.broken, c.own.err)
@@ -121,7 +123,7 @@ func (c *containers) scan() {
 	}
 }
 
-// removeGone removes the containers that no longer exist, and those that must be found again
+// removeGone removes containers that no longer exist, and containers that must be found again
 // through another process.
 func (c *containers) removeGone(byContainer map[string][]*candidate) {
 	c.killed = c.killed[:0]
@@ -139,8 +141,8 @@ func (c *containers) removeGone(byContainer map[string][]*candidate) {
 	}
 }
 
-// startOf returns the start time of a container: that of the first process in it, or the boot if no
-// start time is known.
+// startOf returns the start time of the container that the processes inside are in. This is the
+// start time of the first process, or the boot if no process's start time is known.
 func (c *containers) startOf(inside []*candidate) *collector.StartTime {
 	first := int64(0)
 	for _, one := range inside {
@@ -152,8 +154,8 @@ func (c *containers) startOf(inside []*candidate) *collector.StartTime {
 	return collector.StartedAt(stat.Started(c.pod.boot()))
 }
 
-// setOwnStart sets the start time of the sidecar's group once the processes in it are known.
-// Outside a container, that is the boot time.
+// setOwnStart sets the start time of the sidecar's group once its processes are known. Outside a
+// container, the start time is the boot.
 func (c *containers) setOwnStart() {
 	if c.own.group == nil || !c.own.group.start.At.IsZero() {
 		return
@@ -165,8 +167,8 @@ func (c *containers) setOwnStart() {
 	c.own.group.start.At = c.startOf(inside).At
 }
 
-// clearID clears the sidecar's container id, which turned out to belong to another container: it
-// came from files that the two share.
+// clearID clears the sidecar's container id, which turned out to be another container's: it was
+// found in files that the two containers share.
 func (c *containers) clearID() {
 	c.own.id = ""
 	c.own.generation++
@@ -189,13 +191,13 @@ func (c *containers) add(found *container) {
 	c.list = nil
 }
 
-// maxPIDsTried is how many processes are tried to find a container's groups. The first may belong
-// to another user, and a later one may not.
+// maxPIDsTried is how many processes are tried to find a container's groups. If the first process
+// belongs to another user, a later one may not.
 const maxPIDsTried = 8
 
-// find finds the groups of a container in the visible hierarchy. If only the container's own mounts
-// show them, it looks through the root directory of a process in it, which requires the same user
-// id or privileges.
+// find finds the groups of the container id in the visible hierarchy. If only the container's own
+// mounts show its groups, find reads them through the root directory of a process in the container,
+// which requires the same user id or privileges.
 func (c *containers) find(id string, inside []*candidate) *container {
 	found := &container{id: id}
 	if c.pod.tree != nil {
@@ -220,7 +222,7 @@ func (c *containers) find(id string, inside []*candidate) *container {
 			), one.pid, err
 			return found
 		}
-		// The process may have ended, and one that a runtime has just created is not accessible
+		// The process may have ended. A process that a runtime has just created is not accessible
 		// until it executes the program. The pause container runs as another user and does not
 		// matter.
 		if found.err == nil && !kernfile.Absent(err) && one.inspections > 2 && !onlyPause(inside) {
@@ -234,7 +236,7 @@ func (c *containers) find(id string, inside []*candidate) *container {
 	return found
 }
 
-// findVia finds the group of a process through the process's own mounts.
+// findVia finds the group of the process of through the process's own mounts.
 func (c *containers) findVia(of *candidate) (*cgroup.Group, error) {
 	pid := strconv.Itoa(of.pid)
 	tree, err := cgroup.Open(cgroup.Config{
@@ -250,7 +252,8 @@ func (c *containers) findVia(of *candidate) (*cgroup.Group, error) {
 	return groups[0], err
 }
 
-// rebuild lists every group once, since containers may share ancestors.
+// rebuild sets c.list to all groups. Each group is listed once, although containers may share
+// ancestors.
 func (c *containers) rebuild() {
 	c.list = []*group{}
 	ancestors := map[string]*group{}
@@ -272,7 +275,7 @@ func (c *containers) rebuild() {
 	}
 }
 
-// all returns the sidecar's container followed by the others, sorted by id.
+// all returns the sidecar's container followed by the other containers, sorted by id.
 func (c *containers) all() []*container {
 	list := []*container{&c.own}
 	for _, id := range slices.Sorted(maps.Keys(c.others)) {

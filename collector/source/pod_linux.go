@@ -12,16 +12,16 @@ import (
 	"github.com/poolgauge/poolgauge/collector/proc"
 )
 
-// Pod finds the containers and processes of the sidecar's pod: its own container and, if the PID
-// namespace is shared, the others.
+// Pod finds the containers and processes of the sidecar's pod: the sidecar's container and, if the
+// PID namespace is shared, the other containers.
 //
-// A container belongs to the pod if the sidecar is in a container too and their cgroups have the
-// same parent. With Docker's --pid=host all containers therefore belong to it. The processes of the
-// pod are those in these containers.
+// A container belongs to the pod if its cgroup has the same parent as that of the sidecar's
+// container. With Docker's --pid=host, all containers therefore belong to the pod. The processes in
+// these containers are the processes of the pod.
 //
-// The sources of a pod share one scan per collection, which the first of them makes. They must be
-// collected one after the other, as a [collector.Producer] does. Memory is bounded by the number of
-// existing containers and processes.
+// The sources of a pod share one scan per collection, which the first source makes. They must be
+// collected one after the other, as a [collector.Producer] does. A Pod takes memory for each
+// existing container and process.
 type Pod struct {
 	config     PodConfig
 	fs         *proc.FS
@@ -31,7 +31,7 @@ type Pod struct {
 	broken     error        // why the tree is missing or incomplete, reported at every collection
 	id         string       // id of the sidecar's container when NewPod was called
 	generation uint64       // number of scans
-	booted     time.Time    // when the machine was booted, as read by scan bootedAt
+	booted     time.Time    // when the machine booted, as read by scan number bootedAt
 	bootedAt   uint64
 
 	processes  processes
@@ -42,7 +42,7 @@ type Pod struct {
 }
 
 // NewPod returns the pod of the calling process. It returns an error only if cfg.CgroupRoot has no
-// cgroups; other errors are reported by the sources.
+// cgroups. The sources report all other errors.
 func NewPod(cfg PodConfig) (*Pod, error) {
 	if cfg.ProcRoot == "" {
 		cfg.ProcRoot = "/proc"
@@ -78,7 +78,7 @@ func (p *Pod) Sources() []collector.Named {
 		{Name: "pressure", Source: newPressureSource(p)},
 		{Name: "process", Source: &processSource{pod: p, seen: p.generation}},
 	}
-	// mounts belong to the host or to containers
+	// Mounts belong to the host or to containers.
 	if !p.config.SkipHost || !p.config.SkipContainers {
 		sources = append(sources, collector.Named{Name: "filesystem", Source: newFileSystemSource(p)})
 	}
@@ -86,15 +86,15 @@ func (p *Pod) Sources() []collector.Named {
 }
 
 // ContainerID returns the id of the sidecar's container. It returns "" outside a container, or if
-// the id is hidden: in a Kubernetes pod with a private cgroup namespace it is known only with
+// the id is hidden: in a Kubernetes pod with a private cgroup namespace, the id is known only with
 // CgroupRoot.
 func (p *Pod) ContainerID() string { return p.id }
 
 // pause is the name of the process that holds a pod's namespaces.
 const pause = "pause"
 
-// Neighbor returns the id of the pod's only other container, as of the last collection. It returns
-// "" if none or several are visible. The pause container does not count.
+// Neighbor returns the id of the only container in the pod besides the sidecar's, as of the last
+// collection. It returns "" if there are none or several. The pause container does not count.
 func (p *Pod) Neighbor() (id string) {
 	for one, inside := range p.processes.byContainer {
 		if onlyPause(inside) {
@@ -108,13 +108,14 @@ func (p *Pod) Neighbor() (id string) {
 	return id
 }
 
-// onlyPause reports whether a container is the pod's pause container.
+// onlyPause reports whether the container that the processes inside are in is the pod's pause
+// container.
 func onlyPause(inside []*candidate) bool {
 	return len(inside) == 1 && inside[0].process != nil && inside[0].process.name == pause
 }
 
-// scan updates the pod, unless another source has done so since the caller's last collection. seen
-// points to the generation that the caller saw last.
+// scan updates the pod, unless another source has done so since the calling source's last
+// collection. seen points to the generation that the calling source saw last.
 func (p *Pod) scan(seen *uint64) {
 	if *seen == p.generation {
 		p.generation++
@@ -125,8 +126,8 @@ func (p *Pod) scan(seen *uint64) {
 	*seen = p.generation
 }
 
-// boot returns when the machine was booted. It is read again at each scan, since the clock may be
-// adjusted.
+// boot returns when the machine booted. It reads the time again at each scan, since the clock may
+// be adjusted.
 func (p *Pod) boot() time.Time {
 	if p.booted.IsZero() || p.bootedAt != p.generation {
 		p.booted, p.bootedAt = p.fs.Boot(time.Now()), p.generation
@@ -137,7 +138,8 @@ func (p *Pod) boot() time.Time {
 // Close stops watching the containers. The sources must not be collected afterwards.
 func (p *Pod) Close() { p.containers.ooms.close() }
 
-// selfPID returns the pid of the calling process in the PID namespace of the proc file system.
+// selfPID returns the pid of the calling process in the PID namespace of the proc file system at
+// procRoot.
 func selfPID(procRoot string) int {
 	if target, err := os.Readlink(filepath.Join(procRoot, "self")); err == nil {
 		if pid, err := strconv.Atoi(target); err == nil {

@@ -14,32 +14,35 @@ import (
 )
 
 const (
-	// recheckCount is how many known processes each scan inspects again, in turn. It covers every
+	// recheckCount is how many known processes each scan inspects again, in turn. This covers every
 	// process of a typical pod. On a node with thousands of processes, it takes several scans to
 	// notice that a process was moved or that its pid was reused. A new process is always inspected
-	// twice, since a runtime moves it when it starts.
+	// twice, since a container runtime moves it when it starts.
 	recheckCount = 32
-	// maxProcesses bounds the number of reported processes. Forking servers have hundreds.
+	// maxProcesses is the maximum number of processes that are reported. Forking servers have
+	// hundreds.
 	maxProcesses = 100
-	// renameAfter is the number of inspections after which the executable of a process is read
-	// again, even if its comm has not changed: it may have executed another file of the same name.
+	// renameAfter is the number of inspections after which the name of a process's executable is
+	// read again even if comm has not changed: the process may have executed another file of the
+	// same name.
 	renameAfter = 20
-	// maxComm is the length of the longest thread name that the kernel keeps.
+	// maxComm is the maximum length of a thread name in the kernel.
 	maxComm = 15
 )
 
-// processes holds all processes in the PID namespace, including those that are not reported.
+// processes finds and holds all processes in the PID namespace, including those that are not
+// reported.
 type processes struct {
 	pod      *Pod
 	errs     []error // from the last scan
 	pids     []int
 	known    map[int]*candidate
-	cursor   int // pids up to this one have been rechecked
+	cursor   int // processes with pids up to this one have been rechecked
 	selected []*process
 	// processes in other containers of the pod, by container id
 	byContainer map[string][]*candidate
 	own         []*candidate    // processes in the sidecar's container
-	matched     map[string]bool // configured names that a process has had at any time
+	matched     map[string]bool // configured names that some process has had at any time
 }
 
 // candidate is the state of a process, whether reported or not.
@@ -47,8 +50,8 @@ type candidate struct {
 	pid         int
 	inspections int      // how often the process was inspected
 	started     int64    // clock ticks after the boot; 0 if not yet read
-	scan        uint64   // the last scan in which it existed
-	wanted      bool     // should be reported
+	scan        uint64   // the last scan in which the process existed
+	wanted      bool     // the process should be reported
 	process     *process // nil if not wanted or if there are too many
 
 	comm, name string
@@ -56,10 +59,10 @@ type candidate struct {
 	cgroupFile kernfile.File
 
 	file       string // contents of /proc/<pid>/cgroup, from which the fields below follow
-	locatedAt  uint64 // generation of the sidecar's container on which they also depend
+	locatedAt  uint64 // generation of the sidecar's container, on which these fields also depend
 	malformed  error
 	container  string            // id; "" if none or unknown
-	membership cgroup.Membership // membership of that container
+	membership cgroup.Membership // membership of the container
 	inOwn      bool              // in the sidecar's container
 	inOther    bool              // in another container of the pod
 }
@@ -73,8 +76,8 @@ type process struct {
 	attributes      processAttributes
 }
 
-// newProcess returns a process with a start time. own is true for the sidecar's own process, whose
-// context switches the kernel provides since its start.
+// newProcess returns a process with the start time born. own is true for the sidecar's own process:
+// its context switches are known since its start.
 func newProcess(born *collector.StartTime, own bool, pid int, name, containerID string) *process {
 	switched := &collector.StartTime{}
 	if own {
@@ -86,11 +89,11 @@ func newProcess(born *collector.StartTime, own bool, pid int, name, containerID 
 	}
 }
 
-// scan lists the processes and visits each of them, its own first.
+// scan lists the processes and visits each of them, the sidecar's own first.
 func (p *processes) scan() {
 	p.errs = p.errs[:0]
 	p.pids = p.pids[:0]
-	// otherwise only the sidecar's process is reported
+	// Without these, only the sidecar's process is reported.
 	if p.pod.containers.own.inside || len(p.pod.config.Processes) > 0 {
 		var err error
 		if p.pids, err = p.pod.fs.Pids(p.pids); err != nil {
@@ -129,8 +132,8 @@ func (p *processes) scan() {
 	}
 }
 
-// visit adds an existing process to the lists. It inspects the process first if it is new, due or
-// reported.
+// visit adds the process pid to the lists. It inspects the process first if the process is new, due
+// or reported.
 func (p *processes) visit(pid int, due bool) {
 	c := p.known[pid]
 	if c == nil {
@@ -156,8 +159,8 @@ func (p *processes) visit(pid int, due bool) {
 	}
 }
 
-// due selects the processes that this scan rechecks: the next recheckCount in ascending order of
-// pids.
+// due returns a function that selects the processes that this scan rechecks: the next recheckCount
+// in ascending order of pids.
 func (p *processes) due() func(pid int) bool {
 	first, _ := slices.BinarySearch(p.pids, p.cursor+1)
 	last := min(first+recheckCount, len(p.pids))
@@ -168,7 +171,7 @@ func (p *processes) due() func(pid int) bool {
 	return func(pid int) bool { return len(turn) > 0 && pid >= turn[0] && pid <= turn[len(turn)-1] }
 }
 
-// inspect reads the files of a process. It returns false if the process is gone.
+// inspect reads the files of the process c. It returns false if the process is gone.
 func (p *processes) inspect(c *candidate) bool {
 	c.inspections++
 	err := p.locate(c)
@@ -204,8 +207,8 @@ func (p *processes) inspect(c *candidate) bool {
 	return true
 }
 
-// named reports whether a process has one of the configured names, according to its executable or
-// to its comm, which the kernel truncates to 15 bytes.
+// named reports whether a process has one of the configured names. name is the name of its
+// executable; comm is its thread name, which the kernel truncates to 15 bytes.
 func (p *processes) named(name, comm string) bool {
 	found := false
 	for _, one := range p.pod.config.Processes {
@@ -226,7 +229,8 @@ func (p *processes) missing() (names []string) {
 	return names
 }
 
-// check reports err, unless it means that the process is gone, in which case it returns false.
+// check returns false if err means that the process is gone. It records any other error, to be
+// reported.
 func (p *processes) check(err error) bool {
 	if err != nil && !kernfile.Absent(err) {
 		p.errs = append(p.errs, err)
@@ -234,7 +238,8 @@ func (p *processes) check(err error) bool {
 	return !kernfile.Absent(err)
 }
 
-// locate determines which container a process is in, and whether it belongs to the pod.
+// locate determines which container the process c is in, and whether that container belongs to the
+// pod.
 func (p *processes) locate(c *candidate) error {
 	own := &p.pod.containers.own
 	data, err := p.cgroupOf(c)
@@ -260,8 +265,8 @@ func (p *processes) locate(c *candidate) error {
 	return c.malformed
 }
 
-// cgroupOf returns the contents of the cgroup file of a process, which the scan of the sidecar's
-// container may just have read.
+// cgroupOf returns the contents of c's cgroup file. If c is the sidecar's own process, the scan of
+// the sidecar's container may just have read the file.
 func (p *processes) cgroupOf(c *candidate) (string, error) {
 	if own := &p.pod.containers; c.pid == p.pod.self && own.ownFile != "" {
 		return own.ownFile, nil
@@ -271,12 +276,14 @@ func (p *processes) cgroupOf(c *candidate) (string, error) {
 	return string(data), err
 }
 
-// mayBeWanted returns false for most processes of a node, of which no more files are read.
+// mayBeWanted reports whether c may have to be reported. For most processes of a node it returns
+// false, and no more of their files are read.
 func (p *processes) mayBeWanted(c *candidate) bool {
 	return c.pid == p.pod.self || c.inOwn || c.inOther || len(p.pod.config.Processes) > 0
 }
 
-// containerOf returns the id of the container of a process, or "" if the process is gone.
+// containerOf returns the id of the container that the process pid is in, or "" if the process is
+// gone.
 func (p *processes) containerOf(pid int) string {
 	if c := p.known[pid]; c != nil {
 		return c.container

@@ -11,14 +11,14 @@ import (
 	"github.com/poolgauge/poolgauge/internal/kernfile"
 )
 
-// pressureSource reports the pressure stall information of the host and of the groups of the
-// container source.
+// pressureSource reports the pressure stall information of the host and of the groups that the
+// container source reports.
 type pressureSource struct {
 	pod    *Pod
 	seen   uint64
 	reader kernfile.Reader
 	host   pressureAttributes
-	files  [len(pressureResources)]kernfile.File // of the host
+	files  [len(pressureResources)]kernfile.File // the host's files
 }
 
 func newPressureSource(p *Pod) *pressureSource {
@@ -54,14 +54,15 @@ func (p *pressureSource) collectHost(s *collector.Sample, of cgroup.Resource) {
 		s.Fail(err)
 	}
 	if of == cgroup.PressureCPU {
-		// The kernel does not define this value for the host. It writes a line of zeros for
+		// The kernel does not define this value for the host, and writes a line of zeros only for
 		// compatibility.
 		pressure.Full.Defined = false
 	}
 	p.host.observe(s, of, pressure)
 }
 
-// pressureAttributes holds the attribute sets of the points of one scope, by resource.
+// pressureAttributes holds the attribute sets of the points of one scope (the host or a group), by
+// resource.
 type pressureAttributes [len(pressureResources)]struct{ some, full *collector.Attributes }
 
 func newPressureAttributes(start *collector.StartTime, base []attribute.KeyValue) pressureAttributes {

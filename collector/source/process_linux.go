@@ -41,20 +41,20 @@ func (p *processSource) Collect(_ context.Context, s *collector.Sample) {
 	}
 }
 
-// ownSwitches returns the context switches of the calling process, including those of threads that
-// have exited.
+// ownSwitches returns the context switches of the calling process, including threads that have
+// exited.
 func ownSwitches() (voluntary, involuntary kernfile.Optional[int64]) {
 	var used syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {
 		return voluntary, involuntary
 	}
-	// The conversions are needed where the fields have 32 bits.
+	// On some platforms the fields have 32 bits.
 	voluntary = kernfile.Some(int64(used.Nvcsw))    //nolint:unconvert // see above
 	involuntary = kernfile.Some(int64(used.Nivcsw)) //nolint:unconvert // see above
 	return voluntary, involuntary
 }
 
-// observe adds the values read by the scan.
+// observe adds the values that the scan read.
 func (p *process) observe(s *collector.Sample) {
 	a := &p.attributes
 	s.Float(catalog.ProcessCPUTime, p.stat.User.Seconds(), a.user)
@@ -67,7 +67,7 @@ func (p *process) observe(s *collector.Sample) {
 }
 
 // processAttributes holds the attribute sets of a process's points. Counters that the kernel keeps
-// by thread are summed since the process was first seen.
+// only by thread start when the process was first seen.
 type processAttributes struct {
 	base, user, system, minor, major *collector.Attributes
 	seen, voluntary, involuntary     *collector.Attributes

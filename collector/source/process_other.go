@@ -14,8 +14,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// Pod consists of the calling process only: this platform has no cgroups, and other processes are
-// not reported.
+// Pod consists of the calling process only: this platform has no cgroups, and the sidecar does not
+// report other processes here.
 type Pod struct{ name string }
 
 // NewPod returns the pod of the calling process. It reads nothing and never fails.
@@ -37,7 +37,7 @@ func (p *Pod) Neighbor() string { return "" }
 
 // processSource reports the calling process.
 type processSource struct {
-	name               string // "" for the name of the executable
+	name               string // name to report; empty: the name of the executable
 	self               *process.Process
 	base, user, system *collector.Attributes
 }
