@@ -38,12 +38,12 @@ func benchCommand(read readSettings) *cobra.Command {
 	}
 	set := c.Flags()
 	set.StringSliceVar(&f.works, "work", nil, "`KINDS`: what tasks do: cpu, file, http, mixed; by default all")
-	set.StringArrayVar(&f.urls, "url", nil, "`URL`: GET it instead; repeatable")
-	set.StringArrayVar(&f.tcps, "tcp", nil, "`HOST:PORT`: connect to it instead; repeatable")
+	set.StringArrayVar(&f.urls, "url", nil, "`URL`: GET this URL instead; repeatable")
+	set.StringArrayVar(&f.tcps, "tcp", nil, "`HOST:PORT`: connect to this address instead; repeatable")
 	set.IntVar(&f.max, "max", 64, "`NUMBER`: workers of the largest pool")
-	set.DurationVar(&f.budget, "budget", 80*time.Second, "`DURATION`: limit of the whole run, approximately")
-	set.IntVar(&f.rounds, "rounds", 11, "`NUMBER`: measurements of each way, at most")
-	set.DurationVar(&f.window, "window", 120*time.Millisecond, "`DURATION`: length of one measurement, approximately")
+	set.DurationVar(&f.budget, "budget", 80*time.Second, "`DURATION`: approximate limit of the whole run")
+	set.IntVar(&f.rounds, "rounds", 11, "`NUMBER`: maximum number of measurements of each way")
+	set.DurationVar(&f.window, "window", 120*time.Millisecond, "`DURATION`: approximate length of one measurement")
 	set.BoolVar(&f.sweep, "sweep", false, "find the best number of workers instead of comparing ways")
 	set.Uint64Var(&f.seed, "seed", 1, "`NUMBER`: determines the order of measurements")
 	set.StringVar(&f.dir, "dir", "", "`DIR`: where the file work writes; by default the temporary directory")
@@ -132,7 +132,7 @@ func (f *benchFlags) run(c *cobra.Command, settings *config.Settings) error {
 	return err
 }
 
-// print writes the result as text or JSON, and the plots.
+// print writes the result as text or JSON, and writes the plots.
 func (f *benchFlags) print(
 	out io.Writer, result any, text func() error, plots func() ([]string, error),
 ) error {

@@ -12,8 +12,8 @@ import (
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
-// checkCommand returns the check command, which validates the settings or asks a running sidecar
-// for warnings.
+// checkCommand returns the check command, which validates the settings, or asks a running sidecar
+// for warnings about pools.
 func checkCommand(read readSettings) *cobra.Command {
 	c := &cobra.Command{
 		Use: "check", Args: noArguments,
@@ -39,7 +39,7 @@ func checkCommand(read readSettings) *cobra.Command {
 
 // check describes the effect of a valid configuration.
 func check(c *cobra.Command, settings *config.Settings) error {
-	if len(settings.Problems) > 0 { // tolerated by a sidecar that keeps running
+	if len(settings.Problems) > 0 { // a sidecar with keep-running would tolerate these
 		return usageError{settings.Problems[0]}
 	}
 	where := "the exporter is none: no metrics are sent"
@@ -59,7 +59,7 @@ func check(c *cobra.Command, settings *config.Settings) error {
 	return err
 }
 
-// destination returns where telemetry is sent, or "" if it is not.
+// destination returns where telemetry is sent, or "" if none is sent.
 func destination(s *config.Settings) string {
 	if !s.SendsOTLP() {
 		return ""
@@ -67,7 +67,8 @@ func destination(s *config.Settings) string {
 	return destinations(s)
 }
 
-// destinations returns where each signal is sent: one URL if it is the same for all.
+// destinations returns where each signal is sent. If that is the same for all signals, it returns
+// only one URL.
 func destinations(s *config.Settings) string {
 	var all []string
 	same := true

@@ -14,8 +14,8 @@ import (
 	"github.com/poolgauge/poolgauge/cmd/sidecar/internal/demo"
 )
 
-// demoCommand returns the demo command, which runs a sidecar and a demo app that sends its
-// telemetry to it.
+// demoCommand returns the demo command, which runs a sidecar, and a demo app that sends its
+// telemetry to that sidecar.
 func demoCommand(read readSettings) *cobra.Command {
 	return read(&cobra.Command{
 		Use:   "demo",

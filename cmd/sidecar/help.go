@@ -15,8 +15,8 @@ import (
 )
 
 const (
-	helpWidth  = 80 // columns of every line
-	helpColumn = 30 // where the text of a flag begins
+	helpWidth  = 80 // maximum columns of a line
+	helpColumn = 30 // column where the text of a flag begins
 )
 
 const settingsHelp = "A setting is a flag, a line of the --config file, or a variable: $POOLGAUGE_PROBE_DIR for --probe-dir, " +
@@ -25,7 +25,8 @@ const settingsHelp = "A setting is a flag, a line of the --config file, or a var
 const signalsHelp = "Each --otlp-NAME from endpoint to timeout also exists for one signal: --otlp-metrics-NAME, " +
 	"--otlp-traces-NAME and --otlp-logs-NAME, such as --otlp-logs-headers, $OTEL_EXPORTER_OTLP_LOGS_HEADERS."
 
-// writeHelp writes the help of a command: its commands, its flags, and the settings that it reads.
+// writeHelp writes the help of the command c: its subcommands, its flags, and the settings that it
+// reads.
 func writeHelp(c *cobra.Command, _ []string) {
 	w := c.OutOrStdout()
 	fmt.Fprintf(w, "%s\n\n", c.Short)
@@ -48,7 +49,7 @@ func writeHelp(c *cobra.Command, _ []string) {
 	case !c.HasParent():
 		fmt.Fprintf(w, "\n%s\n\n%s\n", fold.Text(settingsHelp, helpWidth, ""), fold.Text(signalsHelp, helpWidth, ""))
 		writeSettings(w, settings)
-	case c.Flags().Lookup("interval") != nil: // reads every setting
+	case c.Flags().Lookup("interval") != nil: // c reads every setting
 		fmt.Fprint(w, "\nSettings:\n  All of the sidecar: sidecar --help lists them.\n")
 	default:
 		writeFlags(w, "Settings", settings)
@@ -56,7 +57,7 @@ func writeHelp(c *cobra.Command, _ []string) {
 	}
 }
 
-// flagsOf returns the flags of a command: its own, and the settings that it reads.
+// flagsOf returns the flags of c: its own flags, and the settings that it reads.
 func flagsOf(c *cobra.Command) (own, settings []*pflag.Flag) {
 	c.Flags().VisitAll(func(flag *pflag.Flag) {
 		switch {
@@ -111,8 +112,8 @@ func writeFlag(w io.Writer, flag *pflag.Flag) {
 	writeEntry(w, helpColumn, "--"+flag.Name+kind, text)
 }
 
-// writeEntry writes a name and its description. The description begins at the given column, on the
-// next line if the name is too long.
+// writeEntry writes a name and its description, which begins at the given column. If the name is
+// too long, the description begins on the next line.
 func writeEntry(w io.Writer, column int, name, text string) {
 	lines := strings.Split(fold.Text(text, helpWidth-column, ""), "\n")
 	if utf8.RuneCountInString(name) > column-4 {

@@ -12,8 +12,8 @@ const (
 	closeTimeout = 200 * time.Millisecond
 )
 
-// lines is a log writer that never blocks. A goroutine writes the lines; those that do not fit in
-// its buffer are dropped and counted. If nothing reads standard error, only the log stops.
+// lines is a log writer that never blocks. Its goroutine writes the lines; lines that do not fit in
+// its buffer are dropped and counted. So if nothing reads standard error, only the log stops.
 type lines struct {
 	next    chan []byte
 	stop    chan struct{}
@@ -21,8 +21,8 @@ type lines struct {
 	dropped atomic.Int64
 }
 
-// newLines returns a writer to w. When it can write again after dropping lines, it calls report,
-// which may write to w. The caller must call close.
+// newLines returns a lines that writes to w. When it can write again after dropping lines, it calls
+// report, which may write to w. The caller must call close.
 func newLines(w io.Writer, report func(dropped int64)) *lines {
 	l := &lines{next: make(chan []byte, lineBuffer), stop: make(chan struct{}), ended: make(chan struct{})}
 	go l.run(w, report)
@@ -62,7 +62,8 @@ func (l *lines) run(w io.Writer, report func(dropped int64)) {
 	}
 }
 
-// close writes what is buffered, within closeTimeout. The caller must not write afterwards.
+// close writes the buffered lines, but takes at most closeTimeout. The caller must not call Write
+// afterwards.
 func (l *lines) close() {
 	close(l.stop)
 	select {

@@ -15,8 +15,8 @@ import (
 	"github.com/poolgauge/poolgauge/collector/source"
 )
 
-// servePage serves the page, unless it is off, and returns its URL. A page that cannot be served is
-// logged and is no error, since the sidecar works without it.
+// servePage serves the page, unless it is off, and returns the page's URL. If the page cannot be
+// served, that is only logged, since the sidecar works without it.
 func servePage(
 	ctx context.Context, settings *config.Settings, picture *live.Live, meter metric.Meter, log *slog.Logger,
 ) (_ io.Closer, url string) {
@@ -31,7 +31,7 @@ func servePage(
 		return io.NopCloser(nil), ""
 	}
 	if err := server.Observe(meter); err != nil {
-		log.Warn("metrics of the page are missing", "error", err)
+		log.Warn("cannot report metrics about the page", "error", err)
 	}
 	url = "http://" + server.Addr().String()
 	log.Debug("serving the page", "url", url)
@@ -53,7 +53,7 @@ func listenHealth(
 	return server, nil
 }
 
-// isFree reports whether an address is free to listen on.
+// isFree reports whether address is free to listen on.
 func isFree(ctx context.Context, address string) bool {
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	if err != nil {

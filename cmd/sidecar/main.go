@@ -25,13 +25,13 @@ const (
 	exitUsage  = 2
 )
 
-// stopTimeout bounds how long the process takes to exit after a signal. The queue's directory is
-// complete by then. It would even survive the SIGKILL that Kubernetes sends next.
+// stopTimeout bounds how long the process takes to exit after a signal. By then the queue's
+// directory is complete; it would even survive the SIGKILL that Kubernetes sends next.
 const stopTimeout = 1400 * time.Millisecond
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second signal ends the process at once
+	context.AfterFunc(ctx, stop) // a second signal ends the process immediately
 	// Keep running if the summary's reader or the terminal goes away. SIGHUP is not needed:
 	// certificates and headers are read again when they change.
 	signal.Ignore(syscall.SIGPIPE, syscall.SIGHUP)
@@ -39,8 +39,8 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr))
 }
 
-// run runs the program with the given arguments, environment and output only, and returns the exit
-// code.
+// run runs the program and returns the exit code. It uses no other arguments, environment and
+// outputs than those given.
 func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) int {
 	root := newRoot(environ)
 	root.SetArgs(args)
@@ -57,7 +57,7 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	return exitFailed
 }
 
-// usageError is an error in how the command was called, which the user can fix.
+// usageError is an error in how the program was called, which the user can fix.
 type usageError struct{ error }
 
 func newRoot(environ []string) *cobra.Command {
@@ -90,8 +90,8 @@ func newRoot(environ []string) *cobra.Command {
 	return root
 }
 
-// readSettings adds the named settings, or all if none is named, as flags to a command. The command
-// calls run with their values if they are valid.
+// readSettings adds flags for the settings names, or for all settings if names is empty, to a
+// command. If the settings are valid, the command calls run with their values.
 type readSettings func(
 	c *cobra.Command, run func(*cobra.Command, *config.Settings) error, names ...string,
 ) *cobra.Command
@@ -116,7 +116,8 @@ func settingsReader(environ []string) readSettings {
 	}
 }
 
-// unknownCommand rejects a first argument that is not a command, and suggests the nearest command.
+// unknownCommand returns an error about the first argument, which is not a command. The error
+// suggests the nearest command.
 func unknownCommand(c *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil

@@ -11,21 +11,21 @@ import (
 )
 
 const (
-	// workingMemory is the memory that the sidecar needs in addition to its queue, in bytes: for
-	// itself, and for requests being received and sent.
+	// workingMemory is how many bytes of memory the sidecar needs besides its queue: for itself,
+	// and for requests that are being received and sent.
 	workingMemory = 14 << 20
-	// diskMemory is what it needs in addition with a queue on disk: for batches that are being
-	// written, kept in memory or read back.
+	// diskMemory is how many more bytes a queue on disk needs: for batches that are being written,
+	// kept in memory or read back.
 	diskMemory = 6 << 20
-	// usualRequest is the largest size of requests, in bytes, for which workingMemory is enough.
+	// usualRequest is the maximum size of requests in bytes for which workingMemory is enough.
 	usualRequest = 4 << 20
 	// codeMemory is the size of the program's code, which Go's limit does not count.
 	codeMemory = 16 << 20
 )
 
 // limitMemory trades a little latency for a small footprint: the garbage collector works harder as
-// memory approaches what the settings allow, or the container's limit if that is lower. The
-// environment variables of Go's runtime override it.
+// memory use approaches what the settings allow, or the container's limit if that is lower. The
+// environment variables of Go's runtime take precedence.
 func limitMemory(settings *config.Settings, log *slog.Logger) {
 	if os.Getenv("GOMAXPROCS") == "" {
 		runtime.GOMAXPROCS(1)
@@ -58,7 +58,7 @@ func limitMemory(settings *config.Settings, log *slog.Logger) {
 func memoryOf(settings *config.Settings) int64 {
 	queued := settings.QueueSize
 	if settings.QueueDir != "" {
-		queued = queued/8 + diskMemory // only an index is in memory
+		queued = queued/8 + diskMemory // memory holds only an index
 	}
 	return workingMemory + queued + 5*max(0, settings.RelayRequestSize-usualRequest)
 }

@@ -15,7 +15,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/certfile"
 )
 
-// startProbes starts the probes of the settings. They stay within the sidecar's own CPU quota.
+// startProbes starts the probes that the settings configure. The probes stay within the sidecar's
+// own CPU quota.
 func startProbes(settings *config.Settings, meter metric.Meter, log *slog.Logger) (*probe.Runner, error) {
 	trust, err := trustOf(settings)
 	if err != nil {
@@ -47,7 +48,7 @@ func startProbes(settings *config.Settings, meter metric.Meter, log *slog.Logger
 	})
 }
 
-// trustOf returns the TLS settings of the probes: the certificates that they accept.
+// trustOf returns which certificates the probes accept.
 func trustOf(settings *config.Settings) (probe.TLSConfig, error) {
 	trust := probe.TLSConfig{SkipVerify: settings.ProbeSkipVerify}
 	if settings.ProbeCertificate == "" {
@@ -82,12 +83,12 @@ func targets(addresses []string, interval, timeout time.Duration) []probe.Target
 	return all
 }
 
-// stopProbes stops the probes, which are nil if they could not be started.
+// stopProbes stops probes, which is nil if they could not be started.
 func stopProbes(probes *probe.Runner, log *slog.Logger) {
 	if probes == nil {
 		return
 	}
 	if err := probes.Close(); err != nil {
-		log.Warn("stopping probes failed", "error", err)
+		log.Warn("failed to stop probes", "error", err)
 	}
 }

@@ -23,7 +23,7 @@ type problems struct {
 }
 
 // tolerate returns err if it must end the program. Otherwise it logs and counts err and returns
-// nil. An address in use never ends the program.
+// nil. An address that is in use never ends the program.
 func (p *problems) tolerate(err error) error {
 	var taken *receive.ListenError
 	switch {
@@ -49,7 +49,7 @@ func (p *problems) tolerate(err error) error {
 	return nil
 }
 
-// observe registers the metric of the number of problems.
+// observe registers the metric for the number of problems.
 func (p *problems) observe(meter metric.Meter) error {
 	observed, err := instruments.NewObservables(meter, catalog.SidecarProblems)
 	if err != nil {

@@ -10,8 +10,8 @@ import (
 	"github.com/poolgauge/poolgauge/collector/source"
 )
 
-// newReader returns the reader that the sampler collects from, with the temporality and histograms
-// of the settings.
+// newReader returns the reader that the sampler collects from, with the temporality and histogram
+// aggregation that the settings configure.
 func newReader(s *config.Settings, sources sdkmetric.Producer) *sdkmetric.ManualReader {
 	return sdkmetric.NewManualReader(
 		sdkmetric.WithProducer(sources),
@@ -21,7 +21,7 @@ func newReader(s *config.Settings, sources sdkmetric.Producer) *sdkmetric.Manual
 }
 
 // newSources returns the sources that the settings enable. Their counters have the temporality of
-// observable counters, which lowmemory leaves cumulative.
+// observable counters, which is cumulative with lowmemory.
 func newSources(s *config.Settings, pod *source.Pod, log *slog.Logger) *collector.Producer {
 	var sources []collector.Named
 	if s.Host {
@@ -32,8 +32,8 @@ func newSources(s *config.Settings, pod *source.Pod, log *slog.Logger) *collecto
 	return collector.NewProducer(log, counters, append(sources, pod.Sources()...)...)
 }
 
-// temporality returns the temporality of the settings. The summary needs totals and gets cumulative
-// ones.
+// temporality returns the temporality that the settings configure. If there is a summary it is
+// cumulative, since the summary needs totals.
 func temporality(s *config.Settings) sdkmetric.TemporalitySelector {
 	switch {
 	case s.ShowsSummary():

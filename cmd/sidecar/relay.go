@@ -27,7 +27,7 @@ import (
 // stopping the probes takes up to a quarter of a second.
 const flushTimeout = time.Second
 
-// startRelay starts a relay that receives the app's telemetry and passes it to the tap, and to the
+// startRelay starts a relay that receives the app's telemetry and passes it to tap, and to the
 // upstream if there is one. dropped returns the number of log lines dropped so far.
 func startRelay(
 	ctx context.Context, s *config.Settings, own *resource.Resource, meter metric.Meter, tap func([]byte),
@@ -62,7 +62,7 @@ func startRelay(
 	})
 }
 
-// dial returns a lane for a signal, without a client if the signal has no endpoint.
+// dial returns a lane for signal. The lane has no client if signal has no endpoint.
 func dial(s *config.Settings, signal otlp.Signal) (export.Lane, error) {
 	upstream, ok := s.Upstream(signal, "poolgauge-sidecar/"+buildVersion())
 	if !ok {
@@ -70,7 +70,7 @@ func dial(s *config.Settings, signal otlp.Signal) (export.Lane, error) {
 	}
 	client, err := export.Dial(upstream)
 	if err != nil {
-		return export.Lane{}, fmt.Errorf("upstream of %s: %w", signal, err)
+		return export.Lane{}, fmt.Errorf("upstream for %s: %w", signal, err)
 	}
 	return export.Lane{Client: client, Upstream: upstream.Upstream(), Timeout: upstream.Timeout}, nil
 }
@@ -83,8 +83,8 @@ func shutDown(app *relay.Relay, log *slog.Logger) {
 	}
 }
 
-// followNeighbor returns a sink that adds the id of the app's container to what the relay receives,
-// while the pod has only one other container.
+// followNeighbor returns a sink that makes the relay add the id of the app's container to what it
+// receives. The id is known only while the pod has exactly one container besides the sidecar's.
 func followNeighbor(pod *source.Pod, shared attribute.Set, app *relay.Relay, log *slog.Logger) collector.Sink {
 	known, logged := "", false
 	return func(*metricdata.ResourceMetrics) {
@@ -109,8 +109,8 @@ func followNeighbor(pod *source.Pod, shared attribute.Set, app *relay.Relay, log
 	}
 }
 
-// sharedAttributes returns the attributes that the sidecar shares with the app: those of the pod,
-// the host and the cloud.
+// sharedAttributes returns those attributes in own that the app shares with the sidecar: the
+// attributes of the pod, the host and the cloud.
 func sharedAttributes(own *resource.Resource) attribute.Set {
 	set, _ := attribute.NewSetWithFiltered(own.Attributes(), func(kv attribute.KeyValue) bool {
 		key := string(kv.Key)

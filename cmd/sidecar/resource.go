@@ -13,12 +13,12 @@ import (
 	"github.com/poolgauge/poolgauge/cmd/sidecar/internal/config"
 )
 
-// programName is the executable name that is reported, whatever the file is called in an image.
+// programName is the executable name that is reported, no matter what the file is called.
 const programName = "sidecar"
 
-// newResource describes the sidecar: its host, operating system and process, and the attributes of
-// the settings, which override the others. It leaves out the command's arguments, which may hold
-// secrets.
+// newResource returns the resource that describes the sidecar: its host, operating system and
+// process, and the attributes in the settings, which take precedence. It leaves out the command's
+// arguments, which may contain secrets.
 func newResource(ctx context.Context, s *config.Settings, containerID string) (*resource.Resource, error) {
 	r, err := resource.New(
 		ctx,
@@ -45,7 +45,7 @@ func newResource(ctx context.Context, s *config.Settings, containerID string) (*
 	return r, nil
 }
 
-// configured returns the attributes of the service and of the settings.
+// configured returns the attributes of the service and those in the settings.
 func configured(s *config.Settings, containerID string) []attribute.KeyValue {
 	kvs := []attribute.KeyValue{
 		semconv.ServiceName(
@@ -55,15 +55,15 @@ func configured(s *config.Settings, containerID string) []attribute.KeyValue {
 		semconv.ProcessExecutableName(programName),
 	}
 	if host, err := os.Hostname(); err == nil {
-		kvs = append(kvs, semconv.ServiceInstanceID(host)) // in Kubernetes the pod's name
+		kvs = append(kvs, semconv.ServiceInstanceID(host)) // in Kubernetes, host is the pod's name
 	}
 	kvs = append(kvs, hostOf(s.ResourceAttributes)...)
 	if containerID != "" {
 		kvs = append(kvs, semconv.ContainerID(containerID))
 	}
 	for key, value := range s.ResourceAttributes {
-		// A variable of the downward API may be empty. The container's name applies only to the
-		// sidecar's own container; other metrics describe the pod's other containers.
+		// A variable from the downward API may be empty. The container's name is left out, since it
+		// is that of the sidecar's container, and some metrics describe the pod's other containers.
 		if value != "" && key != string(semconv.K8SContainerNameKey) {
 			kvs = append(kvs, attribute.String(key, value))
 		}
@@ -74,8 +74,8 @@ func configured(s *config.Settings, containerID string) []attribute.KeyValue {
 	return kvs
 }
 
-// hostOf returns host.name in a pod: the name of the node, if the attributes have it. The system's
-// host name there is the name of the pod.
+// hostOf returns host.name for a sidecar in a pod: the name of the node, if attributes has it. The
+// system's host name in a pod is the pod's name.
 func hostOf(attributes map[string]string) []attribute.KeyValue {
 	if node := attributes[string(semconv.K8SNodeNameKey)]; node != "" {
 		return []attribute.KeyValue{semconv.HostName(node)}
@@ -83,11 +83,11 @@ func hostOf(attributes map[string]string) []attribute.KeyValue {
 	return nil
 }
 
-// inPod reports whether the system's host name is that of the pod in the attributes.
+// inPod reports whether the system's host name is the name of the pod in attributes.
 func inPod(attributes map[string]string) bool {
 	host, err := os.Hostname()
 	pod := attributes[string(semconv.K8SPodNameKey)]
-	// Kubernetes cuts the name of a pod to the 63 bytes that a host name may have.
+	// Kubernetes shortens the pod's name to the 63 bytes that a host name may have.
 	return err == nil && host != "" && pod != "" && strings.HasPrefix(pod, host)
 }
 
@@ -96,7 +96,7 @@ func without(r *resource.Resource, key attribute.Key) *resource.Resource {
 	return resource.NewWithAttributes(r.SchemaURL(), kept.ToSlice()...)
 }
 
-// nameOf returns the name of the sidecar for people: its service and its instance.
+// nameOf returns a name of the sidecar for people to read: its service and its instance.
 func nameOf(r *resource.Resource) string {
 	service, _ := r.Set().Value(semconv.ServiceNameKey)
 	instance, ok := r.Set().Value(semconv.ServiceInstanceIDKey)

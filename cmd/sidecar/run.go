@@ -64,9 +64,9 @@ func idle(ctx context.Context, settings *config.Settings, found *problems) error
 	return nil
 }
 
-// serve wires the pipeline: sources and probes record into the SDK, the sampler collects, and the
-// sinks pass it on. It calls started with the page's URL, "" if there is no page, as soon as
-// telemetry is received.
+// serve wires the pipeline: sources and probes record into the SDK, the sampler collects from the
+// SDK, and the sinks pass the collections on. As soon as telemetry is received, serve calls started
+// with the page's URL, or with "" if there is no page.
 func serve(
 	ctx context.Context, settings *config.Settings, out io.Writer, found *problems, dropped func() int64,
 	started func(page string),
@@ -145,8 +145,8 @@ func sample(
 func newProvider(reader sdkmetric.Reader, resource *resource.Resource) (*sdkmetric.MeterProvider, error) {
 	provider := sdkmetric.NewMeterProvider(
 		sdkmetric.WithReader(reader), sdkmetric.WithResource(resource),
-		// The sidecar has no traces to point to, and looking for them needs two thirds of a
-		// collection's memory.
+		// The sidecar has no traces that exemplars could point to, and looking for traces takes two
+		// thirds of a collection's memory.
 		sdkmetric.WithExemplarFilter(exemplar.AlwaysOffFilter),
 	)
 	if err := runtimemetrics.Start(runtimemetrics.WithMeterProvider(provider)); err != nil {
@@ -158,8 +158,8 @@ func newProvider(reader sdkmetric.Reader, resource *resource.Resource) (*sdkmetr
 	return provider, nil
 }
 
-// keepHistory keeps the page's history in the queue's directory, so that it survives a restart,
-// until stop is called.
+// keepHistory saves the page's history to the queue's directory, so that it survives a restart. The
+// caller must call stop.
 func keepHistory(settings *config.Settings, picture *live.Live, log *slog.Logger) (stop func()) {
 	if settings.QueueDir == "" {
 		return func() {}

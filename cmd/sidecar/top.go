@@ -14,11 +14,11 @@ import (
 	"github.com/poolgauge/poolgauge/cmd/sidecar/internal/top"
 )
 
-// minEvery is the minimum of --every, so that viewers do not overload the sidecar.
+// minEvery is the minimum value of --every. It keeps viewers from overloading the sidecar.
 const minEvery = 100 * time.Millisecond
 
 // topCommand returns the top command, which shows the pools of a running sidecar. The address of
-// its page is the argument or else --page-address.
+// the sidecar's page is the argument or, without an argument, --page-address.
 func topCommand(read readSettings) *cobra.Command {
 	var every time.Duration
 	c := &cobra.Command{

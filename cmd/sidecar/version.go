@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// version is set by the linker in a release.
+// version is the version of a release. The linker sets it.
 var version = ""
 
 func printVersion(c *cobra.Command, _ []string) error {
@@ -23,7 +23,8 @@ func printVersion(c *cobra.Command, _ []string) error {
 	return err
 }
 
-// buildVersion returns the version of the release, or that of the module in the build information.
+// buildVersion returns the version of the release or, if this is not a release, the module's
+// version in the build information.
 func buildVersion() string {
 	if version != "" {
 		return version

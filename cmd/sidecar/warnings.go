@@ -15,8 +15,8 @@ import (
 	"github.com/poolgauge/poolgauge/collector/live"
 )
 
-// checkWarnings asks the running sidecar whose page is at an address for pools in trouble or close
-// to it, and prints a line for each. Its error says how many there are.
+// checkWarnings asks the running sidecar whose page is at the URL at for pools in trouble or close
+// to it, and prints a line for each such pool. Its error says how many there are.
 func checkWarnings(ctx context.Context, out io.Writer, at string) error {
 	base, err := url.Parse(at)
 	if err != nil || base.Scheme != "http" && base.Scheme != "https" || base.Host == "" {
@@ -46,11 +46,11 @@ func checkWarnings(ctx context.Context, out io.Writer, at string) error {
 	return nil
 }
 
-// warningOf returns what is wrong with a pool; ok is false if nothing is.
+// warningOf returns what is wrong with p; ok is false if nothing is wrong.
 func warningOf(p *live.Pool) (warning string, ok bool) {
 	level := p.Level
 	if level == live.Good && p.Verdict != "" && p.Verdict != "oversized" {
-		level = live.Warning // such as a leak that has not taken all slots yet
+		level = live.Warning // for example a leak that has not taken all slots yet
 	}
 	if level != live.Trouble && level != live.Warning {
 		return "", false
@@ -62,7 +62,7 @@ func warningOf(p *live.Pool) (warning string, ok bool) {
 	return fmt.Sprintf("%s: %s %s of %s: %s", level, p.Kind, p.Name, p.Service, why), true
 }
 
-// maxPicture is larger than any picture.
+// maxPicture is the maximum size of a picture in bytes. Real pictures are smaller.
 const maxPicture = 64 << 20
 
 func fetch(ctx context.Context, from string) (*live.Picture, error) {
@@ -80,16 +80,16 @@ func fetch(ctx context.Context, from string) (*live.Picture, error) {
 	body := io.LimitReader(answer.Body, maxPicture)
 	if answer.StatusCode != http.StatusOK {
 		text, _ := io.ReadAll(io.LimitReader(body, 200))
-		return nil, fmt.Errorf("%s answered %s: %s", from, answer.Status, printable(strings.TrimSpace(string(text))))
+		return nil, fmt.Errorf("%s returned %s: %s", from, answer.Status, printable(strings.TrimSpace(string(text))))
 	}
 	picture := &live.Picture{}
 	if err := json.NewDecoder(body).Decode(picture); err != nil {
-		return nil, fmt.Errorf("%s is not a sidecar's page: %w", from, err)
+		return nil, fmt.Errorf("%s does not serve a sidecar page, or is an incompatible version: %w", from, err)
 	}
 	return picture, nil
 }
 
-// printable makes untrusted text safe for a terminal.
+// printable makes text, which is untrusted, safe for a terminal.
 func printable(text string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {

@@ -3,17 +3,17 @@ package bench
 import "fmt"
 
 const (
-	// nearBest is the share of the best pool's throughput that a smaller pool needs to be
+	// nearBest is the share of the best pool's throughput above which a smaller pool is
 	// recommended.
 	nearBest = 0.9
-	// throttled is the share of throttled periods above which the quota is reported as the limit.
+	// throttled is the share of throttled periods above which the quota counts as the limit.
 	throttled = 0.1
-	// busy is the share of the CPUs in use above which they are reported as the limit.
+	// busy is the share of the CPUs in use above which the CPUs count as the limit.
 	busy = 0.85
-	// computing is the share of a sequential task's time on a CPU above which the task counts as
+	// computing is the share of its time that a sequential task must be on a CPU to count as
 	// CPU-bound.
 	computing = 0.7
-	// unsteady is the spread between rounds above which advice is marked as uncertain.
+	// unsteady is the spread between rounds above which the advice is called uncertain.
 	unsteady = 0.2
 )
 
@@ -46,8 +46,8 @@ func (w *WorkReport) conclude(quota float64) {
 	}
 }
 
-// differed returns how much the gain of the fastest pool over sequential runs differed between
-// rounds, or the throughput of sequential runs if they are the fastest.
+// differed returns how much the fastest pool's gain over sequential runs differed between rounds.
+// If sequential runs are the fastest, it returns how much their throughput differed.
 func differed(fastest, sequential *Row) float64 {
 	if sequential == nil || fastest == sequential {
 		return fastest.Spread
@@ -55,12 +55,12 @@ func differed(fastest, sequential *Row) float64 {
 	return spread(fastest.relative(sequential.rates()))
 }
 
-// bounded reports whether a row may be recommended. The row of the model with a goroutine for each
-// task never may, since nothing bounds its memory.
+// bounded reports whether r may be recommended. A goroutine for each task is never recommended,
+// since nothing bounds the memory.
 func (r *Row) bounded() bool { return r.Model == Sequential || r.Model == Workers }
 
-// relative returns the row's throughput in each round, as a multiple of a reference for that round.
-// The rows of a round are measured in quick succession, so that a drifting disk or clock rate
+// relative returns the row's throughput in each round, as a multiple of the reference for that
+// round. All rows are measured in quick succession in each round, so a drifting disk or clock rate
 // changes a row and its reference by the same factor.
 func (r *Row) relative(reference []float64) []float64 {
 	ratios := make([]float64, min(len(r.runs), len(reference)))
@@ -70,7 +70,8 @@ func (r *Row) relative(reference []float64) []float64 {
 	return ratios
 }
 
-// fastest returns the pool that beats the others in most rounds, or nil if nothing was measured.
+// fastest returns the row that beats the others in most rounds, of the rows that may be
+// recommended. It returns nil if nothing was measured.
 func (w *WorkReport) fastest() *Row {
 	var best *Row
 	for i := range w.Rows {
@@ -82,8 +83,8 @@ func (w *WorkReport) fastest() *Row {
 	return best
 }
 
-// plateau returns the highest throughput in each round: the mean of all pools close to the fastest
-// one, which alone may have been lucky.
+// plateau returns the highest throughput in each round. It is the mean of all pools close to the
+// fastest, since the fastest alone may have been lucky.
 func (w *WorkReport) plateau(fastest *Row) []float64 {
 	sums, pools := fastest.rates(), 1.0
 	for i := range w.Rows {
@@ -115,7 +116,7 @@ func (w *WorkReport) smallest(highest []float64, fastest *Row) *Row {
 	return best
 }
 
-// row returns the first row of a model, or nil if there is none.
+// row returns the first row of the given model, or nil if there is none.
 func (w *WorkReport) row(model string) *Row {
 	for i := range w.Rows {
 		if w.Rows[i].Model == model {

@@ -1,5 +1,5 @@
-// Package bench compares ways to run many tasks: one after the other, a goroutine each, pools of
-// several sizes, a semaphore and batches, with tasks that compute, wait or do both.
+// Package bench compares ways to run many tasks that compute, wait or do both: one after the other,
+// with a goroutine for each, in pools of several sizes, behind a semaphore, and in batches.
 package bench
 
 import (
@@ -15,22 +15,23 @@ type Options struct {
 	Window time.Duration // approximate length of one measurement
 	Budget time.Duration // approximate limit of the run; every row is measured at least once
 	Max    int           // workers of the largest pool
-	Seed   uint64        // determines the order within a round
+	Seed   uint64        // determines the order of measurements within a round
 
 	// CgroupRoot is where cgroups are mounted, if not at /sys/fs/cgroup.
 	CgroupRoot string
 
-	// Progress, if set, is called before each measurement with the estimated time left of the run.
+	// Progress, if not nil, is called before each measurement with an estimate of the time left in
+	// the run.
 	Progress func(what string, left time.Duration)
 
-	readQuota func() throttle.Reading // nil reads the quota of this process
+	readQuota func() throttle.Reading // nil: reads the quota of this process
 }
 
-// Report is the result of a run. The flag --json prints it.
+// Report is the result of a run. With --json it is printed as JSON.
 type Report struct {
 	CPUs        int          `json:"cpus"`                 // GOMAXPROCS
 	Quota       float64      `json:"quota_cpus,omitempty"` // absent without a quota
-	Noise       float64      `json:"machine_noise"`        // relative spread of a fixed computation between rounds
+	Noise       float64      `json:"machine_noise"`        // relative spread of a fixed computation's time
 	Interrupted bool         `json:"interrupted,omitempty"`
 	Seconds     float64      `json:"seconds"` // duration of the run
 	Works       []WorkReport `json:"works"`
@@ -46,7 +47,7 @@ type WorkReport struct {
 	Throttled float64 `json:"throttled"`
 
 	Best   string `json:"best,omitempty"`      // the recommended model
-	Size   int    `json:"best_size,omitempty"` // its size, 0 if it has none
+	Size   int    `json:"best_size,omitempty"` // the model's size, or 0 if it has none
 	Advice string `json:"advice"`
 	Error  string `json:"error,omitempty"`
 }
@@ -77,7 +78,7 @@ func (r *Row) rates() []float64 {
 	return rates
 }
 
-// rate returns the median of the rounds so far.
+// rate returns the median throughput of the rounds so far.
 func (r *Row) rate() float64 { return median(r.rates()) }
 
 func (r *Row) summarize() {

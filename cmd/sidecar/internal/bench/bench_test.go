@@ -384,7 +384,7 @@ func ExampleReport_Write() {
 		fmt.Println(err)
 	}
 	// Output:
-	// 2 CPUs, no quota; noise of the machine ±2 %; 11 rounds in 60 s
+	// 2 CPUs, no quota; machine noise ±2 %; 11 rounds in 60 s
 	//
 	// cpu: hashing, 250µs of CPU
 	//   model             tasks/s     ±  gain     p50     p99     CPU allocs   memory

@@ -19,7 +19,8 @@ type run struct {
 	memory   uint64  // peak growth of heap and stacks, in bytes
 }
 
-// measure runs n tasks with a model. A task's latency does not include the wait before it starts.
+// measure runs n tasks with the model m. A task's latency does not include the wait before the task
+// starts.
 func measure(ctx context.Context, m Model, n int, t task) (run, error) {
 	latency := make([]time.Duration, n)
 	var next atomic.Int64
@@ -59,8 +60,8 @@ func inUse() uint64 {
 	return s[0].Value.Uint64() + s[1].Value.Uint64()
 }
 
-// watchMemory samples the memory in use every 5 ms. The returned function stops it and returns the
-// peak growth in bytes.
+// watchMemory samples the memory in use every 5 ms. The returned function stops that and returns
+// the peak growth in bytes.
 func watchMemory() (peak func() uint64) {
 	base := inUse()
 	most := base

@@ -31,7 +31,7 @@ func (m Model) String() string {
 	return fmt.Sprintf("%s × %d", m.Kind, m.Size)
 }
 
-// task is one unit of the work.
+// task performs one task.
 type task func(ctx context.Context) error
 
 // run starts n tasks in order, waits for all of them and returns the first error.
@@ -88,7 +88,8 @@ func onWorkers(ctx context.Context, size, n int, t task) error {
 	}
 	defer pool.Close()
 	var first firstError
-	// Ignore the pool's context: the other models have no such values in theirs.
+	// This ignores the pool's context, since it has values that the contexts of the other models do
+	// not have.
 	run := func(context.Context) error {
 		err := t(ctx)
 		first.keep(err)

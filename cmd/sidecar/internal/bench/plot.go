@@ -8,9 +8,9 @@ import (
 	"github.com/poolgauge/poolgauge/cmd/sidecar/internal/plot"
 )
 
-// Plot writes the gain of the pools over sequential runs, by size, to files in dir: an SVG for
-// light and dark pages, and a PNG for each. It returns the names of the files. If nothing was
-// measured, it writes none.
+// Plot plots the pools' gain over sequential runs, by size. It writes files to dir: one SVG that
+// suits light and dark pages, and a PNG for each of the two. It returns the names of the files. If
+// nothing was measured, it writes no files.
 func (r Report) Plot(dir string) ([]string, error) {
 	c := plot.Chart{Title: "Throughput by number of workers, relative to sequential"}
 	for _, w := range r.Works {
@@ -25,7 +25,8 @@ func (r Report) Plot(dir string) ([]string, error) {
 	return write(dir, "bench", c)
 }
 
-// PlotSweeps writes the curves of sweeps, relative to one worker, to files in dir like Report.Plot.
+// PlotSweeps plots the curves of sweeps, relative to one worker. It writes the same files to dir as
+// [Report.Plot].
 func PlotSweeps(dir string, all []SweepReport) ([]string, error) {
 	c := plot.Chart{Title: "Throughput by number of workers, relative to one"}
 	for _, r := range all {

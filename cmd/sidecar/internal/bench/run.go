@@ -12,10 +12,10 @@ import (
 	"github.com/poolgauge/poolgauge/internal/throttle"
 )
 
-// Run measures all works. When ctx ends, it returns the results so far.
+// Run measures all works. When ctx is done, it returns the results so far.
 //
-// A round measures every row of every work once, in random order. Changes on the machine therefore
-// affect all rows alike, and the measurements of each row are spread over the whole run.
+// A round measures every row of every work once, in random order. So changes on the machine affect
+// all rows alike, and the measurements of each row are spread over the whole run.
 func Run(ctx context.Context, o Options) Report {
 	b := &runner{Options: o, rng: rand.New(rand.NewPCG(o.Seed, 16)), began: time.Now()}
 	if b.readQuota == nil {
@@ -122,7 +122,7 @@ func (b *runner) rounds(ctx context.Context) {
 	}
 }
 
-// round measures each row once, and reports whether another round follows.
+// round measures each row once. It reports whether there should be another round.
 func (b *runner) round(ctx context.Context, round int, jobs []job) bool {
 	reference := time.Duration(0)
 	for i, j := range jobs {
@@ -143,8 +143,8 @@ func (b *runner) round(ctx context.Context, round int, jobs []job) bool {
 	return true
 }
 
-// progress reports the next measurement and the time left. The time is estimated from the rounds so
-// far and limited to the rest of the budget.
+// progress reports the next measurement and the time left, which is estimated from the rounds so
+// far and at most the rest of the budget.
 func (b *runner) progress(round int, part float64, j job) {
 	if b.Progress == nil {
 		return
@@ -163,24 +163,25 @@ func (b *runner) progress(round int, part float64, j job) {
 }
 
 // referenceTime returns how long a fixed computation takes. It is called before each measurement.
-// The spread of its sums over the rounds is the noise of the machine.
+// The results are added up for each round, and the spread of these sums is the machine noise.
 func referenceTime() time.Duration {
 	begin := time.Now()
 	hash(10_000)
 	return time.Since(begin)
 }
 
-// minTasks is the minimum number of tasks for each slot. It keeps the end of a run, when some slots
-// are idle, from distorting the result.
+// minTasks is the minimum number of tasks for each slot. With fewer tasks, the end of a run, when
+// some slots are idle, would distort the result.
 const minTasks = 8
 
-// one measures a row once, and counts how often a CPU quota throttled the process meanwhile.
+// one measures the row of j once, and counts how often a CPU quota throttled the process in the
+// meantime.
 func (b *runner) one(ctx context.Context, j job) error {
 	n, err := b.tasks(ctx, j)
 	if err != nil {
 		return err
 	}
-	runtime.GC() // keeps the garbage of the previous row out of this one
+	runtime.GC() // so that this row does not pay for the previous row's garbage
 	before := b.readQuota()
 	got, err := measure(ctx, j.row.model, n, j.task)
 	if err != nil {
@@ -195,7 +196,8 @@ func (b *runner) one(ctx context.Context, j job) error {
 	return nil
 }
 
-// tasks returns how many tasks take about one window, estimated from the row's measurements so far.
+// tasks returns how many tasks take about one window. It estimates that from the row's measurements
+// so far.
 func (b *runner) tasks(ctx context.Context, j job) (int, error) {
 	r := j.row
 	least := max(minTasks*r.Size, minTasks)

@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// median returns the median of the values, or 0 if there are none.
+// median returns the median of values, or 0 if there are none.
 func median(values []float64) float64 {
 	sorted := slices.Sorted(slices.Values(values))
 	k := len(sorted)
@@ -15,7 +15,7 @@ func median(values []float64) float64 {
 	return (sorted[(k-1)/2] + sorted[k/2]) / 2
 }
 
-// spread returns half the interquartile range of the values, relative to their median.
+// spread returns half the interquartile range of values, relative to their median.
 func spread(values []float64) float64 {
 	sorted := slices.Sorted(slices.Values(values))
 	k := len(sorted)

@@ -11,7 +11,8 @@ import (
 	"github.com/poolgauge/poolgauge/pools/sizing"
 )
 
-// SweepReport is the result of a sweep of one kind of work. The flags --sweep --json print it.
+// SweepReport is the result of a sweep of one kind of work. With --sweep --json it is printed as
+// JSON.
 type SweepReport struct {
 	Name       string       `json:"name"`
 	What       string       `json:"what"`
@@ -27,7 +28,7 @@ type SweepReport struct {
 	result     sizing.SweepResult
 }
 
-// SweepPoint is a point of the curve.
+// SweepPoint is a point of the throughput curve.
 type SweepPoint struct {
 	Workers int     `json:"workers"`
 	Rate    float64 `json:"tasks_per_second"`
@@ -35,7 +36,7 @@ type SweepPoint struct {
 }
 
 // Sweep finds the best number of workers for each work with [sizing.Sweep]. Each work gets an equal
-// share of the remaining budget. When ctx ends, Sweep returns the results so far.
+// share of the remaining budget. When ctx is done, Sweep returns the results so far.
 func Sweep(ctx context.Context, o Options) []SweepReport {
 	var all []SweepReport
 	deadline := time.Now().Add(o.Budget)

@@ -22,13 +22,13 @@ func (r Report) Write(w io.Writer) error {
 	if r.Quota > 0 {
 		quota = fmt.Sprintf("a quota of %.3g CPUs", r.Quota)
 	}
-	fmt.Fprintf(out, "%s, %s; noise of the machine ±%.0f %%; %s in %.0f s\n",
+	fmt.Fprintf(out, "%s, %s; machine noise ±%.0f %%; %s in %.0f s\n",
 		counted(r.CPUs, "CPU"), quota, 100*r.Noise, counted(r.rounds(), "round"), r.Seconds)
 	for i := range r.Works {
 		r.Works[i].write(out)
 	}
 	if r.Interrupted {
-		fmt.Fprint(out, "\nInterrupted: this is what was known so far.\n")
+		fmt.Fprint(out, "\nInterrupted: these are the results so far.\n")
 	}
 	return out.Flush()
 }
@@ -40,7 +40,7 @@ func counted(n int, what string) string {
 	return fmt.Sprintf("%d %s", n, what)
 }
 
-// rounds returns the number of rounds that measured every row.
+// rounds returns the number of rounds in which every row was measured.
 func (r Report) rounds() int {
 	least := math.MaxInt
 	for _, w := range r.Works {
@@ -85,7 +85,7 @@ func times(f float64) string {
 	return fmt.Sprintf("%.3g×", f)
 }
 
-// short formats a time with at most three digits.
+// short formats a time in seconds with at most three digits.
 func short(seconds float64) string {
 	d := time.Duration(seconds * float64(time.Second))
 	switch {

@@ -15,10 +15,11 @@ import (
 
 // Work is the kind of work that the tasks of a benchmark do.
 type Work struct {
-	Name string // cpu, file, http, mixed, or the target that the user named
+	Name string // cpu, file, http, mixed, or the target that the user gave
 	What string // description of a task
 
-	// bounded limits the work to Options.Max concurrent tasks, since its target may be in use.
+	// bounded limits the work to Options.Max concurrent tasks, since others may be using its
+	// target.
 	bounded bool
 
 	// prepare returns the task, and a cleanup function to call after all tasks have ended.
@@ -27,8 +28,8 @@ type Work struct {
 
 // The sizes of the built-in tasks.
 const (
-	cpuTask   = 250 * time.Microsecond // of one CPU
-	httpDelay = 2 * time.Millisecond   // until the loopback server answers
+	cpuTask   = 250 * time.Microsecond // time on one CPU
+	httpDelay = 2 * time.Millisecond   // until the loopback server responds
 	fileSize  = 4096
 	maxConns  = 4096
 )
@@ -39,12 +40,12 @@ func BuiltIn(dir string) []Work {
 	return []Work{
 		{"cpu", fmt.Sprintf("hashing, %v of CPU", cpuTask), false, prepareCPU},
 		{"file", "write 4 KiB, flush it to the disk, read it", false, prepareFile(dir)},
-		{"http", fmt.Sprintf("GET from a loopback server that answers after %v", httpDelay), false, prepareHTTP},
+		{"http", fmt.Sprintf("GET from a loopback server that responds after %v", httpDelay), false, prepareHTTP},
 		{"mixed", "the http task and then the cpu task", false, prepareMixed},
 	}
 }
 
-// URL returns work whose tasks send a GET request to an address.
+// URL returns work whose tasks send a GET request to address.
 func URL(address string) Work {
 	return Work{address, "GET", true, func(context.Context) (task, func(), error) {
 		get, done := getter(address)
@@ -52,7 +53,7 @@ func URL(address string) Work {
 	}}
 }
 
-// TCP returns work whose tasks connect to an address and close the connection.
+// TCP returns work whose tasks connect to address and close the connection.
 func TCP(address string) Work {
 	return Work{address, "connect and close", true, func(context.Context) (task, func(), error) {
 		dialer := net.Dialer{Timeout: 10 * time.Second}
@@ -66,8 +67,8 @@ func TCP(address string) Work {
 	}}
 }
 
-// prepareCPU finds how many hashes take cpuTask. It uses the fastest of several tries, since other
-// processes can only slow a try down.
+// prepareCPU determines how many hashes take the time cpuTask. It uses the fastest of several
+// tries, since other processes can only slow a try down.
 func prepareCPU(context.Context) (task, func(), error) {
 	const probe = 200
 	fastest := time.Hour
@@ -90,15 +91,15 @@ func hash(times int) {
 	runtime.KeepAlive(block)
 }
 
-// prepareFile gives each task exclusive use of a file while it runs. The most recently used file is
-// reused first, so that there are no more files than concurrent tasks. Flushing a different file
-// each time would be slower.
+// prepareFile returns a function that prepares the file work. Each task has a file to itself while
+// it runs. The most recently used file is reused first, so that there are no more files than
+// concurrent tasks. Flushing a different file each time would be slower.
 func prepareFile(dir string) func(context.Context) (task, func(), error) {
 	return func(context.Context) (task, func(), error) {
 		scratch, err := os.MkdirTemp(dir, "sidecar-bench-")
 		if err != nil {
 			return nil, nil, fmt.Errorf(
-				"create a directory for the file benchmark: %w (use --dir to choose another place)",
+				"creating a directory for the file benchmark: %w (use --dir to choose another place)",
 				err,
 			)
 		}
@@ -162,13 +163,13 @@ func writeAndRead(f *os.File) error {
 func prepareHTTP(ctx context.Context) (task, func(), error) {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
-		return nil, nil, fmt.Errorf("start a server for the http benchmark: %w", err)
+		return nil, nil, fmt.Errorf("starting a server for the http benchmark: %w", err)
 	}
 	server := &http.Server{
 		ReadHeaderTimeout: 10 * time.Second,
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			time.Sleep(httpDelay)
-			_, _ = io.WriteString(w, "ok\n") // the client is gone if it was canceled
+			_, _ = io.WriteString(w, "ok\n") // this fails if the task was canceled
 		}),
 	}
 	go func() { _ = server.Serve(listener) }() // until Close

@@ -10,7 +10,7 @@ import (
 	"github.com/poolgauge/poolgauge/collector/probe"
 )
 
-// define declares every setting once: its name, how it is parsed, its default and its help.
+// define declares every setting: its name, how it is parsed, its default and its help.
 func (f *Flags) define(s *Settings) {
 	f.group = "Configuration"
 	f.add(configFlag, text(&f.config, "FILE", nil), "YAML file of settings, in lines of NAME: value")
@@ -49,9 +49,9 @@ func (f *Flags) defineProbes(s *Settings) {
 	f.add("probe-tcp", list(&s.ProbeTCP, "HOST:PORT", tcpTarget), "connect to this address; repeatable")
 	f.add("probe-tcp-interval", probeInterval(&s.ProbeTCPInterval), "how often to connect")
 	f.add("probe-dns", list(&s.ProbeDNS, "NAME", dnsTarget), "look up this name; repeatable")
-	f.add("probe-dns-interval", probeInterval(&s.ProbeDNSInterval), "how often to look it up")
+	f.add("probe-dns-interval", probeInterval(&s.ProbeDNSInterval), "how often to look up the names")
 	f.add("probe-http", list(&s.ProbeHTTP, "URL", httpTarget), "GET this URL; repeatable")
-	f.add("probe-http-interval", probeInterval(&s.ProbeHTTPInterval), "how often to GET it")
+	f.add("probe-http-interval", probeInterval(&s.ProbeHTTPInterval), "how often to GET the URLs")
 	f.add("probe-http-status", statuses(&s.ProbeHTTPStatus),
 		"status code to expect from HTTP targets; repeatable; by default any below 400")
 	f.add("probe-http-body", pattern(&s.ProbeHTTPBody),
@@ -60,7 +60,7 @@ func (f *Flags) defineProbes(s *Settings) {
 		"headers to send to HTTP targets; Host also sets the TLS server name")
 	f.add("probe-grpc", list(&s.ProbeGRPC, "URL", grpcTarget),
 		"check this gRPC health service, such as grpc://app:9090/orders.v1.Orders, or grpcs:// for TLS; repeatable")
-	f.add("probe-grpc-interval", probeInterval(&s.ProbeGRPCInterval), "how often to check it")
+	f.add("probe-grpc-interval", probeInterval(&s.ProbeGRPCInterval), "how often to check the services")
 	f.add("probe-certificate", text(&s.ProbeCertificate, "FILE", certificates),
 		"CAs that probes trust instead of the system's (PEM), read at the start")
 	f.add("probe-skip-verify", boolean(&s.ProbeSkipVerify, false),
@@ -100,15 +100,16 @@ func (f *Flags) defineExport(s *Settings) {
 	f.add("service-name", text(&s.ServiceName, "NAME", nil),
 		"service.name of the resource; by default that of the attributes, or poolgauge-sidecar", "OTEL_SERVICE_NAME")
 	f.add("resource-attributes", pairs(&s.ResourceAttributes, isAttribute),
-		"more attributes of the resource, such as k8s.pod.name from the downward API; those with no value are left out",
+		"more attributes of the resource, such as k8s.pod.name from the downward API; attributes with no value are left out",
 		"OTEL_RESOURCE_ATTRIBUTES")
 	f.add("sdk-disabled", boolean(&s.SDKDisabled, false), "sample and send nothing", "OTEL_SDK_DISABLED")
 }
 
 const exponentialHistogram = "base2_exponential_bucket_histogram"
 
-// defineUpstreams declares the settings for all signals, and the overrides of each. The variables
-// are the specification's (https://opentelemetry.io/docs/specs/otel/protocol/exporter/).
+// defineUpstreams declares the upstream settings for all signals, and the overrides for each
+// signal. The specification defines the variables
+// (https://opentelemetry.io/docs/specs/otel/protocol/exporter/).
 func (f *Flags) defineUpstreams(s *Settings) {
 	f.defineUpstream(&s.otlp, "otlp-", "OTEL_EXPORTER_OTLP_", "")
 	s.signals = map[otlp.Signal]*upstreamSettings{}
@@ -120,7 +121,7 @@ func (f *Flags) defineUpstreams(s *Settings) {
 	}
 }
 
-// defineUpstream declares the settings of one upstream; signal is empty for all signals.
+// defineUpstream declares the upstream settings for signal, or for all signals if signal is empty.
 func (f *Flags) defineUpstream(u *upstreamSettings, prefix, variables, signal string) {
 	u.given = map[string]bool{}
 	add := func(name string, v *value, help string) {
@@ -150,7 +151,7 @@ func (f *Flags) defineUpstream(u *upstreamSettings, prefix, variables, signal st
 	add("headers", pairs(&u.headers, isHeader),
 		"headers of every request; prefer the variable, since other users can read a command line")
 	add("headers-file", text(&u.headersFile, "FILE", headersFile),
-		"file of more headers, in lines of key=value, read again when it changes: for a token that is renewed")
+		"file of more headers, in lines of key=value, read again when it changes: for a token that is rotated")
 	add("insecure", boolean(&u.insecure, false), "no TLS to an endpoint given without http or https")
 	add("certificate", text(&u.certificate, "FILE", certificates), "CAs to trust instead of the system's (PEM)")
 	add("client-certificate", text(&u.clientCert, "FILE", certificates), "client certificate, for mTLS (PEM)")
@@ -168,7 +169,7 @@ func (f *Flags) defineRelay(s *Settings) {
 		"where to receive the app's OTLP/HTTP, or off")
 	f.add("relay-socket", text(&s.RelaySocket, "PATH", nonEmpty), "Unix socket to receive OTLP/gRPC on as well")
 	f.add("relay-rate", count(&s.RelayRate),
-		"items a second to accept from the app; beyond that, clients are told to retry; 0 is no limit")
+		"items a second to accept from the app; above that, clients are told to retry; 0 is no limit")
 	f.add("queue-dir", text(&s.QueueDir, "DIR", creatableDirectory),
 		"directory of the queue, created if missing; without one the queue is in memory, and lost in a kill")
 	f.add(
@@ -177,7 +178,7 @@ func (f *Flags) defineRelay(s *Settings) {
 		"size of the queue; when it is full, the oldest is dropped while the upstream is unreachable, else clients wait",
 	)
 	f.add("queue-sync", interval(&s.QueueSync, time.Second, 0),
-		"how much a power failure may lose; 0 syncs to disk before the client is answered")
+		"how much a power failure may lose; 0 syncs to disk before the client gets a response")
 	f.add("relay-request-size", size(&s.RelayRequestSize, 4<<20, 64<<10, 64<<20),
 		"largest request, before and after decompression; the sidecar may use five times as much memory")
 	f.add("relay-certificate", text(&s.RelayCertificate, "FILE", certificates),
@@ -186,7 +187,7 @@ func (f *Flags) defineRelay(s *Settings) {
 	f.add("relay-client-ca", text(&s.relayClientCA, "FILE", certificates),
 		"CAs of client certificates, which are then required (PEM)")
 	f.add("relay-connections", positive(&s.RelayConnections, 256),
-		"connections that each listener accepts; beyond that, the one idle for longest is closed")
+		"connections that each listener accepts; above that, the one idle for longest is closed")
 }
 
 // definePage declares the settings of the page, and the memory limit of the data that it shows.
@@ -195,7 +196,7 @@ func (f *Flags) definePage(s *Settings) {
 	f.add(pageAddressFlag, address(&s.PageAddress, "127.0.0.1:4320"),
 		"where to serve the page, /api and /metrics, without authentication, or off")
 	f.add("page-host", list(&s.PageHosts, "NAME", nonEmpty),
-		"host name to answer to, besides localhost and IP addresses; repeatable")
+		"host name under which to serve the page, besides localhost and IP addresses; repeatable")
 	f.add("live-size", size(&s.LiveSize, 4<<20, 1<<20, 1<<30),
 		"memory for what the page and the summary show of the app; what does not fit is counted")
 }

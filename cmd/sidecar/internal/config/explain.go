@@ -8,8 +8,8 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// Explain turns an error of the command line's parser into one helpful line. command is the full
-// name of the command, such as "sidecar bench", and set holds its flags.
+// Explain turns err, an error of the command-line parser, into one helpful line. command is the
+// command's full name, such as "sidecar bench", and set holds the command's flags.
 func (f *Flags) Explain(err error, command string, set *pflag.FlagSet) error {
 	var unknown *pflag.NotExistError
 	var invalid *pflag.InvalidValueError
@@ -35,8 +35,8 @@ func (f *Flags) explainUnknown(name, command string, set *pflag.FlagSet) error {
 	return fmt.Errorf("unknown flag --%s; %s --help lists them", name, command)
 }
 
-// nearest returns the known name closest to name, or "" if none is within two edits and within one
-// edit per four letters.
+// nearest returns the known name closest to name. It returns "" if even that is more than two edits
+// away, or more than one edit per four letters.
 func nearest(name string, known []string) string {
 	best, least := "", min(2, len(name)/4)+1
 	for _, k := range known {

@@ -12,8 +12,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// file is a YAML file of settings: a mapping from a setting's name to a scalar or, for a repeatable
-// one, a list of scalars.
+// file is a YAML file of settings. It maps the name of each setting to a scalar or, if the setting
+// is repeatable, to a list of scalars.
 type file struct {
 	path    string
 	entries map[string]entry
@@ -21,7 +21,7 @@ type file struct {
 
 type entry struct {
 	line   int
-	values []string // one, or the elements of a list
+	values []string // one value, or the elements of a list
 }
 
 func readFile(path string, known []string) (*file, error) {
@@ -68,7 +68,7 @@ func (f *file) add(key, value *yaml.Node, known []string) error {
 		return fmt.Errorf("unknown key %q; the keys are the flags in sidecar --help, without dashes", name)
 	}
 	if before, twice := f.entries[name]; twice {
-		return fmt.Errorf("duplicate key %q, first in line %d", name, before.line)
+		return fmt.Errorf("duplicate key %q, first defined on line %d", name, before.line)
 	}
 	values, err := plainValues(value)
 	if err != nil {
@@ -78,7 +78,7 @@ func (f *file) add(key, value *yaml.Node, known []string) error {
 	return nil
 }
 
-// plainValues returns a scalar's text, or the texts of a list of scalars.
+// plainValues returns the text of a scalar, or the texts in a list of scalars.
 func plainValues(node *yaml.Node) ([]string, error) {
 	elements := []*yaml.Node{node}
 	if node.Kind == yaml.SequenceNode {
@@ -87,7 +87,7 @@ func plainValues(node *yaml.Node) ([]string, error) {
 	var values []string
 	for _, element := range elements {
 		if element.Kind != yaml.ScalarNode || element.Tag == "!!null" {
-			return nil, fmt.Errorf("line %d: expected a plain value or a list of them", element.Line)
+			return nil, fmt.Errorf("line %d: expected a plain value or a list of plain values", element.Line)
 		}
 		values = append(values, element.Value)
 	}

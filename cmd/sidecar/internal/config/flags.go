@@ -11,11 +11,11 @@ import (
 // Flags are the settings that a command reads, as flags of its command line. Settings that are not
 // on the command line come from the environment or a file.
 type Flags struct {
-	set      *pflag.FlagSet // of the command
+	set      *pflag.FlagSet // the command's flags
 	all      *pflag.FlagSet // every setting of the sidecar
 	settings *Settings
 	config   string
-	group    string // of the settings being declared
+	group    string // heading of the settings that are being declared
 }
 
 const (
@@ -27,8 +27,8 @@ const (
 	pageAddressFlag     = "page-address"
 )
 
-// Declare adds a flag to set for each of the named settings, or for every setting if none is named.
-// The others keep their defaults: the command does not read them.
+// Declare adds a flag to set for each of the settings names, or for every setting if names is
+// empty. The command reads only these settings; all other settings keep their defaults.
 func Declare(set *pflag.FlagSet, names ...string) *Flags {
 	f := &Flags{set: set, all: pflag.NewFlagSet("", pflag.ContinueOnError), settings: &Settings{}}
 	f.all.SortFlags, set.SortFlags = false, false
@@ -41,7 +41,8 @@ func Declare(set *pflag.FlagSet, names ...string) *Flags {
 	return f
 }
 
-// add declares one setting. Its variable is POOLGAUGE_NAME unless the specification has one.
+// add declares one setting. Its environment variable is POOLGAUGE_NAME, unless the specification
+// defines one (standard).
 func (f *Flags) add(name string, v *value, help string, standard ...string) *pflag.Flag {
 	flag := f.all.VarPF(v, name, "", help)
 	if v.boolean {
@@ -58,13 +59,13 @@ func ownVariable(name string) string {
 	return variablePrefix + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
 }
 
-// Group returns the heading of a setting in the help; empty if the flag is not a setting.
+// Group returns the heading under which the help lists flag, or "" if flag is not a setting.
 func Group(flag *pflag.Flag) string {
 	return strings.Join(flag.Annotations[annotationGroup], "")
 }
 
-// StandardVariable returns the environment variable that OpenTelemetry defines for a setting; empty
-// if the variable is POOLGAUGE_NAME.
+// StandardVariable returns the environment variable that OpenTelemetry defines for the setting
+// flag, or "" if the variable is POOLGAUGE_NAME.
 func StandardVariable(flag *pflag.Flag) string {
 	if name := strings.Join(flag.Annotations[annotationVariables], ""); name != ownVariable(flag.Name) {
 		return name
@@ -72,7 +73,7 @@ func StandardVariable(flag *pflag.Flag) string {
 	return ""
 }
 
-// Variables returns the environment variables of all settings, including those that the command
+// Variables returns the environment variables of all settings, including settings that the command
 // does not read.
 func (f *Flags) Variables() []string {
 	var names []string
@@ -80,10 +81,10 @@ func (f *Flags) Variables() []string {
 	return names
 }
 
-// Resolve returns the settings. The command line must have been parsed. A setting that is not on it
-// comes from environ (in the form of os.Environ), the file or the defaults, in that order of
-// precedence. With keep-running, the error of an invalid setting is added to Problems and the
-// setting keeps its default.
+// Resolve returns the settings. The command line must have been parsed. A setting that is not on
+// the command line comes from environ (in the form of os.Environ), the file or the defaults, in
+// that order of precedence. With keep-running, the error about an invalid setting is added to
+// Problems and the setting keeps its default.
 func (f *Flags) Resolve(environ []string) (*Settings, error) {
 	variables := variablesOf(environ)
 	if err := f.fill(f.set.Lookup(keepRunningFlag), variables, &file{}); err != nil {
@@ -134,8 +135,8 @@ func (s *Settings) tolerate(err error) error {
 	return err
 }
 
-// fill sets a flag that is not on the command line. It ignores a nil flag, which the command does
-// not have.
+// fill sets flag if it is not on the command line. A nil flag, which the command does not have, is
+// ignored.
 func (f *Flags) fill(flag *pflag.Flag, variables map[string]string, stored *file) error {
 	if flag == nil || flag.Changed {
 		return nil
@@ -163,7 +164,7 @@ func setAll(flag *pflag.Flag, texts ...string) error {
 	return nil
 }
 
-// split splits the variable of a repeatable setting at its commas.
+// split splits given, the variable's value, at its commas if flag is repeatable.
 func split(flag *pflag.Flag, given string) []string {
 	if v, ok := flag.Value.(*value); !ok || !v.repeatable {
 		return []string{given}
@@ -184,7 +185,7 @@ func wrap(origin string, err error) error {
 	return fmt.Errorf("%s: %w", origin, err)
 }
 
-// fileKeys returns the keys that a file may have. The key keep-running is not one of them: it
+// fileKeys returns the keys that a file may contain: all settings except keep-running, which
 // applies before the file is read.
 func (f *Flags) fileKeys() []string {
 	return slices.DeleteFunc(
@@ -198,8 +199,8 @@ func names(set *pflag.FlagSet) (all []string) {
 	return all
 }
 
-// checkVariables rejects an unknown variable whose name is close to that of a setting. Other
-// unknown variables are ignored: Kubernetes sets some for a service called poolgauge.
+// checkVariables rejects an unknown variable whose name is close to that of a setting's variable.
+// It ignores other unknown variables: Kubernetes sets some for a service called poolgauge.
 func (f *Flags) checkVariables(variables map[string]string) error {
 	var known []string
 	for _, name := range f.Variables() {

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// headersOf returns a function that returns the headers of a request. They are the given ones and
-// those of the file, which is read again when it changes.
+// headersOf returns a function that returns the headers of a request: those in given, and those in
+// file, which is read again when it changes.
 func headersOf(given map[string]string, file string) func() (map[string]string, error) {
 	if file == "" {
 		return func() (map[string]string, error) { return given, nil }
@@ -20,10 +20,10 @@ func headersOf(given map[string]string, file string) func() (map[string]string, 
 	return (&headerFile{given: given, path: file}).headers
 }
 
-// rereadAfter is how long the contents of a headers file are used before it is read again.
+// rereadAfter is how long the contents of a headers file are used before the file is read again.
 const rereadAfter = time.Second
 
-// headerFile adds the headers of a file to others. It is safe for concurrent use.
+// headerFile adds the headers in a file to given. It is safe for concurrent use.
 type headerFile struct {
 	given map[string]string
 	path  string
@@ -33,8 +33,8 @@ type headerFile struct {
 	all  map[string]string
 }
 
-// headers returns all headers. While the file is unreadable or half written, its last valid headers
-// stay in use.
+// headers returns all headers. While the file is unreadable or half written, it uses the last valid
+// headers from the file.
 func (h *headerFile) headers() (map[string]string, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -56,7 +56,8 @@ func (h *headerFile) headers() (map[string]string, error) {
 	return h.all, nil
 }
 
-// readHeaders reads a file of key=value lines. No error contains a value, which may be a secret.
+// readHeaders reads a file of key=value lines. Its errors never contain a value, which may be a
+// secret.
 func readHeaders(path string) (map[string]string, error) {
 	content, err := os.ReadFile(path) //nolint:gosec // the user names the file
 	if err != nil {

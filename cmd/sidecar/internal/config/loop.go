@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// checkLoop rejects an upstream that is this sidecar: every item would come back forever.
+// checkLoop rejects an upstream that is this sidecar, since every item would come back forever.
 func (s *Settings) checkLoop(u upstreamSettings, flag string) error {
 	if u.endpoint.Scheme == "unix" && u.endpoint.Path == s.RelaySocket {
 		return fmt.Errorf("%s: expected another sidecar or a Collector, got %s, which is this sidecar's --relay-socket",
@@ -36,12 +36,12 @@ func (s *Settings) checkLoop(u upstreamSettings, flag string) error {
 	return nil
 }
 
-// lookupTimeout bounds the lookup of an endpoint's name. The name is looked up only if the port is
-// one of this sidecar's.
+// lookupTimeout bounds the lookup of an endpoint's host name. The name is looked up only if the
+// endpoint has a port on which this sidecar listens.
 const lookupTimeout = 500 * time.Millisecond
 
-// reaches reports whether a connection to host may reach a listener of this machine whose address
-// is own. A listener on any address other than loopback is assumed to listen on every interface.
+// reaches reports whether a connection to host may reach a listener on this machine with the
+// address own. If own is not loopback, the listener is assumed to listen on every interface.
 func reaches(host, own string) bool {
 	addresses := []string{host}
 	loopbackOnly := isLocalhost(own) || isIP(own, netip.Addr.IsLoopback)
@@ -68,7 +68,7 @@ func isIP(host string, is func(netip.Addr) bool) bool {
 	return err == nil && is(ip)
 }
 
-// isInterface reports whether the address belongs to an interface of this machine.
+// isInterface reports whether ip is the address of an interface of this machine.
 func isInterface(ip netip.Addr) bool {
 	own, _ := net.InterfaceAddrs()
 	return slices.ContainsFunc(own, func(a net.Addr) bool {

@@ -2,12 +2,13 @@
 // environment and in an optional YAML file, in that order of precedence.
 //
 // A setting has one name with three spellings: the flag --probe-dir, the variable
-// POOLGAUGE_PROBE_DIR and the key probe-dir of the file. Where OpenTelemetry defines a variable,
-// that variable replaces ours and means what the specification says. An empty variable counts as
-// unset, also by the specification.
+// POOLGAUGE_PROBE_DIR and the key probe-dir of the file. If OpenTelemetry defines a variable for a
+// setting, that variable is used instead of POOLGAUGE_NAME, with the meaning that the specification
+// gives it. An empty variable counts as unset, as the specification requires.
 //
-// Every error is one line that names the setting as the user wrote it, what was expected and,
-// unless it may be a secret, the value. A misspelled name comes with the nearest known one.
+// Every error is one line, which contains the setting's name as the user wrote it, what was
+// expected and, unless it may be a secret, the value. The error about a misspelled name suggests
+// the nearest known name.
 package config
 
 import (
@@ -18,7 +19,7 @@ import (
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
-// Settings are all settings of the sidecar. [Flags.Resolve] returns valid ones.
+// Settings holds all settings of the sidecar. [Flags.Resolve] returns valid Settings.
 type Settings struct {
 	// Sampling.
 	Interval   time.Duration // at least 100 ms
@@ -26,8 +27,8 @@ type Settings struct {
 	CgroupRoot string   // where cgroups are mounted; empty: detected
 	Process    []string // executable names
 
-	// Probes. An interval of 0 turns a probe off.
-	// Percent of one CPU, for all probes together.
+	// Probes. An interval of 0 turns a probe off. Percent of one CPU that all probes together may
+	// use.
 	ProbeBudget                                                              float64
 	ProbeCPUInterval, ProbeParallelismInterval                               time.Duration
 	ProbeDiskInterval                                                        time.Duration
@@ -46,12 +47,12 @@ type Settings struct {
 	Exporters                    []string
 	tracesExporter, logsExporter string                            // otlp or none
 	otlp                         upstreamSettings                  // for all signals
-	signals                      map[otlp.Signal]*upstreamSettings // overrides of one signal
+	signals                      map[otlp.Signal]*upstreamSettings // overrides for one signal
 	roundRobin                   bool
 	exportTimeout                time.Duration // of metrics
-	UpstreamHold                 time.Duration // how long to retry a refusal that a roll-out may cause
+	UpstreamHold                 time.Duration // how long to retry a refusal that a rollout may have caused
 	MetricsOrder                 string        // oldest or live
-	DrainFactor                  float64       // rate of the backlog over the live rate; 0: no limit
+	DrainFactor                  float64       // rate of the backlog as a multiple of the live rate; 0: no limit
 	Temporality                  string        // cumulative, delta or lowmemory
 	Histogram                    string        // aggregation, as the specification names it
 	ServiceName                  string
@@ -65,11 +66,11 @@ type Settings struct {
 	RelayRate                          int64         // items a second; 0: no limit
 	RelayConnections                   int64         // of each listener
 	RelayRequestSize                   int64         // bytes of one request, before and after decompression
-	RelayCertificate, RelayKey         string        // files for the TCP listeners; empty: no TLS
-	relayClientCA                      string        // file of CAs of client certificates; empty: none required
+	RelayCertificate, RelayKey         string        // files, for TLS on the TCP listeners; empty: no TLS
+	relayClientCA                      string        // file of CAs for required client certificates; empty: none
 	QueueDir                           string        // empty: in memory
 	QueueSize                          int64         // bytes
-	QueueSync                          time.Duration // 0: before the client is answered
+	QueueSync                          time.Duration // 0: sync before the client gets a response
 
 	// The live picture.
 	LiveSize    int64    // bytes
@@ -79,12 +80,13 @@ type Settings struct {
 	// Operation.
 	HealthAddress       string  // empty: off
 	KeepRunning         bool    // replace invalid settings by their defaults instead of exiting
-	Problems            []error // errors of invalid settings, with KeepRunning
+	Problems            []error // errors about invalid settings, with KeepRunning
 	LogFormat, LogLevel string
 }
 
-// upstreamSettings are the settings of the requests to an upstream, for all signals or for one. An
-// unset setting has its default in the settings for all signals, and is zero in those for one.
+// upstreamSettings holds the settings of requests to an upstream, for all signals or for one
+// signal. A setting that is not given has its default in the settings for all signals, and is zero
+// in those for one signal.
 type upstreamSettings struct {
 	endpoint                           url.URL // if it has no scheme, insecure decides
 	protocol                           string  // export.GRPC or export.HTTPProtobuf
@@ -95,5 +97,5 @@ type upstreamSettings struct {
 	compression                        string // one of package compress
 	timeout                            time.Duration
 
-	given map[string]bool // by the name of the setting, without otlp- and the signal
+	given map[string]bool // settings that were given, by name without otlp- and the signal
 }

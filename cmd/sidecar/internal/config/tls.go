@@ -10,9 +10,9 @@ import (
 	"github.com/poolgauge/poolgauge/internal/certfile"
 )
 
-// TLS reads the certificates of a signal. It returns nil if none are given, so that the system's
-// CAs are trusted. A certificate and a key that do not match are an error: replace both at once, as
-// Kubernetes does.
+// TLS reads the certificates for requests of signal. It returns nil if none are configured; then
+// the system's CAs are trusted. It returns an error if a certificate and a key do not match, so
+// both files must be replaced at once, as Kubernetes does.
 func (s *Settings) TLS(signal otlp.Signal) (*tls.Config, error) {
 	u := s.upstream(signal)
 	if u.certificate == "" && u.clientCert == "" {
@@ -34,7 +34,7 @@ func (s *Settings) TLS(signal otlp.Signal) (*tls.Config, error) {
 	return config, nil
 }
 
-// RelayTLS reads the certificates of the listeners. It returns nil if none are given.
+// RelayTLS reads the certificates of the relay's listeners. It returns nil if none are configured.
 func (s *Settings) RelayTLS() (*tls.Config, error) {
 	if s.RelayCertificate == "" {
 		return nil, nil
@@ -62,7 +62,7 @@ func pair(flag, what, certificate, key string) ([]tls.Certificate, error) {
 	one, err := tls.LoadX509KeyPair(certificate, key)
 	if err != nil {
 		reason := strings.TrimPrefix(err.Error(), "tls: ")
-		return nil, fmt.Errorf("%s: expected the key of the %s: %s", flag, what, reason)
+		return nil, fmt.Errorf("%s: cannot load the %s and its private key: %s", flag, what, reason)
 	}
 	return []tls.Certificate{one}, nil
 }

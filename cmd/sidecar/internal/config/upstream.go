@@ -9,7 +9,8 @@ import (
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
-// upstream returns the settings of a signal: its own, with those for all signals as defaults.
+// upstream returns the upstream settings for signal. If a setting has no override for signal, the
+// setting for all signals applies.
 func (s *Settings) upstream(signal otlp.Signal) upstreamSettings {
 	u, own := s.otlp, s.signals[signal]
 	for name, override := range map[string]func(){
@@ -36,7 +37,7 @@ func (s *Settings) upstream(signal otlp.Signal) upstreamSettings {
 	return u
 }
 
-// flagOf returns the flag that determines a setting of the signal.
+// flagOf returns the flag that determines the setting called name for signal.
 func (s *Settings) flagOf(signal otlp.Signal, name string) string {
 	if s.signals[signal].given[name] {
 		return "--otlp-" + signal.String() + "-" + name
@@ -44,7 +45,7 @@ func (s *Settings) flagOf(signal otlp.Signal, name string) string {
 	return "--otlp-" + name
 }
 
-// Sends reports whether a signal is sent to an upstream.
+// Sends reports whether signal is sent to an upstream.
 func (s *Settings) Sends(signal otlp.Signal) bool {
 	if s.EndpointURL(signal) == "" || s.loops[signal] {
 		return false
@@ -68,14 +69,13 @@ func (s *Settings) ShowsSummary() bool {
 	return s.exports("console", s.EndpointURL(otlp.Metrics) == "" && !s.KeepRunning)
 }
 
-// exports reports whether metrics go to the named exporter, because it is set or because auto is
-// set and selects it.
+// exports reports whether metrics go to the exporter called name. That is the case if the exporter
+// is set, or if auto is set and auto, the argument, is true.
 func (s *Settings) exports(name string, auto bool) bool {
 	return slices.Contains(s.Exporters, name) || auto && slices.Contains(s.Exporters, "auto")
 }
 
-// Upstream returns how to send a signal; ok is false if it is not sent. The Timeout is that of one
-// request.
+// Upstream returns the configuration for sending signal; ok is false if it is not sent.
 func (s *Settings) Upstream(signal otlp.Signal, userAgent string) (c export.Config, ok bool) {
 	if !s.Sends(signal) {
 		return export.Config{}, false
@@ -97,9 +97,9 @@ func (s *Settings) Upstream(signal otlp.Signal, userAgent string) (c export.Conf
 	return c, true
 }
 
-// EndpointURL returns the URL of a signal, or "" if it has none. The scheme of an endpoint given as
-// host:port depends on otlp-insecure. Over HTTP, the signal's path is appended to an endpoint for
-// all signals, as in
+// EndpointURL returns the URL to which signal is sent, or "" if there is none. If the endpoint is
+// given as host:port, otlp-insecure determines the scheme. Over HTTP, the signal's path is appended
+// to an endpoint for all signals, as specified in
 // https://opentelemetry.io/docs/specs/otel/protocol/exporter/#endpoint-urls-for-otlphttp.
 func (s *Settings) EndpointURL(signal otlp.Signal) string {
 	u := s.upstream(signal)

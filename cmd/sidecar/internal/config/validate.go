@@ -44,8 +44,8 @@ func (s *Settings) validate() error {
 	return nil
 }
 
-// breakLoop turns off the sending of a signal whose endpoint is this sidecar. checkUpstream rejects
-// such an endpoint, but KeepRunning tolerates it.
+// breakLoop turns off the sending of signal if its endpoint is this sidecar. checkUpstream rejects
+// such an endpoint, but with KeepRunning the sidecar goes on.
 func (s *Settings) breakLoop(signal otlp.Signal) {
 	if s.KeepRunning && s.Sends(signal) && s.checkLoop(s.upstream(signal), "") != nil {
 		if s.loops == nil {
@@ -55,7 +55,7 @@ func (s *Settings) breakLoop(signal otlp.Signal) {
 	}
 }
 
-// checkListeners rejects incomplete or invalid TLS settings of the listeners.
+// checkListeners rejects incomplete or invalid TLS settings of the relay's listeners.
 func (s *Settings) checkListeners() error {
 	switch {
 	case (s.RelayCertificate == "") != (s.RelayKey == ""):
@@ -67,8 +67,7 @@ func (s *Settings) checkListeners() error {
 	return err
 }
 
-// standardEndpoint returns the endpoint that the specification defines as the default of a
-// protocol.
+// standardEndpoint returns the endpoint that the specification defines as the default for protocol.
 func standardEndpoint(protocol string) url.URL {
 	if protocol == export.HTTPProtobuf {
 		return url.URL{Scheme: "http", Host: "localhost:4318"}
@@ -76,8 +75,8 @@ func standardEndpoint(protocol string) url.URL {
 	return url.URL{Scheme: "http", Host: "localhost:4317"}
 }
 
-// checkUpstream rejects incomplete or invalid TLS settings, an endpoint that does not match the
-// protocol, and an endpoint that is this sidecar.
+// checkUpstream checks the upstream settings for signal. It rejects incomplete or invalid TLS
+// settings, an endpoint that does not match the protocol, and an endpoint that is this sidecar.
 func (s *Settings) checkUpstream(signal otlp.Signal) error {
 	u := s.upstream(signal)
 	if (u.clientCert == "") != (u.clientKey == "") {

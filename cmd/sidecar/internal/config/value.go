@@ -15,8 +15,8 @@ import (
 
 // value implements pflag.Value for a setting.
 type value struct {
-	kind       string             // its placeholder in the help
-	set        func(string) error // changes nothing if it returns an error
+	kind       string             // placeholder for the value in the help
+	set        func(string) error // on an error, the setting stays as it is
 	initial    string             // the default, as text
 	repeatable bool
 	boolean    bool
@@ -30,14 +30,14 @@ func (v *value) Set(given string) error {
 	return v.set(given)
 }
 
-// String implements pflag.Value. It returns the default, and never what was set, which may be a
-// secret.
+// String implements pflag.Value. It returns the default, and never the value that was set, which
+// may be a secret.
 func (v *value) String() string { return v.initial }
 
 // Type implements pflag.Value.
 func (v *value) Type() string { return v.kind }
 
-// text returns a string value. check validates it; nil accepts any string.
+// text returns a value that is a string. check validates the string; nil accepts any string.
 func text(p *string, kind string, check func(string) error) *value {
 	return &value{kind: kind, set: func(given string) error {
 		if check != nil {
@@ -50,7 +50,7 @@ func text(p *string, kind string, check func(string) error) *value {
 	}}
 }
 
-// list returns a repeatable string value. check validates each string.
+// list returns a repeatable value of strings. check validates each string.
 func list(p *[]string, kind string, check func(string) error) *value {
 	return &value{kind: kind, repeatable: true, set: func(given string) error {
 		if slices.Contains(*p, given) {
@@ -95,7 +95,7 @@ func pattern(p **regexp.Regexp) *value {
 	}}
 }
 
-// choice returns a value that is one of the words, in upper or lower case. The first is the
+// choice returns a value that is one of words, in upper or lower case. The first word is the
 // default.
 func choice(p *string, words ...string) *value {
 	*p = words[0]
@@ -109,8 +109,8 @@ func choice(p *string, words ...string) *value {
 	}}
 }
 
-// choices returns a value that is either one of the exclusive words or a comma-separated list of
-// the others. The first exclusive word is the default.
+// choices returns a value that is either one of the words in exclusive, or a comma-separated list
+// of words in others. The first word of exclusive is the default.
 func choices(p *[]string, exclusive []string, others ...string) *value {
 	*p = exclusive[:1]
 	all := append(slices.Clone(exclusive), others...)
@@ -129,8 +129,8 @@ func choices(p *[]string, exclusive []string, others ...string) *value {
 	}}
 }
 
-// boolean returns a value that is true or false, in upper or lower case. The specification has no
-// other spelling.
+// boolean returns a value that is true or false, in upper or lower case. The specification allows
+// no other spelling.
 func boolean(p *bool, initial bool) *value {
 	*p = initial
 	return &value{kind: "bool", boolean: true, initial: strconv.FormatBool(initial), set: func(given string) error {
@@ -162,7 +162,7 @@ func interval(p *time.Duration, initial, least time.Duration) *value {
 	}}
 }
 
-// shortDuration formats a duration without zero units: 5m0s as 5m.
+// shortDuration formats d without zero units, for example as 5m instead of 5m0s.
 func shortDuration(d time.Duration) string {
 	if text, whole := strings.CutSuffix(d.String(), "m0s"); whole {
 		return text + "m"
@@ -170,7 +170,7 @@ func shortDuration(d time.Duration) string {
 	return d.String()
 }
 
-// intervalOrOff returns the interval of a probe; 0 turns the probe off.
+// intervalOrOff returns a value that is the interval of a probe; 0 turns the probe off.
 func intervalOrOff(p *time.Duration, initial time.Duration) *value {
 	v := interval(p, initial, probe.MinInterval)
 	set := v.set
@@ -184,7 +184,7 @@ func intervalOrOff(p *time.Duration, initial time.Duration) *value {
 	return v
 }
 
-// probeInterval returns the interval of a probe that runs only if it has targets.
+// probeInterval returns a value that is the interval of a probe that runs only if it has targets.
 func probeInterval(p *time.Duration) *value { return interval(p, 15*time.Second, time.Second) }
 
 func percent(p *float64, initial float64) *value {
@@ -230,14 +230,15 @@ func number(p *float64, initial float64) *value {
 	}}
 }
 
-// queueSize returns the size of the queue. Its default depends on whether the queue is on disk.
+// queueSize returns a value that is the size of the queue. The default depends on whether the queue
+// is on disk.
 func queueSize(p *int64) *value {
 	v := size(p, 0, 1<<20, 64<<30)
 	v.initial = "16MiB, in memory 8MiB"
 	return v
 }
 
-// size returns a value that is a number of bytes, with a unit as in GOMEMLIMIT or in Kubernetes.
+// size returns a value that is a number of bytes, with a unit as in GOMEMLIMIT or Kubernetes.
 func size(p *int64, initial, least, most int64) *value {
 	*p = initial
 	return &value{kind: "SIZE", initial: sizeText(initial), set: func(given string) error {

@@ -21,7 +21,7 @@ func directory(path string) error {
 	return nil
 }
 
-// creatableDirectory checks that path is a directory, or that one can be created there.
+// creatableDirectory checks that path is a directory, or that a directory can be created at path.
 func creatableDirectory(path string) error {
 	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) && path != "" {
 		return nil

@@ -75,7 +75,7 @@ func validPort(port string) bool {
 	return err == nil && n > 0
 }
 
-// address returns a value that is a host:port to listen on; off makes it empty.
+// address returns a value that is a host:port to listen on, or off, which sets p to "".
 func address(p *string, initial string) *value {
 	*p = initial
 	return &value{kind: "HOST:PORT", initial: initial, set: func(given string) error {
@@ -92,8 +92,8 @@ func address(p *string, initial string) *value {
 	}}
 }
 
-// pairs returns a value that is a list of key=value pairs, separated by commas and with
-// percent-encoded values. No error contains a value, which may be a secret.
+// pairs returns a value that is a comma-separated list of key=value pairs, whose values are
+// percent-encoded. Its errors never contain a value, which may be a secret.
 func pairs(p *map[string]string, valid func(key, value string) bool) *value {
 	return &value{kind: "K=V,…", set: func(given string) error {
 		all := map[string]string{}
@@ -116,8 +116,8 @@ func pairs(p *map[string]string, valid func(key, value string) bool) *value {
 
 func isAttribute(key, _ string) bool { return key != "" }
 
-// isHeader reports whether gRPC can send the header: a name of letters, digits, -, _ and ., and a
-// value of printable ASCII.
+// isHeader reports whether gRPC can send the header: name must consist of letters, digits, -, _ and
+// ., and value of printable ASCII.
 func isHeader(name, value string) bool {
 	const letters = "-_.0123456789abcdefghijklmnopqrstuvwxyz"
 	unprintable := strings.IndexFunc(value, func(c rune) bool { return c < ' ' || c > '~' })

@@ -24,9 +24,9 @@ import (
 // Interval is the shop's export interval. It is short, so that changes show at once.
 const Interval = time.Second
 
-// Run runs the shop until ctx is done. It writes to out what happens and what to watch, and sends
-// the shop's metrics over OTLP/gRPC to a URL, such as unix:/tmp/otlp.sock. It uses the sidecar's
-// own exporter: OpenTelemetry's would make the binary 2 % larger.
+// Run runs the shop until ctx is done. It writes to out what happens and what to watch. It sends
+// the shop's metrics over OTLP/gRPC to url, such as unix:/tmp/otlp.sock, with the sidecar's own
+// exporter: OpenTelemetry's would make the binary 2 % larger.
 func Run(ctx context.Context, url string, out io.Writer) (err error) {
 	client, err := export.Dial(export.Config{Protocol: export.GRPC, URL: url, Timeout: Interval})
 	if err != nil {
@@ -57,8 +57,9 @@ func Run(ctx context.Context, url string, out io.Writer) (err error) {
 	return nil
 }
 
-// exportTo returns a sink that sends each collection. It reports a failure unless ctx is done,
-// since the sidecar then shuts down too. It does not retry: the next collection is a second away.
+// exportTo returns a sink that sends each collection with client. The sink does not retry: the next
+// collection is a second away. It reports failures until ctx is done; after that the sidecar shuts
+// down too.
 func exportTo(ctx context.Context, client export.Client) collector.Sink {
 	return func(rm *metricdata.ResourceMetrics) {
 		batch, err := otlp.Encode(rm)
@@ -85,7 +86,7 @@ const lasts = time.Minute
 var story = []act{
 	{
 		title: "thumbnails is too small",
-		watch: "every slot is used, its queue is full and callers are turned away, while its use time stays the same",
+		watch: "every slot is used, its queue is full and requests are rejected, while its use time stays the same",
 		begin: func(s *shop) { s.resize(3) }, end: func(s *shop) { s.resize(12) },
 	},
 	{

@@ -16,8 +16,8 @@ const (
 	payment    = 50 * time.Millisecond
 	locked     = 2 * time.Millisecond
 	connection = 15 * time.Millisecond
-	patience   = 1500 * time.Millisecond // after which callers give up
-	mostOpen   = 200                     // open requests to each pool, beyond which none are made
+	patience   = 1500 * time.Millisecond // wait after which callers give up
+	mostOpen   = 200                     // maximum open requests to each pool; above that, the shop makes no more
 )
 
 // shop is the demo app. The durations of its requests change with the story.
@@ -28,7 +28,7 @@ type shop struct {
 
 	payment, locked atomic.Int64
 	leaks           atomic.Bool
-	lock            sync.Mutex // taken by the tasks of receipts
+	lock            sync.Mutex // locked by the tasks of receipts
 	requests        sync.WaitGroup
 
 	mu     sync.Mutex // guards leaked
@@ -63,7 +63,7 @@ func (s *shop) close() {
 // resize sets the number of workers. workers must be at least 1.
 func (s *shop) resize(workers int) { _ = s.thumbnails.Resize(workers) }
 
-// serve makes requests until ctx is done, at constant rates, however slow the pools are.
+// serve makes requests at constant rates, however slow the pools are, until ctx is done.
 func (s *shop) serve(ctx context.Context) {
 	s.load(ctx, 250, s.makeThumbnail)
 	s.load(ctx, 60, s.pay)
@@ -96,7 +96,8 @@ func (s *shop) load(ctx context.Context, perSecond int, request func(context.Con
 	})
 }
 
-// Each request ends with its context. Its error is ignored, since the metrics show it.
+// makeThumbnail and the other requests end when ctx is done. They ignore errors, which the metrics
+// show.
 
 func (s *shop) makeThumbnail(ctx context.Context) {
 	waiting, cancel := context.WithTimeout(ctx, patience/5)
@@ -159,7 +160,7 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// compute uses a CPU for a while.
+// compute keeps a CPU busy for the duration d.
 func compute(d time.Duration) {
 	for begin := time.Now(); time.Since(begin) < d; {
 		continue

@@ -1,4 +1,4 @@
-// Package fold breaks text into lines.
+// Package fold breaks text into lines of limited width.
 package fold
 
 import (
@@ -6,8 +6,8 @@ import (
 	"unicode/utf8"
 )
 
-// Text breaks text at spaces and puts indent before each line. No line is wider than width, unless
-// a word is.
+// Text breaks text at spaces into lines, and puts indent before each line. A line is wider than
+// width only if a single word is.
 func Text(text string, width int, indent string) string {
 	var b strings.Builder
 	column := 0

@@ -1,4 +1,4 @@
-// Package plot draws line charts of results by number of workers, as SVG and PNG.
+// Package plot draws line charts as SVG and PNG. They show results by number of workers.
 package plot
 
 import (
@@ -12,22 +12,23 @@ import (
 type Chart struct {
 	Title, Note string
 	XTitle      string
-	Unit        string // of Y values, written after them
+	Unit        string // unit of Y values, written after each value
 	Lines       []Line
 }
 
-// Line is a curve of a chart. Only points with positive X and Y are drawn.
+// Line is one curve of a chart. Only points with positive X and Y are drawn.
 type Line struct {
 	Name   string
 	Points []Point // in the order of X
-	// Mark is the X of a point to emphasize, which may lie between two of Points. 0 means none.
+	// Mark is the X of a point on the curve to emphasize, which may lie between two Points. 0 means
+	// none.
 	Mark float64
 }
 
 // Point is a measured value.
 type Point struct{ X, Y float64 }
 
-// role is the purpose of a color. Roles from series on are for lines.
+// role is the purpose of a color. Roles from series on are for curves.
 type role int
 
 const (
@@ -37,24 +38,24 @@ const (
 	series
 )
 
-// palette has a color for each role, for light and for dark pages. The colors of lines have a
+// palette holds a color for each role, for light and for dark pages. The colors of curves have a
 // contrast of at least 3:1.
 var palette = [2][]string{
 	{"#ffffff", "#1f2328", "#d1d9e0", "#0969da", "#bc4c00", "#1a7f37", "#8250df", "#bf3989", "#9a6700", "#57606a"},
 	{"#0d1117", "#f0f6fc", "#30363d", "#58a6ff", "#f0883e", "#3fb950", "#bc8cff", "#f778ba", "#d29922", "#8b949e"},
 }
 
-// lineRole returns the color of line i. Colors repeat if there are more lines than colors.
+// lineRole returns the role of curve i. Roles repeat if there are more curves than colors.
 func lineRole(i int) role { return series + role(i%(len(palette[0])-int(series))) }
 
-// canvas is a drawing surface. Its unit is the pixel, and its origin is at the top left.
+// canvas is a drawing surface. Coordinates are in pixels from the top left.
 type canvas interface {
 	stroke(r role, width float64, points ...Point)
 	dot(r role, at Point, radius float64)
-	text(at Point, anchor anchor, bold bool, s string) // at is on the baseline
+	text(at Point, anchor anchor, bold bool, s string) // at is on the text's baseline
 }
 
-// anchor says which part of a text is placed at the given point.
+// anchor says which part of a text is placed at its point.
 type anchor int
 
 const (
@@ -72,7 +73,7 @@ const (
 	lineHeight   = 20
 	columnWidth  = 8 // maximum width of a character
 	longestName  = 36
-	mostDoubling = 12 // doublings of an axis beyond which ticks are left out
+	mostDoubling = 12 // doublings on an axis above which ticks are left out
 )
 
 // axis is a logarithmic scale.
@@ -91,7 +92,7 @@ func (a axis) at(v float64) float64 {
 	return a.from + (math.Log2(v)-a.low)/(a.high-a.low)*(a.to-a.from)
 }
 
-// ticks returns the values of the ticks, which are powers of two.
+// ticks returns the values at which to draw ticks, which are powers of two.
 func (a axis) ticks() []float64 {
 	var all []float64
 	step := math.Ceil((a.high - a.low) / mostDoubling)
@@ -116,7 +117,7 @@ func (c Chart) values() (xs, ys []float64) {
 	return xs, ys
 }
 
-// drawn returns the points that the axes can show.
+// drawn returns the points with positive X and Y, which the axes can show.
 func (l Line) drawn() []Point {
 	return slices.DeleteFunc(slices.Clone(l.Points), func(p Point) bool {
 		return !(p.X > 0 && p.Y > 0) || math.IsInf(p.X, 1) || math.IsInf(p.Y, 1)
@@ -185,7 +186,7 @@ func along(points []Point, x float64) Point {
 	return Point{x, a.Y + (x-a.X)/(b.X-a.X)*(b.Y-a.Y)}
 }
 
-// names writes the name of each line at its end. Names do not overlap.
+// names writes the name of each curve at the curve's end. Names do not overlap.
 func (c Chart) names(on canvas, x, y axis) {
 	type label struct {
 		name    string
@@ -216,7 +217,7 @@ func (c Chart) names(on canvas, x, y axis) {
 	}
 }
 
-// short truncates a long name at the front, since the end is the most informative part.
+// short shortens a long name at the front, since the end is the most informative part.
 func short(name string) string {
 	runes := []rune(name)
 	if len(runes) <= longestName {

@@ -29,8 +29,8 @@ func (c Chart) PNG(dark bool) ([]byte, error) {
 	return encode(p.RGBA)
 }
 
-// encode returns an opaque image as PNG. It does only what a chart needs: image/png would also link
-// its decoder.
+// encode returns m, an opaque image, as PNG. It does only what a chart needs. With image/png, the
+// binary would also contain a decoder.
 func encode(m *image.RGBA) ([]byte, error) {
 	var packed bytes.Buffer
 	z := zlib.NewWriter(&packed)
@@ -66,8 +66,8 @@ type raster struct {
 	colors []string
 }
 
-// cover blends a color into the pixels of a part of the image, weighted by share at each pixel's
-// center. A share of 0 or less leaves a pixel as it is, and one of 1 or more covers it.
+// cover blends the color of r into the pixels of part, weighted by share at each pixel's center. A
+// share of 0 or less leaves a pixel as it is; a share of 1 or more replaces its color.
 func (p *raster) cover(r role, part image.Rectangle, share func(x, y float64) float64) {
 	to := parsed(p.colors[r])
 	part = part.Intersect(p.Bounds())
@@ -84,7 +84,7 @@ func (p *raster) cover(r role, part image.Rectangle, share func(x, y float64) fl
 	}
 }
 
-// parsed returns the color of a text such as #1f2328.
+// parsed returns the color that text, such as #1f2328, denotes.
 func parsed(text string) color.RGBA {
 	digit := func(i int) uint8 {
 		if c := text[i]; c >= 'a' {
@@ -95,7 +95,8 @@ func parsed(text string) color.RGBA {
 	return color.RGBA{digit(1)<<4 | digit(2), digit(3)<<4 | digit(4), digit(5)<<4 | digit(6), 0xff}
 }
 
-// stroke draws segments with round ends. Coverage falls to 0 half a pixel beyond the edge.
+// stroke draws line segments with round ends. Coverage falls to 0 within half a pixel outside the
+// edge.
 func (p *raster) stroke(r role, width float64, points ...Point) {
 	for i := range points[:len(points)-1] {
 		a, b := points[i], points[i+1]
@@ -119,8 +120,8 @@ func (p *raster) stroke(r role, width float64, points ...Point) {
 
 func (p *raster) dot(r role, at Point, radius float64) { p.stroke(r, 2*radius, at, at) }
 
-// text draws bitmaps of characters, all of the same width. Bold characters are drawn twice, so that
-// no second font is needed.
+// text draws characters from bitmaps, all of the same width. It draws bold characters twice, so
+// that no second font is needed.
 func (p *raster) text(at Point, anchor anchor, bold bool, text string) {
 	font := inconsolata.Regular8x16
 	runes := []rune(text)
@@ -142,7 +143,7 @@ func (p *raster) text(at Point, anchor anchor, bold bool, text string) {
 	}
 }
 
-// glyph returns the index of a character in a font, or that of a replacement if the font lacks it.
+// glyph returns the index of c in font, or the index of a replacement if the font lacks c.
 func glyph(font *basicfont.Face, c rune) int {
 	for _, want := range []rune{c, '\uFFFD', '?'} {
 		for _, r := range font.Ranges {

@@ -6,8 +6,8 @@ import (
 	"fmt"
 )
 
-// SVG returns the chart as SVG, which follows the reader's preference for light or dark pages. It
-// loads no other resource.
+// SVG returns the chart as SVG. The image follows the reader's preference for light or dark pages,
+// and loads no other resource.
 func (c Chart) SVG() []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" role="img" class="plot">`+"\n",
@@ -58,6 +58,6 @@ func (s *svg) text(at Point, anchor anchor, bold bool, text string) {
 
 func escaped(text string) string {
 	var b bytes.Buffer
-	_ = xml.EscapeText(&b, []byte(text)) // a buffer never fails
+	_ = xml.EscapeText(&b, []byte(text)) // writing to a buffer never fails
 	return b.String()
 }

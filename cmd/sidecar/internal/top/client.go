@@ -16,7 +16,7 @@ import (
 	"github.com/poolgauge/poolgauge/collector/live"
 )
 
-// Limits of the time and size of an answer.
+// Limits of the time and size of a response.
 const (
 	answerTime = 5 * time.Second
 	answerSize = 32 << 20 // bytes
@@ -28,7 +28,7 @@ type Client struct {
 	http *http.Client
 }
 
-// NewClient returns a client for an address: host:port, or a URL without a path.
+// NewClient returns a client for the page at address, which is host:port or a URL without a path.
 func NewClient(address string) (*Client, error) {
 	full := address
 	if !strings.Contains(address, "://") {
@@ -55,7 +55,7 @@ func (c *Client) Picture(ctx context.Context) (*live.Picture, error) {
 		return nil, err
 	}
 	if p.At.IsZero() {
-		return nil, fmt.Errorf("%s is not a sidecar's page, or its version is not compatible", c)
+		return nil, fmt.Errorf("%s does not serve a sidecar page, or is an incompatible version", c)
 	}
 	return &p, nil
 }
@@ -78,18 +78,18 @@ func (c *Client) get(ctx context.Context, from *url.URL, into any) error {
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s answered %s", c, resp.Status)
+		return fmt.Errorf("%s returned %s", c, resp.Status)
 	}
 	if err := json.NewDecoder(io.LimitReader(resp.Body, answerSize)).Decode(into); err != nil {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		return fmt.Errorf("%s is not a sidecar's page, or its version is not compatible", c)
+		return fmt.Errorf("%s does not serve a sidecar page, or is an incompatible version", c)
 	}
 	return nil
 }
 
-// explained turns err into one short line for the screen.
+// explained returns err as one short line for the screen.
 func (c *Client) explained(err error) error {
 	var timeout net.Error
 	switch {
@@ -98,7 +98,7 @@ func (c *Client) explained(err error) error {
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return fmt.Errorf("nothing is listening at %s", c)
 	case errors.As(err, &timeout) && timeout.Timeout():
-		return fmt.Errorf("%s did not answer within %v", c, answerTime)
+		return fmt.Errorf("%s did not respond within %v", c, answerTime)
 	}
 	var wrapped *url.Error
 	if errors.As(err, &wrapped) {

@@ -33,10 +33,10 @@ func (s *state) details(width, height int) []line {
 	return append(lines, heat(s.history.Waits, width, height-len(lines))...)
 }
 
-// curveLines is the number of lines of the curves.
+// curveLines is the number of lines that the curves take.
 const curveLines = 7
 
-// holders renders the uses that have held a slot longest, with their call stacks and traces. It
+// holders renders the uses that have held a slot for longest, with their call stacks and traces. It
 // returns at most height lines.
 func holders(p *live.Pool, width, height int) []line {
 	var lines []line
@@ -52,7 +52,7 @@ func holders(p *live.Pool, width, height int) []line {
 	return lines[:min(len(lines), height)]
 }
 
-// split renders how the time in use is spent.
+// split renders where the time in use is spent.
 func split(p *live.Pool) line {
 	l := line{}
 	l.put("on CPU ", p.OnCPU, percent)
@@ -70,7 +70,7 @@ func (s *state) curves(width int) []line {
 	for _, c := range []struct {
 		label  string
 		values []live.Figure
-		bound  []live.Figure // also within the scale; nil: none
+		bound  []live.Figure // values that the scale must include; nil: none
 		write  func(float64) string
 		s      style
 	}{

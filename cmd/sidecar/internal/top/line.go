@@ -21,7 +21,7 @@ const (
 	good
 	warning
 	trouble
-	bar // a line across the screen: the head of the table, the keys
+	bar // a line across the screen: the table's head, or the list of keys
 
 	selected style = 1 << 8 // added to the style of a text in the selected row
 )
@@ -59,8 +59,8 @@ func safe(text string) string {
 	}, text)
 }
 
-// cell pads or truncates a text so that it is exactly columns wide. Right-aligned text has at least
-// one space before it.
+// cell pads or shortens text so that it is exactly columns wide. If right is set, the text is
+// aligned to the right, with at least one space before it.
 func cell(columns int, right bool, text string) string {
 	if columns <= 0 {
 		return ""
@@ -77,8 +77,8 @@ func cell(columns int, right bool, text string) string {
 	return text + space
 }
 
-// gauge draws a bar that is exactly columns wide. It is filled to a share from 0 to 1, in steps of
-// an eighth of a column.
+// gauge draws a bar that is exactly columns wide. It is filled according to share, from 0 to 1, in
+// steps of an eighth of a column.
 func gauge(columns int, share float64) string {
 	const full = 8
 	eighths := int(math.Round(min(1, max(0, share)) * float64(columns*full)))
@@ -90,7 +90,7 @@ func gauge(columns int, share float64) string {
 }
 
 // spark draws a sparkline that is columns wide, with the newest value at the right. The scale is
-// from 0 to most. Unknown values are blank; 0 has the lowest mark.
+// from 0 to most. Absent values are blank; 0 has the lowest mark.
 func spark(columns int, values []live.Figure, most float64) string {
 	marks := []rune("▁▂▃▄▅▆▇█")
 	var b strings.Builder
@@ -108,8 +108,8 @@ func spark(columns int, values []live.Figure, most float64) string {
 	return b.String()
 }
 
-// fit reduces values to one per column, the maximum of those it covers. If there are fewer values
-// than columns, they are right-aligned.
+// fit reduces values to one per column, which is the maximum of the values that the column covers.
+// If there are fewer values than columns, the first columns are empty.
 func fit(columns int, values []live.Figure) []live.Figure {
 	out := make([]live.Figure, max(0, columns))
 	if len(values) < columns {
@@ -122,7 +122,7 @@ func fit(columns int, values []live.Figure) []live.Figure {
 	return out
 }
 
-// most returns the highest known value.
+// most returns the highest value that is not absent.
 func most(values []live.Figure) live.Figure {
 	var found live.Figure
 	for _, f := range values {
@@ -133,7 +133,7 @@ func most(values []live.Figure) live.Figure {
 	return found
 }
 
-// newest returns the last known value.
+// newest returns the last value that is not absent.
 func newest(values []live.Figure) live.Figure {
 	for i := len(values) - 1; i >= 0; i-- {
 		if !values[i].IsZero() {
@@ -166,7 +166,7 @@ func bytes(v float64) string {
 	return fmt.Sprintf("%.2g%c", v, units[i])
 }
 
-// fold breaks a text at spaces into lines that are at most columns wide.
+// fold breaks text at spaces into lines that are at most columns wide.
 func fold(text string, columns int) []string {
 	var lines []string
 	current := ""

@@ -9,10 +9,10 @@ import (
 	"github.com/poolgauge/poolgauge/collector/live"
 )
 
-// stale is the age, in addition to the polling interval, above which a picture is shown as stale.
+// stale is how much older than the polling interval a picture must be to be marked as stale.
 const stale = 3 * time.Second
 
-// render returns the lines of a screen of the given size.
+// render returns the lines of a screen with the given size.
 func (s *state) render(width, height int, now time.Time) []line {
 	var lines, above []line
 	if s.picture != nil && height >= 12 {
@@ -56,7 +56,8 @@ func (s *state) title(width int, now time.Time) line {
 	return clip(line{{strong, "poolgauge  "}, status, {plain, text}}, width)
 }
 
-// status returns the name and time of the picture, or why there is no picture or no newer one.
+// status returns the name and time of the picture, or the reason why there is no picture or no
+// newer one.
 func (s *state) status(now time.Time) span {
 	age := now.Sub(s.got).Round(time.Second)
 	switch {
@@ -111,8 +112,8 @@ func (s *state) machine(width int) []line {
 	return append(all, nil)
 }
 
-// worst returns the container that is throttled most. If several are equal, it returns the one that
-// uses the most CPU.
+// worst returns the container that is throttled most. Of several that are throttled equally, it
+// returns the one that uses the most CPU.
 func (s *state) worst() *live.Container {
 	var worst *live.Container
 	for i := range s.picture.Containers {
@@ -148,7 +149,8 @@ func (s *state) probes() line {
 	return l
 }
 
-// longest returns the duration of the longest phase, which is the whole run if that is reported.
+// longest returns the duration of the longest phase. If the whole run is reported as a phase, that
+// is the longest.
 func longest(phases []live.Phase) live.Figure {
 	all := make([]live.Figure, len(phases))
 	for i, p := range phases {
@@ -182,14 +184,14 @@ func (s *state) pipeline() line {
 	return l
 }
 
-// put adds a figure if it is known.
+// put adds label and f unless f is absent.
 func (l *line) put(label string, f live.Figure, write func(float64) string) {
 	if v, ok := f.Get(); ok {
 		l.add(plain, "%s%s", label, write(v))
 	}
 }
 
-// meter adds a bar like those of htop, if the share is known.
+// meter adds a bar like htop's, unless share is absent.
 func (l *line) meter(label string, columns int, share live.Figure, text string) {
 	v, ok := share.Get()
 	if !ok {
@@ -206,7 +208,7 @@ func (l *line) meter(label string, columns int, share live.Figure, text string) 
 	l.add(plain, "]%s", text)
 }
 
-// clip truncates a line to width columns.
+// clip shortens l to width columns.
 func clip(l line, width int) line {
 	var out line
 	for _, s := range l {

@@ -12,11 +12,11 @@ import (
 
 // state holds everything that the screen shows. It is used only by the goroutine of Run.
 type state struct {
-	from    string        // the address
+	from    string        // the sidecar's address
 	every   time.Duration // polling interval
 	picture *live.Picture
 	got     time.Time // when picture arrived
-	err     error     // of the last request, nil if it was answered
+	err     error     // error of the last request; nil if it succeeded
 	asked   time.Time // when polling began
 
 	show     view
@@ -29,7 +29,7 @@ type state struct {
 	selected string  // a pool's ID
 	offset   int     // number of rows scrolled above the screen
 
-	history   *live.History // of the pool historyOf
+	history   *live.History // history of the pool with the ID historyOf
 	historyOf string
 }
 
@@ -98,7 +98,7 @@ func used(p *live.Pool) string {
 	return text
 }
 
-// pools returns the pools that match the filter, in the chosen order.
+// pools returns the pools that match the filter, in the order that the user chose.
 func (s *state) pools() []*live.Pool {
 	if s.picture == nil {
 		return nil
@@ -128,7 +128,7 @@ func matches(p *live.Pool, text string) bool {
 	return false
 }
 
-// row returns the index of the selected pool in a list, or 0 if it is not there.
+// row returns the index of the selected pool in all, or 0 if it is not in all.
 func (s *state) row(all []*live.Pool) int {
 	return max(0, slices.IndexFunc(all, func(p *live.Pool) bool { return p.ID == s.selected }))
 }
@@ -141,7 +141,7 @@ func (s *state) move(by int) {
 	}
 }
 
-// find selects the next pool that matches the search, starting from rows below the selection.
+// find selects the next pool that matches the search. It starts from rows below the selected row.
 func (s *state) find(from int) {
 	all := s.pools()
 	at := s.row(all) + from
@@ -153,7 +153,7 @@ func (s *state) find(from int) {
 	}
 }
 
-// pressed handles a key as htop does. It returns false if the key quits.
+// pressed handles a key in the same way as htop. It returns false if the key quits.
 func (s *state) pressed(key string, page int) bool {
 	if s.typing != nil {
 		s.typed(key)
@@ -210,7 +210,7 @@ func (s *state) moved(key string, page int) {
 	}
 }
 
-// typed adds a key to the text that is being typed.
+// typed handles a key while the user is typing a filter or search.
 func (s *state) typed(key string) {
 	switch key {
 	case "Enter", "Up", "Down":

@@ -6,7 +6,8 @@ import (
 	"github.com/poolgauge/poolgauge/collector/live"
 )
 
-// The table has marks, a name, a bar and the columns and, if there is room, a curve and the reason.
+// A row of the table consists of a mark, the name, a bar, the columns and, if there is room, a
+// curve and the reason.
 const (
 	markWidth  = 3
 	barWidth   = 7
@@ -34,7 +35,7 @@ func (s *state) layout(width int) layout {
 		l.name = max(l.name, displaywidth.String(safe(s.picture.Pools[i].Name))+1)
 	}
 	l.name = min(l.name, max(leastName, rest), mostName)
-	if rest -= l.name; rest < sparkWidth { // no room for a reason either
+	if rest -= l.name; rest < sparkWidth { // no room for the curve, nor for the reason
 		l.name += max(0, rest)
 		return l
 	}
@@ -133,7 +134,7 @@ func why(p *live.Pool) string {
 	return safe(p.Reason)
 }
 
-// about renders more about the selected pool, in footer lines.
+// about renders more about p, the selected pool, in footer lines.
 func (s *state) about(p *live.Pool, width int) []line {
 	name := line{}
 	name.add(strong, "%s", safe(p.Name))

@@ -15,7 +15,7 @@ import (
 	"github.com/poolgauge/poolgauge/collector/live"
 )
 
-// Print fetches the picture once and writes the screen to w as text, for output that is not a
+// Print fetches the picture once and writes the screen to w as text. It is for output that is not a
 // terminal.
 func Print(ctx context.Context, w io.Writer, c *Client) error {
 	p, err := c.Picture(ctx)
@@ -38,16 +38,16 @@ func Print(ctx context.Context, w io.Writer, c *Client) error {
 	return nil
 }
 
-// answer is an answer of the sidecar.
+// answer is a response of the sidecar.
 type answer struct {
 	picture *live.Picture
 	history *live.History
-	id      string // of the pool of history
+	id      string // ID of the pool whose history this is
 	err     error
 }
 
-// Run shows the picture of c on a screen, and polls it at each interval, until ctx ends or the user
-// quits. It returns an error when the terminal is gone.
+// Run shows on screen the picture that it polls from c at the interval every, until ctx is done or
+// the user quits. It returns an error if the terminal is gone.
 func Run(ctx context.Context, screen tcell.Screen, c *Client, every time.Duration) error {
 	if err := screen.Init(); err != nil {
 		return fmt.Errorf("terminal: %w", err)
@@ -69,7 +69,7 @@ func Run(ctx context.Context, screen tcell.Screen, c *Client, every time.Duratio
 }
 
 func loop(ctx context.Context, screen tcell.Screen, s *state, questions chan string, answers <-chan answer) error {
-	clock := time.NewTicker(time.Second) // redraws, so that a stale picture is marked
+	clock := time.NewTicker(time.Second) // to redraw, so that a stale picture is marked
 	defer clock.Stop()
 	for {
 		draw(screen, s)
@@ -107,8 +107,8 @@ func (s *state) request(questions chan string) {
 	questions <- want
 }
 
-// ask requests the picture at each interval. If the last ID received from questions is not empty,
-// ask also requests the history of that pool.
+// ask polls the picture at the interval every. If the last ID received from questions is not empty,
+// ask also polls the history of the pool with that ID.
 func ask(ctx context.Context, c *Client, every time.Duration, questions <-chan string, answers chan<- answer) {
 	defer c.Close()
 	id := ""
@@ -139,7 +139,7 @@ func ask(ctx context.Context, c *Client, every time.Duration, questions <-chan s
 	}
 }
 
-// take shows an answer, unless the screen is paused.
+// take shows the answer a, unless the screen is paused.
 func (s *state) take(a answer) {
 	if s.paused {
 		return
@@ -154,7 +154,7 @@ func (s *state) take(a answer) {
 
 var errGone = errors.New("the terminal is gone")
 
-// event handles a key or another event of the terminal. goOn is false if the event quits.
+// event handles e, a key or another terminal event. goOn is false if e quits.
 func (s *state) event(screen tcell.Screen, e tcell.Event) (goOn bool, err error) {
 	switch e := e.(type) {
 	case *tcell.EventResize:
@@ -196,7 +196,7 @@ func draw(screen tcell.Screen, s *state) {
 			}
 		}
 	}
-	screen.Show() // sends what has changed
+	screen.Show() // sends only what has changed
 }
 
 var looks = map[style]tcell.Style{
@@ -209,7 +209,7 @@ var looks = map[style]tcell.Style{
 	bar:     tcell.StyleDefault,
 }
 
-// fallbacks are for terminals without Unicode.
+// fallbacks replace characters on terminals without Unicode.
 var fallbacks = map[rune]string{
 	'▏': " ",
 	'▎': " ",

@@ -198,8 +198,8 @@ func TestClientExplains(t *testing.T) {
 	defer missing.Close()
 	for address, want := range map[string]string{
 		closed:      "nothing is listening at " + closed,
-		other.URL:   "is not a sidecar's page",
-		missing.URL: "answered 404 Not Found",
+		other.URL:   "does not serve a sidecar page",
+		missing.URL: "returned 404 Not Found",
 	} {
 		c, err := NewClient(address)
 		if err != nil {
