@@ -1,4 +1,4 @@
-// Package e2e tests the sidecar's real binary from outside: against a real Collector, against
-// upstreams that fail in every way that OTLP defines, and with invalid input. It is a module of its
-// own, so that poolgauge does not depend on the Collector.
+// Package e2e tests the sidecar's binary from the outside: with a real Collector, with upstreams
+// that fail in every way that OTLP defines, and with invalid input. It is a separate module, so
+// that poolgauge does not depend on the Collector.
 package e2e

@@ -8,7 +8,7 @@ import (
 )
 
 // Quota is the CPU quota of the calling process. It is safe for concurrent use. Each method reads
-// the files anew, so it sees changes of the quota.
+// the files again, so it sees changes of the quota.
 type Quota struct {
 	config Config
 

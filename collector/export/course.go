@@ -284,7 +284,7 @@ func (c *course) end() {
 	}
 }
 
-// setAway tells the queue whether the upstream is away. Caller must hold mu.
+// setAway tells the queue whether the upstream counts as away. Caller must hold mu.
 func (c *course) setAway(away bool) {
 	if c.away != away {
 		c.away = away

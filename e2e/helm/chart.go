@@ -13,15 +13,15 @@ import (
 	"sigs.k8s.io/kustomize/kyaml/filesys"
 )
 
-// part is a template of the Helm chart: the output of a kustomization, with values in place of the
-// settings of a user.
+// part is a template of the Helm chart: the output of a kustomization, with chart values in place
+// of what a user would set.
 type part struct {
 	file, dir, enabled string
 	image              image
-	values             [][2]string // text in the manifest and its replacement in the template; each text must occur
+	values             [][2]string // text in the manifest, and its replacement; each text must occur
 }
 
-// The manifests name images with their versions. A value replaces both.
+// In the manifests, an image is a name with a version. A chart value replaces both.
 var (
 	sidecarImage = image{
 		regexp.MustCompile(`ghcr\.io/poolgauge/sidecar:[0-9][0-9A-Za-z.-]*`),
@@ -49,7 +49,7 @@ var parts = []part{
 			{"namespace: poolgauge", "namespace: {{ .Release.Namespace }}"},
 			{"endpoint: http://otel-collector.monitoring:4317", "endpoint: {{ .Values.endpoint | quote }}"},
 			{`cluster: ""`, "cluster: {{ .Values.cluster | quote }}"},
-			// Replaces kustomize's hash: pods restart when settings change.
+			// This replaces kustomize's hash, so that pods restart when settings change.
 			{
 				"name: poolgauge-HASH",
 				`name: poolgauge-{{ printf "%s,%s" .Values.endpoint .Values.cluster | sha256sum | trunc 10 }}`,
@@ -79,10 +79,10 @@ var parts = []part{
 }
 
 // hashes matches names of config maps with the hash that kustomize appends. The hash depends on the
-// contents, which are values in the chart.
+// contents, which come from the chart's values.
 var hashes = regexp.MustCompile(`name: (poolgauge|otel-collector-upstream)-[0-9a-z]{10}\b`)
 
-// Chart returns the generated templates of the chart, by file name.
+// Chart returns the chart's generated templates, by file name.
 func Chart() (map[string][]byte, error) {
 	files := map[string][]byte{}
 	for _, p := range parts {
@@ -91,14 +91,14 @@ func Chart() (map[string][]byte, error) {
 			return nil, err
 		}
 		if !p.image.named.MatchString(text) {
-			return nil, fmt.Errorf("%s: %q not found in the output of kustomize", p.dir, p.image.named)
+			return nil, fmt.Errorf("%s: %q not found in kustomize's output", p.dir, p.image.named)
 		}
 		text = p.image.named.ReplaceAllString(text, p.image.value)
 		for _, v := range p.values {
 			replaced := regexp.MustCompile(`(^|[^A-Za-z])`+regexp.QuoteMeta(v[0])).
 				ReplaceAllString(text, "${1}"+strings.ReplaceAll(v[1], "$", "$$"))
 			if replaced == text {
-				return nil, fmt.Errorf("%s: %q not found in the output of kustomize", p.dir, v[0])
+				return nil, fmt.Errorf("%s: %q not found in kustomize's output", p.dir, v[0])
 			}
 			text = replaced
 		}
@@ -107,7 +107,7 @@ func Chart() (map[string][]byte, error) {
 	return files, nil
 }
 
-// build returns the output of kustomize for a part, as a template without values.
+// build returns kustomize's output for p, as a template without values.
 func (p *part) build() (string, error) {
 	built, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), p.dir)
 	if err != nil {
@@ -121,7 +121,7 @@ func (p *part) build() (string, error) {
 		p.enabled,
 	)
 	for _, r := range built.Resources() {
-		if r.GetKind() == "Namespace" { // the release has its own
+		if r.GetKind() == "Namespace" { // the release has its own namespace
 			continue
 		}
 		text, err := r.AsYAML()

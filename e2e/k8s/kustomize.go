@@ -1,5 +1,6 @@
-// Package k8s tests deploy/k8s. Every overlay must build, have only fields of Kubernetes' types and
-// be admitted by Pod Security at the level restricted, and the sidecar must satisfy our rules.
+// Package k8s tests deploy/k8s. Every overlay must build, have only fields that Kubernetes defines,
+// and be admitted by Pod Security at the level restricted. The sidecar must satisfy the rules in
+// policy.go.
 package k8s
 
 import (
@@ -19,11 +20,11 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// build builds a kustomization as kubectl does, and decodes it strictly: an unknown field is an
-// error.
+// build builds the kustomization in dir as kubectl does, and decodes the output strictly: an
+// unknown field is an error.
 func build(dir string) ([]runtime.Object, error) {
 	options := krusty.MakeDefaultOptions()
-	// overlays of the tests use components of deploy
+	// Overlays of the tests use components outside of their directory, in deploy.
 	options.LoadRestrictions = types.LoadRestrictionsNone
 	resources, err := krusty.MakeKustomizer(options).Run(filesys.MakeFsOnDisk(), dir)
 	if err != nil {
@@ -44,7 +45,8 @@ func build(dir string) ([]runtime.Object, error) {
 	return objects, nil
 }
 
-// decode decodes an object strictly, or without a schema if its kind is not Kubernetes' own.
+// decode decodes an object strictly. An object of a kind that Kubernetes does not define is decoded
+// without a schema.
 func decode(text []byte) (runtime.Object, error) {
 	decoder, err := strict()
 	if err != nil {
@@ -75,7 +77,7 @@ func strict() (*json.Serializer, error) {
 	), nil
 }
 
-// template returns the pod template of an object, or nil if it has none.
+// template returns object's pod template, or nil if it has none.
 func template(object runtime.Object) *corev1.PodTemplateSpec {
 	switch o := object.(type) {
 	case *appsv1.Deployment:

@@ -8,8 +8,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 )
 
-// network holds the NetworkPolicies of one namespace. It supports pod selectors, and ports by name
-// or number, but no other namespaces or addresses.
+// network holds the NetworkPolicies of one namespace. It supports pod selectors, and ports given by
+// name or number, but neither other namespaces nor addresses.
 type network []*networkingv1.NetworkPolicy
 
 func networkOf(objects []runtime.Object) (n network) {
@@ -21,14 +21,14 @@ func networkOf(objects []runtime.Object) (n network) {
 	return n
 }
 
-// lets reports whether a pod may connect to a container's port of another pod: the policies of both
-// must allow it.
+// lets reports whether the pod from may connect to a container port of the pod to. The policies of
+// both pods must allow that.
 func (n network) lets(from, to *corev1.PodTemplateSpec, port corev1.ContainerPort) bool {
 	return n.letsOut(from, to, port) && n.letsIn(from, to, port)
 }
 
-// letsOut reports whether a pod may connect to a port of to, which is nil for a peer outside of the
-// namespace.
+// letsOut reports whether the policies of the pod from let it connect to a port of to, which is nil
+// for a peer outside the namespace.
 func (n network) letsOut(from, to *corev1.PodTemplateSpec, port corev1.ContainerPort) bool {
 	held := false
 	for _, p := range n {

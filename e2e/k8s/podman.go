@@ -12,16 +12,16 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 )
 
-// PodmanPods returns the pods of a kustomization as `podman kube play` can run them. Each has the
-// name of its owner, which other pods resolve in podman's network as they resolve the Service in
-// Kubernetes. In addition,
+// PodmanPods returns the pods of the kustomization in dir in a form that `podman kube play` can
+// run. Each pod has the name of its owner, which other pods resolve in podman's network as they
+// resolve the Service in Kubernetes. In addition,
 //   - native sidecars are plain containers, the first ones, since podman does not know their
 //     restart policy;
-//   - variables have their values, as the kubelet would give them;
+//   - variables have the values that the kubelet would give them;
 //   - there are no probes, which podman runs inside the container, where there is no shell, and no
 //     ports, which it opens on the host;
-//   - volumes have the pod's name in theirs, since podman has one of a name;
-//   - images are those of this machine.
+//   - volume names include the pod's name, since podman's volumes are shared by all pods;
+//   - images are taken from this machine.
 func PodmanPods(dir string) ([]*corev1.Pod, error) {
 	objects, err := build(dir)
 	if err != nil {
@@ -87,7 +87,8 @@ var reference = regexp.MustCompile(`\$\([A-Za-z_][A-Za-z0-9_]*\)`)
 // creates a secret.
 var errOptional = errors.New("optional variable has no value")
 
-// resolve returns the variables with their values, except optional ones without a value.
+// resolve returns the variables with their values. It leaves out optional variables without a
+// value.
 func resolve(
 	variables []corev1.EnvVar,
 	pod *corev1.Pod,
@@ -116,7 +117,8 @@ func resolve(
 	return resolved, nil
 }
 
-// resolveFrom returns the variables of whole config maps, except those that env overrides.
+// resolveFrom returns the variables that come from whole config maps, except variables that env
+// overrides.
 func resolveFrom(
 	sources []corev1.EnvFromSource,
 	variables []corev1.EnvVar,
@@ -171,5 +173,5 @@ func valueFrom(from *corev1.EnvVarSource, pod *corev1.Pod, objects []runtime.Obj
 	if key := from.SecretKeyRef; key != nil && isTrue(key.Optional) {
 		return "", errOptional
 	}
-	return "", fmt.Errorf("expected a field or a config map, got %v", from)
+	return "", fmt.Errorf("unsupported env source: expected fieldRef or configMapKeyRef, got %v", from)
 }

@@ -16,10 +16,10 @@ import (
 const name = "poolgauge"
 
 const (
-	// bytes of memory, with an app that sends as fast as the relay accepts; docs/benchmarks.md has
-	// the idle figures
+	// bytes of memory used with an app that sends as fast as the relay accepts; docs/benchmarks.md
+	// has the memory used when idle
 	measuredUnderLoad = 30 << 20
-	probeBlock        = 4096 // bytes of the disk probe's file: collector/probe/disk.go
+	probeBlock        = 4096 // bytes of the disk probe's file, as in collector/probe/disk.go
 )
 
 // admit runs Kubernetes' Pod Security admission at the level restricted.
@@ -36,7 +36,8 @@ func admit(meta *metav1.ObjectMeta, spec *corev1.PodSpec) error {
 	return nil
 }
 
-// sidecarOf returns the sidecar of a pod. native reports whether it is an init container.
+// sidecarOf returns the sidecar of the pod with the given spec. native reports whether the sidecar
+// is an init container.
 func sidecarOf(spec *corev1.PodSpec) (c *corev1.Container, native bool) {
 	for i := range spec.InitContainers {
 		if spec.InitContainers[i].Name == name {
@@ -134,7 +135,7 @@ var rules = []rule{
 	}},
 }
 
-// check returns an error that joins the violated rules.
+// check returns an error that lists the violated rules, or nil if there are none.
 func check(spec *corev1.PodSpec) error {
 	c, native := sidecarOf(spec)
 	if c == nil {
@@ -151,7 +152,8 @@ func check(spec *corev1.PodSpec) error {
 
 func isTrue(b *bool) bool { return b != nil && *b }
 
-// hasNoToken reports whether the pod mounts no token, or another volume in its place.
+// hasNoToken reports whether the pod mounts no service-account token, or mounts another volume in
+// the token's place.
 func hasNoToken(spec *corev1.PodSpec, c *corev1.Container, _ bool) bool {
 	if spec.AutomountServiceAccountToken != nil && !*spec.AutomountServiceAccountToken {
 		return true
@@ -161,8 +163,8 @@ func hasNoToken(spec *corev1.PodSpec, c *corev1.Container, _ bool) bool {
 	})
 }
 
-// volumeOf returns the size limit of the emptyDir at the directory that a variable names, or 0 if
-// there is none.
+// volumeOf returns the size limit of the emptyDir that is mounted at the directory named by
+// variable, or 0 if there is none.
 func volumeOf(spec *corev1.PodSpec, c *corev1.Container, variable string) int64 {
 	v := env(c, variable)
 	i := slices.IndexFunc(

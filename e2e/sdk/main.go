@@ -1,5 +1,5 @@
-// Command sdk is an app as in OpenTelemetry's documentation: it uses autoexport, and sets nothing
-// in code. It increments a counter once and exits.
+// Command sdk is an app like those in OpenTelemetry's documentation: it uses autoexport, and
+// configures nothing in code. It increments a counter once and exits.
 package main
 
 import (

@@ -1,4 +1,4 @@
-// Package exporters shows how to export pools from a program that builds its own MeterProvider: with
-// the Prometheus exporter, as explicit buckets or as native histograms, and with contrib's
-// autoexport. Its examples are compiled and run as tests.
+// Package exporters shows how to export the metrics of pools from a program that creates its own
+// MeterProvider: with the Prometheus exporter, with explicit buckets or native histograms, and with
+// contrib's autoexport. The examples are compiled and run as tests.
 package exporters

@@ -5,14 +5,15 @@ import (
 	"errors"
 )
 
-// lifecycle stops the parts of a program in the reverse order of their start. err joins the errors
-// of the parts that failed to start.
+// lifecycle stops the parts of a program in reverse order of their start. err joins the errors of
+// parts that failed to start.
 type lifecycle struct {
 	err   error
 	stops []func(context.Context) error
 }
 
-// add registers the stop function of a part that was started, unless it failed to start with err.
+// add registers stop, which stops a part that was started. If err is not nil, the part failed to
+// start, and add only records err.
 func (l *lifecycle) add(stop func(context.Context) error, err error) {
 	if err != nil {
 		l.err = errors.Join(l.err, err)
@@ -21,12 +22,12 @@ func (l *lifecycle) add(stop func(context.Context) error, err error) {
 	l.stops = append(l.stops, stop)
 }
 
-// addCloser is [lifecycle.add] for a part that is stopped by Close.
+// addCloser is like [lifecycle.add], for a part that is stopped by its Close method.
 func (l *lifecycle) addCloser(c interface{ Close() }, err error) {
 	l.add(func(context.Context) error { c.Close(); return nil }, err)
 }
 
-// stop stops all parts, the last one first. They share the deadline of ctx.
+// stop stops all parts, the one that was started last first. They share ctx's deadline.
 func (l *lifecycle) stop(ctx context.Context) error {
 	var errs []error
 	for i := len(l.stops) - 1; i >= 0; i-- {

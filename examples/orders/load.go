@@ -13,15 +13,15 @@ import (
 	"time"
 )
 
-// maxOpen bounds the requests in flight, so that a service that hangs does not exhaust this machine.
-// Requests beyond it count as missed.
+// maxOpen is the maximum number of requests in flight. It keeps a hung service from exhausting this
+// machine. Requests above the maximum are not sent and count as missed.
 const maxOpen = 4096
 
 // tally counts the responses.
 type tally struct{ accepted, rejected, failed, missed atomic.Int64 }
 
-// load sends orders at a steady rate, however slow the responses are: independent users do not wait for
-// each other.
+// load sends orders at a steady rate, however slow the responses are, like users who do not wait
+// for each other.
 func load(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("load", flag.ContinueOnError)
 	target := flags.String("target", "http://127.0.0.1:8080", "`URL` of the service")
@@ -56,8 +56,8 @@ func load(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	return nil
 }
 
-// pace calls f n times at a rate, or until ctx ends, each in its own goroutine, and waits for all of
-// them.
+// pace calls f n times at the given rate, or until ctx is done. Each call has its own goroutine,
+// and pace waits for all of them.
 func pace(ctx context.Context, rate float64, n int, t *tally, f func()) (sent int, elapsed time.Duration) {
 	var wg sync.WaitGroup
 	open := make(chan struct{}, maxOpen)

@@ -1,5 +1,6 @@
-// Orders is a small service that shows what a program with poolgauge looks like: HTTP in, a worker
-// pool, a database, HTTP out, and at most ten lines of instrumentation, each of them marked.
+// Orders is a small service that shows what a program with poolgauge looks like. It has an HTTP
+// server, a worker pool, a database, an HTTP client, and at most ten lines of instrumentation, each
+// of them marked.
 package main
 
 import (
@@ -26,7 +27,7 @@ const usage = `usage: orders [serve|payments|load] [flags]
   load      traffic for the service
 orders COMMAND -h lists the flags.`
 
-// run runs the program and returns its exit code, 2 if the command line is invalid.
+// run runs the program and returns the exit code, which is 2 if the command line is invalid.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	commands := map[string]func(context.Context, []string, io.Writer, io.Writer) error{
 		"serve":    serve,
@@ -57,7 +58,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 // usageError is an error in the command line.
 type usageError struct{ error }
 
-// parse parses the flags of a command. It prints no errors: run does, on one line.
+// parse parses the flags of a command. It prints no errors, since run prints them on one line.
 func parse(flags *flag.FlagSet, args []string, stderr io.Writer) error {
 	flags.SetOutput(io.Discard)
 	err := flags.Parse(args)

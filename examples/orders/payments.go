@@ -16,7 +16,7 @@ import (
 	"github.com/poolgauge/poolgauge/pools"
 )
 
-// paymentClient charges orders, a limited number at a time.
+// paymentClient charges orders. It limits the number of concurrent charges.
 type paymentClient struct {
 	url     string
 	permits *pools.Semaphore
@@ -31,8 +31,8 @@ func newPaymentClient(url string, permits *pools.Semaphore, transport http.Round
 	}
 }
 
-// newTransport returns a transport with at most conns connections to a host, all of which it keeps
-// when they are idle.
+// newTransport returns a transport with at most conns connections to a host. It keeps all of them
+// open when they are idle.
 func newTransport(conns int) *http.Transport {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxConnsPerHost, transport.MaxIdleConnsPerHost = conns, conns
@@ -41,7 +41,8 @@ func newTransport(conns int) *http.Transport {
 
 func (p *paymentClient) Close() { p.http.CloseIdleConnections() }
 
-// charge charges an order and returns the number of the charge. The order's ID makes it idempotent.
+// charge charges o and returns the number of the charge. The request carries o's ID as its
+// idempotency key, so charge may be repeated.
 func (p *paymentClient) charge(ctx context.Context, o order) (string, error) {
 	if err := p.permits.Acquire(ctx, 1); err != nil {
 		return "", err
@@ -68,8 +69,7 @@ func (p *paymentClient) charge(ctx context.Context, o order) (string, error) {
 	return string(text), err
 }
 
-// faults holds the latency and the error rate of the payment service. They can be changed at run
-// time.
+// faults holds the latency and error rate of the payment service, which can be changed at run time.
 type faults struct {
 	mu      sync.Mutex // guards the fields below
 	latency time.Duration
@@ -92,7 +92,7 @@ func (f *faults) flags(flags *flag.FlagSet) {
 	})
 }
 
-// handler is the payment service. PUT /faults?latency=2s&errors=0.5 changes its faults.
+// handler returns the payment service. PUT /faults?latency=2s&errors=0.5 changes its faults.
 func (f *faults) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /charges", func(w http.ResponseWriter, r *http.Request) {
@@ -133,7 +133,7 @@ func (f *faults) handler() http.Handler {
 	return mux
 }
 
-// payments runs the payment service until ctx ends.
+// payments runs the payment service until ctx is done.
 func payments(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	var f faults
 	flags := flag.NewFlagSet("payments", flag.ContinueOnError)

@@ -7,8 +7,8 @@ import (
 	"fmt"
 )
 
-// printer makes compressed receipts. It holds about 800 KB, so the service creates few printers and
-// reuses them.
+// printer prints compressed receipts. It takes about 800 KB of memory, so the service creates few
+// printers and reuses them.
 type printer struct {
 	buffer bytes.Buffer
 	gzip   *gzip.Writer

@@ -17,7 +17,7 @@ import (
 	"github.com/poolgauge/poolgauge/pools"
 )
 
-// config holds the values of the flags of serve.
+// config holds the values of the serve command's flags.
 type config struct {
 	listen, sqlite, payments       string
 	workers, queue, conns, permits int
@@ -66,9 +66,9 @@ func (c *config) parse(args []string, stderr io.Writer) error {
 	return nil
 }
 
-// serve runs the service until ctx ends, and then stops its parts in reverse order: it stops
-// accepting requests, finishes the accepted orders and closes the resources that they need. It
-// stops the telemetry last, so that the shutdown is reported too.
+// serve runs the service until ctx is done. Then it stops the parts in reverse order: it stops
+// accepting requests, finishes the accepted orders, and closes the resources that orders need.
+// Telemetry stops last, so that the shutdown is reported too.
 func serve(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
 	var cfg config
 	if err := cfg.parse(args, stderr); err != nil {
@@ -106,8 +106,8 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) (err er
 	}
 }
 
-// start starts the parts of the service. If one fails, l.err is set, and the service must not be
-// used.
+// start starts the parts of the service. If a part fails to start, l.err is set, and the caller
+// must not use the service.
 func start(ctx context.Context, l *lifecycle, cfg *config) *service {
 	s := &service{admission: cfg.admission}
 	if cfg.payments == "" {
@@ -153,7 +153,7 @@ func start(ctx context.Context, l *lifecycle, cfg *config) *service {
 	return s
 }
 
-// listen listens on an address. If it fails, it returns nil and sets l.err.
+// listen listens on address. If that fails, it returns nil and sets l.err.
 func listen(ctx context.Context, l *lifecycle, address string) net.Listener {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	if err != nil {
@@ -163,7 +163,7 @@ func listen(ctx context.Context, l *lifecycle, address string) net.Listener {
 	return listener
 }
 
-// serveHTTP serves h until l stops. The channel receives the error if serving fails earlier.
+// serveHTTP serves h until l stops. If serving fails earlier, failed receives the error.
 func serveHTTP(l *lifecycle, listener net.Listener, h http.Handler) (failed <-chan error) {
 	server := &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second}
 	ended := make(chan error, 1)

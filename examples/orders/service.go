@@ -49,8 +49,8 @@ func (s *service) handler() http.Handler {
 	return mux
 }
 
-// post stores an order and queues it. If the queue is full, it waits a moment and then rejects the
-// order with 503: the client should retry later.
+// post stores an order and queues it. If the queue is full, post waits briefly for room and then
+// rejects the order with 503, so that the client retries later.
 func (s *service) post(w http.ResponseWriter, r *http.Request) {
 	var o order
 	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<16)).
@@ -67,7 +67,7 @@ func (s *service) post(w http.ResponseWriter, r *http.Request) {
 	waiting, cancel := context.WithTimeout(r.Context(), s.admission)
 	defer cancel()
 	if err := s.workers.Submit(waiting, s.task(o)); err != nil {
-		// If this fails, the next start processes the order, which is also fine.
+		// If this fails, the service processes the order after its next start, which is fine too.
 		_ = s.store.finish(context.WithoutCancel(r.Context()), o.ID, rejected, nil)
 		w.Header().Set("Retry-After", "1")
 		http.Error(w, "queue full: "+err.Error(), http.StatusServiceUnavailable)
@@ -92,11 +92,11 @@ func (s *service) get(w http.ResponseWriter, r *http.Request) {
 func answer(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(v) // fails only if the client disconnected
+	_ = json.NewEncoder(w).Encode(v) // fails only if the client has disconnected
 }
 
-// task processes one order: it charges it, prints the receipt and stores both. Charges are
-// idempotent.
+// task returns the task that processes o: it charges the order, prints the receipt and stores the
+// result. Since charges are idempotent, it may run again after a crash.
 func (s *service) task(o order) pools.Task {
 	return func(ctx context.Context) error {
 		state, receipt := paid, []byte(nil)
@@ -120,7 +120,7 @@ func (s *service) print(ctx context.Context, o order, charge string) ([]byte, er
 	return lease.Value().print(o, charge)
 }
 
-// resume queues the orders that an earlier run accepted and did not finish.
+// resume queues the orders that an earlier run accepted but did not finish.
 func (s *service) resume(ctx context.Context) error {
 	left, err := s.store.unfinished(ctx)
 	for _, o := range left {

@@ -11,7 +11,7 @@ import (
 	_ "modernc.org/sqlite"             // driver for the file
 )
 
-// store keeps the orders. Its SQL works with both SQLite and PostgreSQL.
+// store stores the orders. Its SQL works with both SQLite and PostgreSQL.
 type store struct{ *sql.DB }
 
 // openStore opens the PostgreSQL database at databaseURL or, if that is empty, the SQLite file.

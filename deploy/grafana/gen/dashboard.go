@@ -13,9 +13,10 @@ import (
 	"github.com/poolgauge/poolgauge/internal/promql"
 )
 
-// The labels that a dashboard selects by. Those of Kubernetes are resource attributes, which are
-// labels only if they are promoted (docs/route.md). The label instance exists only if a program
-// sets service.instance.id. The option All is ".*", which also selects series without the label.
+// The labels by which dashboards select series. The Kubernetes labels come from resource
+// attributes, which are labels only if they are promoted (docs/route.md). The label instance exists
+// only if a program sets service.instance.id. The option All is ".*", which also selects series
+// without the label.
 var (
 	clusterLabel   = promql.Label(semconv.K8SClusterNameKey)
 	namespaceLabel = promql.Label(semconv.K8SNamespaceNameKey)
@@ -29,12 +30,12 @@ const (
 	jobLabel      = "job"
 	instanceLabel = "instance"
 
-	// podSuffix matches what a workload's controller appends to its name to name a pod: a hash, a
-	// random part or a number. Random letters contain no vowels.
+	// podSuffix matches what a controller appends to a workload's name to form the name of a pod: a
+	// hash, a random part or a number. Random parts contain no vowels.
 	podSuffix = "(-[^aeiou-]{5,10}|-[0-9]+){0,2}"
 )
 
-// scope has the matchers that every query has, except that of the pool.
+// scope holds the matchers that every query has, except the matcher for the pool.
 var scope = strings.Join([]string{
 	clusterLabel + `=~"$cluster"`, namespaceLabel + `=~"$namespace"`,
 	podLabel + `=~"$workload` + podSuffix + `"`, podLabel + `=~"$pod"`,
@@ -47,8 +48,8 @@ type row struct {
 	panels []panel
 }
 
-// newDashboard returns a dashboard with links to the others. The options of its variables are the
-// labels of the metric.
+// newDashboard returns a dashboard with links to the other dashboards. The options of its variables
+// come from the labels of the metric of.
 func newDashboard(
 	uid, title, help, of string,
 	rows []row,
@@ -85,8 +86,8 @@ func newDashboard(
 	return must(b.Build())
 }
 
-// variables returns the variables that every dashboard has. Their options are the labels of the
-// metric, each narrowed by the variables before it.
+// variables returns the variables that every dashboard has. Their options come from the labels of
+// the metric of. The choice for one variable narrows the options of the next ones.
 func variables(of string) []*dashboard.QueryVariableBuilder {
 	inCluster := clusterLabel + `=~"$cluster"`
 	inNamespace := inCluster + `,` + namespaceLabel + `=~"$namespace"`
@@ -107,8 +108,8 @@ func variables(of string) []*dashboard.QueryVariableBuilder {
 	}
 }
 
-// choice returns a variable whose options are the values of a label of the series. Several can be
-// chosen; the default is all.
+// choice returns a variable whose options are the values that the label of has in series. Users can
+// choose several options; the default is all.
 func choice(name, label, series, of string) *dashboard.QueryVariableBuilder {
 	q := "label_values(" + series + ", " + of + ")"
 	return dashboard.NewQueryVariableBuilder(name).Label(label).Datasource(source).Definition(q).
@@ -134,8 +135,9 @@ const (
 	fleetUID = "poolgauge-fleet"
 )
 
-// links returns the links from one dashboard to the others. They carry only the Kubernetes
-// variables, because the service of a pool differs from that of the sidecar on its host.
+// links returns the links from the dashboard with the uid from to the others. A link carries only
+// the Kubernetes variables, because a pool's service differs from that of the sidecar on the same
+// host.
 func links(from string) []*dashboard.DashboardLinkBuilder {
 	var list []*dashboard.DashboardLinkBuilder
 	for _, to := range []struct{ uid, title string }{
@@ -155,11 +157,11 @@ func links(from string) []*dashboard.DashboardLinkBuilder {
 	return list
 }
 
-// carried holds the variables that a link carries.
+// carried holds the URL parameters with the variables that a link carries.
 const carried = "${datasource:queryparam}&${cluster:queryparam}&${namespace:queryparam}&${workload:queryparam}&${pod:queryparam}"
 
-// to returns a link from a table cell to a dashboard. It sets the dashboard's variables to values
-// of the row.
+// to returns a link from a table cell to a dashboard. The link sets variables of the dashboard to
+// values from the row: fromRow maps a variable to a column.
 func to(title, uid string, fromRow map[string]string) []object {
 	url := "/d/" + uid + "?${datasource:queryparam}&${__url_time_range}"
 	for _, v := range slices.Sorted(maps.Keys(fromRow)) {

@@ -11,8 +11,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/promql"
 )
 
-// In the fleet dashboard, pools are listed per instance: a sum over the service would hide a stuck
-// one.
+// The fleet dashboard lists pools per instance: a sum over the service would hide a stuck pool.
 var (
 	byPlace        = []string{clusterLabel, namespaceLabel, podLabel, jobLabel, instanceLabel}
 	byPlaceAndPool = append(append([]string(nil), byPlace...), poolLabel, kindLabel)
@@ -224,7 +223,7 @@ func relayPanels() []panel {
 			sparse: []*catalog.Metric{catalog.RelayQueueAge},
 			help:   "How long the oldest point has waited for the upstream: how far behind the dashboards are.",
 		}.lines(query{
-			// It is absent as soon as the lane is empty.
+			// The age is absent as soon as the lane is empty.
 			top(
 				promql.Aggregate(
 					"max",
@@ -239,7 +238,7 @@ func relayPanels() []panel {
 		}),
 		chart{
 			title: "Export", unit: "s", width: 8, height: 8, sparse: []*catalog.Metric{catalog.ExportDuration},
-			help: "How long the upstream takes to answer.",
+			help: "How long the upstream takes to respond.",
 		}.lines(
 			query{inScope.Quantile(0.5, nil, catalog.ExportDuration), "p50"},
 			query{inScope.Quantile(0.99, nil, catalog.ExportDuration), "p99"},
@@ -263,7 +262,7 @@ func relayPanels() []panel {
 }
 
 func costPanels() []panel {
-	// the latter in an older image
+	// older images use the name program
 	self := promql.Is(semconv.ProcessExecutableNameKey, "sidecar", "program")
 	probe := promql.Labels(catalog.ProbeNameKey)
 	return []panel{

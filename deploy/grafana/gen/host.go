@@ -12,7 +12,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/promql"
 )
 
-// inScope writes the queries of all dashboards except that of the pools.
+// inScope writes the queries of all dashboards except the pools dashboard.
 var inScope = promql.Queries{Scope: scope, Range: interval}
 
 var (
@@ -25,21 +25,22 @@ var (
 // groupLegend is the legend of queries to which [named] has added a group.
 const groupLegend = "{{group}} ({{instance}})"
 
-// named adds a label group to series of cgroups: the name of the sidecar's own container, else the
-// last part of the path, whose long ids would fill the legend.
+// named adds the label group to series of cgroups. Its value is the container's name, which is
+// known for the sidecar's own container, or else the start of the last part of the path: the long
+// ids there would fill the legend.
 func named(expr string) string {
 	byPath := `label_replace(` + expr + `, "group", "$1$2", "` + pathLabel + `", "(?:.*/)?([^/]{1,28})[^/]*|(/)")`
 	return `label_replace(` + byPath + `, "group", "$1", "` + nameLabel + `", "(.+)")`
 }
 
-// onlyOwn is a help text for the panels of containers. It says what they show in a pod whose
+// onlyOwn is a help text for panels about containers. It says what a panel shows in a pod whose
 // containers cannot see each other's processes.
 const onlyOwn = " Without shareProcessNamespace in the pod it is the sidecar's own container (poolgauge), not the app's."
 
 const hostLabel = "host"
 
-// perHost returns expr by labels. It counts each host once, although several sidecars may report
-// it. A host is identified by its k8s.node.name or else by the instance.
+// perHost returns a query for expr by host and the labels by. Each host counts once, although
+// several sidecars may report it. A host is identified by k8s.node.name or else by the instance.
 func perHost(by []string, expr string) string {
 	each := promql.Sum(slices.Concat([]string{clusterLabel, nodeLabel, instanceLabel}, by), expr)
 	for _, label := range []string{instanceLabel, nodeLabel} {
@@ -48,7 +49,7 @@ func perHost(by []string, expr string) string {
 	return promql.Aggregate("max", append([]string{clusterLabel, hostLabel}, by...), each)
 }
 
-// share returns the ratio of a to b.
+// share returns an expression for the ratio of a to b.
 func share(a, b string) string { return a + " / " + b }
 
 func throttled(q promql.Queries, by []string) string {
@@ -58,8 +59,8 @@ func throttled(q promql.Queries, by []string) string {
 	)
 }
 
-// cpus returns the CPUs that containers and their ancestors use. The metric of containers is that
-// of the semantic conventions.
+// cpus returns a query for the CPUs that containers and their ancestors use. Containers have the
+// metric of the semantic conventions, and ancestors a metric of poolgauge.
 func cpus(q promql.Queries, by []string) string {
 	return promql.Sum(by, q.Rate(catalog.ContainerCPUTime)) + " or " + promql.Sum(by, q.Rate(catalog.CgroupCPUTime))
 }
@@ -227,7 +228,7 @@ func pressurePanels() []panel {
 	return panels
 }
 
-// quantiles returns the median and the 99th percentile of a histogram by instance.
+// quantiles returns queries for the median and the 99th percentile of the histogram m by instance.
 func quantiles(m *catalog.Metric, name string, matchers ...promql.Matcher) []query {
 	return []query{
 		{inScope.Quantile(0.5, byInstance, m, matchers...), name + "p50 ({{instance}})"},

@@ -1,9 +1,9 @@
-// Command gen writes the Grafana dashboards from the metric table. Run it with `make generate`; a
-// test fails when a dashboard is stale.
+// Command gen generates the Grafana dashboards from the metric table. Run it with `make generate`;
+// a test fails if a dashboard is stale.
 //
-// It is a module of its own, so that poolgauge does not depend on Grafana's library. Package
-// internal/promql writes every query from rows of the table: renaming a metric changes the
-// dashboards, and removing one breaks the build.
+// It is a separate module, so that poolgauge does not depend on Grafana's library. Package
+// internal/promql writes every query from rows of the metric table: renaming a metric changes the
+// dashboards, and removing a metric breaks the build.
 package main
 
 //go:generate go run .
@@ -42,7 +42,7 @@ func dashboards() map[string]dashboard.Dashboard {
 func render(d dashboard.Dashboard) ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false) // keeps < and > in queries readable in a diff
+	e.SetEscapeHTML(false) // so that < and > in queries are readable in a diff
 	e.SetIndent("", "  ")
 	err := e.Encode(d)
 	return b.Bytes(), err

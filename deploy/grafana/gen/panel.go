@@ -23,23 +23,23 @@ type query struct {
 	legend string
 }
 
-// chart has the fields that all panels have in common.
+// chart holds the fields that all panels have in common.
 type chart struct {
 	title  string
-	help   string // what it means and what to do about it, shown on hover
+	help   string // what the panel means and what to do, shown on hover
 	unit   string // Grafana's name of the unit
-	width  uint32 // of 24
+	width  uint32 // in columns, of 24
 	height uint32
-	none   string                // shown instead of "No data"; rows that may be absent say why themselves
-	limits []dashboard.Threshold // colors from a value on; the first is below all others
+	none   string                // shown instead of "No data"; if empty, the metric table says why there may be no data
+	limits []dashboard.Threshold // colors from a value on; the first threshold is the lowest
 	top    *float64
 	bounds []query           // references such as a limit, drawn dashed
 	sparse []*catalog.Metric // metrics whose absence is normal
 
-	exemplars bool // of lines are shown as points, if the data source has them
+	exemplars bool // show exemplars as points, if the data source has any
 }
 
-// panel is a finished panel, which is its own builder.
+// panel is a finished panel. It implements cog.Builder by returning itself.
 type panel struct{ dashboard.Panel }
 
 // Build implements [cog.Builder].
@@ -97,7 +97,7 @@ func (c chart) noValue() string {
 	return strings.Join(reasons, "; ")
 }
 
-// target returns the query of a panel at an index.
+// target returns q as the query with index i of a panel.
 func target(i int, q query, format prometheus.PromQueryFormat) *prometheus.DataqueryBuilder {
 	return prometheus.NewDataqueryBuilder().
 		RefId(refID(i)).
@@ -148,7 +148,8 @@ func (c chart) lines(queries ...query) panel { return c.timeseries(8, false, que
 // areas returns a panel of stacked lines over time.
 func (c chart) areas(queries ...query) panel { return c.timeseries(35, true, queries) }
 
-// figure returns a panel of one number, colored by the limits, with its history behind it.
+// figure returns a panel that shows one number, colored according to the limits, with the number's
+// history behind it.
 func (c chart) figure(q query) panel {
 	of := stat.NewPanelBuilder().
 		Orientation(common.VizOrientationAuto).
@@ -162,8 +163,8 @@ func (c chart) figure(q query) panel {
 	)
 }
 
-// states returns a panel with a bar for each series while it is above 0: green for those whose
-// names match, orange for the others.
+// states returns a panel with a bar for each series while the series is above 0. Series whose names
+// match green are green, and the others are orange.
 func (c chart) states(q query, green string) panel {
 	colored := func(color string) dashboard.ThresholdsConfig {
 		return dashboard.ThresholdsConfig{Mode: dashboard.ThresholdsModeAbsolute, Steps: []dashboard.Threshold{

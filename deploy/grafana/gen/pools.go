@@ -11,14 +11,14 @@ import (
 	"github.com/poolgauge/poolgauge/internal/promql"
 )
 
-// interval is Grafana's range for rates, which covers at least four samples.
+// interval is Grafana's variable for the range of rates, which covers at least four samples.
 const interval = "$__rate_interval"
 
 // inPools writes the queries of the pools dashboard.
 var inPools = promql.Queries{Scope: scope + `,` + poolLabel + `=~"$pool"`, Range: interval}
 
-// A pool is identified by service and name, and a part of a pool (such as a client's per-host pool)
-// also by host. Instances of a service are summed.
+// A pool is identified by service and name. A part of a pool, such as a client's pool for one host,
+// is also identified by the host. Instances of a service are added up.
 var (
 	byName     = []string{jobLabel, poolLabel}
 	byPool     = append(slices.Clip(byName), hostLabels...)
@@ -34,10 +34,10 @@ var (
 	failed   = promql.Not(catalog.PoolOutcomeKey, "ok")
 )
 
-// utilization returns the slot-seconds used divided by those available, or slots in use divided by
-// the limit for pools without slot-seconds. Only current instances count, in numerator and
-// denominator. If an instance did not exist at the beginning of the range, its rate would be too
-// low, so its slots in use count instead.
+// utilization returns a query for the slot-seconds used divided by the slot-seconds available. For
+// pools without slot-seconds, it is the slots in use divided by the limit. Both numerator and
+// denominator include only current instances. If an instance did not exist at the beginning of the
+// range, its rate would be too low, so its slots in use count instead.
 func utilization(q promql.Queries, by []string) string {
 	limit := q.Value(catalog.PoolLimit)
 	before := q.Before(catalog.PoolLimit)
@@ -179,7 +179,7 @@ func poolSaturation() []panel {
 			title: "Oldest wait", unit: "s", width: 8, height: 8, sparse: []*catalog.Metric{catalog.PoolPendingAge},
 			help: "How long the oldest of them has waited. A line that climbs at 45° is a queue that does not move.",
 		}.lines(query{
-			// It is absent when no caller waits.
+			// The age is absent when no caller waits.
 			promql.Aggregate(
 				"max",
 				byPool,

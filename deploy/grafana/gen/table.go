@@ -14,7 +14,7 @@ type (
 	object  = map[string]any
 )
 
-// column is a query of a table and the format of its values.
+// column is a column of a table: a query, and the format of the values.
 type column struct {
 	title  string
 	expr   string
@@ -23,7 +23,7 @@ type column struct {
 	gauge  bool // a bar from 0 to 1
 }
 
-// label is a column of a table with the values of a label.
+// label is a column of a table that shows the values of a label.
 type label struct {
 	title string
 	name  string

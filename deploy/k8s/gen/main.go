@@ -1,6 +1,6 @@
-// Command gen generates files from the components' patches of a Deployment, so that the sidecar is
-// described once: the same patches for other kinds, and the admission policy. Run it with `make
-// generate`; a test fails when a file is stale.
+// Command gen generates files from the components' patches of a Deployment: the same patches for
+// other kinds, and the admission policy. So the sidecar is described only once. Run it with `make
+// generate`; a test fails if a file is stale.
 package main
 
 import (
@@ -57,7 +57,7 @@ func generated() (map[string][]byte, error) {
 	return files, nil
 }
 
-// patch has the relevant fields of a component's patch.
+// patch holds the relevant fields of a component's patch.
 type patch struct {
 	Spec struct {
 		Template struct {
@@ -69,7 +69,7 @@ type patch struct {
 	} `yaml:"spec"`
 }
 
-// The parts of the policy before and after the additions of the components.
+// The parts of the policy before and after what the components add.
 var (
 	//go:embed head.yaml
 	head string
@@ -77,8 +77,8 @@ var (
 	tail string
 )
 
-// policy returns the admission policy. It makes the additions of the component's patch, and those
-// of the TLS patch for pods that ask for it.
+// policy returns the admission policy. The policy adds to pods what the patch sidecar adds, and to
+// pods that ask for TLS also what the patch tls adds.
 func policy(sidecar, tls patch) []byte {
 	var b strings.Builder
 	b.WriteString(head)
@@ -117,8 +117,8 @@ func writePatch(b *strings.Builder, path, kind string, value *yaml.Node) {
 	b.WriteString("},\n")
 }
 
-// write writes a YAML value as CEL; kind is the path of its type. CEL has objects, but no maps of
-// mixed types.
+// write writes n, a YAML value, as CEL. kind is the path of the value's type, which is needed since
+// CEL has objects but no maps of mixed types.
 func write(b *strings.Builder, kind string, n *yaml.Node, indent string) {
 	switch n.Kind {
 	case yaml.MappingNode:
@@ -142,7 +142,7 @@ func write(b *strings.Builder, kind string, n *yaml.Node, indent string) {
 }
 
 func writeMapping(b *strings.Builder, kind string, n *yaml.Node, indent string) {
-	// the keys of resources are not fields
+	// The keys of requests and limits are resources, not fields.
 	isMap := strings.HasSuffix(kind, ".requests") || strings.HasSuffix(kind, ".limits")
 	if !isMap {
 		b.WriteString(kind)

@@ -1,6 +1,6 @@
-// Command flood sends OTLP metrics over many connections at once, in compressed requests of many
-// points, and prints how many were accepted and how many were rejected. It stands in for apps that
-// overload a sidecar.
+// Command flood sends OTLP metrics over many connections at the same time, in compressed requests
+// with many points. It prints how many requests were accepted, rejected and failed. It stands in
+// for apps that overload a sidecar.
 package main
 
 import (
@@ -23,8 +23,8 @@ import (
 )
 
 func main() {
-	connections := flag.Int("connections", 48, "at once")
-	points := flag.Int("points", 2000, "of a request")
+	connections := flag.Int("connections", 48, "`number` of concurrent connections")
+	points := flag.Int("points", 2000, "`number` of points in a request")
 	lasts := flag.Duration("for", 10*time.Second, "how long")
 	flag.Parse()
 	if err := flood(flag.Arg(0), *connections, *points, *lasts); err != nil {
@@ -87,8 +87,8 @@ func post(ctx context.Context, client *http.Client, url string, body []byte) int
 	return response.StatusCode
 }
 
-// request returns a compressed request of the given number of points of a counter, each in its own
-// series.
+// request returns a compressed request with the given number of points. They are points of one
+// counter, each in its own series.
 func request(points int) ([]byte, error) {
 	sum := &metrics.Sum{
 		AggregationTemporality: metrics.AggregationTemporality_AGGREGATION_TEMPORALITY_CUMULATIVE,

@@ -1,6 +1,6 @@
 // Command sink receives OTLP metrics and prints a line for each new combination of service, pod and
-// instrumentation scope. With a URL, it fetches that instead and exits with 0 if the status is 200.
-// It stands in for an upstream in podman.
+// instrumentation scope. With a URL as its argument, it fetches that URL instead, and exits with 0
+// if the status is 200. It stands in for an upstream in podman.
 package main
 
 import (
@@ -48,7 +48,7 @@ func ask(ctx context.Context, url string) error {
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s answered %s", url, response.Status)
+		return fmt.Errorf("%s returned %s", url, response.Status)
 	}
 	return nil
 }
@@ -94,7 +94,7 @@ func (s *sink) Export(
 	return &collector.ExportMetricsServiceResponse{}, nil
 }
 
-// attribute returns a text attribute, or "-" if there is none.
+// attribute returns the string value of the attribute key, or "-" if there is none.
 func attribute(r *resourcepb.Resource, key string) string {
 	for _, kv := range r.GetAttributes() {
 		if kv.Key == key {

@@ -193,7 +193,7 @@ func TestBadInputIsOneLineThatHelps(t *testing.T) {
 		"file: value":                  {file: "\ninterval: ten\n", want: `c.yaml:2: interval: expected a duration such as 10s`},
 		"file: twice":                  {file: "interval: 1s\ninterval: 2s\n", want: `c.yaml:2: duplicate key "interval", first defined on line 1`},
 		"file: list for one":           {file: "interval: [1s, 2s]\n", want: `c.yaml:1: interval: expected one value, got a list of 2`},
-		"file: mapping":                {file: "interval:\n  a: 1\n", want: `c.yaml:1: interval: line 2: expected a plain value or a list of them`},
+		"file: mapping":                {file: "interval:\n  a: 1\n", want: `c.yaml:1: interval: line 2: expected a plain value or a list of plain values`},
 		"file: nothing":                {file: "interval:\n", want: `c.yaml:1: interval: line 1: expected a plain value`},
 		"file: not a mapping":          {file: "- a\n", want: `c.yaml:1: expected lines of the form "name: value"`},
 		"file: not YAML":               {file: "a: b: c\n", want: `c.yaml: mapping values are not allowed`},

@@ -1,4 +1,4 @@
-// Package engine runs the parts of a real Prometheus that a query needs in this process: the OTLP
+// Package engine runs, in this process, the parts of Prometheus that a query needs: the OTLP
 // receiver and its translation, scraping, the time series database, PromQL and the evaluation of
 // rules.
 package engine
@@ -31,11 +31,11 @@ type Engine struct {
 	engine *promql.Engine
 }
 
-// Parser returns Prometheus' parser without experimental functions.
+// Parser returns Prometheus's parser without experimental functions.
 func Parser() parser.Parser { return parser.NewParser(parser.Options{}) }
 
-// Start opens a database in dir. It receives OTLP as configured in the Prometheus configuration
-// file.
+// Start starts an Engine with a database in dir. The Engine receives OTLP as configured in file, a
+// Prometheus configuration file.
 func Start(dir, file string) (*Engine, error) {
 	quiet := slog.New(slog.DiscardHandler)
 	cfg, err := config.LoadFile(file, false, quiet)
@@ -67,7 +67,7 @@ func Start(dir, file string) (*Engine, error) {
 	}, nil
 }
 
-// lookback is the lookback delta, Prometheus' default.
+// lookback is Prometheus's default lookback delta.
 const lookback = 5 * time.Minute
 
 // Close closes the engine and its database.
@@ -75,7 +75,7 @@ func (e *Engine) Close() error {
 	return errors.Join(e.engine.Close(), e.db.Close())
 }
 
-// Instant evaluates a query at one time.
+// Instant evaluates query at the time at.
 func (e *Engine) Instant(ctx context.Context, query string, at time.Time) (promql.Vector, error) {
 	q, err := e.engine.NewInstantQuery(ctx, e.db, nil, query, at)
 	if err != nil {
@@ -109,7 +109,7 @@ func (e *Engine) Range(
 	if err != nil {
 		return nil, err
 	}
-	for i, s := range matrix { // closing the query invalidates its samples
+	for i, s := range matrix { // closing the query invalidates its samples, so they are copied
 		matrix[i].Floats = append([]promql.FPoint(nil), s.Floats...)
 		for j, h := range s.Histograms {
 			matrix[i].Histograms[j].H = h.H.Copy()
@@ -119,7 +119,7 @@ func (e *Engine) Range(
 	return matrix, nil
 }
 
-// Rules loads the rules of a file. Their results are stored in the database.
+// Rules loads the rules in file. Evaluating them stores the results in the database.
 func (e *Engine) Rules(ctx context.Context, file string, interval time.Duration) ([]*rules.Group, error) {
 	m := rules.NewManager(&rules.ManagerOptions{
 		NameValidationScheme: model.LegacyValidation,
@@ -142,8 +142,8 @@ func (e *Engine) Rules(ctx context.Context, file string, interval time.Duration)
 	return groups, nil
 }
 
-// groupOrder sorts the groups of a file by name in reverse: records come before the alerts that use
-// them.
+// groupOrder returns the names of groups in reverse order, so that recording rules come before the
+// alerts that use them.
 func groupOrder(groups map[string]*rules.Group) []string {
 	names := slices.Sorted(maps.Keys(groups))
 	slices.Reverse(names)

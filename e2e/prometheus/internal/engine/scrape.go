@@ -11,15 +11,15 @@ import (
 	"github.com/prometheus/prometheus/scrape"
 )
 
-// Scrape scrapes a target until stop is called. The YAML configuration must have a single job,
-// which is named job.
+// Scrape scrapes target until stop is called. yaml is a configuration with a single job, whose name
+// is job.
 func (e *Engine) Scrape(yaml, job, target string) (stop func() error, err error) {
 	quiet := slog.New(slog.DiscardHandler)
 	cfg, err := config.Load(yaml, quiet)
 	if err != nil {
 		return nil, fmt.Errorf("configuration: %w", err)
 	}
-	// As the Prometheus program sets it.
+	// The Prometheus binary sets this option too.
 	options := &scrape.Options{DiscoveryReloadOnStartup: true}
 	manager, err := scrape.NewManager(options, quiet, nil, nil, e.db, prometheus.NewRegistry())
 	if err != nil {
