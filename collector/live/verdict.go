@@ -89,7 +89,10 @@ func orNone(v float64) float64 {
 func (p *pool) explain(q *Pool) {
 	f := p.judge.Holds()
 	if said, ok := p.said(); ok && said != diagnose.Undetermined && said != f.Verdict {
-		f = diagnose.Finding[diagnose.Verdict]{Verdict: said, Evidence: "reported by the app, based on its own measurements"}
+		f = diagnose.Finding[diagnose.Verdict]{
+			Verdict:  said,
+			Evidence: "reported by the app, based on its own measurements",
+		}
 	}
 	// A verdict holds for a while after the pool has changed. Oversized would contradict a bad
 	// level.

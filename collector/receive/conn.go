@@ -69,7 +69,13 @@ func (l *connections) join(c *conn) (victim *conn) {
 	delete(l.open, victim)
 	if time.Since(l.said) > time.Minute {
 		l.said = time.Now()
-		l.log.Warn("too many connections: closing the one that has been idle for longest", "receiver", l.name, "limit", l.most)
+		l.log.Warn(
+			"too many connections: closing the one that has been idle for longest",
+			"receiver",
+			l.name,
+			"limit",
+			l.most,
+		)
 	}
 	return victim
 }

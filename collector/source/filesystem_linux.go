@@ -159,7 +159,10 @@ func (f *fileSystemSource) queries(s *collector.Sample) map[string]*query {
 		}
 		if viaPID == 0 {
 			s.Note(
-				fmt.Sprintf("container %.12s: file systems are not accessible; run the sidecar with the same user id", id),
+				fmt.Sprintf(
+					"container %.12s: file systems are not accessible; run the sidecar with the same user id",
+					id,
+				),
 			)
 			continue
 		}

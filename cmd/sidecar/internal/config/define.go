@@ -99,9 +99,12 @@ func (f *Flags) defineExport(s *Settings) {
 		"aggregation of histograms", "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION")
 	f.add("service-name", text(&s.ServiceName, "NAME", nil),
 		"service.name of the resource; by default that of the attributes, or poolgauge-sidecar", "OTEL_SERVICE_NAME")
-	f.add("resource-attributes", pairs(&s.ResourceAttributes, isAttribute),
+	f.add(
+		"resource-attributes",
+		pairs(&s.ResourceAttributes, isAttribute),
 		"more attributes of the resource, such as k8s.pod.name from the downward API; attributes with no value are left out",
-		"OTEL_RESOURCE_ATTRIBUTES")
+		"OTEL_RESOURCE_ATTRIBUTES",
+	)
 	f.add("sdk-disabled", boolean(&s.SDKDisabled, false), "sample and send nothing", "OTEL_SDK_DISABLED")
 }
 
