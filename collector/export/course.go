@@ -255,7 +255,8 @@ func (c *course) cause(failure *Failure) {
 // lost returns how many items the lane has lost so far. Caller must hold mu.
 func (c *course) lost() int64 { return c.rejected + c.queue.Account().Lanes[c.lane].Full }
 
-// watch marks the upstream as away once it has accepted nothing for AwayAfter. Caller must hold mu.
+// watch marks the upstream as away once it has accepted nothing from the lane for AwayAfter. Caller
+// must hold mu.
 func (c *course) watch() {
 	switch left := AwayAfter - time.Since(c.taken); {
 	case c.away || !c.blocked:

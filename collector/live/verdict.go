@@ -153,7 +153,7 @@ func (l *Live) verdicts(add func(row *catalog.Metric, n int64, of ...attribute.K
 	}
 }
 
-// words turns value, an attribute's value, into words.
+// words returns value with spaces in place of underscores.
 func words(value string) string { return strings.ReplaceAll(value, "_", " ") }
 
 // figures returns the machine's figures for a judge. Figures of the app, such as its quota and the

@@ -217,7 +217,7 @@ func camelCase(snake string) string {
 	return strings.Join(words, "")
 }
 
-// atoi parses a number in schemaText, which always succeeds: a test parses all of them.
+// atoi parses a number in schemaText. That cannot fail: a test parses all numbers there.
 func atoi(s string) int {
 	n, _ := strconv.Atoi(s)
 	return n

@@ -21,7 +21,7 @@ const (
 // Lanes returns every lane.
 func Lanes() []Lane { return []Lane{Metrics, Traces, Logs, Own} }
 
-// LaneOf returns the lane for data of the signal s that clients send.
+// LaneOf returns the lane for data of signal s that clients sent.
 func LaneOf(s otlp.Signal) Lane { return Lane(s) }
 
 // Signal returns the signal that the lane carries.
