@@ -17,6 +17,8 @@ const (
 	// diskMemory is how many more bytes a queue on disk needs: for batches that are being written,
 	// kept in memory or read back.
 	diskMemory = 6 << 20
+	// usualLive is the largest size of the live picture, in bytes, that workingMemory includes.
+	usualLive = 4 << 20
 	// usualRequest is the maximum size of requests in bytes for which workingMemory is enough.
 	usualRequest = 4 << 20
 	// codeMemory is the size of the program's code, which Go's limit does not count.
@@ -60,5 +62,7 @@ func memoryOf(settings *config.Settings) int64 {
 	if settings.QueueDir != "" {
 		queued = queued/8 + diskMemory // memory holds only an index
 	}
-	return workingMemory + queued + 5*max(0, settings.RelayRequestSize-usualRequest)
+	return workingMemory + queued +
+		max(0, settings.LiveSize-usualLive) +
+		5*max(0, settings.RelayRequestSize-usualRequest)
 }

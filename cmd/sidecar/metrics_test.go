@@ -64,6 +64,8 @@ func TestEmittedIsListedAndListedIsEmitted(t *testing.T) {
 		"localhost",
 		"--probe-http",
 		web.URL,
+		"--probe-grpc",
+		"grpc://" + upstream.address,
 		"--probe-budget",
 		"100",
 	}, nil, io.Discard, &log)
@@ -90,7 +92,7 @@ func TestEmittedIsListedAndListedIsEmitted(t *testing.T) {
 // complete reports whether every probe has run and every phase was seen.
 func complete(seen map[string]*metricspb.Metric) bool {
 	text := seen[catalog.ProbeDuration.Name].String()
-	for _, want := range []string{"cpu", "parallelism", "disk", "tcp", "dns", "http", "sync", "read", "response", "lookup"} {
+	for _, want := range append([]string{"sync", "read", "response", "lookup"}, catalog.ProbeNames...) {
 		if !strings.Contains(text, `"`+want+`"`) {
 			return false
 		}

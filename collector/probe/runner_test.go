@@ -46,7 +46,9 @@ func (f *fake) count() int {
 func (f *fake) close() { f.closed.Store(true) }
 
 func (f *fake) task(name string, interval time.Duration, share float64, log *slog.Logger) *task {
-	return newTask(name, "", interval, share, log, f)
+	t := newTask(name, "", interval, log, f)
+	t.budget.share = share
+	return t
 }
 
 // startFakes starts a runner whose threads use no CPU time, so that only result.cost is charged.

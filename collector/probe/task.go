@@ -46,7 +46,7 @@ type task struct {
 	throttled  uint64 // result of the last call of Config.Throttled
 }
 
-func newTask(name, target string, interval time.Duration, share float64, log *slog.Logger, p prober) *task {
+func newTask(name, target string, interval time.Duration, log *slog.Logger, p prober) *task {
 	title := name
 	log = log.With("probe", name)
 	if target != "" {
@@ -63,7 +63,6 @@ func newTask(name, target string, interval time.Duration, share float64, log *sl
 		health:     &health{log: log},
 		skip:       attrs.skipped(),
 		attributes: attrs,
-		budget:     budget{share: share},
 	}
 }
 

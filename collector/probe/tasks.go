@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"time"
 
 	"github.com/poolgauge/poolgauge/internal/thread"
 )
@@ -14,16 +15,18 @@ func newTasks(log *slog.Logger, cfg Config) ([]*task, error) {
 	if err != nil {
 		return nil, err
 	}
-	tasks := newCPUTasks(log, cfg)
-	share := otherShare * cfg.Budget / float64(max(1, sharers(cfg)))
-	if diskWanted(cfg) {
-		tasks = append(tasks, newTask("disk", cfg.DiskDir, cfg.DiskInterval, share, log, &diskProbe{dir: cfg.DiskDir}))
-	}
-	network, err := newNetworkTasks(log, cfg, share)
+	others, err := newNetworkTasks(log, cfg)
 	if err != nil {
 		return nil, err
 	}
-	return append(tasks, network...), nil
+	if cfg.DiskDir != "" && cfg.DiskInterval != Off {
+		disk := newTask("disk", cfg.DiskDir, cfg.DiskInterval, log, &diskProbe{dir: cfg.DiskDir})
+		others = append([]*task{disk}, others...)
+	}
+	for _, t := range others {
+		t.budget.share = otherShare * cfg.Budget / float64(len(others))
+	}
+	return append(newCPUTasks(log, cfg), others...), nil
 }
 
 func newCPUTasks(log *slog.Logger, cfg Config) []*task {
@@ -32,33 +35,22 @@ func newCPUTasks(log *slog.Logger, cfg Config) []*task {
 		return nil
 	}
 	var tasks []*task
-	if cfg.CPUInterval != Off {
-		tasks = append(tasks, newTask("cpu", "", cfg.CPUInterval, cpuShare*cfg.Budget, log, &cpuProbe{read: read}))
+	add := func(name string, interval time.Duration, share float64, p prober) {
+		if interval == Off {
+			return
+		}
+		t := newTask(name, "", interval, log, p)
+		t.budget.share, t.exclusive = share*cfg.Budget, true
+		tasks = append(tasks, t)
 	}
-	if cfg.ParallelismInterval != Off {
-		p := &parallelismProbe{cpus: cfg.EffectiveCPUs}
-		tasks = append(tasks, newTask("parallelism", "", cfg.ParallelismInterval, parallelismShare*cfg.Budget, log, p))
-	}
-	for _, t := range tasks {
-		t.exclusive = true
-	}
+	add("cpu", cfg.CPUInterval, cpuShare, &cpuProbe{read: read})
+	add("parallelism", cfg.ParallelismInterval, parallelismShare, &parallelismProbe{cpus: cfg.EffectiveCPUs})
 	return tasks
-}
-
-func diskWanted(cfg Config) bool { return cfg.DiskDir != "" && cfg.DiskInterval != Off }
-
-// sharers returns the number of probes that share the last fifth of the budget.
-func sharers(cfg Config) int {
-	n := len(cfg.TCP) + len(cfg.DNS) + len(cfg.HTTP) + len(cfg.GRPC)
-	if diskWanted(cfg) {
-		n++
-	}
-	return n
 }
 
 // newNetworkTasks creates the network probes. It returns an error if two probes of one kind have
 // the same target attribute, since all attributes of their points would be the same.
-func newNetworkTasks(log *slog.Logger, cfg Config, share float64) ([]*task, error) {
+func newNetworkTasks(log *slog.Logger, cfg Config) ([]*task, error) {
 	var tasks []*task
 	seen := map[string]bool{}
 	for _, kind := range []struct {
@@ -80,7 +72,7 @@ func newNetworkTasks(log *slog.Logger, cfg Config, share float64) ([]*task, erro
 			if err != nil {
 				return nil, err
 			}
-			n := newTask(kind.name, target, t.Interval, share, log, p)
+			n := newTask(kind.name, target, t.Interval, log, p)
 			if seen[n.name] {
 				return nil, fmt.Errorf("probe %s: duplicate target (URLs are compared without the query)", n.name)
 			}

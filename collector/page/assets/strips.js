@@ -93,7 +93,7 @@ function probes(all) {
 function pipeline({ pipeline: p, memory: m }) {
   const rows = p.lanes.flatMap((lane) => [
     [`${lane.name} sent`, rate(lane.sent ?? lane.accepted), lane.available === 0 ? "trouble" : undefined],
-    lane.available === 0 && [`${lane.name}`, "upstream does not accept", "trouble"],
+    lane.available === 0 && [`${lane.name}`, "upstream is not accepting", "trouble"],
     lane.queued > 0 && [`${lane.name} queued`, `${count(lane.queued)}, ${seconds(lane.oldest)} old`, level(lane.oldest, 30, 120)],
     ...[["dropped", lane.dropped], ["rejected", lane.rejected], ["refused", lane.refused]].map(([what, v]) => v > 0 && [`${lane.name} ${what}`, rate(v), "trouble"]),
   ]);
