@@ -14,15 +14,3 @@
 // that rate the pool is overloaded: the slots used are sampled 1,000 times a second, and one use in
 // 32 is timed, as is every use of more than about 2 ms.
 package measure
-
-import "time"
-
-// base is the zero of [Clock]. It is before the year 2000, in which the time of testing/synctest
-// begins, so that Clock is always positive.
-var base = time.Now().Add(-50 * 365 * 24 * time.Hour) // Add keeps the monotonic reading
-
-// Clock returns a monotonic time, which is always positive. Only differences are meaningful. It is
-// cheaper than [time.Now], and follows the clock of testing/synctest.
-func Clock() time.Duration {
-	return time.Since(base)
-}
