@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 )
 
-// Build builds the sidecar with the flags of the Makefile into a file. The working directory must
+// Build compiles the sidecar into file with the flags of the Makefile. The working directory must
 // be benchmarks.
 func Build(ctx context.Context, file string) error {
 	file, err := filepath.Abs(file)

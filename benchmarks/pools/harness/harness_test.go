@@ -161,7 +161,7 @@ func TestRunMeasuresEverySubjectInEveryRound(t *testing.T) {
 	}
 	c.Bars[0].Peer = "nobody"
 	if _, err := Run([]Case{c}, Settings{Rounds: 1}); err == nil {
-		t.Error("a bar against an unknown peer is accepted")
+		t.Error("a target relative to an unknown peer is accepted")
 	}
 }
 
