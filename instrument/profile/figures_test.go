@@ -138,9 +138,9 @@ func TestTheTableHasEveryKnownFigure(t *testing.T) {
 	}
 	text := strings.Join(strings.Fields(p.String()), " ")
 	for _, want := range []string{
-		"wall 20ms a call, 2 in all", "for select 10ms 50.0 %, 4 times", "started 3 goroutines that ran for 4ms a call",
-		"switches 7 to wait, and 8 for another thread", "page faults 1 with a disk, 2 without",
-		"CPU quota 0.5 CPUs, which throttled the process in 3 of 9 periods", "allocated 150 B in 2.5 objects a call", "CPU 3ms a call",
+		"wall 20ms per call, 2 calls", "for select 10ms 50.0 %, 4 times", "started 3 goroutines that ran for 4ms per call",
+		"switches 7 voluntary and 8 forced, in total", "page faults 1 major and 2 minor, in total",
+		"CPU quota 0.5 CPUs, which throttled the process in 3 of 9 periods", "allocated 150 B in 2.5 objects per call", "CPU 3ms per call",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%v", want, p)

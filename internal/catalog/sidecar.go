@@ -10,8 +10,8 @@ const (
 	SourceKey = attribute.Key("poolgauge.source")
 )
 
-// Sidecar is the group of metrics of the sidecar itself. Its CPU and memory are in [Process], its
-// runtime in [Runtime].
+// Sidecar holds the metrics about the sidecar itself. Its CPU time and memory are in [Process], its
+// Go runtime in [Runtime].
 var Sidecar = &Group{
 	Name: "sidecar",
 	Help: "The sidecar's own metrics. Its CPU and memory are among the `process.*` points, its heap and goroutines among `go.*`.",
@@ -48,7 +48,7 @@ var (
 		Kind:       Counter,
 		Number:     Int,
 		Unit:       "{error}",
-		Help:       "Values that could not be read or understood; each cost only its own metric.",
+		Help:       "Values that could not be read or parsed. Only the affected metrics are missing.",
 		Attributes: sourceAttribute,
 	}
 )
@@ -60,7 +60,7 @@ var (
 		Kind:   UpDownCounter,
 		Number: Int,
 		Unit:   "By",
-		Help:   "Approximate memory of the live picture: the newest points of the app and a quarter of an hour of its pools.",
+		Help:   "Approximate memory used by the live picture: the app's newest points and the last 15 minutes of its pools.",
 	}
 	LiveLimit = &Metric{
 		Name: "poolgauge.live.limit", Kind: UpDownCounter, Number: Int, Unit: "By",
@@ -75,12 +75,12 @@ var (
 		Kind:   Counter,
 		Number: Int,
 		Unit:   "{connection}",
-		Help:   "Connections to the page that were closed because there were 64, longest idle first.",
+		Help:   "Connections to the page that were closed because at most 64 may be open, longest idle first.",
 		Absent: "no page",
 	}
 	LiveRefused = &Metric{
 		Name: "poolgauge.live.refused", Kind: Counter, Number: Int, Unit: "{point}",
-		Help: "Points that are missing from the live picture because it is full. They are relayed nevertheless.",
+		Help: "Points that are missing from the live picture because it is full. They are still relayed.",
 	}
 )
 
@@ -90,7 +90,7 @@ var HostVerdict = &Metric{
 	Kind:   UpDownCounter,
 	Number: Int,
 	Unit:   "{host}",
-	Help:   "1 for the verdict that currently holds on what the machine or the container is short of, and 0 for each verdict that held before.",
+	Help:   "What the machine or the container is short of: 1 for the verdict that holds now, and 0 for each verdict that held before.",
 	Absent: "verdicts that never held",
 	Attributes: []Attribute{{Key: VerdictKey, Values: []string{
 		"undetermined", "ok", "throttled", "memory_pressure", "steal", "noisy_neighbor", "disk_slow",
@@ -115,7 +115,7 @@ var Goroutines = &Metric{
 	Kind:       UpDownCounter,
 	Number:     Int,
 	Unit:       "{goroutine}",
-	Help:       "Goroutines by state, approximately: they may not add up to go.goroutine.count. Many runnable goroutines need more CPUs.",
+	Help:       "Goroutines by state, approximately: they may not add up to go.goroutine.count. Many runnable goroutines mean that the program needs more CPUs.",
 	Attributes: []Attribute{{Key: GoroutineStateKey, Values: []string{"running", "runnable", "waiting", "not_in_go"}}},
 }
 
@@ -127,12 +127,12 @@ var LockWaitTime = &Metric{
 	Help: "Approximate total time that goroutines waited for a sync.Mutex, a sync.RWMutex or a lock of the runtime.",
 }
 
-// Runtime is the group of metrics of the Go runtime, for the sidecar and for programs that use
-// instrument/telemetry. The rows named by a convention are emitted by
-// go.opentelemetry.io/contrib/instrumentation/runtime.
+// Runtime holds the metrics of the Go runtime, for the sidecar and for programs that use
+// instrument/telemetry. go.opentelemetry.io/contrib/instrumentation/runtime emits the rows that a
+// convention defines.
 var Runtime = &Group{
 	Name: "runtime",
-	Help: "The Go runtime of the sidecar, and of a program that calls `telemetry.Start`: `go.*` by OpenTelemetry's runtime instrumentation.",
+	Help: "The Go runtime of the sidecar, and of programs that call `telemetry.Start`. OpenTelemetry's runtime instrumentation emits `go.*`.",
 	Metrics: []*Metric{
 		Goroutines,
 		LockWaitTime,
