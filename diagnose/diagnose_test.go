@@ -9,8 +9,8 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// well returns a window of ten seconds of a pool of ten slots that is half used: 100 uses a second
-// of 50 ms.
+// well returns a window of ten seconds in which half of a pool's ten slots are used: 100 uses per
+// second of 50 ms each.
 func well() Window {
 	return Window{
 		Seconds: 10, Limit: 10, Utilization: 0.5, Served: 100, Ended: 1000, Wait: 0.001, Use: 0.05,
@@ -18,8 +18,8 @@ func well() Window {
 	}
 }
 
-// congested returns a window of that pool when it is full, and requests wait for twice the duration
-// of a use.
+// congested returns a window in which the same pool is full, and requests wait for twice the
+// duration of a use.
 func congested() Window {
 	w := well()
 	w.Utilization, w.Ended, w.Pending, w.Wait = 0.99, 1980, 20, 0.1
@@ -112,8 +112,8 @@ func TestPoolNamesTheCause(t *testing.T) {
 	}
 }
 
-// A pool that reports only what an arbitrary library reports is never convicted because a figure is
-// missing.
+// A pool that reports only what an arbitrary library reports is never judged faulty because a value
+// is missing.
 func TestNoRuleHoldsForWhatIsNotKnown(t *testing.T) {
 	unknown := math.NaN()
 	w := Window{
@@ -147,7 +147,7 @@ func TestHostNamesTheShortage(t *testing.T) {
 		{func(m *Machine) { m.Stretch = 1.8 }, NoisyNeighbor},
 		{func(m *Machine) { m.Stretch, m.RunDelay = 1.8, math.NaN() }, NoisyNeighbor},
 		{func(m *Machine) { m.Stretch = 1.2 }, HostOK},
-		{func(m *Machine) { m.Stretch, m.BusyCPUs = 1.8, 6.5 }, HostOK}, // the process's own threads may cause that
+		{func(m *Machine) { m.Stretch, m.BusyCPUs = 1.8, 6.5 }, HostOK}, // the process's own threads may cause the stretch
 		{func(m *Machine) { m.Stretch, m.BusyCPUs = 1.8, math.NaN() }, HostOK},
 		{func(m *Machine) {
 			*m = UnknownMachine()
@@ -273,7 +273,7 @@ func TestFiguresOfKeepsWhatIsAbsent(t *testing.T) {
 	}
 }
 
-// Counters that fell, and windows of length zero, yield no figures.
+// Counters that fell, and windows of length zero, yield unknown values.
 func TestHostBetweenTakesDifferences(t *testing.T) {
 	from := HostFigures{time.Unix(1000, 0), 2, 9, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100, 10, 11}
 	to := HostFigures{time.Unix(1010, 0), 4, 8, 15, 30, 80, 50, 55, 61, 80, 81, 94, 102, 12, 14}

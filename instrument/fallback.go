@@ -161,8 +161,8 @@ func (f *fallback) take() (pools []*Registration) {
 	return f.ended.after(pools)
 }
 
-// collect is the callback. It never returns an error, because an error would make the provider drop
-// all other metrics of the collection.
+// collect is the callback that the MeterProvider calls at each collection. It never returns an
+// error, since that would make the provider drop all other metrics of the collection.
 func (f *fallback) collect(ctx context.Context, o metric.Observer) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -53,7 +53,7 @@ func (c *ResourcesConfig[T]) check(limit int, noConstruct bool) error {
 	case limit < 1 || limit > math.MaxInt32:
 		return fmt.Errorf("limit is %d, expected 1 to %d", limit, math.MaxInt32)
 	case c.MinIdle < 0 || c.MinIdle > limit:
-		return fmt.Errorf("MinIdle is %d, expected 0 to %d, the limit", c.MinIdle, limit)
+		return fmt.Errorf("MinIdle is %d, expected 0 to %d (the limit)", c.MinIdle, limit)
 	case c.MaxPending < 0:
 		return fmt.Errorf("MaxPending is %d, expected 0 (no bound) or more", c.MaxPending)
 	case c.MaxIdleTime < 0 || c.MaxLifetime < 0:

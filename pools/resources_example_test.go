@@ -78,5 +78,5 @@ func ExampleResourcesConfig() {
 	dial := func(context.Context) (*conn, error) { return &conn{}, nil }
 	_, err := pools.NewResources("db", 1, dial, config)
 	fmt.Println(err)
-	// Output: pools: resources "db": MinIdle is 2, expected 0 to 1, the limit
+	// Output: pools: resources "db": MinIdle is 2, expected 0 to 1 (the limit)
 }

@@ -10,8 +10,8 @@ import (
 
 var errNilTask = errors.New("pools: the task is nil")
 
-// stall is how long no task must start or end before a blocked caller checks whether it is a
-// worker.
+// stall is the time without any task starting or ending after which a blocked caller checks whether
+// it is a worker.
 const stall = time.Second
 
 // blockedTask is the task of a blocked caller.

@@ -85,7 +85,7 @@ func (b *bench) umlRoot(ctx context.Context) (string, error) {
 	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", filepath.Join(root, umlInit), "./detect")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if text, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build the init: %w\n%s", err, text)
+		return "", fmt.Errorf("building the init program: %w\n%s", err, text)
 	}
 	sidecar, err := os.ReadFile(b.sidecar)
 	if err != nil {

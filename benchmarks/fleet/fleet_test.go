@@ -6,8 +6,7 @@ import (
 	"testing"
 )
 
-// overLive returns the rate of the busiest gateway after the outage, as a multiple of the live
-// rate.
+// overLive returns the busiest gateway's rate after the outage, as a multiple of the live rate.
 func overLive(t *testing.T, out string) (peak float64) {
 	t.Helper()
 	_, row, found := strings.Cut(out, "| the same, relative to the live rate | ")
@@ -17,8 +16,8 @@ func overLive(t *testing.T, out string) (peak float64) {
 	return peak
 }
 
-// A small fleet meets the targets. If it sends its backlog as fast as it can, the peak is many times
-// the live rate.
+// A small fleet meets the targets. If sidecars send their backlog as fast as they can, the peak is
+// many times the live rate.
 func TestFleet(t *testing.T) {
 	var out strings.Builder
 	if err := run([]string{"-sidecars=2000", "-gateways=4", "-outage=20m"}, &out); err != nil {

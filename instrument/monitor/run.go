@@ -70,7 +70,7 @@ func (n names) add(name string) {
 // should use only a few names. The caller must call [Run.End].
 func Start(name string, opts ...Option) (*Run, error) {
 	if name == "" {
-		return nil, errors.New("monitor: the name of the run is empty")
+		return nil, errors.New("monitor: the run's name is empty")
 	}
 	r := &Run{name: name}
 	for _, o := range opts {

@@ -102,12 +102,11 @@ func Run(ctx context.Context, fn func(context.Context) error) (*Profile, error) 
 // less can be determined. The calls should take between a tenth of a second and a few seconds in
 // total. Times is safe for concurrent use.
 func Times(ctx context.Context, n int, fn func(context.Context) error) (*Profile, error) {
-	if fn == nil || n < 1 {
-		return nil, fmt.Errorf(
-			"profile: n is %d and fn is nil: %v; expected n of 1 or more and a function",
-			n,
-			fn == nil,
-		)
+	if fn == nil {
+		return nil, errors.New("profile: fn is nil, expected a function")
+	}
+	if n < 1 {
+		return nil, fmt.Errorf("profile: n is %d, expected 1 or more", n)
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("profile: fn was not called: %w", err)

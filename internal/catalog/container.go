@@ -54,7 +54,7 @@ var Container = &Group{
 	},
 }
 
-// The rows of [Container].
+// The metrics in [Container].
 var (
 	ContainerCPUTime = &Metric{
 		Name: "container.cpu.time", Kind: Counter, Unit: "s", Standard: true,
@@ -194,7 +194,7 @@ var Pressure = &Group{
 	Metrics:    []*Metric{PressureStallTime},
 }
 
-// PressureStallTime is the row of [Pressure].
+// PressureStallTime is the metric in [Pressure].
 var PressureStallTime = &Metric{
 	Name: "poolgauge.pressure.stall.time",
 	Kind: Counter,

@@ -16,7 +16,7 @@ var DBClient = &Group{
 	},
 }
 
-// The rows of [DBClient].
+// The metrics in [DBClient].
 var (
 	DBConnectionCount = &Metric{
 		Name: "db.client.connection.count", Kind: UpDownCounter, Number: Int, Unit: "{connection}", Standard: true,
@@ -75,7 +75,7 @@ var HTTPClient = &Group{
 	Metrics: []*Metric{HTTPActiveRequests, HTTPRequestDuration},
 }
 
-// The rows of [HTTPClient].
+// The metrics in [HTTPClient].
 var (
 	HTTPActiveRequests = &Metric{
 		Name: "http.client.active_requests", Kind: UpDownCounter, Number: Int, Unit: "{request}", Standard: true,

@@ -25,7 +25,7 @@ var FileSystem = &Group{
 
 const noVolume = "nothing is mounted writable"
 
-// The rows of [FileSystem].
+// The metrics in [FileSystem].
 var (
 	SystemFilesystemUsage = &Metric{
 		Name: "system.filesystem.usage", Kind: UpDownCounter, Number: Int, Unit: "By", Standard: true,

@@ -13,7 +13,7 @@ var Host = &Group{
 	},
 }
 
-// The rows of [Host].
+// The metrics in [Host].
 var (
 	SystemCPUTime = &Metric{
 		Name:     "system.cpu.time",

@@ -14,7 +14,7 @@ var Network = &Group{
 	Metrics: []*Metric{SystemNetworkIO, SystemNetworkErrors, SystemNetworkDropped},
 }
 
-// The rows of [Network].
+// The metrics in [Network].
 var (
 	SystemNetworkIO = &Metric{
 		Name: "system.network.io", Kind: Counter, Number: Int, Unit: "By", Standard: true,

@@ -60,7 +60,7 @@ var requestOutcomes = Attribute{
 	Values: []string{"acquired", "rejected", "canceled", "timeout", "closed"},
 }
 
-// The rows of [Pool].
+// The metrics in [Pool].
 var (
 	PoolLimit = &Metric{
 		Name: "poolgauge.pool.limit", Kind: UpDownCounter, Number: Int, Unit: "{slot}",

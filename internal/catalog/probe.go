@@ -49,7 +49,7 @@ var Probe = &Group{
 	},
 }
 
-// The rows of [Probe].
+// The metrics in [Probe].
 var (
 	ProbeDuration = &Metric{
 		Name: "poolgauge.probe.duration",

@@ -23,7 +23,7 @@ var Process = &Group{
 	},
 }
 
-// The rows of [Process].
+// The metrics in [Process].
 var (
 	ProcessCPUTime = &Metric{
 		Name: "process.cpu.time", Kind: Counter, Unit: "s", Standard: true,

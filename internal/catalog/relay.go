@@ -40,7 +40,7 @@ var laneAttribute = Attribute{
 	Help:   "the signal of the app's points; own for the sidecar's own points",
 }
 
-// The rows of [Relay].
+// The metrics in [Relay].
 var (
 	RelayPoints = &Metric{
 		Name: "poolgauge.relay.points", Kind: Counter, Number: Int, Unit: "{point}",

@@ -28,7 +28,7 @@ var Run = &Group{
 	},
 }
 
-// The rows of [Run].
+// The metrics in [Run].
 var (
 	RunTaskDuration = &Metric{
 		Name:       "poolgauge.run.task.duration",

@@ -33,7 +33,7 @@ var sourceAttribute = []Attribute{
 	{Key: SourceKey, Values: []string{"host", "network", "container", "pressure", "process", "filesystem"}},
 }
 
-// The rows of [Sidecar].
+// The metrics in [Sidecar].
 var (
 	SourceDuration = &Metric{
 		Name: "poolgauge.source.duration", Kind: Gauge, Unit: "s",
@@ -53,7 +53,7 @@ var (
 	}
 )
 
-// The rows of [Sidecar] about the data that the page, /api and the summary show.
+// The metrics in [Sidecar] about the data that the page, /api and the summary show.
 var (
 	LiveUsage = &Metric{
 		Name:   "poolgauge.live.usage",
@@ -84,7 +84,7 @@ var (
 	}
 )
 
-// HostVerdict is the row for shortages of the machine.
+// HostVerdict is the metric for shortages of the machine.
 var HostVerdict = &Metric{
 	Name:   "poolgauge.host.verdict",
 	Kind:   UpDownCounter,
@@ -97,7 +97,7 @@ var HostVerdict = &Metric{
 	}, Help: "see docs/verdicts.md"}},
 }
 
-// SidecarProblems is the row for problems that the sidecar tolerates.
+// SidecarProblems is the metric for problems that the sidecar tolerates.
 var SidecarProblems = &Metric{
 	Name:   "poolgauge.sidecar.problems",
 	Kind:   UpDownCounter,
@@ -109,7 +109,7 @@ var SidecarProblems = &Metric{
 // GoroutineStateKey is the attribute key of [Goroutines].
 const GoroutineStateKey = attribute.Key("poolgauge.go.goroutine.state")
 
-// Goroutines is the row for goroutines by state, which has no convention yet.
+// Goroutines is the metric for goroutines by state, for which there is no convention yet.
 var Goroutines = &Metric{
 	Name:       "poolgauge.go.goroutines",
 	Kind:       UpDownCounter,
@@ -119,7 +119,7 @@ var Goroutines = &Metric{
 	Attributes: []Attribute{{Key: GoroutineStateKey, Values: []string{"running", "runnable", "waiting", "not_in_go"}}},
 }
 
-// LockWaitTime is the row for waits for locks, which has no convention yet.
+// LockWaitTime is the metric for waits for locks, for which there is no convention yet.
 var LockWaitTime = &Metric{
 	Name: "poolgauge.go.lock.wait.time",
 	Kind: Counter,

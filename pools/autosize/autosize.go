@@ -53,7 +53,7 @@ func (c *Config) check() error {
 	case c.Min < 1:
 		return fmt.Errorf("autosize %q: Min is %d, expected at least 1", c.Name, c.Min)
 	case c.Max < c.Min:
-		return fmt.Errorf("autosize %q: Max is %d, expected at least Min, %d", c.Name, c.Max, c.Min)
+		return fmt.Errorf("autosize %q: Max is %d, expected at least %d (Min)", c.Name, c.Max, c.Min)
 	case c.Interval != 0 && c.Interval < 100*time.Millisecond:
 		return fmt.Errorf("autosize %q: Interval is %v, expected at least 100ms", c.Name, c.Interval)
 	}

@@ -31,7 +31,7 @@ func newRig(t *testing.T, size int64, cfg autosize.Config) *rig {
 	}
 	t.Cleanup(s.Close)
 	r := &rig{t: t, pool: s}
-	if cfg.Machine == nil { // the time of a bubble is not that of its CPUs
+	if cfg.Machine == nil { // a bubble's virtual time does not match CPU time
 		cfg.Machine = diagnose.UnknownMachine
 	}
 	cfg.Name, cfg.Logger = "orders", slog.New(slog.NewTextHandler(&r.log, nil))
@@ -229,7 +229,7 @@ func TestWorkers(t *testing.T) {
 func TestConfigIsChecked(t *testing.T) {
 	for want, cfg := range map[string]autosize.Config{
 		`autosize "p": Min is 0, expected at least 1`:            {Name: "p", Max: 4},
-		`autosize "p": Max is 3, expected at least Min, 4`:       {Name: "p", Min: 4, Max: 3},
+		`autosize "p": Max is 3, expected at least 4 (Min)`:      {Name: "p", Min: 4, Max: 3},
 		`autosize "p": Interval is 1ms, expected at least 100ms`: {Name: "p", Min: 1, Max: 3, Interval: time.Millisecond},
 	} {
 		if _, err := autosize.Start[int64]((*pools.Semaphore)(nil), cfg); err == nil || err.Error() != want {
