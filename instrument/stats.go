@@ -34,7 +34,7 @@ type Stats struct {
 	// how long the oldest waiting caller or task has waited; absent if none is waiting
 	PendingAge Optional[time.Duration]
 	Requests   [5]Optional[int64] // number of calls that have ended, by [Outcome]
-	Wait       [5]*Histogram      // by [Outcome], time from the request until it was granted or gave up; 0 for a request that did not wait
+	Wait       [5]*Histogram      // by [Outcome], from the request until it was granted or gave up; 0 without a wait
 	Waits      Optional[int64]    // requests that had to wait, for a pool that cannot provide Wait
 	WaitTime   Optional[float64]  // total seconds that these requests waited
 	Use        *Histogram         // run time of a task, or time that a lease or a permit was held

@@ -16,7 +16,8 @@ import (
 
 // The helper processes of this program.
 const (
-	// arguments: files, CPU or "-", command; enter the cgroups, bind to the CPU, execute the command
+	// enters the cgroups, binds to the CPU and executes the command; the arguments are the files to
+	// enter by, a CPU or "-", and the command
 	helperEnter = "enter"
 	helperBurn  = "burn" // use one CPU until killed
 )

@@ -29,7 +29,8 @@ func judge(results []*result) (targets []target) {
 	ours := find(results, sidecar, "default")
 	for _, f := range forms {
 		if f.json {
-			targets = append(targets, target{f.String() + ": CPU over the Collector's, at most 1", ratio(results, f), 1, false})
+			cpu := target{f.String() + ": CPU over the Collector's, at most 1", ratio(results, f), 1, false}
+			targets = append(targets, cpu)
 			continue
 		}
 		for _, r := range []*result{ours, find(results, sidecar, "--queue-sync 0")} {

@@ -19,7 +19,7 @@ type Report struct {
 	Endings [4]int64              // number of tasks by [instrument.Ending]
 	Latency *instrument.Histogram // with quantiles within 4.5 %
 
-	// The whole process during the run.
+	// Resources used by the whole process during the run.
 	ProcessCPU    time.Duration
 	ProcessAllocs uint64 // objects allocated on the heap
 	ProcessBytes  uint64 // total size of these objects

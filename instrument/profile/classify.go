@@ -14,8 +14,8 @@ const (
 	ioBound       = 0.1                   // maximum share of the task's own time on a CPU
 	tolerance     = 0.15                  // maximum distance of a share's bounds for which their mean is used
 	lockContended = 0.3                   // minimum share of the task's own time waiting for mutexes
-	elsewhere     = 0.25                  // minimum run time of the goroutines that the task started, relative to its own time
-	quick         = 10 * time.Microsecond // upper bound for quick tasks: submitting them costs more than 1 % of their time
+	elsewhere     = 0.25                  // minimum run time of goroutines that the task started, per own time
+	quick         = 10 * time.Microsecond // upper bound for quick tasks: submitting one costs more than 1 % of it
 )
 
 // figures holds the measurements that determine the class. Times are totals over all calls.

@@ -12,7 +12,7 @@ const (
 	splitAfter  = 100                   // number of uses that must end before a use is sampled
 	splitLonger = 10 * time.Millisecond // a pool with a use of this duration or longer is not sampled
 	splitDelay  = 5 * time.Millisecond  // assumed delay by the first sample, if the task communicates
-	splitRepay  = 200                   // minimum time between samples, as a multiple of the delay that the last sample caused
+	splitRepay  = 200                   // minimum time between samples, as a multiple of the last one's delay
 )
 
 // Split breaks down the time of tasks into the time that their threads were on a CPU, ready but

@@ -40,7 +40,7 @@ func kernel() string {
 // CPUTime returns the CPU time that process pid has used. It reads the process's CPU clock, which
 // has nanosecond resolution, while times in /proc are multiples of 10 ms.
 func CPUTime(pid int) (time.Duration, error) {
-	// CPUCLOCK_SCHED in the kernel's posix-timers.h; clock_getcpuclockid(3) composes clock IDs this way
+	// CPUCLOCK_SCHED in the kernel's posix-timers.h; clock IDs are as in clock_getcpuclockid(3)
 	const schedClock = 2
 	var ts unix.Timespec
 	err := unix.ClockGettime(int32(^pid<<3|schedClock), &ts)
