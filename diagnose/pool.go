@@ -183,7 +183,12 @@ func (w Window) congested(m Machine, usual Usual) Finding[Verdict] {
 	}
 	switch {
 	case w.Ended < enough:
-		return found(Undetermined, "%s, and only %.0f uses ended: the others are hung, or take this long", w.fill(), w.Ended)
+		return found(
+			Undetermined,
+			"%s, and only %.0f uses ended: the others are hung, or take this long",
+			w.fill(),
+			w.Ended,
+		)
 	case w.holds(math.Max(0, usual.Held)), w.holds(0) && math.IsNaN(usual.Held):
 		return found(
 			Undetermined,

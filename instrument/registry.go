@@ -21,7 +21,9 @@ import (
 const ScopeName = "github.com/poolgauge/poolgauge/instrument"
 
 // ErrNameInUse is wrapped by the error that Observe returns if a live pool has the same name.
-var ErrNameInUse = errors.New("a live pool already has this name: close that pool first, choose another name, or use WithReplace")
+var ErrNameInUse = errors.New(
+	"a live pool already has this name: close that pool first, choose another name, or use WithReplace",
+)
 
 const (
 	// maxName is the maximum length of a pool's name and kind, in bytes.

@@ -114,11 +114,11 @@ func (b *MemoryBudget) check() error {
 	case b.task <= 0:
 		return fmt.Errorf("task is %d bytes, expected more than 0", b.task)
 	case b.cfg.Max < b.task:
-		return fmt.Errorf("Max is %d bytes, expected at least %d (one task)", b.cfg.Max, b.task)
+		return fmt.Errorf("MemoryConfig.Max is %d bytes, expected at least %d (one task)", b.cfg.Max, b.task)
 	case b.cfg.Share < 0 || b.cfg.Share > 1:
-		return fmt.Errorf("Share is %v, expected more than 0 and at most 1", b.cfg.Share)
+		return fmt.Errorf("MemoryConfig.Share is %v, expected more than 0 and at most 1", b.cfg.Share)
 	case b.cfg.Every < 0:
-		return fmt.Errorf("Every is %v, expected more than 0", b.cfg.Every)
+		return fmt.Errorf("MemoryConfig.Every is %v, expected more than 0", b.cfg.Every)
 	}
 	return nil
 }

@@ -37,8 +37,13 @@ var (
 		Absent:   "pools that do not report it, such as database/sql",
 	}
 	DBConnectionTimeouts = &Metric{
-		Name: "db.client.connection.timeouts", Kind: Counter, Number: Int, Unit: "{timeout}", Standard: true,
-		Help: "Callers that gave up waiting at their deadline.", Absent: "pools that do not report it, such as database/sql",
+		Name:     "db.client.connection.timeouts",
+		Kind:     Counter,
+		Number:   Int,
+		Unit:     "{timeout}",
+		Standard: true,
+		Help:     "Callers that gave up waiting at their deadline.",
+		Absent:   "pools that do not report it, such as database/sql",
 	}
 	DBConnectionCreateTime = &Metric{
 		Name: "db.client.connection.create_time", Kind: Histogram, Unit: "s", Standard: true,

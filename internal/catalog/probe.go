@@ -90,8 +90,11 @@ var (
 		Help: "Number of CPUs that the probe's threads got in parallel in the last run, a burst of at least 30 ms.",
 	}
 	ProbeParallelismRequested = &Metric{
-		Name: "poolgauge.probe.cpu.parallelism.requested", Kind: Gauge, Unit: "{cpu}",
-		Help: "Number of threads of the parallelism probe: the maximum number of CPUs that the sidecar may use.", Number: Int,
+		Name:   "poolgauge.probe.cpu.parallelism.requested",
+		Kind:   Gauge,
+		Unit:   "{cpu}",
+		Help:   "Number of threads of the parallelism probe: the maximum number of CPUs that the sidecar may use.",
+		Number: Int,
 	}
 	ProbeCertificateRemaining = &Metric{
 		Name:   "poolgauge.probe.tls.certificate.remaining",
