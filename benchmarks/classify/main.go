@@ -180,7 +180,10 @@ func (all answers) missed(s setting) (missed []string) {
 	for _, a := range all {
 		wrong := a.count(func(c profile.Class) bool { return c == profile.IOBound })
 		if wrong > 0 && slices.Contains([]profile.Class{profile.CPUBound, profile.Quick}, a.task.want) {
-			missed = append(missed, fmt.Sprintf("%s: %s was classified as I/O-bound %d times", s.name, a.task.name, wrong))
+			missed = append(
+				missed,
+				fmt.Sprintf("%s: %s was classified as I/O-bound %d times", s.name, a.task.name, wrong),
+			)
 		}
 	}
 	return missed

@@ -65,7 +65,12 @@ func run(args []string, out io.Writer) error {
 		after.peak,
 		rolling.peak,
 	)
-	fmt.Fprintf(out, "| the same, relative to the live rate | %.2f | %.2f |\n", after.peakOverLive, rolling.peakOverLive)
+	fmt.Fprintf(
+		out,
+		"| the same, relative to the live rate | %.2f | %.2f |\n",
+		after.peakOverLive,
+		rolling.peakOverLive,
+	)
 	fmt.Fprintf(out, "| every sidecar's fresh data arrives within | %v | %v |\n", after.fresh, rolling.fresh)
 	fmt.Fprintf(
 		out,

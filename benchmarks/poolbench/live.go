@@ -306,7 +306,10 @@ func (f *liveFault) runLive() (held, windows []string, err error) {
 func liveMatrix(out io.Writer) error {
 	iterations()
 	var all, allHeld, of int
-	fmt.Fprintf(out, "| fault | pool | windows right | after hysteresis | verdicts on windows |\n|---|---|---|---|---|\n")
+	fmt.Fprintf(
+		out,
+		"| fault | pool | windows right | after hysteresis | verdicts on windows |\n|---|---|---|---|---|\n",
+	)
 	for i := range liveFaults {
 		f := &liveFaults[i]
 		held, windows, err := f.runLive()

@@ -39,7 +39,11 @@ func run(args []string, stdout io.Writer) error {
 	}
 	_, closeProducer := peers.Producer()
 	defer closeProducer()
-	fmt.Fprintf(stdout, "%s\n\n| case | measured | reported | target | met |\n|---|---|---|---|---|\n", harness.Machine())
+	fmt.Fprintf(
+		stdout,
+		"%s\n\n| case | measured | reported | target | met |\n|---|---|---|---|---|\n",
+		harness.Machine(),
+	)
 	missed := 0
 	for _, c := range cases(*rounds) {
 		if !names.MatchString(c.name) {
