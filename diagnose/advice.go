@@ -13,33 +13,34 @@ import (
 // Advice is a recommended limit for a pool.
 type Advice struct {
 	Limit  int    // slots; 0 while no limit can be recommended
-	Reason string // one line, for people
+	Reason string // one line of text for people
 }
 
-// Advisor recommends a limit for one pool, window by window: enough slots to keep waits within a
-// tenth of a use at the rate of requests, but no more than the CPUs, or the lock that the tasks
-// share, can use; see package sizing. It recommends a change only in small steps, and only if
-// several windows agree on it. The zero Advisor is ready to use. An Advisor is not safe for
-// concurrent use.
+// Advisor recommends a limit for one pool, window by window. The limit is high enough to keep waits
+// within a tenth of a use at the current rate of requests, but no higher than the CPUs, or a lock
+// that the tasks share, can keep busy; see package sizing. An Advisor recommends changes only in
+// small steps, and only if several windows agree. The zero Advisor is ready to use. An Advisor is
+// not safe for concurrent use.
 type Advisor struct {
-	// the most slots that any window needed, for each aPeak windows, newest first
+	// largest number of slots that a window needed, in each group of aPeak windows, newest group
+	// first
 	peaks  [remembered/aPeak + 1]int32
-	newest uint8 // number of windows in the first of them
+	newest uint8 // number of windows in the newest group
 	seen   uint8 // number of windows so far, at most remembered
-	short  uint8 // one bit per window, newest lowest: 1 if it needed more slots than there were
+	short  uint8 // one bit per window, newest lowest: 1 if the window needed more slots than there were
 }
 
 const (
-	remembered = 30   // minimum number of windows for which slots are kept after a peak
-	aPeak      = 15   // number of windows that share one peak
+	remembered = 30   // minimum number of windows for which the limit is not lowered after a peak
+	aPeak      = 15   // number of windows in a group, which shares one peak
 	largest    = 2.0  // largest step up, as a factor
 	smallest   = 0.75 // largest step down, as a factor
 	band       = 0.7  // fewer slots are advised if this fraction of the limit is enough
 )
 
-// See adds a window and its verdict, and returns the advice. There is no advice if something other
-// than the requests decided the window: uses failed or leaked, the pool was held up by a large
-// request or by the machine, or nothing is known of the pool.
+// See adds window w and its verdict, and returns the advice. It advises no limit if the pool's size
+// did not decide how requests fared: uses failed or leaked, a large request or the machine held up
+// the pool, or nothing is known about the pool.
 func (a *Advisor) See(w Window, m Machine, v Verdict) Advice {
 	if !v.isOfSize() {
 		return Advice{Reason: "the pool is " + v.String()}
@@ -55,7 +56,7 @@ func (a *Advisor) See(w Window, m Machine, v Verdict) Advice {
 	return a.step(int(w.Limit), need, why)
 }
 
-// isOfSize reports whether the verdict says that the pool is served as its size allows.
+// isOfSize reports whether the pool's size, rather than a fault, decides how requests fare.
 func (v Verdict) isOfSize() bool {
 	switch v {
 	case OK, TooSmall, Oversized, CPUSaturated, LockContention:
@@ -64,7 +65,7 @@ func (v Verdict) isOfSize() bool {
 	return false
 }
 
-// remember notes how many slots a window needed, and whether they were too few.
+// remember records how many slots a window needed, and whether the pool was short of slots.
 func (a *Advisor) remember(need int, short bool) {
 	if a.newest == aPeak {
 		copy(a.peaks[1:], a.peaks[:])
@@ -93,7 +94,7 @@ func (a *Advisor) step(limit, need int, why string) Advice {
 	return Advice{limit, why}
 }
 
-// need returns how many slots would have been enough for the requests of a window.
+// need returns how many slots would have been enough for the window's requests, and why.
 func (w Window) need(m Machine) (slots int, why string, err error) {
 	use := w.meanUse()
 	refused := w.Refused
@@ -115,15 +116,15 @@ func (w Window) need(m Machine) (slots int, why string, err error) {
 	if err != nil {
 		return 0, "", err
 	}
-	why = fmt.Sprintf("%d slots are enough for %.3g requests a second of %v each", slots, load.Rate, seconds(use))
+	why = fmt.Sprintf("%d slots are enough for %.3g requests per second of %v each", slots, load.Rate, seconds(use))
 	if bound, ok := w.bound(m, use); ok && bound < slots {
 		return bound, fmt.Sprintf("%d slots saturate what the tasks share", bound), nil
 	}
 	return slots, why, nil
 }
 
-// bound returns how many slots can be used by the CPUs, or by the lock that the tasks share, if
-// that is known.
+// bound returns how many slots keep the CPUs, or the lock that the tasks share, fully busy. ok is
+// false if that is unknown.
 func (w Window) bound(m Machine, use float64) (slots int, ok bool) {
 	if math.IsNaN(w.OnCPU) || math.IsNaN(m.CPUs) {
 		return 0, false
@@ -147,8 +148,9 @@ func (w Window) bound(m Machine, use float64) (slots int, ok bool) {
 	return slots, err == nil
 }
 
-// meanUse returns the mean duration of a use. If the pool does not time its uses, it is the
-// slot-seconds per ended use, by Little's law; that is too long while uses do not end.
+// meanUse returns the mean duration of a use in seconds. If the pool does not time its uses,
+// meanUse returns the slot-seconds per ended use, by Little's law, which is too long while uses do
+// not end.
 func (w Window) meanUse() float64 {
 	if math.IsNaN(w.Use) {
 		return w.Utilization * w.Limit * w.Seconds / w.Ended

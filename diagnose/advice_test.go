@@ -24,9 +24,9 @@ func wantAdvice(t *testing.T, got Advice, limit int, reason string) {
 }
 
 func TestAdviceForAPoolThatIsTooSmall(t *testing.T) {
-	w := congested() // 100 a second of 50 ms are 5 erlangs, to which 40 % refused requests are added
+	w := congested() // 100 per second of 50 ms each are 5 erlangs, to which 40 % refused requests are added
 	w.Limit, w.Served, w.Ended, w.Refused, w.Pending = 7, 100, 1000, 0.4, 0
-	wantAdvice(t, see(1, w, machine(), TooSmall), 7, "12 slots are enough for 167 requests a second of 50ms each")
+	wantAdvice(t, see(1, w, machine(), TooSmall), 7, "12 slots are enough for 167 requests per second of 50ms each")
 	wantAdvice(t, see(2, w, machine(), TooSmall), 12, "12 slots are enough")
 	w.Limit = 4
 	wantAdvice(t, see(1, w, machine(), TooSmall), 8, "12 slots are enough")
@@ -34,10 +34,10 @@ func TestAdviceForAPoolThatIsTooSmall(t *testing.T) {
 
 func TestRequestsThatStillWaitCount(t *testing.T) {
 	w := congested()
-	w.Limit, w.Grown = 5, 1000 // 100 more a second
-	wantAdvice(t, see(1, w, machine(), TooSmall), 10, "for 200 requests a second")
+	w.Limit, w.Grown = 5, 1000 // 100 more per second
+	wantAdvice(t, see(1, w, machine(), TooSmall), 10, "for 200 requests per second")
 	w.Grown = 0
-	wantAdvice(t, see(2, w, machine(), TooSmall), 8, "for 100 requests a second")
+	wantAdvice(t, see(2, w, machine(), TooSmall), 8, "for 100 requests per second")
 }
 
 func TestAdviceKnowsWhatTheTasksShare(t *testing.T) {

@@ -9,8 +9,8 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// well returns a window of ten seconds of a pool of ten slots that is half used: 100 uses a second
-// of 50 ms.
+// well returns a window of ten seconds in which half of a pool's ten slots are used: 100 uses per
+// second of 50 ms each.
 func well() Window {
 	return Window{
 		Seconds: 10, Limit: 10, Utilization: 0.5, Served: 100, Ended: 1000, Wait: 0.001, Use: 0.05,
@@ -18,8 +18,8 @@ func well() Window {
 	}
 }
 
-// congested returns a window of that pool when it is full, and requests wait for twice the duration
-// of a use.
+// congested returns a window in which the same pool is full, and requests wait for twice the
+// duration of a use.
 func congested() Window {
 	w := well()
 	w.Utilization, w.Ended, w.Pending, w.Wait = 0.99, 1980, 20, 0.1
@@ -41,40 +41,40 @@ func TestPoolNamesTheCause(t *testing.T) {
 	}{
 		{
 			"a full pool on an idle machine", func(*Window, *Machine, *Usual) {}, TooSmall,
-			"99 % of 10 slots were used, and a request waited 100ms for a use of 50ms; uses take no longer than usual, and 20 % of their time is on a CPU",
+			"99 % of 10 slots were used, requests waited 100ms, and uses took 50ms; uses take no longer than usual, and 20 % of their time is on a CPU",
 		},
 		{"requests that are refused at once", func(w *Window, _ *Machine, _ *Usual) { w.Pending, w.Wait, w.Refused = 0, 0, 0.2 }, TooSmall, "20 % were refused"},
 		{"a limit that changed", func(w *Window, _ *Machine, _ *Usual) { w.Limit = math.NaN() }, Undetermined, "has changed"},
 		{"uses that fail", func(w *Window, _ *Machine, _ *Usual) { w.Failed = 0.7 }, Failing, "70 % of 1980 uses failed"},
 		{"resources that cannot be made", func(w *Window, _ *Machine, _ *Usual) { w.Ended, w.NotMade = 0, 40 }, Failing, "40 resources"},
-		{"a large request before free slots", func(w *Window, _ *Machine, _ *Usual) { w.Utilization, w.HeldBack = 0.6, 0.3 }, HeadOfLine, "30 % of 10 slots were free while requests waited, 100ms each"},
+		{"a large request before free slots", func(w *Window, _ *Machine, _ *Usual) { w.Utilization, w.HeldBack = 0.6, 0.3 }, HeadOfLine, "30 % of 10 slots were free while requests waited 100ms on average"},
 		{"free slots for moments", func(w *Window, _ *Machine, _ *Usual) { w.HeldBack = 0.05 }, TooSmall, "99 % of 10"},
-		{"uses that did not end for a window", func(w *Window, _ *Machine, u *Usual) { w.Held, u.HeldFor = 6, 10 }, Undetermined, "6.0 are held"},
-		{"uses that last for minutes", func(w *Window, _ *Machine, u *Usual) { w.Held, u.HeldFor, w.Longest = 6, 60, 100 }, Undetermined, "6.0 are held"},
+		{"uses that did not end for a window", func(w *Window, _ *Machine, u *Usual) { w.Held, u.HeldFor = 6, 10 }, Undetermined, "hold 6.0 slots"},
+		{"uses that last for minutes", func(w *Window, _ *Machine, u *Usual) { w.Held, u.HeldFor, w.Longest = 6, 60, 100 }, Undetermined, "hold 6.0 slots"},
 		{"uses that never end from the beginning", func(w *Window, _ *Machine, u *Usual) { w.Held, u.HeldFor, u.Held = 6, 0, 6 }, TooSmall, "99 % of 10"},
-		{"nothing usual is known", func(w *Window, _ *Machine, u *Usual) { w.Held, *u = 6, unknownUsual() }, Undetermined, "6.0 are held"},
-		{"a leak that took all", func(w *Window, _ *Machine, u *Usual) { w.Held, w.Ended, u.Lost = 10, 0, 9 }, Leaking, "hardly any others ended"},
+		{"nothing usual is known", func(w *Window, _ *Machine, u *Usual) { w.Held, *u = 6, unknownUsual() }, Undetermined, "hold 6.0 slots"},
+		{"a leak that took all", func(w *Window, _ *Machine, u *Usual) { w.Held, w.Ended, u.Lost = 10, 0, 9 }, Leaking, "hardly any other uses ended"},
 		{"uses that do not end, the oldest known", func(w *Window, _ *Machine, u *Usual) {
 			w.Held, u.HeldFor, w.Longest, w.UseAge = 6, 20, 2, 95
-		}, Leaking, "by uses that do not end, the oldest for 1m35s; the 1980 others"},
+		}, Leaking, "by uses that do not end, the oldest for 1m35s; the 1980 other uses"},
 		{"uses that last as long as others have", func(w *Window, _ *Machine, u *Usual) {
 			w.Held, u.HeldFor, w.Longest, w.UseAge = 6, 20, 2, 1.5
-		}, Undetermined, "6.0 are held"},
+		}, Undetermined, "hold 6.0 slots"},
 		{"slots that were lost and came back", func(w *Window, _ *Machine, u *Usual) {
 			w.Held, u.Lost, w.Longest, w.UseAge = 9, 9, 90, 1.5
-		}, Undetermined, "9.0 are held"},
+		}, Undetermined, "hold 9.0 slots"},
 		{"uses that do not end", func(w *Window, _ *Machine, u *Usual) { w.Held, u.HeldFor = 6, 20 }, Leaking, "6.0 of 10 slots are held by uses that do not end"},
-		{"all uses hang", func(w *Window, _ *Machine, _ *Usual) { w.Held, w.Ended, w.Use = 10, 0, math.NaN() }, Undetermined, "they hang, or take this long"},
+		{"all uses hang", func(w *Window, _ *Machine, _ *Usual) { w.Held, w.Ended, w.Use = 10, 0, math.NaN() }, Undetermined, "the others are hung, or take this long"},
 		{"tasks that use all CPUs", func(w *Window, m *Machine, _ *Usual) { w.OnCPU, w.Blocked, m.BusyCPUs = 0.75, 0.2, 7.8 }, CPUSaturated, "used 7.4 of 8.0 CPUs"},
 		{"others use the CPUs", func(w *Window, _ *Machine, _ *Usual) { w.RunQueue, w.Blocked = 0.5, 0.3 }, Starved, "waited for a CPU 50 %"},
 		{"a lock", func(_ *Window, m *Machine, _ *Usual) { m.LockWait = 6 }, LockContention, "6.0 goroutines waited for locks"},
-		{"longer calls", func(w *Window, _ *Machine, _ *Usual) { w.Use = 0.25 }, DownstreamSlow, "blocked for 157ms each, and usually take 50ms"},
+		{"longer calls", func(w *Window, _ *Machine, _ *Usual) { w.Use = 0.25 }, DownstreamSlow, "each use was blocked for 157ms, and a use usually takes 50ms"},
 		{"longer uses of an unknown kind", func(w *Window, _ *Machine, _ *Usual) {
 			w.Use, w.OnCPU, w.RunQueue, w.Blocked = 0.25, math.NaN(), math.NaN(), math.NaN()
 		}, Undetermined, "for an unknown reason"},
 		{"longer uses that the process cannot have spent on a CPU", func(w *Window, m *Machine, _ *Usual) {
 			w.Use, w.OnCPU, w.RunQueue, w.Blocked, m.BusyCPUs, m.Runnable = 0.25, math.NaN(), math.NaN(), math.NaN(), 0.2, 0
-		}, DownstreamSlow, "usually take 50ms"},
+		}, DownstreamSlow, "a use usually takes 50ms"},
 		{"a process that uses all CPUs", func(w *Window, m *Machine, _ *Usual) {
 			w.Use, w.OnCPU, w.RunQueue, w.Blocked, m.BusyCPUs = 0.25, math.NaN(), math.NaN(), math.NaN(), 7.8
 		}, CPUSaturated, "the process's threads used 7.8 of 8.0 CPUs"},
@@ -112,8 +112,8 @@ func TestPoolNamesTheCause(t *testing.T) {
 	}
 }
 
-// A pool that reports only what an arbitrary library reports is never convicted because a figure is
-// missing.
+// A pool that reports only what an arbitrary library reports is never judged faulty because a value
+// is missing.
 func TestNoRuleHoldsForWhatIsNotKnown(t *testing.T) {
 	unknown := math.NaN()
 	w := Window{
@@ -147,7 +147,7 @@ func TestHostNamesTheShortage(t *testing.T) {
 		{func(m *Machine) { m.Stretch = 1.8 }, NoisyNeighbor},
 		{func(m *Machine) { m.Stretch, m.RunDelay = 1.8, math.NaN() }, NoisyNeighbor},
 		{func(m *Machine) { m.Stretch = 1.2 }, HostOK},
-		{func(m *Machine) { m.Stretch, m.BusyCPUs = 1.8, 6.5 }, HostOK}, // the process's own threads may cause that
+		{func(m *Machine) { m.Stretch, m.BusyCPUs = 1.8, 6.5 }, HostOK}, // the process's own threads may cause the stretch
 		{func(m *Machine) { m.Stretch, m.BusyCPUs = 1.8, math.NaN() }, HostOK},
 		{func(m *Machine) {
 			*m = UnknownMachine()
@@ -273,7 +273,7 @@ func TestFiguresOfKeepsWhatIsAbsent(t *testing.T) {
 	}
 }
 
-// Counters that fell, and windows of length zero, yield no figures.
+// Counters that fell, and windows of length zero, yield unknown values.
 func TestHostBetweenTakesDifferences(t *testing.T) {
 	from := HostFigures{time.Unix(1000, 0), 2, 9, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100, 10, 11}
 	to := HostFigures{time.Unix(1010, 0), 4, 8, 15, 30, 80, 50, 55, 61, 80, 81, 94, 102, 12, 14}

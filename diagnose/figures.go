@@ -7,8 +7,8 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// Figures are the figures of a pool at one moment. The fields after UseAge are cumulative since the
-// pool was created. Times are in seconds. Unknown values are NaN.
+// Figures holds the measurements of a pool at one moment. The fields after UseAge are cumulative
+// since the pool was created. Times are in seconds. Unknown values are NaN.
 type Figures struct {
 	At        time.Time
 	Limit     float64 // slots
@@ -18,18 +18,18 @@ type Figures struct {
 	Refused   float64 // requests that were rejected or timed out
 	WaitTime  float64 // total wait of requests that got a slot
 	Ended     float64 // uses that ended
-	Failed    float64 // of these, with an error or a panic
+	Failed    float64 // uses that ended with an error or a panic
 	NotMade   float64 // resources that could not be created
 	UseTime   float64 // slot-seconds
-	EndedTime float64 // of that, by uses that ended
+	EndedTime float64 // slot-seconds of uses that have ended
 	Longest   float64 // longest use that ended
 	HeldBack  float64 // slot-seconds that were free while requests waited
-	OnCPU     float64 // parts of UseTime
+	OnCPU     float64 // this and the next two: parts of UseTime
 	RunQueue  float64
 	Blocked   float64
 }
 
-// FiguresOf returns the figures in s, which was taken at time at.
+// FiguresOf returns the Figures of a pool whose Stats were s at the time at.
 func FiguresOf(s *instrument.Stats, at time.Time) Figures {
 	f := Figures{
 		At:       at,
@@ -63,7 +63,7 @@ func FiguresOf(s *instrument.Stats, at time.Time) Figures {
 	return f
 }
 
-// known returns the sum of the counts that are present, or NaN if none is.
+// known returns the sum of the counts that are present, or NaN if none is present.
 func known(counts ...instrument.Optional[int64]) float64 {
 	sum := math.NaN()
 	for _, c := range counts {
@@ -76,8 +76,8 @@ func known(counts ...instrument.Optional[int64]) float64 {
 	return sum
 }
 
-// total returns the sum of n durations. A pool that times them has a histogram as soon as there is
-// one duration.
+// total returns the sum of the n durations in h. If n is above 0 and there is no h, the pool does
+// not time them, and total returns NaN.
 func total(h *instrument.Histogram, n float64) float64 {
 	switch {
 	case h != nil:

@@ -8,28 +8,28 @@ import (
 	"github.com/poolgauge/poolgauge/pools/sizing"
 )
 
-// HostFigures are the figures of a machine, a container and the process in it at one moment. All
-// fields except At, CPUs and Runnable are cumulative since some moment in the past. Times are in
-// seconds. Unknown values are NaN; start with [UnknownHost].
+// HostFigures holds the measurements of a machine, a container and the process in it at one moment.
+// All fields except At, CPUs and Runnable are cumulative since some moment in the past. Times are
+// in seconds. Unknown values are NaN; start with [UnknownHost].
 type HostFigures struct {
 	At          time.Time
-	CPUs        float64 // CPUs that the process may use: its quota, or those of the machine
+	CPUs        float64 // number of CPUs that the process may use: its quota, or the machine's CPUs
 	Runnable    float64 // goroutines of the process that are ready to run but have no CPU
 	BusyTime    float64 // CPU time of the process
 	QueueTime   float64 // time that threads of the process were ready to run but had no CPU
 	LockTime    float64 // time that goroutines of the process waited for locks
 	Periods     float64 // periods of the container's CPU quota
-	Throttled   float64 // of these, periods in which the container was throttled
+	Throttled   float64 // quota periods in which the container was throttled
 	StealTime   float64 // CPU time of the machine that the hypervisor took
 	AllTime     float64 // CPU time of the machine, idle or not
 	MemoryStall float64 // time in which some task waited for memory
-	Writes      float64 // writes of a disk probe
-	WriteTime   float64 // duration of these writes
-	Computes    float64 // runs of a probe that computes on one thread
-	Stretch     float64 // sum of the ratios of their wall time to CPU time
+	Writes      float64 // number of a disk probe's writes
+	WriteTime   float64 // total duration of these writes
+	Computes    float64 // number of runs of a probe that runs a busy loop on one thread
+	Stretch     float64 // sum of the ratios of wall time to CPU time of these runs
 }
 
-// UnknownHost returns the figures of a moment at which nothing is known.
+// UnknownHost returns HostFigures for the time at, with all values unknown.
 func UnknownHost(at time.Time) HostFigures {
 	unknown := math.NaN()
 	return HostFigures{
@@ -39,27 +39,29 @@ func UnknownHost(at time.Time) HostFigures {
 }
 
 // Machine describes a machine, a container and the process in it over a window of time. Shares are
-// of the window's time unless said otherwise. Unknown values are NaN; start with [UnknownMachine].
+// shares of the window's time unless their comment says otherwise. Unknown values are NaN; start
+// with [UnknownMachine].
 type Machine struct {
-	CPUs           float64 // CPUs that the process may use: its quota, or those of the machine
-	BusyCPUs       float64 // CPUs that the process used
-	Throttled      float64 // share of the quota's periods
-	MemoryPressure float64 // share in which some task waited for memory
-	Steal          float64 // share of the machine's CPU time
+	CPUs           float64 // number of CPUs that the process may use: its quota, or the machine's CPUs
+	BusyCPUs       float64 // mean number of CPUs that the process used
+	Throttled      float64 // share of the quota's periods in which the container was throttled
+	MemoryPressure float64 // share of time in which some task waited for memory
+	Steal          float64 // share of the machine's CPU time that the hypervisor took
 	RunDelay       float64 // seconds that threads waited for a CPU, per second that they ran
 	Write          float64 // mean duration of a disk probe's write, in seconds
-	Stretch        float64 // mean ratio of wall time to CPU time of a probe that computes on one thread
+	Stretch        float64 // mean ratio of wall time to CPU time of a probe that runs a busy loop on one thread
 	LockWait       float64 // mean number of goroutines that waited for locks
 	Runnable       float64 // goroutines that are ready to run but have no CPU, per CPU of the process
 }
 
-// UnknownMachine returns a Machine about which nothing is known.
+// UnknownMachine returns a Machine with all values unknown.
 func UnknownMachine() Machine {
 	unknown := math.NaN()
 	return Machine{unknown, unknown, unknown, unknown, unknown, unknown, unknown, unknown, unknown, unknown}
 }
 
-// HostBetween returns the window between two moments. The values of counters that fell are unknown.
+// HostBetween returns the Machine for the window between two measurements. If a counter fell, what
+// depends on it is unknown.
 func HostBetween(from, to HostFigures) Machine {
 	seconds := to.At.Sub(from.At).Seconds()
 	if !(seconds > 0) {
@@ -87,8 +89,8 @@ func HostBetween(from, to HostFigures) Machine {
 }
 
 // Host judges a machine over one window. usualWrite is the usual value of [Machine.Write]. The
-// rules are applied in order, since a cause explains the symptoms of later ones: a quota, for
-// example, also makes threads wait for a CPU.
+// first rule that holds decides, since a cause also produces the symptoms that later rules look
+// for: a quota, for example, also makes threads wait for a CPU.
 func Host(m Machine, usualWrite float64) Finding[HostVerdict] {
 	switch {
 	case m.Throttled > 0.1:
@@ -114,23 +116,23 @@ func Host(m Machine, usualWrite float64) Finding[HostVerdict] {
 			m.CPUs,
 		)
 	case m.Write > 3*usualWrite && m.Write > noticed:
-		return host(DiskSlow, "a write to disk took %v, and usually takes %v", seconds(m.Write), seconds(usualWrite))
+		return host(DiskSlow, "a write to disk took %v instead of the usual %v", seconds(m.Write), seconds(usualWrite))
 	case !math.IsNaN(m.Throttled) || !math.IsNaN(m.RunDelay) || !math.IsNaN(m.Stretch+m.BusyCPUs):
-		return host(HostOK, "no shortage was seen")
+		return host(HostOK, "no shortage was found")
 	}
-	return host(HostUndetermined, "nothing is known of the machine")
+	return host(HostUndetermined, "nothing is known about the machine")
 }
 
-// ownDelay returns the RunDelay that the process alone causes. A Go program runs at most as many
-// threads as it has CPUs, rounded up.
+// ownDelay returns the RunDelay that the process would have if no other process used the CPUs. A Go
+// program runs at most as many threads as it has CPUs, rounded up.
 func (m Machine) ownDelay() float64 {
 	return math.Min(m.contention(), math.Ceil(m.CPUs)/m.CPUs-1)
 }
 
-// contention returns how long a thread waits for a CPU, per second that it runs, if only threads of
-// the process compete for the CPUs, and start at random times.
+// contention returns how long a thread waits for a CPU, per second that it runs, if only the
+// process's threads compete for the CPUs and become ready at random times.
 func (m Machine) contention() float64 {
-	cpus := int(math.Max(1, m.CPUs)) // 1 if unknown
+	cpus := int(math.Max(1, m.CPUs)) // 1 if the number is unknown
 	waiting, err := sizing.ErlangC(cpus, m.BusyCPUs)
 	if err != nil || m.BusyCPUs >= float64(cpus) {
 		return math.Inf(1)

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Judge judges one pool, window by window. A verdict holds once two of three windows agree on it,
-// and until three windows in a row disagree; a window whose cause is undetermined does not count as
+// Judge judges one pool, window by window. A verdict takes hold when two of three windows agree on
+// it, and holds until three windows in a row disagree. An undetermined window does not count as
 // disagreement. The zero Judge is ready to use. A Judge is not safe for concurrent use.
 type Judge struct {
 	last   Figures
@@ -16,7 +16,7 @@ type Judge struct {
 
 	advisor     Advisor
 	recommended int32
-	quiet       uint8 // number of windows that usual was learned from, at most learned
+	quiet       uint8 // number of windows from which usual was learned, at most learned
 }
 
 const (
@@ -24,12 +24,13 @@ const (
 	recall  = 0.2 // weight of a new window in Usual
 )
 
-// See takes the pool's current figures and the machine's window since the last call. It returns the
-// verdict that holds and the verdict on that window alone.
+// See judges the window since the last call. f holds the pool's current measurements, and m
+// describes the machine over the window. See returns the verdict that holds now, and the verdict on
+// the window alone.
 func (j *Judge) See(f Figures, m Machine) (holds, window Finding[Verdict]) {
 	if j.last.At.IsZero() {
 		j.last, j.usual = f, unknownUsual()
-		first := j.memory.hold(found(Undetermined, "the pool was seen only once"))
+		first := j.memory.hold(found(Undetermined, "the pool has been measured only once"))
 		return first, first
 	}
 	w := Between(j.last, f)
@@ -53,18 +54,18 @@ func (j *Judge) See(f Figures, m Machine) (holds, window Finding[Verdict]) {
 	return holds, window
 }
 
-// Recommends returns the limit that an [Advisor] would advise after the same windows, or 0 for
-// none. There is none while the verdict that holds, or that of the last window, concerns something
-// other than the size.
+// Recommends returns the limit that an [Advisor] recommends after the windows seen so far, or 0 if
+// there is none. It recommends no limit while the verdict that holds, or the last window's verdict,
+// concerns something other than the pool's size.
 func (j *Judge) Recommends() int { return int(j.recommended) }
 
-// Seen returns the time of the last figures seen, or the zero Time if there are none.
+// Seen returns the time of the last measurement, or the zero Time if there is none.
 func (j *Judge) Seen() time.Time { return j.last.At }
 
 // Holds returns the verdict that holds.
 func (j *Judge) Holds() Finding[Verdict] { return j.memory.holds() }
 
-// known returns the usual values, or unknown ones until enough windows have been seen.
+// known returns the usual values. All of them are unknown until enough windows have been seen.
 func (j *Judge) known() Usual {
 	if j.quiet < learned {
 		return unknownUsual()
@@ -72,8 +73,8 @@ func (j *Judge) known() Usual {
 	return j.usual
 }
 
-// learn updates the usual values from a window in which the pool was well, and the lost slots from
-// a window with a leak.
+// learn updates the usual values from window w if the pool was well, and the number of lost slots
+// if slots leaked.
 func (j *Judge) learn(w Window, v Verdict) {
 	switch v {
 	case Leaking:
@@ -92,8 +93,7 @@ func (j *Judge) learn(w Window, v Verdict) {
 	}
 }
 
-// blend returns the exponentially weighted mean after one more value. It ignores a value that is
-// unknown.
+// blend adds v to an exponentially weighted mean and returns the new mean. It ignores an unknown v.
 func blend(mean, v float64) float64 {
 	switch {
 	case math.IsNaN(v):
@@ -104,22 +104,22 @@ func blend(mean, v float64) float64 {
 	return mean + recall*(v-mean)
 }
 
-// HostJudge judges one machine, window by window, as a [Judge] judges a pool. The zero HostJudge is
+// HostJudge judges one machine, window by window, in the same way as [Judge]. The zero HostJudge is
 // ready to use. A HostJudge is not safe for concurrent use.
 type HostJudge struct {
 	last    HostFigures
 	machine Machine
 	write   float64 // usual duration of a disk probe's write
-	writes  uint8   // number of windows that it was learned from, at most learned
+	writes  uint8   // number of windows from which write was learned, at most learned
 	memory  memory[HostVerdict]
 }
 
-// See takes the machine's current figures. It returns the verdict that holds and the verdict on the
-// window since the last call alone.
+// See judges the window since the last call. f holds the machine's current measurements. See
+// returns the verdict that holds now, and the verdict on the window alone.
 func (j *HostJudge) See(f HostFigures) (holds, window Finding[HostVerdict]) {
 	if j.last.At.IsZero() {
 		j.last, j.machine, j.write = f, UnknownMachine(), math.NaN()
-		first := j.memory.hold(host(HostUndetermined, "the machine was seen only once"))
+		first := j.memory.hold(host(HostUndetermined, "the machine has been measured only once"))
 		return first, first
 	}
 	j.machine = HostBetween(j.last, f)
@@ -136,13 +136,13 @@ func (j *HostJudge) See(f HostFigures) (holds, window Finding[HostVerdict]) {
 	return j.memory.weigh(window), window
 }
 
-// Seen returns the time of the last figures seen, or the zero Time if there are none.
+// Seen returns the time of the last measurement, or the zero Time if there is none.
 func (j *HostJudge) Seen() time.Time { return j.last.At }
 
 // Holds returns the verdict that holds.
 func (j *HostJudge) Holds() Finding[HostVerdict] { return j.memory.holds() }
 
-// Machine returns the last window.
+// Machine returns the Machine for the last window.
 func (j *HostJudge) Machine() Machine {
 	if j.last.At.IsZero() {
 		return UnknownMachine()
@@ -160,22 +160,22 @@ func (j *HostJudge) States() iter.Seq2[HostVerdict, bool] { return j.memory.stat
 
 // memory decides which verdict holds.
 type memory[V verdict] struct {
-	evidence string // of the verdict that holds
-	held     uint16 // one bit for each verdict that has ever held
-	against  uint8  // number of consecutive windows that disagree with verdict
+	evidence string // evidence for the verdict that holds
+	held     uint16 // one bit per verdict: whether it has ever held
+	against  uint8  // number of consecutive windows that disagreed with verdict
 	verdict  V      // the verdict that holds
 	recent   [3]V
 }
 
 func (h *memory[V]) holds() Finding[V] { return Finding[V]{h.verdict, h.evidence} }
 
-// hold makes the verdict of f hold from now on.
+// hold makes f's verdict the one that holds.
 func (h *memory[V]) hold(f Finding[V]) Finding[V] {
 	h.against, h.verdict, h.evidence = 0, f.Verdict, f.Evidence
 	return f
 }
 
-// weigh decides which verdict holds after a window.
+// weigh takes the finding for a new window and returns the verdict that holds after it.
 func (h *memory[V]) weigh(window Finding[V]) Finding[V] {
 	h.held |= 1 << h.verdict
 	h.recent[2], h.recent[1], h.recent[0] = h.recent[1], h.recent[0], window.Verdict

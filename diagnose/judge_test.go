@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// report advances the figures by ten seconds like those of w.
+// report advances the pool's Figures by ten seconds in which the pool behaves as in w.
 func report(f *Figures, w Window) {
 	f.At = f.At.Add(10 * time.Second)
 	f.Limit, f.Pending, f.UseAge, f.HeldBack, f.Longest = w.Limit, w.Pending, w.UseAge, math.NaN(), math.NaN()
@@ -78,7 +78,7 @@ func TestHostJudgeLearnsWhatIsUsual(t *testing.T) {
 		holds HostVerdict
 	}{
 		{0.02, HostUndetermined},
-		{0.2, HostUndetermined}, // nothing is known to be usual yet
+		{0.2, HostUndetermined}, // the usual value is not known yet
 		{0.02, HostOK},
 		{0.02, HostOK},
 		{0.9, HostOK},
@@ -132,7 +132,8 @@ func TestJudgeRemembersALeak(t *testing.T) {
 	}
 }
 
-// BenchmarkJudge measures one window of one pool: about a microsecond, once in ten seconds.
+// BenchmarkJudge judges one window of one pool. That takes about a microsecond, and happens once in
+// ten seconds.
 func BenchmarkJudge(b *testing.B) {
 	var j Judge
 	f := Figures{At: time.Unix(1000, 0)}

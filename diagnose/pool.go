@@ -8,15 +8,16 @@ import (
 	"github.com/poolgauge/poolgauge/pools/sizing"
 )
 
-// Usual describes the uses of a pool while it is well, and the slots that it has lost since.
+// Usual describes a pool's uses while the pool is well, and the slots that it has lost since.
 // Unknown values are NaN.
 type Usual struct {
-	Use     float64 // mean duration in seconds
-	Blocked float64 // of that, time neither on a CPU nor ready to run
-	// minimum number of slots held by uses that never end because they run all the time
+	Use     float64 // mean duration of a use, in seconds
+	Blocked float64 // mean time per use neither on a CPU nor ready to run, in seconds
+	// least number of slots occupied by uses that are meant to run forever, such as permanent
+	// workers
 	Held    float64
-	HeldFor float64 // seconds, up to the end of this window, for which more slots than those have been held
-	Lost    float64 // slots that a leak held in the previous window
+	HeldFor float64 // seconds, up to the end of this window, during which more slots than Held were occupied
+	Lost    float64 // slots that leaked uses occupied in the previous window
 }
 
 func unknownUsual() Usual {
@@ -27,13 +28,14 @@ func unknownUsual() Usual {
 const (
 	full    = 0.85 // utilization above which requests must expect to wait
 	enough  = 5    // minimum number of ended uses for their mean to be meaningful
-	noticed = 0.01 // seconds of waiting that callers notice
+	noticed = 0.01 // waits in seconds above which callers notice
 	longAgo = 10   // multiple of the mean use after which a use should have ended
-	uneven  = 3    // ratio of the wait to that with random arrivals, if the squared cv of uses is 5
+	uneven  = 3    // ratio of the wait to the wait with random arrivals, if the squared cv of uses is 5
 )
 
-// Pool judges a pool over one window. The rules are applied in order of cause: uses that fail or
-// never end affect everything after them, and so does a shortage of CPU.
+// Pool judges a pool over window w. The first rule that holds decides. Rules for causes come first:
+// uses that fail or never end, or a shortage of CPU time, also produce the symptoms that later
+// rules look for.
 func Pool(w Window, m Machine, usual Usual) Finding[Verdict] {
 	switch {
 	case math.IsNaN(w.Limit) || math.IsNaN(w.Utilization):
@@ -45,7 +47,7 @@ func Pool(w Window, m Machine, usual Usual) Finding[Verdict] {
 	case w.isHeadOfLine():
 		return found(
 			HeadOfLine,
-			"%.0f %% of %.0f slots were free while requests waited, %v each: the first request needed more",
+			"%.0f %% of %.0f slots were free while requests waited %v on average: the first request needed more",
 			100*w.HeldBack,
 			w.Limit,
 			seconds(w.Wait),
@@ -59,15 +61,15 @@ func Pool(w Window, m Machine, usual Usual) Finding[Verdict] {
 	return w.congested(m, usual)
 }
 
-// IsCongested reports whether requests wait, or are refused, because the slots are used. Short
+// IsCongested reports whether requests wait, or are refused, because all slots are in use. Short
 // congestion in a pool that mostly has free slots does not count.
 func (w Window) IsCongested() bool {
 	return w.Utilization > full && (w.waits(0.1) && !w.isBursty() || w.Pending >= 1 && w.Ended < enough)
 }
 
 // isBursty reports whether requests waited much longer than randomly arriving requests would at the
-// same utilization. They arrived faster than the slots could serve them for part of the window, and
-// all of them were served in the rest of it. More slots would shorten their waits, but would not
+// same utilization. In such a window, requests arrived in bursts faster than the slots could serve
+// them, but all of them were served by its end. More slots would shorten their waits, but would not
 // serve more requests.
 func (w Window) isBursty() bool {
 	busy := w.Utilization
@@ -78,20 +80,21 @@ func (w Window) isBursty() bool {
 	if err != nil || w.Ended < enough {
 		return false
 	}
-	steady := waiting / (w.Limit * (1 - busy)) // in uses
+	steady := waiting / (w.Limit * (1 - busy)) // expected wait, in units of a mean use
 	return w.Wait > uneven*steady*w.meanUse()
 }
 
-// isHeadOfLine reports whether many slots are free while requests wait. In a full pool a few slots
-// are free at any time if requests take several.
+// isHeadOfLine reports whether many slots are free while requests wait. A few free slots are normal
+// in a full pool whose requests take several slots each.
 func (w Window) isHeadOfLine() bool {
 	many := w.HeldBack > 0.1 || w.HeldBack > 0.04 && w.Utilization < 0.8
 	return many && (w.waits(0.1) || w.Ended < enough)
 }
 
-// isLeaking reports whether uses that do not end hold more slots than usual, for longer than any
-// ended use took, while other uses take as long as ever. If no use ends, a pool may just as well be
-// waiting for something that its uses call, unless slots had leaked before: those do not come back.
+// isLeaking reports whether uses that do not end occupy more slots than usual, and have lasted
+// longer than any ended use, while other uses take as long as before. If no use ends at all, the
+// uses may just as well be waiting for a downstream. In that case isLeaking returns true only if
+// slots had leaked before, since leaked slots do not come back.
 func (w Window) isLeaking(usual Usual) bool {
 	longest := w.Longest
 	if math.IsNaN(longest) {
@@ -103,13 +106,13 @@ func (w Window) isLeaking(usual Usual) bool {
 	return w.Held > 0.9*usual.Lost || w.Ended >= enough && w.Use < 2*usual.Use && usual.HeldFor-w.Seconds > longest
 }
 
-// holds reports whether uses that do not end hold at least a tenth of the slots, and at least one
-// slot, beyond the usual number.
+// holds reports whether uses that do not end occupy at least a tenth of the slots, and at least one
+// slot, more than the usual number.
 func (w Window) holds(usual float64) bool {
 	return w.Held-usual >= math.Max(0.8, 0.1*w.Limit)
 }
 
-// oldest describes the age of the oldest use, if that is known.
+// oldest describes the age of the oldest use, or returns "" if it is unknown.
 func (w Window) oldest() string {
 	if math.IsNaN(w.UseAge) {
 		return ""
@@ -120,12 +123,13 @@ func (w Window) oldest() string {
 // ends describes the uses that do end.
 func (w Window) ends() string {
 	if w.Ended < enough {
-		return "hardly any others ended"
+		return "hardly any other uses ended"
 	}
-	return fmt.Sprintf("the %.0f others took %v each", w.Ended, seconds(w.Use))
+	return fmt.Sprintf("the %.0f other uses took %v each", w.Ended, seconds(w.Use))
 }
 
-// waits reports whether requests are refused, or wait for longer than the fraction part of a use.
+// waits reports whether requests are refused, or wait for longer than the fraction part of a mean
+// use.
 func (w Window) waits(part float64) bool {
 	long := w.Wait > part*w.Use || math.IsNaN(w.Use) && w.Wait > noticed
 	return long || w.Refused > 0.01
@@ -135,7 +139,7 @@ func (w Window) waits(part float64) bool {
 func (w Window) idle() Finding[Verdict] {
 	switch {
 	case w.waits(0.5): // random arrivals make some requests wait
-		return found(Undetermined, "%s: in bursts, or for several slots at once", w.fill())
+		return found(Undetermined, "%s: requests come in bursts, or take several slots at once", w.fill())
 	case w.Limit >= 8 && w.Utilization < 0.1 && w.Ended >= enough:
 		return found(Oversized, "%.1f of %.0f slots were used", w.Utilization*w.Limit, w.Limit)
 	}
@@ -148,17 +152,17 @@ func (w Window) idle() Finding[Verdict] {
 	)
 }
 
-// spent describes how the uses of a window spent their time.
+// spent describes how a window's uses spent their time.
 type spent struct {
-	account bool    // reported by the pool; otherwise bounded by what the whole process did
-	cpus    float64 // an upper bound if there is no account
-	queued  float64 // share of the time without a CPU; an upper bound if there is no account
-	blocked float64 // share of the time; a lower bound if there is no account
+	account bool    // the pool reports it; otherwise the fields are bounds from what the whole process did
+	cpus    float64 // CPUs used; an upper bound if account is false
+	queued  float64 // share of the time ready but without a CPU; an upper bound if account is false
+	blocked float64 // share of the time blocked; a lower bound if account is false
 }
 
 func (w Window) spent(m Machine) spent {
 	used := w.Utilization * w.Limit
-	inGo := m.Runnable * m.CPUs / used // which a pool counts as blocked
+	inGo := m.Runnable * m.CPUs / used // time that Go's scheduler delays uses, which a pool counts as blocked
 	if math.IsNaN(w.OnCPU) {
 		cpu, queue := m.BusyCPUs/used, m.RunDelay*m.BusyCPUs/used+inGo
 		return spent{false, m.BusyCPUs, queue, 1 - cpu - queue - m.LockWait/used}
@@ -170,7 +174,7 @@ func (w Window) spent(m Machine) spent {
 	return s
 }
 
-// congested says why the uses of a full pool take as long as they do.
+// congested judges a full pool by what its uses spend their time on.
 func (w Window) congested(m Machine, usual Usual) Finding[Verdict] {
 	s := w.spent(m)
 	share := 0.75
@@ -179,11 +183,16 @@ func (w Window) congested(m Machine, usual Usual) Finding[Verdict] {
 	}
 	switch {
 	case w.Ended < enough:
-		return found(Undetermined, "%s, and only %.0f uses ended: they hang, or take this long", w.fill(), w.Ended)
+		return found(
+			Undetermined,
+			"%s, and only %.0f uses ended: the others are hung, or take this long",
+			w.fill(),
+			w.Ended,
+		)
 	case w.holds(math.Max(0, usual.Held)), w.holds(0) && math.IsNaN(usual.Held):
 		return found(
 			Undetermined,
-			"%s, and %.1f are held by uses that did not end: they may have leaked, or take this long",
+			"%s, and uses that did not end hold %.1f slots: they may have leaked, or take this long",
 			w.fill(),
 			w.Held,
 		)
@@ -196,7 +205,7 @@ func (w Window) congested(m Machine, usual Usual) Finding[Verdict] {
 	case m.LockWait > 0.3*w.Utilization*w.Limit && !(w.Blocked < 0.3):
 		return found(LockContention, "%s; %.1f goroutines waited for locks", w.fill(), m.LockWait)
 	case s.isLonger(w, usual):
-		return found(DownstreamSlow, "%s; uses were blocked for %v each, and usually take %v",
+		return found(DownstreamSlow, "%s; each use was blocked for %v, and a use usually takes %v",
 			w.fill(), seconds(s.blocked*w.Use), seconds(usual.Use))
 	case w.Use > 2*usual.Use:
 		return found(Undetermined, "%s; uses take %v instead of %v, for an unknown reason",
@@ -207,8 +216,8 @@ func (w Window) congested(m Machine, usual Usual) Finding[Verdict] {
 	return found(TooSmall, "%s; uses take no longer than usual%s", w.fill(), s.words(w))
 }
 
-// isLonger reports whether uses are blocked for longer than usual. Without an account, it reports
-// whether nothing else that they may have done explains their duration.
+// isLonger reports whether uses are blocked for longer than usual. If s.account is false, it
+// reports whether CPU time and waits for CPUs and locks cannot explain why uses take longer.
 func (s spent) isLonger(w Window, usual Usual) bool {
 	if s.account {
 		return s.blocked*w.Use > 2*usual.Blocked && s.blocked > 0.5
@@ -216,7 +225,7 @@ func (s spent) isLonger(w Window, usual Usual) bool {
 	return w.Use > 2*usual.Use && (1-s.blocked)*w.Use < usual.Use
 }
 
-// whose returns the subject of a sentence about the known CPU time.
+// whose returns the subject of a sentence about s.cpus.
 func (s spent) whose() string {
 	if s.account {
 		return "its tasks"
@@ -224,7 +233,7 @@ func (s spent) whose() string {
 	return "the process's threads"
 }
 
-// words describes the CPU time of uses.
+// words describes how much of their time uses are on a CPU, or returns "" if that is unknown.
 func (s spent) words(w Window) string {
 	if s.account {
 		return fmt.Sprintf(", and %.0f %% of their time is on a CPU", 100*w.OnCPU)
@@ -234,7 +243,7 @@ func (s spent) words(w Window) string {
 
 // fill describes how full the pool is.
 func (w Window) fill() string {
-	s := fmt.Sprintf("%.0f %% of %.0f slots were used, and a request waited %v for a use of %v",
+	s := fmt.Sprintf("%.0f %% of %.0f slots were used, requests waited %v, and uses took %v",
 		100*w.Utilization, w.Limit, seconds(w.Wait), seconds(w.Use))
 	if w.Refused > 0.01 {
 		s += fmt.Sprintf("; %.0f %% were refused", 100*w.Refused)
@@ -246,7 +255,7 @@ func found(v Verdict, format string, args ...any) Finding[Verdict] {
 	return Finding[Verdict]{v, fmt.Sprintf(format, args...)}
 }
 
-// seconds formats a time with up to three digits.
+// seconds formats a time, given in seconds, with up to three digits.
 func seconds(s float64) string {
 	if math.IsNaN(s) {
 		return "an unknown time"

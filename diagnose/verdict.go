@@ -9,22 +9,23 @@ import (
 // Verdict says why a pool is full, or that it is well.
 type Verdict uint8
 
-// The verdicts on a pool.
+// Verdicts on a pool.
 const (
 	Undetermined   Verdict = iota // too little is known, or no cause fits
 	OK                            // requests get their slots
 	TooSmall                      // more slots would serve more requests
 	Oversized                     // most slots are never used
 	CPUSaturated                  // the tasks use all available CPUs: more slots do not help
-	Starved                       // tasks are ready to run but wait for a CPU that others use
+	Starved                       // tasks are ready to run but wait for a CPU that is busy with other work
 	LockContention                // tasks wait for a lock that they share
 	DownstreamSlow                // tasks wait longer than before for what they call
-	Leaking                       // slots are held by uses that do not end
+	Leaking                       // uses that do not end occupy slots
 	HeadOfLine                    // slots are free, but too few for the first waiting request
 	Failing                       // uses fail, or resources cannot be created
 )
 
-// names returns the values of the metric's attribute, in the order of the constants.
+// names returns the values of the attribute that identifies the verdict, in the order of the
+// constants.
 func names(m *catalog.Metric) []string { return m.Attributes[0].Values }
 
 // String returns the verdict as it appears in metrics.
@@ -36,16 +37,16 @@ func Verdicts() iter.Seq[Verdict] { return all[Verdict](len(names(catalog.PoolVe
 // Convicts reports whether the verdict says that something is wrong now.
 func (v Verdict) Convicts() bool { return v != Undetermined && v != OK && v != Oversized }
 
-// HostVerdict says what is wrong with a machine or a container. It concerns all of its pools.
+// HostVerdict says what is wrong with a machine or a container, and so concerns all pools on it.
 type HostVerdict uint8
 
-// The verdicts on a machine.
+// Verdicts on a machine.
 const (
 	HostUndetermined HostVerdict = iota
 	HostOK
 	Throttled      // a CPU quota throttles the container
 	MemoryPressure // tasks wait for memory
-	Steal          // the hypervisor gives the CPUs to others
+	Steal          // the hypervisor gives the CPUs to other virtual machines
 	NoisyNeighbor  // other processes use the CPUs
 	DiskSlow       // writes take much longer than before
 )
@@ -78,5 +79,5 @@ type verdict interface {
 // Finding is a verdict and the evidence for it.
 type Finding[V verdict] struct {
 	Verdict  V
-	Evidence string // one line, for people
+	Evidence string // one line of text for people
 }

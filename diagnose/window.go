@@ -7,7 +7,7 @@ type Window struct {
 	Seconds     float64 // length of the window
 	Limit       float64 // slots; NaN if the limit changed
 	Utilization float64 // mean share of the slots that were used
-	HeldBack    float64 // mean share of the slots that were free while requests waited
+	HeldBack    float64 // mean share of the slots that were kept free while requests waited
 	Pending     float64 // requests waiting at the end
 	Grown       float64 // increase of Pending; 0 if unknown
 	Served      float64 // requests per second that got a slot
@@ -18,15 +18,15 @@ type Window struct {
 	NotMade     float64 // resources that could not be created
 	Use         float64 // mean duration of ended uses, in seconds
 	Longest     float64 // longest use that ever ended, in seconds
-	Held        float64 // slots whose uses did not end: those used, minus those that ended uses explain
+	Held        float64 // slots whose uses did not end: slot-seconds used, minus those of ended uses, per second
 	UseAge      float64 // age of the oldest use at the end, in seconds
-	OnCPU       float64 // shares of the use time
+	OnCPU       float64 // this and the next two: shares of the uses' time
 	RunQueue    float64
 	Blocked     float64
 }
 
-// Between returns the window between two moments. If a counter fell, the pool is a new one, and
-// nothing is known about it yet.
+// Between returns the window between two measurements. If a counter fell, the pool was replaced,
+// and nothing is known about the new one yet.
 func Between(from, to Figures) Window {
 	w := Window{Seconds: to.At.Sub(from.At).Seconds(), Limit: to.Limit, Pending: to.Pending}
 	w.Longest, w.UseAge = to.Longest, to.UseAge

@@ -13,18 +13,18 @@ const Scale = 3
 
 const (
 	perOctave = 1 << Scale
-	octaves   = 64                  // from the octave of 1 ns to that of the longest time.Duration
-	slots     = octaves * perOctave // buckets that a duration may fall into
+	octaves   = 64                  // number of octaves from 1 ns to the longest time.Duration
+	slots     = octaves * perOctave // number of buckets that a duration may fall into
 	lowest    = -30 * perOctave     // bucket index of slot 0, since 1 ns is a little more than 2^-30 s
-	guessBits = 4                   // bits after the leading one that select a guess
+	guessBits = 4                   // number of bits after the leading 1 that select a guess
 )
 
-// table finds the bucket of a duration with one lookup and one comparison, instead of a logarithm.
+// table finds a duration's bucket with one lookup and one comparison instead of a logarithm.
 var table = newBucketTable()
 
 type bucketTable struct {
 	upper [slots]time.Duration    // longest duration of each slot
-	guess [63 << guessBits]uint16 // slot of the shortest duration that has these leading bits
+	guess [63 << guessBits]uint16 // slot of the shortest duration with the given key; see guessKey
 }
 
 func newBucketTable() *bucketTable {
@@ -45,9 +45,9 @@ func newBucketTable() *bucketTable {
 	return t
 }
 
-// guessKey returns a key made of the length of d > 0 in bits and the bits that follow the leading
-// one. The durations with the same key are less than a bucket apart, since 17/16 is less than
-// 2^(1/8), so at most one bucket boundary lies between them.
+// guessKey returns a key made of d's length in bits and the guessBits bits after its leading 1. d
+// must be above 0. Durations with the same key are less than a bucket apart, since 17/16 is less
+// than 2^(1/8), so at most one bucket boundary lies between them.
 func guessKey(d time.Duration) int {
 	length := bits.Len64(uint64(d))
 	following := uint64(d) << (65 - length) >> (64 - guessBits)
@@ -60,7 +60,7 @@ func shortest(key int) time.Duration {
 	return time.Duration(leading << (63 - guessBits) >> (63 - key>>guessBits))
 }
 
-// slotOf returns the slot of d > 0.
+// slotOf returns the slot of d, which must be above 0.
 func slotOf(d time.Duration) int {
 	slot := int(table.guess[guessKey(d)])
 	if d > table.upper[slot] {
@@ -69,7 +69,7 @@ func slotOf(d time.Duration) int {
 	return slot
 }
 
-// middle returns the geometric middle of a slot in seconds.
+// middle returns the geometric middle of slot in seconds.
 func middle(slot int) float64 {
 	return math.Exp2((float64(lowest+slot) + 0.5) / perOctave)
 }

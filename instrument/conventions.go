@@ -6,37 +6,38 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// WithConventions also reports the pool under the names of OpenTelemetry's semantic conventions, if
-// they define metrics for the wrapped pool: db.client.connection.* and http.client.*, as listed in
-// docs/metrics.md. It has no effect on other kinds of pools.
+// WithConventions also reports the pool under OpenTelemetry's semantic-convention metric names,
+// db.client.connection.* or http.client.*, as listed in docs/metrics.md. It has no effect on pools
+// for which the conventions define no metrics.
 func WithConventions() Option {
 	return func(s *settings) { s.conventions = true }
 }
 
-// Convention describes how a wrapper reports its pools under the names of a semantic convention, in
-// addition to those of the model. It is for packages of this repository.
+// Convention describes how a wrapper also reports its pools under semantic-convention metric names.
+// It is for packages of this repository.
 type Convention struct {
 	Rows *catalog.Group
 
-	// Points calls add for every value that is present, in the same collection as the given Stats
-	// and never concurrently with itself. The attributes are those of the convention; the
-	// attributes given to [WithAttributes] are added to them.
+	// Points calls add for every value that is present, in the same collection as s and never
+	// concurrently with itself. It passes the convention's attributes; those given to
+	// [WithAttributes] are added to them.
 	Points func(s *Stats, add func(m *catalog.Metric, attributes attribute.Set, p Point))
 }
 
-// Follow makes a pool report c if the pool is created [WithConventions].
+// Follow returns an option that makes a pool report c if the pool is also created
+// [WithConventions].
 func Follow(c Convention) Option {
 	return func(s *settings) { s.convention = c }
 }
 
-// FollowsConventions reports whether opts contain [WithConventions], for wrappers that have to
-// count more in that case.
+// FollowsConventions reports whether opts contain [WithConventions]. It is for wrappers that count
+// more in that case.
 func FollowsConventions(opts ...Option) bool {
 	s := settingsOf(opts)
 	return s.conventions && !s.timing.Off
 }
 
-// conventional appends the points of r's convention. Caller must hold r.mu.
+// conventional appends the points of r's convention to points. The caller must hold r.mu.
 func (r *Registration) conventional(s *Stats, points []Point) []Point {
 	if r.convention.Points == nil {
 		return points
@@ -51,8 +52,8 @@ func (r *Registration) conventional(s *Stats, points []Point) []Point {
 	return points
 }
 
-// with returns a together with the attributes that the program gave; those in a take precedence.
-// Caller must hold r.mu.
+// with returns a together with the attributes that the program gave; attributes in a take
+// precedence. The caller must hold r.mu.
 func (r *Registration) with(a attribute.Set) attribute.Set {
 	if len(r.given) == 0 {
 		return a

@@ -11,7 +11,7 @@ import (
 type Desks struct {
 	reg *instrument.Registration
 
-	mu       sync.Mutex // guards what follows
+	mu       sync.Mutex // guards everything below
 	limit    int64
 	acquired int64
 	rejected int64

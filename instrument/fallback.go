@@ -15,38 +15,38 @@ import (
 	"github.com/poolgauge/poolgauge/internal/instruments"
 )
 
-// maxReplay is the maximum number of durations that one series records through the metric API at
-// one collection. A record takes about 0.2 µs.
+// maxReplay is the maximum number of durations that one series records through the metric API per
+// collection. Recording one takes about 0.2 µs.
 const maxReplay = 1 << 13
 
-// apis holds the MeterProviders through which pools are reported while no Reader is open.
+// apis holds the fallbacks through which pools are reported while no Reader is open.
 var apis providers
 
-// providers has one fallback for each MeterProvider that has pools. It also keeps the last fallback
-// that had pools, since pools may come and go.
+// providers holds one fallback for each MeterProvider that has pools. It also keeps the last
+// fallback when that has no pools left, so that a program whose pools come and go reuses it.
 type providers struct {
 	mu  sync.Mutex // never taken by a callback; live.mu may be taken with it held
 	all []*fallback
 }
 
 // fallback reports the pools of one MeterProvider through the metric API. It does nothing between
-// collections. The API cannot take a whole histogram, so each collection records the durations that
-// are new since the last one, one by one. Each is recorded as the middle of its bucket, which is
-// within 9 % of the measured duration. If a series has more than maxReplay of them, a sample is
-// recorded.
+// collections. The API does not accept whole histograms, so each collection records, one by one,
+// the durations that are new since the last collection. Each duration is recorded as the middle of
+// its bucket, which is within 9 % of the measured duration. If a series has more than maxReplay new
+// durations, a sample is recorded.
 type fallback struct {
 	provider     metric.MeterProvider
 	pools        int // guarded by providers.mu
 	observables  *instruments.Observables
 	histograms   map[*catalog.Metric]metric.Float64Histogram
-	conventions  []*catalog.Group // groups that it has instruments for
+	conventions  []*catalog.Group // groups whose instruments have been created
 	registration metric.Registration
 	ended        ended // guarded by live.mu
 
 	// held during a collection, since a provider may have several readers; guards everything below
 	mu       sync.Mutex
 	recorded map[*Registration]map[series]*Histogram
-	thinned  bool // a sample was recorded, and that was reported
+	thinned  bool // otel.Handle has been told that only a sample is recorded
 }
 
 type series struct {
@@ -54,8 +54,8 @@ type series struct {
 	attributes attribute.Distinct
 }
 
-// join reports a pool through its MeterProvider or the global one. The global one may be set later,
-// since OpenTelemetry's placeholder forwards the callback.
+// join starts reporting r through its MeterProvider or the global one. The global one may be set
+// later, since OpenTelemetry's placeholder forwards the callback.
 func (p *providers) join(r *Registration) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -73,7 +73,8 @@ func (p *providers) join(r *Registration) error {
 	return nil
 }
 
-// of returns the fallback for r. It creates one if there is none. Caller must hold p.mu.
+// of returns the fallback for r's MeterProvider, and creates it if there is none. The caller must
+// hold p.mu.
 func (p *providers) of(r *Registration) (*fallback, error) {
 	provider := r.provider
 	if provider == nil {
@@ -90,7 +91,7 @@ func (p *providers) of(r *Registration) (*fallback, error) {
 			return false
 		}
 		if err := f.registration.Unregister(); err != nil {
-			otel.Handle(fmt.Errorf("unregister the callback for pools: %w", err))
+			otel.Handle(fmt.Errorf("unregistering the callback for pools: %w", err))
 		}
 		return true
 	})
@@ -107,7 +108,7 @@ func same(a, b metric.MeterProvider) bool {
 	return reflect.TypeOf(a).Comparable() && reflect.TypeOf(b).Comparable() && a == b
 }
 
-// leave undoes join permanently, when the pool is closed.
+// leave undoes join for good. It is called when the pool is closed.
 func (p *providers) leave(r *Registration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -145,7 +146,7 @@ func newFallback(p metric.MeterProvider, convention *catalog.Group) (*fallback, 
 	return f, err
 }
 
-// take returns the pools that are reported through f. There are none while a Reader is open.
+// take returns the pools to report through f, which are none while a Reader is open.
 func (f *fallback) take() (pools []*Registration) {
 	live.mu.Lock()
 	defer live.mu.Unlock()
@@ -160,8 +161,8 @@ func (f *fallback) take() (pools []*Registration) {
 	return f.ended.after(pools)
 }
 
-// collect is the callback. It never returns an error, because an error would make the provider drop
-// all other metrics of the collection.
+// collect is the callback that the MeterProvider calls at each collection. It never returns an
+// error, since that would make the provider drop all other metrics of the collection.
 func (f *fallback) collect(ctx context.Context, o metric.Observer) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -193,7 +194,8 @@ func (f *fallback) report(ctx context.Context, o metric.Observer, r *Registratio
 	}
 }
 
-// record records the increase of p since the last collection. Caller must hold f.mu.
+// record records the durations that were added to p's histogram since the last collection. The
+// caller must hold f.mu.
 func (f *fallback) record(ctx context.Context, r *Registration, p Point, attributes metric.RecordOption) {
 	instrument := f.histograms[p.Metric]
 	if !instrument.Enabled(ctx) {
@@ -207,7 +209,7 @@ func (f *fallback) record(ctx context.Context, r *Registration, p Point, attribu
 		f.thinned = true
 		otel.Handle(
 			fmt.Errorf(
-				"pool %q: %s: only 1 in %d durations is recorded, because the metric API takes them one by one: "+
+				"pool %q: %s: only 1 in %d durations is recorded, because the metric API accepts them only one by one: "+
 					"pass the Producer of instrument/producer to the reader",
 				r.name,
 				p.Metric.Name,

@@ -151,8 +151,8 @@ func TestGlobalProviderThatComesLater(t *testing.T) {
 	}
 }
 
-// If there are more durations than the API can take at once, a sample is recorded, which is
-// reported once.
+// If there are more new durations than a collection records through the API, a sample is recorded,
+// and the program is told once.
 func TestTooManyDurations(t *testing.T) {
 	var reported []error
 	defer otel.SetErrorHandler(otel.GetErrorHandler())

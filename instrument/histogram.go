@@ -6,13 +6,12 @@ import (
 	"time"
 )
 
-// Histogram counts durations in the buckets of a base-2 exponential histogram of [Scale] 3. The
-// zero Histogram is empty and ready for use. It covers every [time.Duration]; a negative duration
-// counts as 0, which has a bucket of its own.
+// Histogram is a base-2 exponential histogram of durations, of [Scale] 3. The zero Histogram is
+// empty and ready to use. A Histogram covers every [time.Duration]; a negative duration counts as
+// 0, which has its own bucket.
 //
-// A Histogram has no lock. Its owner must guard it, usually with a lock that the pool takes anyway.
-// A pool that many goroutines use at once keeps one Histogram per shard and merges them in its
-// Stats.
+// A Histogram is not safe for concurrent use. Its owner must guard it, usually with a lock that the
+// pool takes anyway. A sharded pool keeps one Histogram per shard, and merges them in its Stats.
 //
 // Recording takes about 5 ns. A Histogram takes 0.6 KiB, plus 64 bytes for each octave (a doubling
 // of the duration) recorded so far: 1 KiB for durations from 1 µs to 100 ms, 4.6 KiB at most.
@@ -24,12 +23,13 @@ type Histogram struct {
 	octaves  [octaves]*[perOctave]uint64
 }
 
-// Record counts one duration d.
+// Record adds the duration d.
 func (h *Histogram) Record(d time.Duration) {
 	h.RecordN(d, 1)
 }
 
-// RecordN counts d n times, such as for a sample that stands for n uses. It does nothing if n is 0.
+// RecordN adds d n times, for example for a sample that stands for n uses. If n is 0, it does
+// nothing.
 func (h *Histogram) RecordN(d time.Duration, n uint64) {
 	if n == 0 {
 		return
@@ -54,8 +54,7 @@ func (h *Histogram) RecordN(d time.Duration, n uint64) {
 	octave[slot%perOctave] += n
 }
 
-// Merge adds the counts of o to h. No precision is lost: the result is the same as if h had
-// recorded all durations itself. A nil o adds nothing.
+// Merge adds o to h, as if h had recorded o's durations itself. A nil o adds nothing.
 func (h *Histogram) Merge(o *Histogram) {
 	if o == nil || o.count == 0 {
 		return
@@ -80,7 +79,7 @@ func (h *Histogram) Merge(o *Histogram) {
 	}
 }
 
-// Clone returns a copy that the caller owns. The clone of a nil Histogram is empty.
+// Clone returns a copy of h. The clone of a nil Histogram is empty.
 func (h *Histogram) Clone() *Histogram {
 	c := new(Histogram)
 	if h == nil {
@@ -103,7 +102,7 @@ func (h *Histogram) Clone() *Histogram {
 	return c
 }
 
-// Count returns the number of durations recorded.
+// Count returns the number of recorded durations.
 func (h *Histogram) Count() uint64 {
 	if h == nil {
 		return 0
@@ -111,7 +110,7 @@ func (h *Histogram) Count() uint64 {
 	return h.count
 }
 
-// Zeros returns the number of durations of 0 recorded.
+// Zeros returns the number of recorded durations that are 0.
 func (h *Histogram) Zeros() uint64 {
 	if h == nil {
 		return 0
@@ -119,8 +118,8 @@ func (h *Histogram) Zeros() uint64 {
 	return h.zero
 }
 
-// Sum returns the sum of all durations, in seconds. A [time.Duration] could overflow, since the sum
-// extends over many slots.
+// Sum returns the sum of all durations, in seconds. The result is not a [time.Duration], which
+// could overflow since uses of many slots add up.
 func (h *Histogram) Sum() float64 {
 	if h == nil {
 		return 0
@@ -128,7 +127,7 @@ func (h *Histogram) Sum() float64 {
 	return h.sum / float64(time.Second)
 }
 
-// Min returns the shortest duration recorded, or 0 if there is none.
+// Min returns the shortest recorded duration, or 0 if there is none.
 func (h *Histogram) Min() time.Duration {
 	if h == nil {
 		return 0
@@ -136,7 +135,7 @@ func (h *Histogram) Min() time.Duration {
 	return h.min
 }
 
-// Max returns the longest duration recorded, or 0 if there is none.
+// Max returns the longest recorded duration, or 0 if there is none.
 func (h *Histogram) Max() time.Duration {
 	if h == nil {
 		return 0
@@ -164,8 +163,8 @@ func (h *Histogram) Buckets() iter.Seq2[int, uint64] {
 	}
 }
 
-// Quantile returns the q-quantile of the recorded durations, for q from 0 to 1, within 4.5 %. It is
-// 0 if there are none.
+// Quantile returns the q-quantile of the recorded durations, for q from 0 to 1, with an error of at
+// most 4.5 %. It returns 0 if nothing was recorded.
 func (h *Histogram) Quantile(q float64) time.Duration {
 	if h == nil {
 		return 0
@@ -184,8 +183,8 @@ func (h *Histogram) Quantile(q float64) time.Duration {
 	return h.max
 }
 
-// since returns the increase of h since earlier, a previous state of h. A bucket whose count fell
-// counts as unchanged, so that a reset histogram does no harm.
+// since returns the increase of h since earlier, a previous state of h. If the count of a bucket
+// fell, because the histogram was reset, since counts the bucket as unchanged.
 func (h *Histogram) since(earlier *Histogram) *Histogram {
 	d := h.Clone()
 	if earlier == nil {
@@ -208,9 +207,9 @@ func (h *Histogram) since(earlier *Histogram) *Histogram {
 	return d
 }
 
-// values yields durations in seconds and how often each occurs. Each recorded duration is
-// represented by the middle of its bucket, scaled slightly so that the sum is preserved. If every
-// is above 1, only one of every durations is represented.
+// values yields durations in seconds and how often each occurs. Recorded durations appear as the
+// middles of their buckets, scaled slightly so that the sum is preserved. If every is above 1,
+// values leaves out all but one in every durations.
 func (h *Histogram) values(every uint64) iter.Seq2[float64, uint64] {
 	return func(yield func(float64, uint64) bool) {
 		var middles float64

@@ -82,8 +82,8 @@ func TestHistogramZeroValue(t *testing.T) {
 	}
 }
 
-// reference returns the SDK's own exponential histogram at the same scale, with each duration
-// recorded as often as its weight says.
+// reference returns the SDK's exponential histogram at the same scale, with each duration recorded
+// as often as its weight says.
 func reference(t *testing.T, samples []sample) metricdata.ExponentialHistogramDataPoint[float64] {
 	reader := sdkmetric.NewManualReader(
 		sdkmetric.WithAggregationSelector(func(sdkmetric.InstrumentKind) sdkmetric.Aggregation {
@@ -220,7 +220,7 @@ func (h *Histogram) octavesCopy() (all [slots]uint64) {
 	return all
 }
 
-// Through the metric API durations are recorded one by one: none may be lost, and their sum must be
+// Durations are recorded one by one through the metric API: none may be lost, and their sum must be
 // right.
 func TestValuesKeepCountAndSum(t *testing.T) {
 	var h Histogram

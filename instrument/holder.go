@@ -12,20 +12,20 @@ import (
 // Holder describes a use that is in progress.
 type Holder struct {
 	Age time.Duration // how long the use has lasted
-	// calls that led to the request for the slot, innermost first; for a task, its function; nil if
-	// unknown
+	// calls that led to the request for the slot, innermost first; for a task, only its function;
+	// nil if unknown
 	Calls []Call
 	Trace trace.TraceID // trace that the request is part of; zero if unknown
 }
 
 // Call is a frame of a call stack: a function and the line in it.
 type Call struct {
-	Function string // including the path of its package
+	Function string // qualified by the package's import path
 	File     string // empty if the compiler generated the function
-	Line     int    // for a task, where its function begins; 0 if File is empty
+	Line     int    // for a task, the line where its function begins; 0 if File is empty
 }
 
-// String returns the call in a form for people: main.query (query.go:12).
+// String formats the call for people: main.query (query.go:12).
 func (c Call) String() string {
 	name := c.Function[strings.LastIndexByte(c.Function, '/')+1:]
 	if c.File == "" {
@@ -34,7 +34,7 @@ func (c Call) String() string {
 	return fmt.Sprintf("%s (%s:%d)", name, filepath.Base(c.File), c.Line)
 }
 
-// String returns the holder in a form for people:
+// String formats the holder for people:
 //
 //	3m2s by main.query (query.go:12) < main.handle (handle.go:40), trace 4bf92f3577b34da6a3ce929d0e0e4736
 func (h Holder) String() string {
@@ -50,8 +50,8 @@ func (h Holder) String() string {
 	return b.String()
 }
 
-// Stack returns the calls in the format that the semantic conventions define for code.stacktrace,
-// which is that of a Go stack trace.
+// Stack formats the calls like a Go stack trace, as the semantic conventions define for
+// code.stacktrace.
 func (h Holder) Stack() string {
 	var b strings.Builder
 	for _, c := range h.Calls {
@@ -61,7 +61,7 @@ func (h Holder) Stack() string {
 }
 
 const (
-	// A use is unusual if it lasts ten times as long as 99 % of previous uses, and at least a
+	// A use is unusual if it lasts ten times as long as the p99 of ended uses, and at least a
 	// second. If no use has ended, the threshold is a minute.
 	unusualFactor = 10
 	unusualLeast  = time.Second
@@ -69,7 +69,7 @@ const (
 )
 
 // UnusualUse returns the duration above which a use of the pool is unusually long: 10 times the p99
-// of the uses that have ended, and at least a second. If no use has ended, it is a minute.
+// of the uses that have ended, but at least a second. If no use has ended, it returns a minute.
 func (s *Stats) UnusualUse() time.Duration {
 	if s.Use == nil || s.Use.count == 0 {
 		return unusualFirst
@@ -88,8 +88,8 @@ func (s *Stats) IsFull() bool {
 	return limited && ok && used >= limit || s.Pending.Or(0) > 0
 }
 
-// WantsHolders reports whether Stats should include the [Holder]s, if the pool knows them: the pool
-// is full, or its oldest use is unusual. All other fields of s must be set.
+// WantsHolders reports whether s should include the [Holder]s, because the pool is full or its
+// oldest use is unusual. All other fields of s must be set.
 func (s *Stats) WantsHolders() bool {
 	age, ok := s.UseAge.Get()
 	return ok && (s.IsFull() || age >= unusualLeast && age >= s.UnusualUse())

@@ -6,27 +6,27 @@ import (
 	"time"
 )
 
-// WithHolderLog sets the logger for a warning about slots that are held for unusually long. A pool
-// logs it when requests wait and some uses are unusually long; see [Stats.UnusualUse]. The line
-// names the holders of the slots: the lines of the program, how long they have held them, and their
-// traces. Each collection checks for this. The warning is logged once, and again only if the
-// condition was absent for ten minutes. The default is [slog.Default]; nil disables the warning.
+// WithHolderLog sets the logger for a warning about slots that are held for unusually long. The
+// pool logs the warning if, at a collection, requests are waiting and some uses are unusually long;
+// see [Stats.UnusualUse]. The warning names the holders of the slots: the lines of code, how long
+// each has held its slot, and the traces. It is logged once, and again only after the condition has
+// been absent for ten minutes. The default is [slog.Default]; nil disables the warning.
 func WithHolderLog(l *slog.Logger) Option {
 	return func(s *settings) { s.holderLog, s.noHolderLog = l, l == nil }
 }
 
-// holderQuiet is how long the condition must have been absent before it is logged again.
-// Collections may be minutes apart.
+// holderQuiet is how long the condition must have been absent before it is logged again. It is long
+// because collections may be minutes apart.
 const holderQuiet = 10 * time.Minute
 
-// holderWatch remembers when the holders of a pool were last worth a warning.
+// holderWatch remembers when the condition for a warning about a pool's holders was last met.
 type holderWatch struct {
 	seen     time.Time // when the condition was last met
-	rejected int64     // requests rejected so far
+	rejected int64     // number of requests rejected until the last collection
 }
 
-// sees reports whether a warning about the holders is due.
-func (w *holderWatch) sees(s *Stats, now time.Time) bool {
+// isDue takes the Stats of a collection and reports whether to log a warning about the holders.
+func (w *holderWatch) isDue(s *Stats, now time.Time) bool {
 	rejected := s.Requests[Rejected].Or(0)
 	refused := rejected > w.rejected
 	w.rejected = rejected
@@ -38,7 +38,7 @@ func (w *holderWatch) sees(s *Stats, now time.Time) bool {
 	return quiet
 }
 
-// logHolders logs the warning. It must be called without a lock held, since the handler belongs to
+// logHolders logs the warning. The caller must not hold a lock, since the log handler belongs to
 // the program.
 func (r *Registration) logHolders(s *Stats) {
 	logger := r.holderLog
@@ -52,7 +52,7 @@ func (r *Registration) logHolders(s *Stats) {
 	logger.LogAttrs(
 		context.Background(),
 		slog.LevelWarn,
-		"pool is full, and slots are held for unusually long",
+		"pool is full, and slots have been held for unusually long",
 		slog.String(
 			"pool",
 			r.name,

@@ -8,12 +8,12 @@ import (
 	"go.opentelemetry.io/otel/metric"
 )
 
-// Option configures the telemetry of one pool. The options are the same for all pools. A nil Option
+// Option configures a pool's telemetry. All kinds of pools accept the same options. A nil Option
 // has no effect.
 type Option func(*settings)
 
 type settings struct {
-	provider   metric.MeterProvider // nil means the global one
+	provider   metric.MeterProvider // nil means the global MeterProvider
 	attributes []attribute.KeyValue
 	timing     Timing
 	replace    bool
@@ -35,55 +35,55 @@ func settingsOf(opts []Option) settings {
 	return s
 }
 
-// cpuSamples is the default number of tasks per second whose time is divided by CPU state.
+// cpuSamples is the default number of tasks per second whose time is broken down by CPU state.
 const cpuSamples = 100
 
-// Timing is the configuration of a pool for reading the clock.
+// Timing says when a pool reads the clock.
 type Timing struct {
 	Off        bool // the pool is created [WithoutTelemetry]
 	Exact      bool // the pool is created [WithExactTiming]
 	CPUSamples int  // the value of [WithCPUSamples]
 }
 
-// TimingOf returns the timing that opts configure. It is for packages of this repository.
+// TimingOf returns the Timing that opts configure. It is for packages of this repository.
 func TimingOf(opts ...Option) Timing {
 	return settingsOf(opts).timing
 }
 
 // WithMeterProvider sets the MeterProvider through which the pool is reported while no [Reader] is
-// open. The default is the global one.
+// open. The default is the global MeterProvider.
 func WithMeterProvider(p metric.MeterProvider) Option {
 	return func(s *settings) { s.provider = p }
 }
 
-// WithAttributes adds attributes to every point of the pool. They must not change during the
-// lifetime of the pool, and each should have few values. Keys that the pool itself uses take
-// precedence.
+// WithAttributes adds attributes to every point of the pool. Each key should have only a few values
+// over all pools. Attributes that the pool sets itself take precedence over those with the same
+// key.
 func WithAttributes(kv ...attribute.KeyValue) Option {
 	return func(s *settings) { s.attributes = append(slices.Clip(s.attributes), kv...) }
 }
 
-// WithReplace takes over the name of a live pool, if there is one: the report of that pool ends,
-// but the pool itself keeps working. It is for a program that creates the new pool before it closes
-// the old one, for example on a reload.
+// WithReplace lets the new pool take over the name of a live pool. The live pool is no longer
+// reported, but keeps working. It is for programs that create a new pool before they close the old
+// one, for example on a reload.
 func WithReplace() Option {
 	return func(s *settings) { s.replace = true }
 }
 
-// WithExactTiming times every use and every wait, however many there are. Each costs two readings
-// of the clock, about 60 ns.
+// WithExactTiming times every use and every wait, however many there are. Each costs two clock
+// readings, about 60 ns.
 func WithExactTiming() Option {
 	return func(s *settings) { s.timing.Exact, s.timing.Off = true, false }
 }
 
-// WithCPUSamples sets how many tasks per second, approximately, have their time divided into time
-// on a CPU, waiting for one, and blocked. It applies to pools that run tasks; only pools whose
-// tasks take less than 10 ms are sampled. The default is 100; 0 disables sampling.
+// WithCPUSamples sets for about how many tasks per second the pool measures how much time they
+// spend on a CPU, waiting for a CPU, and blocked. It applies to pools that run tasks, and only
+// while these tasks take less than 10 ms. The default is 100; 0 disables sampling.
 func WithCPUSamples(perSecond int) Option {
 	return func(s *settings) { s.timing.CPUSamples = perSecond }
 }
 
-// WithoutTelemetry disables the report and the timing of a pool. Its Stats still count.
+// WithoutTelemetry disables reporting and timing. The pool's Stats still contain counts.
 func WithoutTelemetry() Option {
 	return func(s *settings) { s.timing.Off, s.timing.Exact = true, false }
 }

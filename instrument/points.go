@@ -9,24 +9,23 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// Point is one value of one pool, for one metric of the table.
+// Point is one value of one pool, for one metric in package catalog.
 type Point struct {
 	Metric     *catalog.Metric
 	Attributes attribute.Set
 	Start      time.Time // start time of a sum or a histogram
 
-	// The value: Histogram if the metric is a histogram, otherwise Int or Float, depending on the
-	// metric. A Histogram is never empty.
+	// Histogram, Int or Float holds the value, depending on the metric. A Histogram is never empty.
 	Int       int64
 	Float     float64
 	Histogram *Histogram
 
-	Holders   []Holder   // for the age of the oldest use
-	Exemplars []Exemplar // for the durations of waits
+	Holders   []Holder   // only for the age of the oldest use
+	Exemplars []Exemplar // only for the durations of waits
 }
 
-// labels are the attributes of a point in addition to those of its pool. An attribute with an empty
-// value is left out.
+// labels holds a point's attributes, in addition to the pool's. An attribute with an empty value is
+// left out.
 type labels [2]struct {
 	key   attribute.Key
 	value string
@@ -37,8 +36,8 @@ func label(m *catalog.Metric, value fmt.Stringer) (l labels) {
 	return l
 }
 
-// points calls add for every value that is present in s. It is the only place where the model is
-// mapped to the table of metrics.
+// points calls add for every value that is present in s. It is the only place that maps Stats to
+// metrics.
 func (s *Stats) points(add func(m *catalog.Metric, l labels, p Point)) {
 	count := func(m *catalog.Metric, l labels, o Optional[int64]) {
 		if n, ok := o.Get(); ok {

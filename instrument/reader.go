@@ -10,8 +10,8 @@ import (
 )
 
 // Reader reads all pools of the process. While a Reader is open, no pool is reported through its
-// MeterProvider, so the code that opens a Reader must report the points that it reads. The Producer
-// of instrument/producer is the usual one.
+// MeterProvider, so the code that opens a Reader must report the points that it reads. Most
+// programs use the Producer of instrument/producer, which has a Reader.
 type Reader struct {
 	ended ended // pools that were closed while the Reader was open
 }
@@ -25,15 +25,15 @@ func OpenReader() *Reader {
 	return r
 }
 
-// Points yields every value of every pool that is live when it is called, in the order of the
-// pools' names. It then yields the last figures of pools that were closed during the last two
-// minutes, unless a live pool has the same name. Each pool is read once, and no lock is held while
-// its points are yielded. Points may be called concurrently.
+// Points yields every value of every live pool, in the order of the pools' names. It then yields
+// the last values of pools that were closed during the last two minutes, unless a live pool has the
+// same name. Each pool is read once, and no lock is held while its points are yielded. Points may
+// be called concurrently.
 func (r *Reader) Points() iter.Seq[Point] { return r.PointsWithVerdicts(nil) }
 
-// Judge judges a pool or a part of one, which is identified by its attributes. It calls add with
-// each verdict and whether it holds, and returns the limit that it recommends, absent for none. It
-// must not retain the Stats or anything that they point to.
+// Judge judges a pool, or a part of one, which the attributes in pool identify. It calls add with
+// each verdict and whether that verdict holds. It returns the limit that it recommends, or an
+// absent value for no recommendation. It must not retain s or anything that s points to.
 type Judge func(pool attribute.Set, s *Stats, add func(verdict fmt.Stringer, holds bool)) (limit Optional[int64])
 
 // PointsWithVerdicts is like [Reader.Points], and also yields judge's verdicts and recommended
@@ -74,7 +74,7 @@ func (r *Reader) Close() {
 	live.mu.Unlock()
 	for _, pool := range pools {
 		if err := apis.join(pool); err != nil {
-			otel.Handle(fmt.Errorf("report pool %q: %w", pool.name, err))
+			otel.Handle(fmt.Errorf("reporting pool %q: %w", pool.name, err))
 		}
 	}
 }

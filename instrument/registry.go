@@ -20,13 +20,15 @@ import (
 // ScopeName is the name of the instrumentation scope of all pools.
 const ScopeName = "github.com/poolgauge/poolgauge/instrument"
 
-// ErrNameInUse is wrapped by the error for a second live pool with the same name.
-var ErrNameInUse = errors.New("a live pool has this name: close it first, choose another, or use WithReplace")
+// ErrNameInUse is wrapped by the error that Observe returns if a live pool has the same name.
+var ErrNameInUse = errors.New(
+	"a live pool already has this name: close that pool first, choose another name, or use WithReplace",
+)
 
 const (
-	// maxName is the maximum length of the names of pools and kinds, in bytes.
+	// maxName is the maximum length of a pool's name and kind, in bytes.
 	maxName = 128
-	// endedFor is how long the last figures of a closed pool are reported, so that every reader
+	// endedFor is how long the last values of a closed pool are reported, so that every reader
 	// collects them.
 	endedFor = 2 * time.Minute
 	// maxEnded is the maximum number of closed pools that are reported.
@@ -40,18 +42,18 @@ var live struct {
 	readers []*Reader
 }
 
-// Registration is the report of a pool. Close it with the pool.
+// Registration keeps a pool reported. Close it when the pool is closed.
 type Registration struct {
 	name     string
 	stats    func() Stats
 	base     []attribute.KeyValue
 	given    []attribute.KeyValue // attributes that the program gave
 	start    time.Time
-	provider metric.MeterProvider // nil means the global one
+	provider metric.MeterProvider // nil means the global MeterProvider
 	// nil if no MeterProvider reports the pool; read with live.mu or providers.mu held, written
 	// with both
 	api  *fallback
-	left bool // no MeterProvider may report the pool any more; guarded by providers.mu
+	left bool // no MeterProvider may report the pool any longer; guarded by providers.mu
 
 	convention  Convention   // none if Points is nil
 	holderLog   *slog.Logger // nil means slog.Default
@@ -59,32 +61,32 @@ type Registration struct {
 
 	mu      sync.Mutex // held while stats runs; guards everything below
 	closed  bool
-	last    Stats     // of a closed pool
-	endAt   time.Time // when it was closed
+	last    Stats     // the last Stats of a closed pool
+	endAt   time.Time // when the pool was closed
 	holders holderWatch
 	sets    []labelSet
-	wider   map[attribute.Distinct]attribute.Set // attribute sets of the convention, with given added
+	wider   map[attribute.Distinct]attribute.Set // the convention's attribute sets, each with given added
 }
 
-// labelSet is the attribute set of a pool, or a part of one, with labels.
+// labelSet is the attribute set of a pool, or of a part of one, with labels added.
 type labelSet struct {
 	labels labels
 	part   attribute.Distinct
 	set    attribute.Set
 }
 
-// Observe reports a pool under name, which must be unique among the live pools of the process. kind
-// is worker, resource, semaphore, group, or the name of the wrapped package or type. Both must have
-// 1 to 128 bytes.
+// Observe starts reporting metrics for a pool under name, which must be unique among the live pools
+// of the process. kind is worker, resource, semaphore, group, or the name of the wrapped package or
+// type. Name and kind must have 1 to 128 bytes each.
 //
-// From then on every collection calls stats once, in the goroutine that collects and never
-// concurrently with itself. So a pool must be ready for that when it calls Observe. The result of
-// stats must describe a single moment; see [Stats]. If stats panics, the error is passed to
-// [otel.Handle] and the pool is omitted from that collection.
+// From then on every collection calls stats once, in the collecting goroutine and never
+// concurrently with itself. So the pool must be ready for calls of stats when it calls Observe. The
+// result of stats must describe a single moment; see [Stats]. If stats panics, [otel.Handle] gets
+// the error and the pool is omitted from that collection.
 //
-// The pool is reported through the open [Reader] if there is one, such as the Producer of
-// instrument/producer, and otherwise through its MeterProvider, but never through both. Observe
-// starts no goroutine. It takes about 1 µs, and 50 µs for the first pool of a MeterProvider.
+// The pool is reported through the open [Reader], such as the Producer of instrument/producer, or
+// if none is open through its MeterProvider, but never through both. Observe starts no goroutine.
+// It takes about 1 µs, and 50 µs for a MeterProvider's first pool.
 func Observe(name, kind string, stats func() Stats, opts ...Option) (*Registration, error) {
 	s := settingsOf(opts)
 	if s.timing.Off {
@@ -123,8 +125,8 @@ func check(what, s string) error {
 	return nil
 }
 
-// enlist adds r to the live pools. If replace is true, it ends the report of a pool that has the
-// same name.
+// enlist adds r to the live pools. If another live pool has the same name, enlist ends that pool's
+// report if replace is true, and otherwise returns an error.
 func (r *Registration) enlist(replace bool) error {
 	live.mu.Lock()
 	defer live.mu.Unlock()
@@ -140,7 +142,7 @@ func (r *Registration) enlist(replace bool) error {
 	return nil
 }
 
-// delist frees the name. It returns false if another pool has taken it over.
+// delist frees r's name. It returns false if another pool has taken over the name.
 func (r *Registration) delist() bool {
 	live.mu.Lock()
 	defer live.mu.Unlock()
@@ -156,17 +158,18 @@ func byName(r *Registration, name string) int {
 	return strings.Compare(r.name, name)
 }
 
-// Close ends the report of the pool and frees its name. It calls stats one last time; the result is
-// reported for another two minutes, so that every reader collects it. When Close returns, stats is
-// not running and will not be called again. So Close must not be called from stats, nor with a lock
-// held that stats takes. Further calls do nothing.
+// Close stops reporting the pool and frees its name. It calls stats one last time, and the result
+// is reported for another two minutes, so that every reader collects it. When Close returns, stats
+// is not running and will not be called again. So Close must not be called from stats, nor with a
+// lock held that stats takes. Further calls do nothing.
 func (r *Registration) Close() {
 	if r.end() {
 		apis.leave(r) // without r.mu held: a MeterProvider may be collecting
 	}
 }
 
-// end is Close without leaving the MeterProvider. It returns false if the pool was already closed.
+// end does what Close does, except for leaving the MeterProvider. It returns false if the pool was
+// already closed.
 func (r *Registration) end() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -183,7 +186,8 @@ func (r *Registration) end() bool {
 	return true
 }
 
-// keep hands r to everything that reports it, for its last figures.
+// keep adds r to the ended pools of everything that reports pools, so that its last values are
+// reported.
 func (r *Registration) keep() {
 	live.mu.Lock()
 	defer live.mu.Unlock()
@@ -195,8 +199,7 @@ func (r *Registration) keep() {
 	}
 }
 
-// ended has the pools that were closed during the last endedFor, oldest first. It is guarded by
-// live.mu.
+// ended holds the pools that were closed during the last endedFor, oldest first. live.mu guards it.
 type ended []*Registration
 
 func (e *ended) add(r *Registration) {
@@ -204,7 +207,8 @@ func (e *ended) add(r *Registration) {
 	*e = append(*e, r)
 }
 
-// drop removes the pools that were closed longer ago, and makes room for one more.
+// drop removes pools that were closed more than endedFor before now, and makes room for one more
+// pool.
 func (e *ended) drop(now time.Time) {
 	n := 0
 	for n < len(*e) && (now.Sub((*e)[n].endAt) > endedFor || len(*e)-n >= maxEnded) {
@@ -214,8 +218,8 @@ func (e *ended) drop(now time.Time) {
 	*e = (*e)[n:]
 }
 
-// after returns pools followed by the ended ones, except those whose name a live pool has: a
-// collection must not report two pools with the same name.
+// after returns pools followed by the ended pools. It leaves out ended pools whose name a live pool
+// has, since a collection must not report two pools with the same name.
 func (e *ended) after(pools []*Registration) []*Registration {
 	e.drop(time.Now())
 	names := map[string]bool{}
@@ -230,8 +234,8 @@ func (e *ended) after(pools []*Registration) []*Registration {
 	return all
 }
 
-// Stats returns the current Stats of the pool, or the last ones if it is closed, for use in a log
-// line, a test or a page of the program. They are empty for a pool without telemetry. Stats must
+// Stats returns the pool's current Stats, or its last Stats if it is closed, for example for a log
+// line, a test or a status page. For a pool without telemetry, it returns empty Stats. Stats must
 // not be called from the pool's own stats function.
 func (r *Registration) Stats() Stats {
 	r.mu.Lock()
@@ -254,8 +258,8 @@ func (r *Registration) callStats() (s Stats, ok bool) {
 	return r.stats(), true
 }
 
-// read calls stats once and appends the resulting points to the slice. It includes verdicts if
-// judge is not nil. It logs the holders if that is due.
+// read calls stats once and appends the resulting points to the slice to. If judge is not nil, it
+// adds verdicts. It logs the holders if that is due.
 func (r *Registration) read(to []Point, judge Judge) []Point {
 	s, points, tell := r.readLocked(to, judge)
 	if tell {
@@ -264,7 +268,8 @@ func (r *Registration) read(to []Point, judge Judge) []Point {
 	return points
 }
 
-// readLocked is read without the logging. tell reports whether the holders must be logged.
+// readLocked does the work of read that needs r.mu. It returns whether the caller must log the
+// holders, since logging needs the lock to be free.
 func (r *Registration) readLocked(to []Point, judge Judge) (s Stats, points []Point, tell bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -285,12 +290,13 @@ func (r *Registration) readLocked(to []Point, judge Judge) (s Stats, points []Po
 		points = r.pointsOf(&s.Parts[i].Stats, attribute.NewSet(s.Parts[i].Attributes...), judge, points)
 	}
 	points = r.conventional(&s, points)
-	tell = !r.closed && !r.noHolderLog && r.holders.sees(&s, time.Now())
+	tell = !r.closed && !r.noHolderLog && r.holders.isDue(&s, time.Now())
 	return s, points, tell
 }
 
-// pointsOf appends the points of the pool or of a part of it. Without figures there is no verdict:
-// they may be those of parts that do not exist yet. Caller must hold r.mu.
+// pointsOf appends the points of the pool, or of the given part of it, to points. A pool whose Stats
+// have no values gets no verdict: its values may all be in parts that do not exist yet. Caller must
+// hold r.mu.
 func (r *Registration) pointsOf(s *Stats, part attribute.Set, judge Judge, points []Point) []Point {
 	add := func(m *catalog.Metric, l labels, p Point) {
 		p.Metric, p.Start, p.Attributes = m, r.start, r.set(l, part)
@@ -313,8 +319,8 @@ func (r *Registration) pointsOf(s *Stats, part attribute.Set, judge Judge, point
 	return points
 }
 
-// set returns the attributes of the pool, or of a part of it, with l. Each set is built once.
-// Caller must hold r.mu.
+// set returns the attributes of the pool, or of the given part of it, together with l. It builds
+// each set only once. Caller must hold r.mu.
 func (r *Registration) set(l labels, part attribute.Set) attribute.Set {
 	for i := range r.sets {
 		if r.sets[i].labels == l && r.sets[i].part == part.Equivalent() {

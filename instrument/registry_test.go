@@ -185,8 +185,8 @@ func TestCloseWaitsForStats(t *testing.T) {
 	}
 }
 
-// Every reading reports the last figures of a closed pool for two minutes, unless its name was
-// taken again.
+// Every reading reports the last values of a closed pool for two minutes, unless a new pool has
+// taken its name.
 func TestHowAPoolEndedIsRead(t *testing.T) {
 	left, right := OpenReader(), OpenReader()
 	defer left.Close()
@@ -231,7 +231,7 @@ func TestHowAPoolEndedIsRead(t *testing.T) {
 func TestANameIsTakenOver(t *testing.T) {
 	old := observe(t, "reloaded", limitOf(1))
 	observe(t, "reloaded", limitOf(2), WithReplace())
-	old.Close() // must not end the report of the new one
+	old.Close() // must not end the new pool's report
 	if got := points(t); len(got) != 1 || got[0].Int != 2 {
 		t.Errorf("points %v, want those of the new pool", got)
 	}

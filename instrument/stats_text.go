@@ -8,13 +8,13 @@ import (
 	"time"
 )
 
-// String describes the pool in one line for people, or in one line for each of its parts, such as
+// String describes the pool for people, in one line or in one line per part, such as
 //
 //	3 of 8 used, 2 idle; 1 pending for 1.2s; 120 acquired, 3 timeout; waits 4ms at the median, 1.3s at most; 117 ok
 //
 // Holders are listed at the end, oldest first.
 //
-// Absent values are omitted. The wording may change, so programs should read the fields.
+// Absent values are omitted. The wording may change, so programs should read the fields instead.
 func (s Stats) String() string {
 	if len(s.Parts) > 0 {
 		lines := make([]string, len(s.Parts))
@@ -125,7 +125,7 @@ func (s *Stats) resources() (list []string) {
 	return list
 }
 
-// outcomes lists the counts above 0, and also the first count if it is known.
+// outcomes lists the counts above 0, and always the first count if it is known.
 func outcomes(counts []Optional[int64], name func(i int) string) (list []string) {
 	for i, o := range counts {
 		if n, ok := o.Get(); ok && (n > 0 || i == 0) {

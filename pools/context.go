@@ -6,21 +6,21 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// poolContext is a context that ends when the pool is closed. It combines the values of the pool's
-// context with those of a caller's.
+// poolContext is a context that is canceled when the pool is closed. It combines the values of the
+// pool's context with those of a caller's context.
 type poolContext struct {
-	context.Context // of the pool
+	context.Context // the pool's context
 	values          context.Context
 }
 
-// tracedContext is a caller's context together with the span that it had during the call, since the
-// caller may reuse the context later.
+// tracedContext is a caller's context together with the span that it had during the call. The span
+// is kept because the caller may reuse the context later.
 type tracedContext struct {
 	context.Context
 	span trace.SpanContext
 }
 
-// traced returns ctx together with its span, or ctx itself if it has none.
+// traced returns ctx together with its span, or ctx itself if it has no span.
 func traced(ctx context.Context) context.Context {
 	if span := trace.SpanContextFromContext(ctx); span.HasTraceID() {
 		return &tracedContext{ctx, span}
@@ -40,7 +40,7 @@ func (c *poolContext) span() (span trace.SpanContext) {
 }
 
 // Value looks in the pool's context first, so that context.WithCancel finds its parent and pprof.Do
-// extends the labels of the worker.
+// extends the worker's labels.
 func (c *poolContext) Value(key any) any {
 	if v := c.Context.Value(key); v != nil {
 		return v

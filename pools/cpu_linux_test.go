@@ -21,7 +21,7 @@ import (
 	"github.com/poolgauge/poolgauge/pools"
 )
 
-// skipUnmeasured skips the test if the kernel does not account for the wait for a CPU.
+// skipUnmeasured skips the test if the kernel does not record run-queue delay.
 func skipUnmeasured(t *testing.T) {
 	t.Helper()
 	var m thread.Meter

@@ -62,7 +62,7 @@ func waitingPools() []waitingPool {
 	}
 }
 
-// A request that waits when its pool is closed is one of those that waited.
+// A request that is waiting when its pool is closed counts as one that waited.
 func TestWaitUntilCloseHasItsTrace(t *testing.T) {
 	for _, c := range waitingPools() {
 		t.Run(c.name, func(t *testing.T) {

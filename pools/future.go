@@ -11,15 +11,15 @@ import (
 type Future[T any] struct {
 	pool  *Workers
 	fn    func(context.Context) (T, error)
-	code  callsite.Func // of fn
+	code  callsite.Func // identifies fn
 	done  chan struct{} // closed when value and err are set
 	value T
 	err   error
 }
 
-// Do submits fn to w and returns its future result. It blocks while there is no room, as
-// [Workers.Submit] does; if that fails, the error is the result. The context of fn is that of a
-// task; see [Task].
+// Do submits fn to w and returns a Future for its result. It blocks while there is no room, as
+// [Workers.Submit] does; if submitting fails, the error becomes the result. fn gets the context of
+// a task; see [Task].
 func Do[T any](ctx context.Context, w *Workers, fn func(context.Context) (T, error)) *Future[T] {
 	if fn == nil {
 		panic(errNilTask)
@@ -53,7 +53,7 @@ func (f *Future[T]) run(ctx context.Context) error {
 
 func (f *Future[T]) function() callsite.Func { return f.code }
 
-// drop implements job: Close dropped the function before it ran.
+// drop implements job. Close dropped the function before it ran.
 func (f *Future[T]) drop() { f.finish(f.pool.errClosed) }
 
 // finish completes f with err and wakes all callers of Wait.
@@ -63,11 +63,10 @@ func (f *Future[T]) finish(err error) {
 	close(f.done)
 }
 
-// Wait returns the result of the function once it has ended. The error is a [*PanicError] if the
-// function panicked or called [runtime.Goexit], and wraps [ErrClosed] if Close dropped the
-// function. If ctx ends first, Wait returns the error of ctx, and the function keeps running.
-// Within a task of the same pool, Wait returns [ErrDeadlock] where it would have to wait; see
-// [Workers].
+// Wait waits until the function has ended and returns its result. The error is a [*PanicError] if
+// the function panicked or called [runtime.Goexit], and wraps [ErrClosed] if Close dropped the
+// function. If ctx is done first, Wait returns ctx.Err(), and the function keeps running. Within a
+// task of the same pool, Wait returns [ErrDeadlock] instead of waiting; see [Workers].
 func (f *Future[T]) Wait(ctx context.Context) (T, error) {
 	if f.isDone() {
 		return f.value, f.err

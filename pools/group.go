@@ -14,17 +14,17 @@ import (
 // semantics of [golang.org/x/sync/errgroup.Group]: only the import path changes. A Group should not
 // be reused for different tasks.
 //
-// The zero Group is valid, has no limit, does not cancel on error and is not reported. A group of
-// [Groups] is reported. A panic in a function ends the program, as in any goroutine: a Group that
-// caught it would hide it until Wait.
+// A zero Group is valid, has no limit, does not cancel on error and is not reported. A group from
+// [Groups] is reported. A panic in a function ends the program, as in any goroutine; if the Group
+// recovered it, nothing would show the panic until Wait.
 type Group struct {
 	cancel func(error)
 	wg     sync.WaitGroup
-	slots  chan struct{} // nil without a limit
+	slots  chan struct{} // nil if there is no limit
 	once   sync.Once
 	err    error
-	set    *measure.Groups    // nil if it is not reported
-	span   *trace.SpanContext // the span that it is part of; nil if unknown or not reported
+	set    *measure.Groups    // nil if the group is not reported
+	span   *trace.SpanContext // span that the group is part of; nil if unknown or not reported
 }
 
 // WithContext returns a new Group and a Context derived from ctx. The Context is canceled the first
@@ -85,7 +85,7 @@ func (g *Group) SetLimit(n int) {
 	g.slots = make(chan struct{}, n)
 }
 
-// take takes a slot if one is free.
+// take takes a slot if one is free, and reports whether it did.
 func (g *Group) take() bool {
 	select {
 	case g.slots <- struct{}{}:
@@ -95,8 +95,8 @@ func (g *Group) take() bool {
 	}
 }
 
-// start calls f in a new goroutine, for which the caller has taken a slot. blocked is the wait of
-// the caller, or nil if it did not wait.
+// start calls f in a new goroutine, for which its caller has taken a slot. blocked is the caller's
+// wait, or nil if it did not wait.
 func (g *Group) start(f func() error, blocked *measure.Pended) {
 	g.wg.Add(1)
 	c, ok := groupCalls.Get().(*groupCall)
@@ -116,7 +116,7 @@ func (g *Group) start(f func() error, blocked *measure.Pended) {
 	go c.call()
 }
 
-// groupCall is one call of a function. Calls are reused, to save allocations.
+// groupCall is one call of a function. groupCalls are reused to save allocations.
 type groupCall struct {
 	group *Group
 	run   measure.Run

@@ -9,8 +9,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/measure"
 )
 
-// Groups creates groups that are reported together under one name. A group lives as long as a
-// request; the name lives as long as the program.
+// Groups creates groups and reports them together under one name. A group typically exists only
+// during a request, while Groups exists as long as the program.
 //
 //	fanOut, err := pools.NewGroups("fan-out")  // once
 //	…
@@ -22,8 +22,8 @@ type Groups struct {
 	ran measure.Groups
 }
 
-// NewGroups returns Groups reported under name, which must be unique among the live pools of the
-// process; see [instrument.Observe].
+// NewGroups returns Groups that are reported under name, which must be unique among the live pools
+// of the process; see [instrument.Observe].
 func NewGroups(name string, opts ...instrument.Option) (*Groups, error) {
 	s := new(Groups)
 	s.ran.Init(instrument.TimingOf(opts...))
@@ -34,12 +34,12 @@ func NewGroups(name string, opts ...instrument.Option) (*Groups, error) {
 	return s, nil
 }
 
-// Group returns a new Group that is reported. Otherwise it is like the zero Group.
+// Group returns a new Group, which is like the zero Group but reported.
 func (s *Groups) Group() *Group {
 	return &Group{set: &s.ran}
 }
 
-// WithContext is like the function [WithContext], but the Group is reported.
+// WithContext is like the function [WithContext], but returns a Group that is reported.
 func (s *Groups) WithContext(ctx context.Context) (*Group, context.Context) {
 	span := trace.SpanContextFromContext(ctx)
 	g, ctx := WithContext(ctx)
@@ -49,14 +49,14 @@ func (s *Groups) WithContext(ctx context.Context) (*Group, context.Context) {
 
 // Stats returns a consistent snapshot of all groups together. Limit is absent, since each group has
 // its own limit and any number of groups may exist. A wait is the time for which Go was blocked;
-// the use begins when the wait ends. A function that does not return counts as exit, because a
-// panic would have ended the program.
+// the use begins when the wait ends. A function that does not return counts as exit, since a panic
+// would have ended the program.
 func (s *Groups) Stats() instrument.Stats { return s.ran.Stats() }
 
-// Running returns the number of functions that are running.
+// Running returns the number of running functions.
 func (s *Groups) Running() int { return s.ran.Running() }
 
-// Close ends the report. Running groups are not affected.
+// Close stops reporting the groups. Running groups are not affected.
 func (s *Groups) Close() {
 	s.ran.Close()
 	s.reg.Close()

@@ -276,8 +276,7 @@ func TestGroupsNameTheirFunctions(t *testing.T) {
 	})
 }
 
-// The holders of a pool are logged once if requests wait for it; those of a pool that is only full
-// are not.
+// A pool's holders are logged once if requests wait for it, but not if the pool is only full.
 func TestHoldersAreLoggedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer

@@ -8,19 +8,19 @@ import (
 )
 
 // Map calls fn on w for each item and yields the results in the order of the items, each with its
-// error. Break the loop to stop at the first error: calls that have not started are dropped, and
-// the context of running calls is canceled. The loop ends when the running calls have returned.
+// error. Break out of the loop to stop at the first error: Map then drops calls that have not
+// started, cancels the context of running calls, and waits until they have returned.
 //
 //	for thumbnail, err := range pools.Map(ctx, w, slices.Values(photos), shrink) { … }
 //
-// Memory is bounded: Map pulls at most four items per worker, and at least 16, ahead of the results
-// that it has yielded. Each call is a task of the pool like any other and waits its turn. Items are
-// pulled in the goroutine of the loop, so no results are yielded while it waits for an item.
+// Memory is bounded: Map pulls at most four items per worker, or 16 if that is more, ahead of the
+// results that it has yielded. Each call is a task of the pool like any other and waits its turn.
+// Map pulls items in the goroutine of the loop, so it yields no results while it waits for an item.
 //
-// The context of fn is derived from ctx. It is also canceled when the pool is closed, and the
-// TaskTimeout of the pool applies to each item. When ctx ends or the pool is closed, no more items
-// are pulled, and the error is yielded for each item that did not run. Within a task of the same
-// pool, Map yields only [ErrDeadlock].
+// The context that fn gets is derived from ctx. It is also canceled when the pool is closed, and
+// the pool's TaskTimeout applies to each call. When ctx is done or the pool is closed, Map pulls no
+// more items, and yields the error for each item whose call did not start. Within a task of the
+// same pool, Map yields only [ErrDeadlock].
 func Map[T, R any](
 	ctx context.Context,
 	w *Workers,
@@ -38,7 +38,7 @@ func Map[T, R any](
 }
 
 // ForEach calls fn on w for each item, in no particular order, and returns when all calls have
-// returned. The first error cancels the context of the other calls and prevents further ones from
+// returned. The first error cancels the context of the other calls and prevents further calls from
 // starting; ForEach returns that error. To get all errors, range over [Map]. Contexts, deadlocks
 // and the bound on memory are as in Map.
 func ForEach[T any](ctx context.Context, w *Workers, items iter.Seq[T], fn func(context.Context, T) error) error {

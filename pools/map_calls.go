@@ -10,29 +10,29 @@ import (
 
 const (
 	minWindow  = 16
-	maxWorkers = 1 << 20 // maximum number of workers to size a window for
+	maxWorkers = 1 << 20 // number of workers above which the window no longer grows
 )
 
-// calls are the calls of one Map or ForEach. They share one job, which is submitted once for each
-// item; each run of the job takes the next item. The loop is the goroutine that called Map or
-// ForEach.
+// calls holds the calls of fn by one Map or ForEach. All of them share one job, which is submitted
+// once for each item; each run of the job takes the next item. The goroutine that called Map or
+// ForEach is called the loop.
 type calls[T, R any] struct {
 	scope
 	fn        func(context.Context, T) (R, error)
-	code      callsite.Func // of the function that the program passed
+	code      callsite.Func // identifies the function that the program passed
 	unordered bool          // results are not kept
 	window    int           // maximum number of items in the ring
 
 	mu      sync.Mutex   // guards everything below
-	ring    []call[T, R] // its length is a power of two; it grows up to the window
-	pulled  int          // items put into the ring so far
-	begun   int          // items whose call has begun
-	freed   int          // items that have left the ring
+	ring    []call[T, R] // grows up to window; its length is a power of two
+	pulled  int          // number of items that have been put into the ring
+	begun   int          // number of items whose call has started
+	freed   int          // number of items that have left the ring
 	running int
-	stopped bool  // no more calls may begin
+	stopped bool  // no more calls may start
 	err     error // the first error of an unordered call
 	wish    wish
-	wake    chan struct{} // receives a value when the wish has come true
+	wake    chan struct{} // receives a value when wish is met
 }
 
 // call is an item before its call, and the result after it.
@@ -43,18 +43,18 @@ type call[T, R any] struct {
 	done  bool
 }
 
-// wish is the condition for which the loop waits. The loop is woken once, when the condition is met,
-// and not for each item.
+// wish is the condition for which the loop waits. The loop is woken only once, when the condition
+// is met, and not for each item.
 type wish uint8
 
 const (
 	nothingWanted wish = iota
 	resultWanted       // the first result in the ring
-	roomWanted         // for half a window, so that the loop need not be woken for each item
-	endWanted          // the end of all calls that have begun or may begin
+	roomWanted         // room for half a window, so that the loop need not be woken for each item
+	endWanted          // the end of all calls that have started or may still start
 )
 
-// newCalls returns the calls of fn. code identifies the function that the program passed.
+// newCalls returns calls for fn. code identifies the function that the program passed.
 func newCalls[T, R any](
 	ctx context.Context, w *Workers, fn func(context.Context, T) (R, error), code callsite.Func,
 ) *calls[T, R] {
@@ -66,10 +66,10 @@ func newCalls[T, R any](
 	}
 }
 
-// at returns the place in the ring of item number i. Caller must hold mu.
+// at returns the place of item number i in the ring. Caller must hold mu.
 func (c *calls[T, R]) at(i int) *call[T, R] { return &c.ring[i&(len(c.ring)-1)] }
 
-// has reports whether a wish has come true. Caller must hold mu.
+// has reports whether condition w is met. Caller must hold mu.
 func (c *calls[T, R]) has(w wish) bool {
 	switch w {
 	case resultWanted:
@@ -81,7 +81,8 @@ func (c *calls[T, R]) has(w wish) bool {
 	}
 }
 
-// await blocks until a wish has come true or done is closed. Caller must hold mu.
+// await blocks until condition w is met or done is closed. Caller must hold mu, which await
+// releases while it blocks.
 func (c *calls[T, R]) await(w wish, done <-chan struct{}) {
 	if c.has(w) {
 		return
@@ -100,7 +101,7 @@ func (c *calls[T, R]) await(w wish, done <-chan struct{}) {
 	}
 }
 
-// wakeLoop wakes the loop if its wish has come true. Caller must hold mu.
+// wakeLoop wakes the loop if the condition for which it waits is met. Caller must hold mu.
 func (c *calls[T, R]) wakeLoop() {
 	if c.wish != nothingWanted && c.has(c.wish) {
 		c.wish = nothingWanted
@@ -122,7 +123,8 @@ func (c *calls[T, R]) loop(items iter.Seq[T], yield func(R, error) bool) {
 	c.yieldWhile(c.isBusy, yield)
 }
 
-// yieldWhile yields results while more returns true. It returns false if the program left the loop.
+// yieldWhile yields results while more returns true. It returns false if yield did, because the
+// program left its loop.
 func (c *calls[T, R]) yieldWhile(more func() bool, yield func(R, error) bool) bool {
 	for more() {
 		if !yield(c.next()) {
@@ -151,7 +153,7 @@ func (c *calls[T, R]) put(item T) bool {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.keep(c.pulled-1, call[T, R]{err: err}) // no run takes it: each of the other items has its own run
+	c.keep(c.pulled-1, call[T, R]{err: err}) // no run takes this item: every other item has its own run
 	return false
 }
 
@@ -190,10 +192,10 @@ func (c *calls[T, R]) run(ctx context.Context) error {
 
 func (c *calls[T, R]) function() callsite.Func { return c.code }
 
-// drop implements job. It does nothing, since Close ends the context, too.
+// drop implements job. It does nothing, since Close also cancels the context.
 func (c *calls[T, R]) drop() {}
 
-// takeItem takes the next item and returns it with its number. ok is false if there is none to run.
+// takeItem takes the next item and returns it with its number. ok is false if no item is to be run.
 func (c *calls[T, R]) takeItem() (i int, item T, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -217,7 +219,7 @@ func (c *calls[T, R]) takeItem() (i int, item T, ok bool) {
 	return i, item, true
 }
 
-// callDone ends a call that has begun.
+// callDone records the end of the call for item number i.
 func (c *calls[T, R]) callDone(i int, result call[T, R]) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -226,7 +228,7 @@ func (c *calls[T, R]) callDone(i int, result call[T, R]) {
 	c.wakeLoop()
 }
 
-// keep stores a result. Caller must hold mu.
+// keep stores the result for item number i. Caller must hold mu.
 func (c *calls[T, R]) keep(i int, result call[T, R]) {
 	if !c.unordered {
 		result.done = true
@@ -239,7 +241,7 @@ func (c *calls[T, R]) keep(i int, result call[T, R]) {
 	}
 }
 
-// isDue reports whether a result should be yielded before the next item is pulled.
+// isDue reports whether the loop should yield a result before it pulls the next item.
 func (c *calls[T, R]) isDue() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -253,8 +255,8 @@ func (c *calls[T, R]) isBusy() bool {
 	return c.pulled > c.freed
 }
 
-// next waits for the first result in the ring and removes it. Once the context has ended, it does
-// not wait for a call that has not begun.
+// next waits for the first result in the ring, removes it and returns it. Once the context is done,
+// it does not wait for a call that has not started.
 func (c *calls[T, R]) next() (R, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -289,7 +291,7 @@ func (c *calls[T, R]) hasRoom() bool {
 }
 
 // drain waits until all calls of a ForEach have ended, and returns the first error. Once the
-// context has ended, it does not wait for calls that have not begun.
+// context is done, it does not wait for calls that have not started.
 func (c *calls[T, R]) drain() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -304,8 +306,8 @@ func (c *calls[T, R]) drain() error {
 	return c.err
 }
 
-// abandon prevents further calls from starting, ends the context of those that run, and waits for
-// them.
+// abandon prevents further calls from starting, cancels the context of running calls, and waits
+// until they have ended.
 func (c *calls[T, R]) abandon() {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -16,20 +16,20 @@ import (
 // MemoryConfig configures how a [MemoryBudget] follows the available memory. The zero value is a
 // good default in a container.
 type MemoryConfig struct {
-	// Share is the fraction of the available memory that tasks may take, above 0 and up to 1. Zero
+	// Share is the fraction of the available memory that tasks may use, above 0 and up to 1. Zero
 	// means 0.8. The rest is for allocations outside the budget.
 	Share float64
-	// Max is the largest number of bytes that all tasks together may hold. Zero means no such
+	// Max is the maximum number of bytes that all tasks together may hold. Zero means no such
 	// bound.
 	Max int64
 	// Available returns how many bytes the process can still allocate, and whether that is known.
-	// If it is nil, the limits of the control groups and GOMEMLIMIT are used. It is called by one
-	// goroutine at a time, at most once per Every.
+	// If it is nil, the budget uses the memory limits of the process's cgroups and GOMEMLIMIT.
+	// Calls are never concurrent, and happen at most once per Every.
 	Available func() (bytes int64, ok bool)
 	// Every is how long a result of Available is used before it is read again. Zero means 100 ms.
 	Every time.Duration
-	// MaxPending is the maximum number of waiting requests. Beyond it Acquire fails with [ErrFull].
-	// Zero means no bound.
+	// MaxPending is the maximum number of waiting requests. If that many are waiting, Acquire fails
+	// with [ErrFull]. Zero means no bound.
 	MaxPending int
 }
 
@@ -39,41 +39,41 @@ type MemoryConfig struct {
 //
 //	Share × min(the most available since nothing was held, what is available now + what is held)
 //
-// The first term accounts for memory that was acquired but perhaps not allocated yet, and rises
-// when the container's limit is raised. The second term falls when the rest of the process, or of
-// the pod, grows. The limit is never less than one task nor greater than Max. It falls at once;
-// tasks keep what they hold, and no request is served until enough bytes have been released. A
-// timer reads the available memory once per Every while bytes are held or requests wait. If the
-// available memory becomes unknown, the limit stays as it is.
+// The first term allows for memory that was acquired but perhaps not allocated yet, and rises when
+// the container's limit is raised. The second term falls when the rest of the process, or of the
+// pod, needs more memory. The limit is never less than one task or greater than Max. When the limit
+// falls, tasks keep the bytes that they hold, and no request is served until enough bytes have been
+// released. While bytes are held or requests wait, a timer reads the available memory once per
+// Every. If the available memory becomes unknown, the limit stays unchanged.
 //
 // Set GOMEMLIMIT to about 90 % of the container's limit. The runtime then collects garbage before
-// the limit is reached, and the budget counts garbage as available. Without it, uncollected garbage
-// makes the budget smaller.
+// the limit is reached, and the budget counts garbage as available. Without GOMEMLIMIT, uncollected
+// garbage makes the budget smaller.
 //
 // A MemoryBudget reports the same telemetry as a Semaphore; a slot is a byte.
 type MemoryBudget struct {
 	permits   *Semaphore
 	task      int64
 	cfg       MemoryConfig
-	following atomic.Bool // the timer is set; written with mu held
+	following atomic.Bool // whether the timer is set; written with mu held
 
-	// guards everything below; held from a reading until the limit is set
+	// guards everything below; held from reading the available memory until the limit is set
 	mu     sync.Mutex
 	atRest int64 // the most available since nothing was held
 	timer  *time.Timer
 	closed bool
 }
 
-// ErrNoMemoryLimit is wrapped by the error of [NewMemoryBudget] if the available memory is unknown
-// and Max is 0.
-var ErrNoMemoryLimit = errors.New("neither a control group nor GOMEMLIMIT bounds the memory: set Max")
+// ErrNoMemoryLimit is wrapped by the error that [NewMemoryBudget] returns if the available memory
+// is unknown and Max is 0.
+var ErrNoMemoryLimit = errors.New("neither a cgroup nor GOMEMLIMIT bounds the memory: set Max")
 
-// ErrTooLarge is wrapped by the error of a request that is larger than the pool can ever be.
+// ErrTooLarge is wrapped by the error of a request that exceeds the maximum size of the pool.
 var ErrTooLarge = errors.New("the request exceeds the maximum size of the pool")
 
-// NewMemoryBudget returns a budget that is reported under name. Its limit never falls below task,
-// the number of bytes of the largest task. If the available memory is unknown, the limit is Max,
-// which is then required. Close the budget after use.
+// NewMemoryBudget returns a budget that is reported under name. task is the number of bytes that
+// the largest task needs; the limit never falls below it. If the available memory is unknown, the
+// limit is Max, which must then be set. Close the budget after use.
 func NewMemoryBudget(name string, task int64, cfg MemoryConfig, opts ...instrument.Option) (*MemoryBudget, error) {
 	b := &MemoryBudget{task: task, cfg: cfg.withDefaults(), atRest: math.MaxInt64}
 	if err := b.check(); err != nil {
@@ -114,18 +114,18 @@ func (b *MemoryBudget) check() error {
 	case b.task <= 0:
 		return fmt.Errorf("task is %d bytes, expected more than 0", b.task)
 	case b.cfg.Max < b.task:
-		return fmt.Errorf("setting Max is %d bytes, expected at least one task, %d", b.cfg.Max, b.task)
+		return fmt.Errorf("MemoryConfig.Max is %d bytes, expected at least %d (one task)", b.cfg.Max, b.task)
 	case b.cfg.Share < 0 || b.cfg.Share > 1:
-		return fmt.Errorf("setting Share is %v, expected more than 0 and at most 1", b.cfg.Share)
+		return fmt.Errorf("MemoryConfig.Share is %v, expected more than 0 and at most 1", b.cfg.Share)
 	case b.cfg.Every < 0:
-		return fmt.Errorf("setting Every is %v, expected more than 0", b.cfg.Every)
+		return fmt.Errorf("MemoryConfig.Every is %v, expected more than 0", b.cfg.Every)
 	}
 	return nil
 }
 
-// Acquire takes bytes from the budget. It waits until they are free or ctx is done, as
-// [Semaphore.Acquire] does. A request for more than one task waits until the limit is large enough;
-// a request for more than Max fails with [ErrTooLarge].
+// Acquire takes the given number of bytes from the budget. It waits until they are free or ctx is
+// done, as [Semaphore.Acquire] does. A request for more bytes than the limit waits until the limit
+// is large enough; a request for more than Max fails with [ErrTooLarge].
 func (b *MemoryBudget) Acquire(ctx context.Context, bytes int64) error {
 	if bytes > b.cfg.Max {
 		return b.refuse(bytes)
@@ -136,8 +136,8 @@ func (b *MemoryBudget) Acquire(ctx context.Context, bytes int64) error {
 	return b.permits.Acquire(ctx, bytes)
 }
 
-// TryAcquire takes bytes from the budget if they are free and no request is waiting, as
-// [Semaphore.TryAcquire] does.
+// TryAcquire takes the given number of bytes from the budget if they are free and no request is
+// waiting, as [Semaphore.TryAcquire] does.
 func (b *MemoryBudget) TryAcquire(bytes int64) bool {
 	if !b.following.Load() {
 		b.keepFollowing()
@@ -151,7 +151,7 @@ func (b *MemoryBudget) Release(bytes int64) { b.permits.Release(bytes) }
 // Size returns the current limit in bytes.
 func (b *MemoryBudget) Size() int64 { return b.permits.Size() }
 
-// Available returns the number of free bytes. It is negative while more bytes are held than the
+// Available returns the number of free bytes, which is negative while more bytes are held than the
 // limit allows.
 func (b *MemoryBudget) Available() int64 { return b.permits.Available() }
 
@@ -161,8 +161,8 @@ func (b *MemoryBudget) Waiting() int { return b.permits.Waiting() }
 // Stats returns a consistent snapshot of the budget. A slot is a byte.
 func (b *MemoryBudget) Stats() instrument.Stats { return b.permits.Stats() }
 
-// Close makes all waiting and later requests fail with [ErrClosed], and ends the report of the
-// budget. Bytes that are held can still be released. Further calls do nothing.
+// Close makes all waiting and later requests fail with [ErrClosed], and stops reporting the budget.
+// Bytes that are held can still be released. Further calls do nothing.
 func (b *MemoryBudget) Close() {
 	b.mu.Lock()
 	b.closed = true
@@ -183,8 +183,8 @@ func (b *MemoryBudget) refuse(bytes int64) error {
 	}
 }
 
-// keepFollowing starts the timer unless it is running. A request calls it after it has begun to
-// wait: then either the request sees that the timer has stopped, or tick sees the request.
+// keepFollowing starts the timer unless it is running. A request calls it after it has started to
+// wait, so that either the request finds the timer stopped, or tick finds the request waiting.
 func (b *MemoryBudget) keepFollowing() {
 	if b.following.Load() {
 		return
@@ -208,8 +208,8 @@ func (b *MemoryBudget) setTimer() {
 	}
 }
 
-// tick is called by the timer. It sets the timer again while bytes are held, or a request waits
-// that only tick can serve.
+// tick is the timer's function. It sets the timer again while bytes are held, or while a request
+// waits that only tick can serve.
 func (b *MemoryBudget) tick() {
 	b.mu.Lock()
 	defer b.mu.Unlock()

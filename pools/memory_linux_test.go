@@ -18,7 +18,7 @@ import (
 
 const (
 	batchVariable = "POOLGAUGE_TEST_BATCH"
-	batchLimit    = 128 << 20 // limit of the control group
+	batchLimit    = 128 << 20 // limit of the cgroup
 	batchTask     = 16 << 20
 )
 
@@ -41,7 +41,7 @@ func TestMemoryBudgetKeepsABatchAlive(t *testing.T) {
 	}
 }
 
-// memoryGroup creates a version 1 control group that limits memory, or skips the test.
+// memoryGroup creates a version 1 cgroup that limits memory, or skips the test.
 func memoryGroup(t *testing.T) string {
 	group := fmt.Sprintf("/sys/fs/cgroup/memory/poolgauge-test-%d", os.Getpid())
 	if err := os.Mkdir(group, 0o755); err != nil {

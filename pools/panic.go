@@ -7,15 +7,16 @@ import (
 	"runtime/debug"
 )
 
-// ErrDeadlock is wrapped by the error of a task that would have to wait for its own pool. Such a
-// task holds a worker while it waits for one, so the pool deadlocks when all workers do the same.
+// ErrDeadlock is wrapped by the error of a call with which a task would wait for its own pool. Such
+// a task occupies a worker while it waits for another worker, so the pool deadlocks when the tasks
+// of all workers do the same.
 var ErrDeadlock = errors.New("a task must not wait for its own pool")
 
 // PanicError is the error of a task that panicked or called [runtime.Goexit].
 type PanicError struct {
 	Pool  string // name of the pool
 	Value any    // value passed to panic; nil after runtime.Goexit
-	Stack []byte // stack of the task where it ended
+	Stack []byte // the task's stack where it ended
 }
 
 // Error returns the cause, without the stack.
@@ -32,14 +33,14 @@ func (e *PanicError) Unwrap() error {
 	return err
 }
 
-// log is the default OnPanic: a panic is logged, neither swallowed nor fatal.
+// log is the default OnPanic. It logs the panic, which neither goes unnoticed nor ends the program.
 func (e *PanicError) log() {
 	slog.Error("pools: a task panicked or called runtime.Goexit", "error", e, "stack", string(e.Stack))
 }
 
-// newPanicError describes a recovered panic; value is nil for runtime.Goexit. It must be called by
-// the deferred function, where the stack is still that of the task. If value is a [*PanicError], it
-// is returned as it is.
+// newPanicError returns a PanicError for a recovered panic; value is nil for runtime.Goexit. It
+// must be called in a deferred function, where the stack is still the task's. If value is a
+// [*PanicError], newPanicError returns it unchanged.
 func newPanicError(pool string, value any) *PanicError {
 	if e, ok := value.(*PanicError); ok {
 		return e

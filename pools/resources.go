@@ -13,36 +13,36 @@ import (
 )
 
 // ResourcesConfig configures a pool of resources. With the zero value, resources are created on
-// demand, live until the pool is closed, and need no destructor.
+// demand, kept until the pool is closed, and need no destructor.
 type ResourcesConfig[T any] struct {
 	// Destroy closes a resource that leaves the pool. It runs in its own goroutine, and the
-	// resource counts against the limit until it returns. A panic is reported to
+	// resource counts against the limit until Destroy returns. A panic in Destroy is reported to
 	// [go.opentelemetry.io/otel.Handle].
 	Destroy func(value T)
-	// Check returns an error if a resource that was idle for CheckAfter or longer must not be used.
-	// It runs before Acquire returns. Its context has the values of the caller's context, and ends
-	// after CheckTimeout or when the pool is closed. If the check fails or panics, the resource is
-	// destroyed and another one is constructed in its place. A check that has not returned one
-	// second after the end of its context is abandoned: its resource is replaced at once, and
-	// destroyed when the check returns.
+	// Check returns an error if value must not be used. It is called for resources that were idle
+	// for CheckAfter or longer, before Acquire returns. Its context has the values of the caller's
+	// context, and ends after CheckTimeout or when the pool is closed. If Check fails or panics,
+	// the resource is destroyed and another one is constructed in its place. If Check has not
+	// returned one second after the end of its context, the pool abandons it: it replaces the
+	// resource at once, and destroys the old one when Check returns.
 	Check func(ctx context.Context, value T) error
 	// CheckAfter is the idle time after which a resource is checked. Zero means 1 s; negative means
 	// before every use.
 	CheckAfter time.Duration
-	// CheckTimeout bounds a check. Zero means 5 s; negative means no limit.
+	// CheckTimeout bounds the duration of a check. Zero means 5 s; negative means no limit.
 	CheckTimeout time.Duration
-	// MaxPending is the maximum number of waiting callers. Beyond it Acquire fails with [ErrFull].
-	// Zero means no bound.
+	// MaxPending is the maximum number of waiting callers. If that many are waiting, Acquire fails
+	// with [ErrFull]. Zero means no bound.
 	MaxPending int
-	// MinIdle is the number of idle resources to keep ready, as far as the limit allows. They are
-	// constructed in the background; after a failure, the pool tries again one second later.
+	// MinIdle is the number of idle resources to keep ready, as far as the limit allows. The pool
+	// constructs them in the background; after a failure, it tries again one second later.
 	MinIdle int
-	// MaxIdleTime is how long a resource may be idle before it is closed. The last MinIdle
-	// resources are kept. Zero means no limit.
+	// MaxIdleTime is how long a resource may be idle before it is closed. The pool keeps at least
+	// MinIdle idle resources. Zero means no limit.
 	MaxIdleTime time.Duration
-	// MaxLifetime is how long a resource may live; a resource in use is closed when it is released.
-	// Each resource gets a random 90 to 100 % of MaxLifetime, so that resources created together do
-	// not expire together. Zero means no limit.
+	// MaxLifetime is how long after its creation a resource is closed; a resource in use is closed
+	// when it is released. Each resource gets a random 90 to 100 % of MaxLifetime, so that
+	// resources created together do not expire together. Zero means no limit.
 	MaxLifetime time.Duration
 }
 
@@ -53,27 +53,27 @@ func (c *ResourcesConfig[T]) check(limit int, noConstruct bool) error {
 	case limit < 1 || limit > math.MaxInt32:
 		return fmt.Errorf("limit is %d, expected 1 to %d", limit, math.MaxInt32)
 	case c.MinIdle < 0 || c.MinIdle > limit:
-		return fmt.Errorf("MinIdle is %d, expected 0 to the limit, %d", c.MinIdle, limit)
+		return fmt.Errorf("MinIdle is %d, expected 0 to %d (the limit)", c.MinIdle, limit)
 	case c.MaxPending < 0:
 		return fmt.Errorf("MaxPending is %d, expected 0 (no bound) or more", c.MaxPending)
 	case c.MaxIdleTime < 0 || c.MaxLifetime < 0:
-		return fmt.Errorf("MaxIdleTime is %v and MaxLifetime %v, expected 0 (no limit) or more",
+		return fmt.Errorf("MaxIdleTime is %v and MaxLifetime is %v, expected 0 (no limit) or more",
 			c.MaxIdleTime, c.MaxLifetime)
 	}
 	return nil
 }
 
-// Resources is a bounded pool of resources of one kind, such as connections. Resources are created
-// on demand, lent to one caller at a time, and kept for reuse. The semantics are those of
-// github.com/jackc/puddle/v2. All methods may be called concurrently.
+// Resources is a bounded pool of resources of one kind, such as connections. It creates resources
+// on demand, lends each to one caller at a time, and keeps it for reuse. The semantics are the same
+// as in github.com/jackc/puddle/v2. All methods may be called concurrently.
 //
 // Callers are served strictly in the order of their calls, and get the resource that was released
-// most recently. At most limit resources exist at any moment, including those being constructed or
-// destroyed.
+// most recently. At most limit resources exist at any moment, including resources that are being
+// constructed or destroyed.
 //
-// In its telemetry, a wait is the time until a caller gets a slot, and a use begins when the
-// resource is lent. Neither includes the time to construct or check a resource: a caller that finds
-// room waits 0, and the time of the constructor is reported in Create. An Acquire whose constructor
+// In the metrics, a wait is the time until a caller gets a slot, and a use begins when the resource
+// is lent. Neither includes the time to construct or check a resource: the wait of a caller that
+// finds room is 0, and the constructor's time is reported in Create. An Acquire whose constructor
 // fails counts as acquired, and as a use that ended with an error.
 //
 // Acquire and Release do not allocate.
@@ -82,25 +82,25 @@ type Resources[T any] struct {
 	construct  func(context.Context) (T, error)
 	cfg        ResourcesConfig[T]
 	reg        *instrument.Registration
-	life       context.Context // of constructors and checks; ends when the pool is closed
+	life       context.Context // context of constructors and checks; canceled when the pool is closed
 	cancelLife context.CancelFunc
 	errClosed  error
 	errFull    error
 	drained    chan struct{} // closed when the pool is closed and has no resources left
-	unmeasured bool          // nothing is measured, and holders are unknown
+	unmeasured bool          // telemetry is off: nothing is measured, and holders are unknown
 	wake       chan struct{} // wakes the maintenance goroutine; nil if there is none
 	maintained chan struct{} // closed when the maintenance goroutine has ended; nil if there is none
 
 	// mu guards everything below, all fields of slots except value, and the fields of waiters. It
-	// is not held while a function of the user runs, nor during a loop over all resources, except
-	// to count them for a caller.
+	// is not held while a function of the program runs, nor during a loop over all resources,
+	// except to count them for a caller.
 	//
 	// Invariants: while a caller waits, no resource is idle and there is no room for another slot;
-	// slots has at most limit entries, not counting those that have been in use or being destroyed
-	// since the pool shrank.
+	// slots has at most limit entries, not counting slots that have been in use or being destroyed
+	// since the limit was lowered.
 	mu       sync.Mutex
 	idle     resIdleList[T]
-	waiting  waitQueue[callsite.Site, Lease[T]] // callers, with the line of the program that called
+	waiting  waitQueue[callsite.Site, Lease[T]] // waiting callers, each with its line of code
 	waiters  waiters[callsite.Site, Lease[T]]
 	meter    measure.Meter
 	requests measure.Requests
@@ -110,10 +110,10 @@ type Resources[T any] struct {
 	epoch    int  // incremented when all resources are invalidated
 	limit    int
 	slots    []*resSlot[T]
-	readying int // slots being constructed or checked
-	wanted   int // of these, those that a caller waits for
-	closing  int // slots being destroyed
-	hung     int // resources whose check was abandoned; they have no slot
+	readying int // number of slots being constructed or checked
+	wanted   int // number of slots being constructed or checked that a caller waits for
+	closing  int // number of slots being destroyed
+	hung     int // number of resources whose check was abandoned; they have no slot
 
 	limitChanges int64
 
@@ -124,16 +124,16 @@ type Resources[T any] struct {
 
 // NewResources returns a pool of at most limit resources, created by construct.
 //
-// The context of construct has the values of the context passed to [Resources.Acquire], but ends
-// only when the pool is closed. If the caller gives up, the pool keeps the resource; so the pool
-// fills up even if construct takes longer than callers wait. Therefore construct should have its
-// own time limit. If construct panics or calls [runtime.Goexit], Acquire returns an error that says
-// so.
+// The context of construct has the values of the context passed to [Resources.Acquire], but is
+// canceled only when the pool is closed. If the caller gives up, the pool keeps the resource, so
+// that the pool fills up even if construct takes longer than callers wait. Therefore construct
+// should have its own time limit. If construct panics or calls [runtime.Goexit], Acquire returns an
+// error that says so.
 //
-// NewResources returns an error if the name is empty or in use, limit is less than 1, construct is
-// nil, or cfg is invalid. Close the pool when it is no longer needed. The pool has one goroutine of
-// its own if cfg sets MinIdle, MaxIdleTime or MaxLifetime, and one for each resource while that is
-// being constructed or destroyed.
+// NewResources returns an error if name is empty or in use, limit is less than 1, construct is nil,
+// or cfg is invalid. Close the pool when it is no longer needed. The pool runs one goroutine if cfg
+// sets MinIdle, MaxIdleTime or MaxLifetime, and one for each resource that is being constructed or
+// destroyed.
 func NewResources[T any](name string, limit int, construct func(context.Context) (T, error),
 	cfg ResourcesConfig[T], opts ...instrument.Option,
 ) (*Resources[T], error) {
@@ -169,9 +169,9 @@ func NewResources[T any](name string, limit int, construct func(context.Context)
 	return p, nil
 }
 
-// Resize changes the maximum number of resources. When the pool shrinks, surplus resources are
-// destroyed: idle ones at once, longest idle first, and others when they are released. Resize
-// returns an error if limit is less than 1 or the pool is closed.
+// Resize changes the maximum number of resources. If there are more resources than the new limit,
+// the surplus is destroyed: idle resources at once, longest idle first, and others when they are
+// released. Resize returns an error if limit is less than 1 or the pool is closed.
 func (p *Resources[T]) Resize(limit int) error {
 	if limit < 1 || limit > math.MaxInt32 {
 		return p.error(fmt.Errorf("resize to %d, expected 1 to %d", limit, math.MaxInt32))
@@ -196,9 +196,9 @@ func (p *Resources[T]) Resize(limit int) error {
 	return nil
 }
 
-// Reset destroys all resources: those idle or being checked at once, and those in use when they are
-// released. The pool stays open. Use it after an event that invalidates all resources, such as a
-// network failure.
+// Reset destroys all resources: resources that are idle or being checked at once, and those in use
+// when they are released. The pool stays open. Call Reset after an event that invalidates all
+// resources, such as a network failure.
 func (p *Resources[T]) Reset() {
 	p.mu.Lock()
 	idle := p.invalidateAll(resReset)
@@ -207,18 +207,18 @@ func (p *Resources[T]) Reset() {
 }
 
 // Close closes the pool: waiting and later calls fail with [ErrClosed], and all resources are
-// destroyed, those in use when they are released. Close returns when all resources are destroyed,
-// all goroutines of the pool have ended, and the report of the pool has ended. It waits for every
-// lease, and for constructors and checks, whose contexts it cancels. Further calls wait as well.
+// destroyed, those in use when they are released. Close waits for every lease, and for constructors
+// and checks, whose contexts it cancels. When it returns, all resources are destroyed, all of the
+// pool's goroutines have ended, and the pool is no longer reported. Further calls wait as well.
 func (p *Resources[T]) Close() {
 	p.stop()
 	<-p.drained
 	p.finish()
 }
 
-// Shutdown is like [Resources.Close], but waits no longer than ctx: if ctx ends first, Shutdown
-// returns an error that wraps the error of ctx and says what is left. The pool is then closed, but
-// still reported; call Close or Shutdown again to wait for the rest.
+// Shutdown is like [Resources.Close], but stops waiting when ctx is done. It then returns an error
+// that wraps ctx.Err() and says what is left. The pool is closed in that case, but still reported;
+// call Close or Shutdown again to wait for the rest.
 func (p *Resources[T]) Shutdown(ctx context.Context) error {
 	p.stop()
 	select {
@@ -234,7 +234,7 @@ func (p *Resources[T]) Shutdown(ctx context.Context) error {
 		p.uses.InUse(), p.readying, p.closing+p.hung, ctx.Err()))
 }
 
-// stop closes the pool to callers.
+// stop closes the pool for callers.
 func (p *Resources[T]) stop() {
 	p.mu.Lock()
 	if p.closed {
@@ -250,7 +250,7 @@ func (p *Resources[T]) stop() {
 	p.destroyAll(idle)
 }
 
-// finish ends the maintenance and the report of a drained pool.
+// finish ends the maintenance of a drained pool and stops reporting it.
 func (p *Resources[T]) finish() {
 	if p.maintained != nil {
 		<-p.maintained

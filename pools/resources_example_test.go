@@ -62,7 +62,7 @@ func ExampleLease() {
 	lease.Release()
 	// Output:
 	// closed connection 7
-	// pools: resources "db": Release of a lease that has ended
+	// pools: resources "db": Release called on a lease that has ended
 }
 
 func ExampleResourcesConfig() {
@@ -78,5 +78,5 @@ func ExampleResourcesConfig() {
 	dial := func(context.Context) (*conn, error) { return &conn{}, nil }
 	_, err := pools.NewResources("db", 1, dial, config)
 	fmt.Println(err)
-	// Output: pools: resources "db": MinIdle is 2, expected 0 to the limit, 1
+	// Output: pools: resources "db": MinIdle is 2, expected 0 to 1 (the limit)
 }

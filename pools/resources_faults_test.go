@@ -160,7 +160,7 @@ func TestFaultSlotLostWhenAConstructorIsLate(t *testing.T) {
 			t.Error(err)
 		}
 		synctest.Wait()
-		p.Close() // while the second one is being made
+		p.Close() // while the second resource is being constructed
 		if f.made.Load() != 2 || f.alive.Load() != 0 {
 			t.Errorf("%d made, %d not destroyed", f.made.Load(), f.alive.Load())
 		}

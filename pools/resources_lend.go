@@ -13,20 +13,21 @@ import (
 )
 
 // Lease is the right to use a resource, from Acquire until the resource is released, destroyed or
-// hijacked. It belongs to one goroutine at a time. The holder must end the lease: the pool cannot
-// take the resource back.
+// hijacked. Only one goroutine at a time may use a Lease. The holder must end the lease: the pool
+// cannot take back the resource.
 //
-// A Lease may be copied; all copies end together. Using a lease that has ended panics with the name
-// of the pool, even if the resource has been lent to another caller since; the pool is not changed.
+// A Lease may be copied; all copies end together. Using a lease that has ended panics with the
+// pool's name and does not change the pool, even if the resource has been lent to another caller
+// since.
 type Lease[T any] struct {
 	slot *resSlot[T]
 	turn uint64
 }
 
-// Acquire returns an idle resource, constructs one if there is room, or waits for one. If ctx ends
-// first, Acquire returns the error of ctx at once; a resource that was being constructed for the
-// call goes to the pool when it is ready. Otherwise the error wraps that of the constructor,
-// [ErrFull] if MaxPending callers are waiting, or [ErrClosed].
+// Acquire returns an idle resource, constructs one if there is room, or waits for one. If ctx is
+// done first, Acquire returns ctx.Err() at once; a resource that was being constructed for the call
+// goes to the pool when it is ready. Any other error wraps the constructor's error, [ErrFull] if
+// MaxPending callers are waiting, or [ErrClosed].
 //
 //go:noinline
 func (p *Resources[T]) Acquire(ctx context.Context) (Lease[T], error) {
@@ -42,7 +43,7 @@ func (p *Resources[T]) Acquire(ctx context.Context) (Lease[T], error) {
 	p.mu.Lock()
 	s := p.idle.first
 	if s == nil || p.wantsCheck(s) {
-		l, err := p.acquireSlowly(ctx, &site)
+		l, err := p.acquireSlow(ctx, &site)
 		if err == nil && l.slot.use.IsTimed() {
 			l.noteTrace(ctx)
 		}
@@ -58,9 +59,9 @@ func (p *Resources[T]) Acquire(ctx context.Context) (Lease[T], error) {
 	return l, nil
 }
 
-// acquireSlowly is the rest of Acquire for when no idle resource can be lent at once. Caller must
-// hold p.mu, which it releases.
-func (p *Resources[T]) acquireSlowly(ctx context.Context, site *callsite.Site) (Lease[T], error) {
+// acquireSlow is the slow path of Acquire, for when no idle resource can be lent at once. Caller
+// must hold p.mu, which acquireSlow releases.
+func (p *Resources[T]) acquireSlow(ctx context.Context, site *callsite.Site) (Lease[T], error) {
 	if p.closed {
 		defer p.mu.Unlock()
 		return Lease[T]{}, p.refuse(instrument.WasClosed, p.errClosed)
@@ -83,7 +84,7 @@ func (p *Resources[T]) acquireSlowly(ctx context.Context, site *callsite.Site) (
 	return p.wait(ctx, w)
 }
 
-// wait waits for the answer to w, and for its resource to be ready.
+// wait waits until w is answered and its resource is ready.
 func (p *Resources[T]) wait(ctx context.Context, w *waiter[callsite.Site, Lease[T]]) (l Lease[T], err error) {
 	defer p.waiters.put(w)
 	if done := ctx.Done(); done == nil {
@@ -109,7 +110,7 @@ func (p *Resources[T]) wait(ctx context.Context, w *waiter[callsite.Site, Lease[
 	return l, nil
 }
 
-// giveUp removes w from the queue, unless it has been answered.
+// giveUp removes w from the queue unless w has been answered. It reports whether it removed w.
 func (p *Resources[T]) giveUp(w *waiter[callsite.Site, Lease[T]], err error) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -130,16 +131,18 @@ func (p *Resources[T]) rejectWaiters() {
 	}
 }
 
-// refuse counts a request that fails without waiting, and returns its error. Caller must hold p.mu.
+// refuse counts a request that fails without waiting, and returns the request's error. Caller must
+// hold p.mu.
 func (p *Resources[T]) refuse(outcome instrument.Outcome, err error) error {
 	p.requests.Add(outcome, 1)
 	return err
 }
 
-// TryAcquire returns an idle resource, or [ErrFull] if there is none. In that case, if there is
-// room, it starts to construct one in the background, with a context that ends when ctx does. A
-// resource that is due for a check does not count as idle: it is checked in the background, even if
-// ctx ends, and for at least a second afterwards TryAcquire returns it without another check.
+// TryAcquire returns an idle resource, or [ErrFull] if there is none. In the latter case, if there
+// is room, it starts to construct a resource in the background, with a context that ends when ctx
+// does. A resource that is due for a check does not count as idle: TryAcquire has it checked in the
+// background, even if ctx ends, and for at least a second afterwards returns it without another
+// check.
 //
 //go:noinline
 func (p *Resources[T]) TryAcquire(ctx context.Context) (Lease[T], error) {
@@ -154,7 +157,7 @@ func (p *Resources[T]) TryAcquire(ctx context.Context) (Lease[T], error) {
 	return l, err
 }
 
-// tryAcquire is TryAcquire without noting the trace.
+// tryAcquire is like TryAcquire, but does not record the trace.
 func (p *Resources[T]) tryAcquire(ctx context.Context, site *callsite.Site) (l Lease[T], traced bool, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -176,8 +179,8 @@ func (p *Resources[T]) tryAcquire(ctx context.Context, site *callsite.Site) (l L
 	return Lease[T]{}, false, p.refuse(instrument.Rejected, p.errFull)
 }
 
-// AcquireAllIdle acquires and returns all idle resources, for keep-alives and checks. It does not
-// wait and constructs nothing.
+// AcquireAllIdle acquires all idle resources, for example to check them or to keep them alive. It
+// neither waits nor constructs resources.
 //
 //go:noinline
 func (p *Resources[T]) AcquireAllIdle() []Lease[T] {
@@ -207,23 +210,24 @@ func (p *Resources[T]) lendAtOnce(s *resSlot[T], site *callsite.Site) Lease[T] {
 	return p.lend(s, site, p.meter.Event(p.uses.InUse()))
 }
 
-// lend starts a use of s by a caller. now is the time that [measure.Meter.Event] returned. Caller
-// must hold p.mu.
+// lend records the start of a use of s and returns its lease. now is the time that
+// [measure.Meter.Event] returned. Caller must hold p.mu.
 func (p *Resources[T]) lend(s *resSlot[T], site *callsite.Site, now time.Duration) Lease[T] {
 	s.state, s.unused, s.site = resUsed, false, *site
 	s.use = p.uses.Begin(&p.meter, now)
 	return Lease[T]{s, s.turn}
 }
 
-// isTraced reports whether a request that got s at once should note its trace, because the next
-// request will have to wait. Traces are noted as often as the clock is read. Caller must hold p.mu.
+// isTraced reports whether a request that got s at once should record its trace, because the next
+// request will have to wait. Traces are recorded only when the clock is read. Caller must hold
+// p.mu.
 func (p *Resources[T]) isTraced(s *resSlot[T]) bool {
 	return p.idle.first == nil && !p.hasRoom() && s.use.IsTimed()
 }
 
-// noteTrace notes the trace of the request that got the lease. It must be called before Acquire
-// returns, since the caller may reuse ctx, and without p.mu held, since ctx runs code of the
-// program.
+// noteTrace records the trace of the request that got the lease. It must be called before Acquire
+// returns, since the caller may reuse ctx, and without holding p.mu, since reading from ctx may run
+// the program's code.
 func (l Lease[T]) noteTrace(ctx context.Context) {
 	if id := trace.SpanContextFromContext(ctx).TraceID(); id.IsValid() {
 		l.slot.trace = id
@@ -238,7 +242,7 @@ func (l Lease[T]) Release() {
 	p.mu.Unlock()
 }
 
-// ReleaseUnused returns the resource to the pool without updating its idle time: the resource
+// ReleaseUnused returns the resource to the pool without resetting its idle time: the resource
 // counts as idle since its previous use.
 func (l Lease[T]) ReleaseUnused() {
 	p, now := l.begin("ReleaseUnused")
@@ -246,7 +250,8 @@ func (l Lease[T]) ReleaseUnused() {
 	p.mu.Unlock()
 }
 
-// Destroy removes a broken resource from the pool. It does not wait for the destructor.
+// Destroy removes the resource from the pool and destroys it, for example because it is broken. It
+// does not wait for the destructor.
 func (l Lease[T]) Destroy() {
 	p, _ := l.begin("Destroy")
 	p.destroyLater(l.slot, resDestroyed)
@@ -262,8 +267,8 @@ func (l Lease[T]) Hijack() {
 	p.mu.Unlock()
 }
 
-// begin locks the pool and ends the use. It panics if the lease has already ended. It returns the
-// time if the clock was read, and 0 otherwise.
+// begin locks the pool and records the end of the use. It panics if the lease has already ended. It
+// returns the time if the clock was read, and 0 otherwise.
 func (l Lease[T]) begin(method string) (*Resources[T], time.Duration) {
 	s := l.slot
 	if s == nil {
@@ -281,9 +286,9 @@ func (l Lease[T]) begin(method string) (*Resources[T], time.Duration) {
 	return p, now
 }
 
-// offer gives s to the first waiting caller, makes it idle, or destroys it if it must not be kept.
-// now is the time of its release or construction, or 0 if the clock was not read. Caller must hold
-// p.mu.
+// offer gives s to the first waiting caller, makes it idle, or destroys its resource if that must
+// not be kept. now is the time of the release or construction, or 0 if the clock was not read.
+// Caller must hold p.mu.
 func (p *Resources[T]) offer(s *resSlot[T], now time.Duration, unused bool) {
 	if reason, useless := p.useless(s, now); useless {
 		p.destroyLater(s, reason)
@@ -318,16 +323,16 @@ func (l Lease[T]) CreationTime() time.Time {
 	return l.slot.created
 }
 
-// IdleDuration returns the time since the previous use ended with Release or, if there was none,
-// since the resource was constructed. While the pool is overloaded, the result may be up to 2 ms
-// too long.
+// IdleDuration returns the time since the last previous use that ended with Release or, if there
+// was no such use, since the resource was constructed. While the pool is overloaded, the result may
+// be up to 2 ms too long.
 func (l Lease[T]) IdleDuration() time.Duration {
 	l.mustHold("IdleDuration")
 	return measure.Clock() - l.slot.lastUsed
 }
 
-// mustHold panics if the lease has ended. It reads the slot without the lock, which is safe as long
-// as only the holder of the lease calls it.
+// mustHold panics if the lease has ended. It reads the slot without locking, which is safe as long
+// as only the lease's holder calls it.
 func (l Lease[T]) mustHold(method string) {
 	if l.slot == nil || l.slot.turn != l.turn {
 		l.misused(method)
@@ -336,7 +341,7 @@ func (l Lease[T]) mustHold(method string) {
 
 func (l Lease[T]) misused(method string) {
 	if l.slot == nil {
-		panic(fmt.Sprintf("pools: %s of a Lease that was never acquired", method))
+		panic(fmt.Sprintf("pools: %s called on a Lease that was never acquired", method))
 	}
-	panic(fmt.Sprintf("pools: resources %q: %s of a lease that has ended", l.slot.pool.name, method))
+	panic(fmt.Sprintf("pools: resources %q: %s called on a lease that has ended", l.slot.pool.name, method))
 }

@@ -9,12 +9,13 @@ import (
 
 const (
 	resRetry = time.Second // delay after a failed construction for MinIdle
-	resRest  = time.Hour   // interval of the maintenance if nothing happens
-	// minimum time between two sweeps, per resource, so that sweeps take at most 1 % of a CPU
+	resRest  = time.Hour   // interval between maintenance runs if nothing happens
+	// minimum time between two sweeps, multiplied by the number of resources, so that sweeps take
+	// at most 1 % of a CPU
 	resSweep = time.Microsecond
 )
 
-// resBatch bounds the work done while the lock is held.
+// resBatch collects discarded slots, and bounds the work done while the lock is held.
 type resBatch[T any] struct {
 	slots [64]*resSlot[T]
 	n     int
@@ -27,15 +28,15 @@ func (b *resBatch[T]) add(s *resSlot[T]) {
 	b.n++
 }
 
-// destroyBatch destroys the resources of discarded slots. Caller must hold p.mu, which it releases
-// meanwhile.
+// destroyBatch destroys the resources of the slots in b. Caller must hold p.mu, which destroyBatch
+// releases meanwhile.
 func (p *Resources[T]) destroyBatch(b *resBatch[T]) {
 	p.mu.Unlock()
 	for _, s := range b.slots[:b.n] {
 		go p.destroy(s)
 	}
 	if b.n > 0 {
-		runtime.Gosched() // do not discard faster than resources are destroyed
+		runtime.Gosched() // so that resources are not discarded faster than they are destroyed
 	}
 	p.mu.Lock()
 }
@@ -67,7 +68,7 @@ func (p *Resources[T]) wakeMaintainer() {
 	}
 }
 
-// maintainOnce does the maintenance that is due, and returns the time until more is due.
+// maintainOnce does the maintenance that is due, and returns how long until more will be due.
 func (p *Resources[T]) maintainOnce() time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -81,9 +82,9 @@ func (p *Resources[T]) maintainOnce() time.Duration {
 	return max(0, min(p.sweepAt, p.refill(now))-now)
 }
 
-// sweep closes the idle resources that are due, and sets the time of the next sweep. A resource
-// that is constructed or released after the sweep is due after MaxIdleTime or nine tenths of
-// MaxLifetime at the earliest. Caller must hold p.mu, which it releases after every few slots.
+// sweep closes idle resources that are due, and sets the time of the next sweep. A resource that is
+// constructed or released after the sweep is due at the earliest after MaxIdleTime or nine tenths
+// of MaxLifetime. Caller must hold p.mu, which sweep releases after every few slots.
 func (p *Resources[T]) sweep(now time.Duration) {
 	next := now + resRest
 	if p.cfg.MaxIdleTime > 0 {
@@ -92,9 +93,9 @@ func (p *Resources[T]) sweep(now time.Duration) {
 	if p.cfg.MaxLifetime > 0 {
 		next = min(next, now+time.Duration((1-resJitter)*float64(p.cfg.MaxLifetime)))
 	}
-	p.sweepAt = next // ReleaseUnused may make it earlier
-	// From the last slot to the first, because the last slot takes the place of a slot that is
-	// removed meanwhile.
+	p.sweepAt = next // ReleaseUnused may set it to an earlier time
+	// The loop goes from the last slot to the first, because the last slot takes the place of a
+	// slot that is removed meanwhile.
 	for i := len(p.slots) - 1; i >= 0; i = min(i, len(p.slots)-1) {
 		var due resBatch[T]
 		for end := i - len(due.slots); i >= 0 && i > end; i-- {
@@ -111,7 +112,8 @@ func (p *Resources[T]) sweep(now time.Duration) {
 	p.sweepAt = max(min(p.sweepAt, next), soonest)
 }
 
-// overdue reports whether slot s is idle and must be closed, and why. Caller must hold p.mu.
+// overdue reports whether s is idle and its resource must be closed, and why. Caller must hold
+// p.mu.
 func (p *Resources[T]) overdue(s *resSlot[T], now time.Duration) (resReason, bool) {
 	switch {
 	case s.state != resIdle || s.epoch != p.epoch: // in use, or invalidated
@@ -124,8 +126,8 @@ func (p *Resources[T]) overdue(s *resSlot[T], now time.Duration) (resReason, boo
 	return 0, false
 }
 
-// dueAt returns when slot s may have to be closed, or a time in the distant future. Caller must
-// hold p.mu.
+// dueAt returns when the resource of s may have to be closed, or a time in the distant future if
+// never. Caller must hold p.mu.
 func (p *Resources[T]) dueAt(s *resSlot[T], now time.Duration) time.Duration {
 	due := now + resRest
 	if s.expires > now {
@@ -137,7 +139,7 @@ func (p *Resources[T]) dueAt(s *resSlot[T], now time.Duration) time.Duration {
 	return due
 }
 
-// refill starts to construct the resources that are missing from MinIdle, and returns when to call
+// refill starts to construct resources until there are MinIdle idle ones, and returns when to call
 // it again. Caller must hold p.mu.
 func (p *Resources[T]) refill(now time.Duration) time.Duration {
 	missing := p.cfg.MinIdle - p.idle.length - (p.readying - p.wanted)

@@ -32,7 +32,7 @@ type resPlay struct {
 	requests []*resRequest // of the model
 	real     []*resRequest // of the pool, at the same index
 
-	mu        sync.Mutex // guards what follows
+	mu        sync.Mutex // guards everything below
 	destroyed []string
 }
 

@@ -15,11 +15,11 @@ import (
 )
 
 const (
-	resJitter = 0.1         // fraction of MaxLifetime
+	resJitter = 0.1         // maximum reduction of a lifetime, as a fraction of MaxLifetime
 	resGrace  = time.Second // time after the end of a check's context before the check is abandoned
 )
 
-// resPanic is the error of a user function that panicked.
+// resPanic is the error for a panic in one of the program's functions.
 type resPanic struct {
 	value any
 	stack []byte
@@ -29,11 +29,11 @@ func (e *resPanic) Error() string {
 	return fmt.Sprintf("panic: %v\n%s", e.value, e.stack)
 }
 
-// errResExit is the error of a constructor or check that ended its goroutine.
+// errResExit is the error for a constructor or check that ended its goroutine.
 var errResExit = errors.New("runtime.Goexit was called")
 
-// CreateResource constructs a resource and adds it to the pool. The context of the constructor ends
-// when ctx does. The error wraps [ErrFull], that of the constructor, or [ErrClosed].
+// CreateResource constructs a resource and adds it to the pool. The constructor's context ends when
+// ctx does. The error wraps [ErrFull], [ErrClosed] or the constructor's error.
 func (p *Resources[T]) CreateResource(ctx context.Context) error {
 	p.mu.Lock()
 	if p.closed {
@@ -51,7 +51,7 @@ func (p *Resources[T]) CreateResource(ctx context.Context) error {
 	return <-p.readyLater(ctx, s)
 }
 
-// await waits until s has been constructed or checked for the caller, unless ctx ends first.
+// await waits until s has been constructed or checked for the caller, or ctx is done.
 func (p *Resources[T]) await(ctx context.Context, s *resSlot[T]) (Lease[T], error) {
 	done := p.readyLater(&poolContext{p.life, ctx}, s)
 	var err error
@@ -67,11 +67,11 @@ func (p *Resources[T]) await(ctx context.Context, s *resSlot[T]) (Lease[T], erro
 	if err != nil {
 		return Lease[T]{}, err
 	}
-	p.requests.Traced(ctx, s.waited) // which only the holder of the lease reads
+	p.requests.Traced(ctx, s.waited) // only the lease's holder reads waited
 	return Lease[T]{s, s.turn}, nil
 }
 
-// abandon leaves s to the pool, unless it is ready for its caller.
+// abandon gives up the wait for s, unless s is ready. The pool keeps the resource.
 func (p *Resources[T]) abandon(s *resSlot[T], err error) (waited measure.Waited, abandoned bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -82,8 +82,8 @@ func (p *Resources[T]) abandon(s *resSlot[T], err error) (waited measure.Waited,
 	return s.waited, true
 }
 
-// answered counts the outcome of the request for which s was being constructed or checked. Caller
-// must hold p.mu.
+// answered counts the request for which s was being constructed or checked, with the given outcome.
+// Caller must hold p.mu.
 func (p *Resources[T]) answered(s *resSlot[T], outcome instrument.Outcome) {
 	s.wanted, s.waited = false, measure.Waited{}
 	p.wanted--
@@ -95,8 +95,8 @@ func (p *Resources[T]) answered(s *resSlot[T], outcome instrument.Outcome) {
 	}
 }
 
-// readyLater constructs or checks the resource of s in the background. The context ends with the
-// pool at the latest. The result is sent to the returned channel.
+// readyLater constructs or checks the resource of s in the background. The context that it uses
+// also ends when the pool is closed. The result is sent to the returned channel.
 func (p *Resources[T]) readyLater(ctx context.Context, s *resSlot[T]) <-chan error {
 	done := make(chan error, 1)
 	go p.ready(ctx, s, done)
@@ -105,7 +105,7 @@ func (p *Resources[T]) readyLater(ctx context.Context, s *resSlot[T]) <-chan err
 
 // ready constructs or checks the resource of s, and sends the result to done, which must not block.
 func (p *Resources[T]) ready(ctx context.Context, s *resSlot[T], done chan<- error) {
-	err := errResExit // unless changed below
+	err := errResExit // the result if fill does not return
 	defer func() {
 		if v := recover(); v != nil {
 			err = &resPanic{v, debug.Stack()}
@@ -131,15 +131,15 @@ func (p *Resources[T]) fill(ctx context.Context, s *resSlot[T]) error {
 	return err
 }
 
-// untilClosed returns a context that also ends when the pool is closed.
+// untilClosed returns a context derived from ctx that also ends when the pool is closed.
 func (p *Resources[T]) untilClosed(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)
 	stop := context.AfterFunc(p.life, cancel)
 	return ctx, func() { stop(); cancel() }
 }
 
-// keeps checks the resource in s. It reports whether the resource may be kept; otherwise the
-// resource is destroyed.
+// keeps checks the resource in s, and reports whether it may be kept. If not, keeps destroys the
+// resource.
 func (p *Resources[T]) keeps(ctx context.Context, s *resSlot[T]) bool {
 	passed, returned := p.check(ctx, s.value)
 	p.mu.Lock()
@@ -147,7 +147,7 @@ func (p *Resources[T]) keeps(ctx context.Context, s *resSlot[T]) bool {
 	switch stale := s.epoch != p.epoch; {
 	case p.closed && passed:
 		p.mu.Unlock()
-		return true // for its caller, if there is one
+		return true // keep it for the caller, if there is one
 	case p.closed:
 		reason = resPoolClosed
 	case stale:
@@ -169,9 +169,9 @@ func (p *Resources[T]) keeps(ctx context.Context, s *resSlot[T]) bool {
 	return false
 }
 
-// check runs the check, and reports whether the resource has passed it. A check that panics or ends
-// its goroutine fails. If the check ignores the end of its context, returned is closed when the
-// check returns.
+// check runs the program's check, and reports whether the resource has passed it. A check that
+// panics or ends its goroutine fails. If the check ignores the end of its context, check abandons
+// it and returns a channel that is closed when the check returns.
 func (p *Resources[T]) check(ctx context.Context, value T) (passed bool, returned <-chan struct{}) {
 	ctx = &poolContext{p.life, ctx} // the check belongs to the pool; the caller may give up
 	if p.cfg.CheckTimeout > 0 {
@@ -180,7 +180,7 @@ func (p *Resources[T]) check(ctx context.Context, value T) (passed bool, returne
 		defer cancel()
 	}
 	done := make(chan struct{})
-	result := errResExit // unless changed below
+	result := errResExit // the result if the check does not return
 	go func() {
 		defer close(done)
 		defer func() { _ = recover() }()
@@ -203,7 +203,7 @@ func (p *Resources[T]) check(ctx context.Context, value T) (passed bool, returne
 
 // destroyHung destroys a resource whose check was abandoned, once the check has returned.
 func (p *Resources[T]) destroyHung(value T, returned <-chan struct{}) {
-	defer func() { // even if the function calls Goexit
+	defer func() { // runs even if the function calls Goexit
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		p.hung--
@@ -213,7 +213,8 @@ func (p *Resources[T]) destroyHung(value T, returned <-chan struct{}) {
 	p.destroyValue(value)
 }
 
-// onConstructed ends the construction or check of s. It returns the error for the caller of s.
+// onConstructed records the end of the construction or check of s. It returns the error for the
+// caller that waits for s.
 func (p *Resources[T]) onConstructed(s *resSlot[T], err error) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -242,7 +243,7 @@ func (p *Resources[T]) onConstructed(s *resSlot[T], err error) error {
 }
 
 // onConstructFailed removes s, for which no resource could be constructed. It returns the error for
-// the caller of s. Caller must hold p.mu.
+// the caller that waits for s. Caller must hold p.mu.
 func (p *Resources[T]) onConstructFailed(s *resSlot[T], now time.Duration, err error) error {
 	how := resMakingOf(err)
 	if s.started != 0 {
@@ -272,7 +273,7 @@ func (p *Resources[T]) expiry(now time.Duration) time.Duration {
 	return now + p.cfg.MaxLifetime - time.Duration(rand.Float64()*resJitter*float64(p.cfg.MaxLifetime))
 }
 
-// destroyLater destroys the resource of s, which is not idle, in the background. Caller must hold
+// destroyLater destroys the resource of s in the background. s must not be idle. Caller must hold
 // p.mu.
 func (p *Resources[T]) destroyLater(s *resSlot[T], reason resReason) {
 	s.state = resClosing
@@ -281,7 +282,7 @@ func (p *Resources[T]) destroyLater(s *resSlot[T], reason resReason) {
 	go p.destroy(s)
 }
 
-// destroyAll destroys the resources of slots that are linked by next.
+// destroyAll destroys the resources of s and all slots linked to it by next.
 func (p *Resources[T]) destroyAll(s *resSlot[T]) {
 	for s != nil {
 		next := s.next // read it before another goroutine reuses s
@@ -291,7 +292,7 @@ func (p *Resources[T]) destroyAll(s *resSlot[T]) {
 }
 
 func (p *Resources[T]) destroy(s *resSlot[T]) {
-	defer func() { // even if the function calls Goexit
+	defer func() { // runs even if the function calls Goexit
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		p.closing--
@@ -300,8 +301,8 @@ func (p *Resources[T]) destroy(s *resSlot[T]) {
 	p.destroyValue(s.value)
 }
 
-// destroyValue runs the destructor. A panic is reported to otel.Handle, since there is no caller to
-// return it to.
+// destroyValue runs the destructor. It reports a panic to otel.Handle, since there is no caller to
+// return an error to.
 func (p *Resources[T]) destroyValue(value T) {
 	if p.cfg.Destroy == nil {
 		return

@@ -14,40 +14,40 @@ import (
 type resState uint8
 
 const (
-	// its resource is being constructed or checked by a goroutine, which owns value
+	// a goroutine is constructing or checking its resource, and owns value
 	resReadying resState = iota
 	resIdle
-	resUsed // the lease owns value
+	resUsed // lent to a caller; the lease owns value
 	resHijacked
-	resClosing // the goroutine that destroys it owns value
+	resClosing // being destroyed by a goroutine, which owns value
 )
 
-// resSlot is a place for a resource. It is in Resources.slots until its resource is destroyed or
+// resSlot is a place for one resource. It is in Resources.slots until the resource is destroyed or
 // hijacked.
 type resSlot[T any] struct {
 	pool       *Resources[T]
 	prev, next *resSlot[T]
-	turn       uint64 // number of its valid lease, from 1
+	turn       uint64 // number of the slot's valid lease, from 1
 	use        measure.Use
 	lastUsed   time.Duration
-	expires    time.Duration // when its lifetime ends; 0 means never
+	expires    time.Duration // when the resource's lifetime ends; 0 means never
 	epoch      int
-	index      int // in Resources.slots
+	index      int // index in Resources.slots
 	state      resState
 	made       bool // value holds a resource
 	unused     bool // not used since it was constructed or checked
-	wanted     bool // a caller waits for it to be constructed or checked
+	wanted     bool // a caller waits for the construction or check
 	value      T
 
-	site   callsite.Site // where its holder, or the caller that waits for it, called
-	trace  trace.TraceID // of the request of lease traced; written by the holder before traced
-	traced atomic.Uint64 // the last lease that has a trace
+	site   callsite.Site // line of code of the holder, or of the caller that waits for the slot
+	trace  trace.TraceID // trace of the request that got lease number traced; the holder writes it before traced
+	traced atomic.Uint64 // number of the last lease that has a trace
 
-	wait     measure.Span  // of that caller
-	reserved time.Duration // when the wait ended; 0 if there was none
+	wait     measure.Span  // wait of the caller that waits for the slot
+	reserved time.Duration // when the wait ended; 0 if the caller did not wait
 	waited   measure.Waited
-	started  time.Duration // when the constructor was called; 0 if it was not
-	checked  time.Duration // when it was constructed, or last passed its check
+	started  time.Duration // when the constructor was called; 0 if it was not called
+	checked  time.Duration // when the resource was constructed, or last passed its check
 	created  time.Time
 }
 
@@ -60,7 +60,7 @@ func (s *resSlot[T]) hold() measure.Hold {
 	return h
 }
 
-// resIdleList is a list of idle slots; first is the one released most recently.
+// resIdleList is a list of idle slots. first is the slot that was released most recently.
 type resIdleList[T any] struct {
 	first, last *resSlot[T]
 	length      int
@@ -92,7 +92,8 @@ func (l *resIdleList[T]) remove(s *resSlot[T]) {
 	l.length--
 }
 
-// add adds a slot whose resource is to be constructed. There must be room. Caller must hold p.mu.
+// add adds a slot whose resource is to be constructed. The pool must have room for it. Caller must
+// hold p.mu.
 func (p *Resources[T]) add() *resSlot[T] {
 	s := &resSlot[T]{pool: p, turn: 1, epoch: p.epoch, index: len(p.slots)}
 	p.slots = append(p.slots, s)
@@ -100,8 +101,8 @@ func (p *Resources[T]) add() *resSlot[T] {
 	return s
 }
 
-// reserve returns an idle slot, whose resource is then to be checked, or if there is room, a new
-// slot, whose resource is to be constructed. Otherwise it returns nil. Caller must hold p.mu.
+// reserve returns an idle slot, whose resource must be checked, or, if there is room, a new slot,
+// whose resource must be constructed. Otherwise it returns nil. Caller must hold p.mu.
 func (p *Resources[T]) reserve() *resSlot[T] {
 	if s := p.idle.first; s != nil {
 		p.idle.remove(s)
@@ -148,14 +149,14 @@ func (p *Resources[T]) hasRoom() bool {
 	return len(p.slots) < p.limit
 }
 
-// surplus returns how many resources must be destroyed after the pool shrank. Caller must hold
-// p.mu.
+// surplus returns how many resources must be destroyed because the limit was lowered. Caller must
+// hold p.mu.
 func (p *Resources[T]) surplus() int {
 	return len(p.slots) - p.closing - p.limit
 }
 
-// useless reports whether a resource that is released at time now must be destroyed, and why.
-// Caller must hold p.mu.
+// useless reports whether the resource of s, which is released at time now, must be destroyed, and
+// why. Caller must hold p.mu.
 func (p *Resources[T]) useless(s *resSlot[T], now time.Duration) (resReason, bool) {
 	switch {
 	case p.closed:
@@ -177,14 +178,14 @@ func (p *Resources[T]) wantsCheck(s *resSlot[T]) bool {
 		(p.cfg.CheckAfter < 0 || p.meter.Approx(0)-max(s.lastUsed, s.checked) >= p.cfg.CheckAfter)
 }
 
-// wasChecked reports whether the idle slot s has not been used since a check at most one second
-// ago. TryAcquire lends such a slot even if CheckAfter is shorter; otherwise it might never find
-// one.
+// wasChecked reports whether the idle slot s was checked at most one second ago and has not been
+// used since. TryAcquire lends such a slot even if CheckAfter is shorter, since otherwise it might
+// never find one to lend.
 func (p *Resources[T]) wasChecked(s *resSlot[T]) bool {
 	return s.unused && p.meter.Approx(0)-s.checked < time.Second
 }
 
-// discard marks the idle slot s for destruction, and returns it. Caller must hold p.mu.
+// discard marks the idle slot s for destruction, and returns s. Caller must hold p.mu.
 func (p *Resources[T]) discard(s *resSlot[T], reason resReason) *resSlot[T] {
 	p.idle.remove(s)
 	s.state = resClosing
@@ -193,8 +194,8 @@ func (p *Resources[T]) discard(s *resSlot[T], reason resReason) *resSlot[T] {
 	return s
 }
 
-// invalidateAll invalidates all resources by their epoch, without visiting them. It returns those
-// that were idle, linked by next, for destroyAll. Caller must hold p.mu.
+// invalidateAll invalidates all resources by their epoch, without visiting them. It returns the
+// slots that were idle, linked by next, for destroyAll. Caller must hold p.mu.
 func (p *Resources[T]) invalidateAll(reason resReason) (idle *resSlot[T]) {
 	idle = p.idle.first
 	p.epoch++

@@ -9,7 +9,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/measure"
 )
 
-// resReason is the reason for which a resource was destroyed.
+// resReason is why a resource was destroyed.
 type resReason uint8
 
 const (
@@ -60,7 +60,7 @@ func resMakingOf(err error) resMaking {
 	return resFailed
 }
 
-// ending returns how to count the use whose resource could not be constructed.
+// ending returns the ending with which to count a use whose resource could not be constructed.
 func (m resMaking) ending() instrument.Ending {
 	switch m {
 	case resPanicked:
@@ -71,7 +71,7 @@ func (m resMaking) ending() instrument.Ending {
 	return instrument.Failed
 }
 
-// resMakes holds the durations of constructions, by result.
+// resMakes holds how long constructions took, by result.
 type resMakes [resMakings]*instrument.Histogram
 
 func (m *resMakes) record(how resMaking, took time.Duration) {
@@ -81,14 +81,14 @@ func (m *resMakes) record(how resMaking, took time.Duration) {
 	m[how].Record(took)
 }
 
-// resLedger counts the lifecycle events of resources. It is guarded by the lock of the pool.
+// resLedger counts the lifecycle events of resources. The pool's lock guards it.
 type resLedger struct {
-	makes resMakes // their counts are the numbers of successful and failed constructions
+	makes resMakes // the histograms' counts are the numbers of successful and failed constructions
 	ended [resReasons]int64
 }
 
-// Stats returns a consistent snapshot of the pool. A resource that is being destroyed is in none of
-// the states; a resource that is being checked counts as being constructed.
+// Stats returns a consistent snapshot of the pool. A resource that is being checked counts as
+// constructing; one that is being destroyed is in none of the states of Usage.
 func (p *Resources[T]) Stats() instrument.Stats {
 	s, holders := p.stats()
 	s.Holders = holders.Name() // without the lock held
@@ -118,8 +118,8 @@ func (p *Resources[T]) stats() (instrument.Stats, measure.Holders) {
 	return s, held
 }
 
-// holders sets the age of the oldest use in s, and returns the holders if s wants them. Caller must
-// hold p.mu.
+// holders sets s.UseAge to the age of the oldest use, and returns the holders if s.WantsHolders
+// returns true. Caller must hold p.mu.
 func (p *Resources[T]) holders(s *instrument.Stats, now time.Duration) measure.Holders {
 	if p.uses.InUse() == 0 {
 		return nil
@@ -162,7 +162,8 @@ func (p *Resources[T]) Limit() int {
 	return p.limit
 }
 
-// Size returns the number of resources: those used, idle, being constructed, checked or destroyed.
+// Size returns the number of resources, whether used, idle, or being constructed, checked or
+// destroyed.
 func (p *Resources[T]) Size() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()

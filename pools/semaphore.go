@@ -10,61 +10,62 @@ import (
 	"github.com/poolgauge/poolgauge/internal/measure"
 )
 
-// MaxPermits is the largest size of a [Semaphore]: 8 TiB if permits are bytes.
+// MaxPermits is the maximum size of a [Semaphore]: 8 TiB if permits are bytes.
 const MaxPermits = 1<<43 - 1
 
 // SemaphoreConfig configures a [Semaphore]. The zero value is a good default.
 type SemaphoreConfig struct {
-	// MaxPending is the maximum number of waiting requests. Beyond it Acquire fails with [ErrFull].
-	// Zero means no bound.
+	// MaxPending is the maximum number of waiting requests. If that many are waiting, Acquire fails
+	// with [ErrFull]. Zero means no bound.
 	MaxPending int
 }
 
-// Semaphore bounds concurrent access with a number of permits. A request may take several of them.
+// Semaphore bounds concurrent access with a number of permits, of which a request may take several.
 // It is a drop-in replacement for [golang.org/x/sync/semaphore.Weighted]: requests are served in
 // the order in which they arrive, so a large request at the front holds back all requests behind
-// it, and a context that is done takes precedence over free permits. In addition, a Semaphore can
-// be resized, closed and observed. It is safe for concurrent use.
+// it, and a request whose context is done fails even if permits are free. In addition, a Semaphore
+// can be resized, closed and observed. It is safe for concurrent use.
 //
 // # Telemetry
 //
-// Slots are permits, so Usage, Limit and UseTime are in permits. Requests, Completed, Pending and
-// the waits count calls; Completed counts those of Release. If every request is for one permit,
-// acquired minus completed is the number of permits used.
+// Slots are permits, so Usage, Limit and UseTime are in permits. Requests, Pending and the waits
+// count calls of Acquire and TryAcquire; Completed counts calls of Release. If every request is for
+// one permit, acquired minus completed is the number of permits used.
 //
-// A wait ends when Release hands over the permits; from then on they count as used, even if the
-// waiter is not running yet. If the context of the waiter ends in between, the request returns the
-// permits, fails, and counts as acquired and completed. Use is absent, because Release does not
-// tell which permits are returned. UseTime is the number of permits used, integrated over time.
+// A wait ends when Release hands over the permits; from then on the permits count as used, even if
+// the waiter is not running yet. If the waiter's context ends before the waiter runs, the request
+// returns the permits, fails, and counts as acquired and completed. Use is absent, because Release
+// does not say which permits it returns. UseTime is the number of permits used, integrated over
+// time.
 //
 // A Semaphore that is used in a bubble of testing/synctest must be created in the same bubble.
 type Semaphore struct {
-	// word is the state that calls change without the lock, by one compare-and-swap: the free
-	// permits, shifted left by two fields of credits. An Acquire spends one credit from the first
-	// field, a Release one from the second, so that the spent credits count the calls. Credits are
-	// lent when mu is unlocked, if no request waits and the meter does not need each event. A call
-	// without a credit takes mu, and with it all credits; after that only the owner of mu changes
-	// the permits.
+	// word is the state that calls change without the lock, by one compare-and-swap: the number of
+	// free permits, shifted left by two fields of credits. An Acquire spends one credit from the
+	// first field, a Release one from the second, so that the spent credits count the calls.
+	// Unlocking mu lends credits if no request waits and the meter does not need each event. A call
+	// that finds no credit locks mu and takes all credits back; after that only the owner of mu
+	// changes the number of free permits.
 	word     atomic.Int64
 	size     atomic.Int64 // written with mu held
 	closed   atomic.Bool  // written with mu held
 	full     atomic.Bool  // no permit is free and no credit is lent; written with mu held
-	rejected atomic.Int64 // calls of TryAcquire without the lock, since the last Stats
+	rejected atomic.Int64 // number of calls of TryAcquire that failed without the lock, since the last Stats
 
 	mu       sync.Mutex // guards everything below; taken by lock
-	credits  int64      // lent, of each kind; while they are, the word has free and credits
-	free     int64      // permits not used; negative while the semaphore shrinks
+	credits  int64      // number of credits lent, of each kind; while any are lent, word holds the free permits
+	free     int64      // number of permits not used; negative after the size was lowered
 	queue    waitQueue[int64, bool]
-	tooBig   waitQueue[int64, bool] // requests for more than size
+	tooBig   waitQueue[int64, bool] // requests for more permits than size
 	arrived  uint64
-	released int64 // calls of Release
+	released int64 // number of calls of Release
 	heldBack heldBack
 	requests measure.Requests
 	meter    measure.Meter
 
-	// a waiter requests permits; the answer is false if the semaphore was closed
+	// a waiter asks for a number of permits; the answer is false if the semaphore was closed
 	waiters waiters[int64, bool]
-	queued  func() // if not nil, called without mu held for a request that has begun to wait
+	queued  func() // if not nil, called without holding mu for each request that has started to wait
 	config  SemaphoreConfig
 	name    string
 	reg     *instrument.Registration
@@ -81,8 +82,8 @@ const (
 	semCredits  = semAcquires | semReleases
 )
 
-// NewSemaphore returns a semaphore of n permits, 0 to [MaxPermits], that is reported under name.
-// Close it after use.
+// NewSemaphore returns a semaphore of n permits that is reported under name. n must be from 0 to
+// [MaxPermits]. Close the semaphore after use.
 func NewSemaphore(name string, n int64, cfg SemaphoreConfig, opts ...instrument.Option) (*Semaphore, error) {
 	s := &Semaphore{name: name, free: n, config: cfg}
 	if err := s.checkSize(n); err != nil {
@@ -114,13 +115,13 @@ func (s *Semaphore) error(err error) error {
 	return &poolError{"semaphore", s.name, err}
 }
 
-// Acquire takes n permits. It waits until they are free or ctx is done. It returns nil, the error
-// of ctx, or an error that wraps [ErrClosed] or [ErrFull]; permits are taken only if the error is
-// nil. If ctx is already done, Acquire fails even if permits are free. It panics if n is negative.
+// Acquire takes n permits. It waits until they are free or ctx is done. It returns nil if it took
+// the permits, and otherwise ctx.Err() or an error that wraps [ErrClosed] or [ErrFull]. If ctx is
+// already done, Acquire fails even if permits are free. It panics if n is negative.
 //
 // A request for more permits than the size waits until ctx is done, as in x/sync, without holding
-// back others. If Resize makes the request possible, it takes the place in the queue that it would
-// have had.
+// back other requests. If Resize makes the request possible, the request takes the place in the
+// queue that it would have had.
 func (s *Semaphore) Acquire(ctx context.Context, n int64) error {
 	// Only a call with a credit, which unlock lends in overload or with telemetry off, avoids the
 	// lock; others take acquireSlow. See decision 0011.
@@ -157,8 +158,8 @@ func (s *Semaphore) TryAcquire(n int64) bool {
 	}
 }
 
-// Release returns n permits. It panics if n is negative or greater than the number held. It may be
-// called by a goroutine other than the one that called Acquire, and after Close.
+// Release returns n permits. It panics if n is negative or greater than the number of permits held.
+// Any goroutine may call it, not only the one that called Acquire, even after Close.
 func (s *Semaphore) Release(n int64) {
 	for {
 		w := s.word.Load()
@@ -175,8 +176,8 @@ func (s *Semaphore) Release(n int64) {
 func (s *Semaphore) acquireSlow(ctx context.Context, n int64) error {
 	s.mustNotBeNegative(n)
 	s.lock()
-	// Checked with the lock held, as in x/sync: a context that was done before permits were
-	// released takes precedence over them.
+	// Checked with the lock held, as in x/sync: a request whose context was done before permits
+	// were released fails.
 	if isDone(ctx.Done()) {
 		s.requests.Add(instrument.GaveUp(ctx.Err()), 1)
 		s.unlock()
@@ -232,14 +233,14 @@ func (s *Semaphore) releaseSlow(n int64) {
 	s.unlock()
 }
 
-// take gives n permits to the caller. Caller must hold mu.
+// take marks n permits as used. Caller must hold mu.
 func (s *Semaphore) take(n int64) {
 	s.meter.Event(s.used())
 	s.requests.Add(instrument.Acquired, 1)
 	s.free -= n
 }
 
-// fits reports whether a new request can be served. Caller must hold mu.
+// fits reports whether a new request for n permits can be served. Caller must hold mu.
 func (s *Semaphore) fits(n int64) bool {
 	return n <= s.free && s.queue.first == nil && !s.closed.Load()
 }
@@ -255,7 +256,7 @@ func (s *Semaphore) lock() {
 	}
 }
 
-// takeBack takes the credits back, and counts the calls that spent credits. Caller must hold mu.
+// takeBack takes back all credits, and counts the calls that spent credits. Caller must hold mu.
 func (s *Semaphore) takeBack() {
 	w := s.word.And(^semCredits)
 	acquired, released := s.credits-w&semMost, s.credits-w>>semBits&semMost
@@ -265,8 +266,8 @@ func (s *Semaphore) takeBack() {
 	s.meter.Events(acquired + released)
 }
 
-// unlock unlocks mu. It first lends credits if no request waits, the semaphore is not shrinking and
-// the meter does not need each event.
+// unlock unlocks mu. It first lends credits, if no request waits, no more permits are used than the
+// size allows and the meter does not need each event.
 func (s *Semaphore) unlock() {
 	credits := min(s.meter.Blind()/2, semMost)
 	lends := credits > 0 && s.queue.first == nil && s.free >= 0 && !s.closed.Load()
@@ -280,7 +281,7 @@ func (s *Semaphore) unlock() {
 	s.mu.Unlock()
 }
 
-// semLocker implements the lock of the meter with a Semaphore.
+// semLocker is the lock that a Semaphore passes to its meter.
 type semLocker Semaphore
 
 // Lock implements sync.Locker.
@@ -295,8 +296,8 @@ func (s *Semaphore) mustNotBeNegative(n int64) {
 	}
 }
 
-// misused returns the panic message of x/sync, which tests may match, with the name of the
-// semaphore.
+// misused returns the same panic message as x/sync, which a program's tests may match, with the
+// semaphore's name added.
 func (s *Semaphore) misused(how string) string {
 	return fmt.Sprintf("semaphore: %s (%q)", how, s.name)
 }

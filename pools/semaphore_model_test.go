@@ -14,7 +14,7 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// permits has the methods that our semaphore and that of x/sync have in common.
+// permits is the interface that our semaphore and x/sync's have in common.
 type permits interface {
 	Acquire(ctx context.Context, n int64) error
 	TryAcquire(n int64) bool

@@ -10,7 +10,8 @@ import (
 // Size returns the number of permits.
 func (s *Semaphore) Size() int64 { return s.size.Load() }
 
-// Available returns the number of free permits. It is negative while the semaphore shrinks.
+// Available returns the number of free permits, which is negative while more permits are used than
+// a lowered size allows.
 func (s *Semaphore) Available() int64 {
 	s.lock()
 	defer s.unlock()
@@ -51,17 +52,17 @@ func (s *Semaphore) Stats() instrument.Stats {
 	return st
 }
 
-// heldBack is the number of free permits, integrated over the time for which the first waiting
-// request needed more than were free.
+// heldBack integrates the number of free permits over the time during which the first waiting
+// request needed more permits than were free.
 type heldBack struct {
 	time  float64       // permit-nanoseconds
 	until time.Duration // time up to which permits are counted
 }
 
-// countHeldBack is called before a request begins to wait and, while requests wait, before the
-// permits or the waiters change. now is the time that the meter's Event returned. While the pool is
-// overloaded, now is the last reading of the clock, so the count is right on average. Caller must
-// hold mu.
+// countHeldBack must be called before a request starts to wait and, while requests wait, before the
+// number of permits or the waiters change. now is the time that the meter's Event returned. While
+// the pool is overloaded, countHeldBack uses the last clock reading, so the count is right on
+// average. Caller must hold mu.
 func (s *Semaphore) countHeldBack(now time.Duration) {
 	if s.meter.Off() {
 		return

@@ -64,7 +64,7 @@ func TestSemaphoreOfTheLargestSize(t *testing.T) {
 	}
 }
 
-// marusama/semaphore never granted this request in 3 s; golang/go#29721 asks for a semaphore that
+// marusama/semaphore never granted this request in 3 s; golang/go#29721 requests a semaphore that
 // is fair and can be resized.
 func TestSemaphoreServesALargeRequestAmongChurners(t *testing.T) {
 	defer goleak.VerifyNone(t)

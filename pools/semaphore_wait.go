@@ -10,7 +10,8 @@ import (
 // semWaiter is a waiting request.
 type semWaiter = waiter[int64, bool]
 
-// refusal counts a request that must not wait, and returns its error. Caller must hold mu.
+// refusal counts a request that must not wait, and returns the request's error. Caller must hold
+// mu.
 func (s *Semaphore) refusal() error {
 	switch {
 	case s.closed.Load():
@@ -26,7 +27,7 @@ func (s *Semaphore) refusal() error {
 // pending returns the number of waiting requests. Caller must hold mu.
 func (s *Semaphore) pending() int { return s.queue.length + s.tooBig.length }
 
-// enqueue makes a request wait. Caller must hold mu.
+// enqueue adds a request for n permits to its queue. Caller must hold mu.
 func (s *Semaphore) enqueue(n int64) *semWaiter {
 	w := s.waiters.get()
 	s.arrived++
@@ -38,7 +39,7 @@ func (s *Semaphore) enqueue(n int64) *semWaiter {
 	return w
 }
 
-// queueOf returns the queue in which w belongs. Caller must hold mu.
+// queueOf returns the queue to which w belongs. Caller must hold mu.
 func (s *Semaphore) queueOf(w *semWaiter) *waitQueue[int64, bool] {
 	if w.ask > s.size.Load() {
 		return &s.tooBig
@@ -62,7 +63,7 @@ func (s *Semaphore) wait(ctx context.Context, w *semWaiter) error {
 	}
 	s.requests.Traced(ctx, w.waited)
 	switch {
-	case isDone(done): // as in x/sync: a caller whose context is done gets no permits
+	case isDone(done): // as in x/sync, a caller whose context is done gets no permits
 		if served {
 			s.Release(w.ask)
 		}
@@ -73,7 +74,7 @@ func (s *Semaphore) wait(ctx context.Context, w *semWaiter) error {
 	return nil
 }
 
-// giveUp ends the wait of w with err. If w has already been answered, it returns the answer.
+// giveUp ends w's wait with err. If w has already been answered, it returns the answer instead.
 func (s *Semaphore) giveUp(w *semWaiter, err error) (served bool) {
 	s.lock()
 	defer s.unlock()
@@ -88,8 +89,8 @@ func (s *Semaphore) giveUp(w *semWaiter, err error) (served bool) {
 	return false
 }
 
-// serve hands permits to waiters in order, up to the first waiter that requests more than are free.
-// Serving a smaller request behind it would starve the larger one. Caller must hold mu.
+// serve hands permits to waiters in order, up to the first waiter that needs more permits than are
+// free. Serving a smaller request behind that waiter could starve it. Caller must hold mu.
 func (s *Semaphore) serve(now time.Duration) {
 	for w := s.queue.first; w != nil && w.ask <= s.free; w = s.queue.first {
 		s.free -= w.ask
@@ -97,16 +98,16 @@ func (s *Semaphore) serve(now time.Duration) {
 	}
 }
 
-// answer ends the wait of w and wakes it. Caller must hold mu.
+// answer ends w's wait with outcome o and wakes its goroutine. Caller must hold mu.
 func (s *Semaphore) answer(w *semWaiter, o instrument.Outcome, now time.Duration) {
 	w.queue.remove(w)
 	w.waited = s.requests.End(&s.meter, o, w.wait, now)
 	w.answer <- o == instrument.Acquired
 }
 
-// Resize changes the number of permits to n, 0 to [MaxPermits]. A growing semaphore serves its
-// waiters in order. A shrinking semaphore revokes no permits: Usage exceeds Limit, and no request
-// is served, until enough permits have been released.
+// Resize changes the number of permits to n, which must be from 0 to [MaxPermits]. If n is larger
+// than before, waiters are served in order. If n is smaller, no permits are revoked: Usage may
+// exceed Limit, and until enough permits have been released, no request is served.
 func (s *Semaphore) Resize(n int64) error {
 	if err := s.checkSize(n); err != nil {
 		return err
@@ -145,7 +146,7 @@ func (s *Semaphore) inUse() bool {
 	return s.used() > 0 || s.pending() > 0
 }
 
-// sortWaiters moves each waiter to the queue in which it belongs after the size has changed. Caller
+// sortWaiters moves each waiter to the queue to which it belongs after the size has changed. Caller
 // must hold mu.
 func (s *Semaphore) sortWaiters() {
 	queue, tooBig := s.queue, s.tooBig
@@ -161,7 +162,7 @@ func (s *Semaphore) sortWaiters() {
 	}
 }
 
-// earlier returns the waiter that arrived first. Either may be nil.
+// earlier returns whichever of a and b arrived first. Either may be nil.
 func earlier(a, b *semWaiter) *semWaiter {
 	if a == nil || b != nil && b.number < a.number {
 		return b
@@ -169,7 +170,7 @@ func earlier(a, b *semWaiter) *semWaiter {
 	return a
 }
 
-// Close makes all waiting and later requests fail with [ErrClosed], and ends the report of the
+// Close makes all waiting and later requests fail with [ErrClosed], and stops reporting the
 // semaphore. Permits that are held can still be released. Further calls do nothing.
 func (s *Semaphore) Close() {
 	s.lock()

@@ -11,14 +11,14 @@ type waiter[Ask, Answer any] struct {
 	ask    Ask
 	answer chan Answer // has room for one answer, so that the pool never blocks
 	wait   measure.Span
-	waited measure.Waited // once it was answered or gave up
-	number uint64         // in the order of arrival
+	waited measure.Waited // set once the waiter was answered or gave up
+	number uint64         // sequence number of arrival
 
-	queue      *waitQueue[Ask, Answer] // that it is in; nil once it was answered or gave up
+	queue      *waitQueue[Ask, Answer] // queue that contains the waiter; nil once it was answered or gave up
 	prev, next *waiter[Ask, Answer]
 }
 
-// waitQueue holds waiters in the order of their arrival. It is guarded by the lock of the pool.
+// waitQueue holds waiters in the order of their arrival. The pool's lock guards it.
 type waitQueue[Ask, Answer any] struct {
 	first, last *waiter[Ask, Answer]
 	length      int
@@ -54,7 +54,7 @@ func (l *waitQueue[Ask, Answer]) remove(w *waiter[Ask, Answer]) {
 
 // waiters keeps waiters for reuse, so that waiting does not allocate. A waiter may be put back once
 // it has received its answer or has been removed from the queue. Each pool has its own waiters,
-// since a channel belongs to one bubble of testing/synctest.
+// since a channel created in a bubble of testing/synctest must not be used outside it.
 type waiters[Ask, Answer any] struct{ pool sync.Pool }
 
 func (p *waiters[Ask, Answer]) get() *waiter[Ask, Answer] {
@@ -66,6 +66,6 @@ func (p *waiters[Ask, Answer]) get() *waiter[Ask, Answer] {
 
 func (p *waiters[Ask, Answer]) put(w *waiter[Ask, Answer]) {
 	var none Ask
-	w.ask, w.waited = none, measure.Waited{} // ask for the garbage collector
+	w.ask, w.waited = none, measure.Waited{} // clears ask for the garbage collector
 	p.pool.Put(w)
 }

@@ -12,62 +12,65 @@ import (
 	"github.com/poolgauge/poolgauge/internal/measure"
 )
 
-// Task is a function that a worker runs. Its context has the values of the context that it was
-// submitted with, such as a trace, but does not end with that context. It ends when the pool is
-// closed, with an error that wraps [ErrClosed] as the cause, and after [WorkersConfig.TaskTimeout].
+// Task is a function that a worker runs. ctx has the values of the context with which the task was
+// submitted, such as a trace, but does not end with that context. ctx ends when the pool is closed,
+// with a cause that wraps [ErrClosed], and after [WorkersConfig.TaskTimeout].
 type Task = func(ctx context.Context) error
 
 // WorkersConfig configures a worker pool. The zero value is a good default.
 type WorkersConfig struct {
 	// Queue is the maximum number of tasks that wait while all workers are busy. Zero means 1024.
-	// Negative means none: a task is accepted only if a worker can begin it at once.
+	// Negative means no queue: a task is accepted only if a worker can start it at once.
 	Queue int
 
-	// MaxPending is the maximum number of callers blocked in Submit. Beyond it Submit returns an
-	// error that wraps [ErrFull]. Zero means no bound.
+	// MaxPending is the maximum number of callers blocked in Submit. If that many are blocked,
+	// Submit returns an error that wraps [ErrFull]. Zero means no bound.
 	MaxPending int
 
-	// IdleTimeout is how long a worker may be idle before it is released, which may take up to
+	// IdleTimeout is how long a worker must be idle before it is released, which may take up to
 	// twice as long. Zero means 10 s; negative means never.
 	IdleTimeout time.Duration
 
-	// TaskTimeout is how long a task may run, not including its time in the queue. When it expires,
-	// the context of the task ends; the task must respect that. Zero or negative means no limit. A
+	// TaskTimeout is how long a task may run, not including its time in the queue. After that time,
+	// the task's context ends, and the task must respect that. Zero or negative means no limit. A
 	// limit costs two allocations per task.
 	TaskTimeout time.Duration
 
-	// OnError is called by the worker with each error that a task of Submit or TrySubmit returns,
-	// and with the context of the task. Do, Map, ForEach and TaskGroup return errors to their
-	// callers instead. If OnError is nil, errors are only counted.
+	// OnError is called in the worker's goroutine with each error that a task passed to Submit or
+	// TrySubmit returns, and with the task's context. Do, Map, ForEach and TaskGroup return errors
+	// to their callers instead. If OnError is nil, errors are only counted.
 	OnError func(ctx context.Context, err error)
 
-	// OnPanic is called by the worker after a task has panicked or called [runtime.Goexit]. If it
-	// is nil, the panic is logged with [log/slog] at level ERROR, with the stack. In either case,
-	// the pool keeps its workers. A panic in OnPanic itself ends the program.
+	// OnPanic is called in the worker's goroutine after a task has panicked or called
+	// [runtime.Goexit]. If it is nil, the panic is logged with [log/slog] at level ERROR, with the
+	// stack. In either case, the pool keeps its workers. A panic in OnPanic itself ends the
+	// program.
 	OnPanic func(*PanicError)
 }
 
-// Workers runs tasks with at most n goroutines at a time. Tasks wait in a bounded queue and start
+// Workers is a pool of at most n goroutines that run tasks. Tasks wait in a bounded queue and start
 // in the order in which they were accepted. While the queue is full, Submit blocks, and blocked
 // callers are served in order.
 //
 // A worker is started when there is a task and no worker is idle. The worker that became idle last
-// gets the next task, so that unneeded workers time out. The goroutines of workers carry the pprof
-// label poolgauge.pool.name, by which CPU profiles and goroutine dumps can be split.
+// gets the next task, so that unneeded workers time out. Workers' goroutines carry the pprof label
+// poolgauge.pool.name, so that CPU profiles and goroutine dumps can be broken down by pool.
 //
-// A task that panics or calls [runtime.Goexit] is counted and reported, and the worker survives.
+// If a task panics or calls [runtime.Goexit], that is counted and reported, and the worker
+// survives.
 //
-// A task that waits for its own pool holds a worker meanwhile, so the pool deadlocks when all
-// workers do the same. Where Submit, Map, ForEach, Future.Wait, TaskGroup.Wait and Shutdown would
-// have to wait, they return [ErrDeadlock] if their context is that of a task of the pool or derived
-// from it. With any other context they recognize the goroutine of a worker: Map, ForEach,
-// TaskGroup.Wait and Shutdown at once, Future.Wait if all workers are busy, and Submit when no task
-// has started or ended for a second. Neither a cycle of several pools is detected, nor a task that
-// waits for a goroutine that waits for the pool.
+// A task that waits for its own pool occupies a worker while it waits, so the pool deadlocks when
+// the tasks of all workers do the same. Submit, Map, ForEach, Future.Wait, TaskGroup.Wait and
+// Shutdown therefore return [ErrDeadlock] instead of waiting if their context is a context of one
+// of the pool's tasks or derived from one. With any other context, they detect whether the caller
+// is a worker by its goroutine: Map, ForEach, TaskGroup.Wait and Shutdown at once, Future.Wait if
+// all workers are busy, and Submit when no task has started or ended for a second. They detect
+// neither a cycle of several pools, nor a task that waits for another goroutine that waits for the
+// pool.
 //
 // All methods may be called concurrently.
 type Workers struct {
-	// mu guards all state that changes. Callers take it once per task, and workers take it once to
+	// mu guards all state that changes. Callers lock it once per task, and workers lock it once to
 	// end a task and begin the next.
 	//
 	// Invariant: while there are tasks and a worker that could be woken or started, waking is set,
@@ -77,14 +80,14 @@ type Workers struct {
 	// Invariant: callers are blocked only while there is no room for a task.
 	mu       shortLock
 	queue    entryQueue
-	used     int // workers that have a task
-	alive    int // workers, whether busy, idle or about to start
+	used     int // number of workers that have a task
+	alive    int // number of workers, whether busy, idle or about to start
 	limit    int
-	size     int  // of the queue
+	size     int  // size of the queue
 	waking   bool // a worker was woken or started, and has not taken the lock yet
 	stage    workersStage
-	ended    bool        // stopped, and the last worker has ended
-	idle     *idleWorker // a stack: the worker that became idle last is on top, and works next
+	ended    bool        // the pool was stopped, and the last worker has ended
+	idle     *idleWorker // top of a stack: the worker that became idle last gets the next task
 	blocked  waitQueue[blockedTask, error]
 	meter    measure.Meter
 	requests measure.Requests
@@ -92,7 +95,7 @@ type Workers struct {
 
 	idlers  int                // number of workers in idle
 	lowest  int                // smallest number of idle workers since trim was set
-	workers map[uint64]*worker // by the IDs of their goroutines
+	workers map[uint64]*worker // workers by goroutine ID
 	trim    alarm              // releases idle workers
 	watch   alarm              // detects callers that are blocked for too long
 	seen    int64              // number of starts and ends of tasks when watch was set
@@ -102,29 +105,30 @@ type Workers struct {
 	tracing     atomic.Bool // all workers are busy and the clock is read; written with the lock held
 	name        string
 	config      WorkersConfig
-	ctx         context.Context // of the tasks
+	ctx         context.Context // parent of the tasks' contexts
 	cancel      context.CancelCauseFunc
 	errClosed   error
 	errFull     error
 	errDeadlock error
 	reg         *instrument.Registration
 	waiters     waiters[blockedTask, error]
-	// closed when the pool was stopped, the last worker has ended and the report has ended
+	// closed when the pool was stopped, the last worker has ended and the pool is no longer
+	// reported
 	drained    chan struct{}
-	goroutines sync.WaitGroup // of workers, and of alarms while they are set
+	goroutines sync.WaitGroup // counts workers, and alarms while they are set
 }
 
 type workersStage uint8
 
 const (
 	workersOpen     workersStage = iota
-	workersDraining              // accepted tasks still run; no more are accepted
+	workersDraining              // accepted tasks still run; no more tasks are accepted
 	workersClosed                // tasks that have not started are dropped
 )
 
 // NewWorkers returns a pool of at most n workers that is reported under name. The name must be
-// unique among the live pools of the process; see [instrument.Observe]. No goroutine is started
-// before the first task.
+// unique among the live pools of the process; see [instrument.Observe]. The pool starts no
+// goroutine before the first task.
 func NewWorkers(name string, n int, cfg WorkersConfig, opts ...instrument.Option) (*Workers, error) {
 	p := &Workers{name: name, config: cfg, limit: n, size: max(0, cfg.Queue), drained: make(chan struct{})}
 	if n < 1 || cfg.MaxPending < 0 {
@@ -181,7 +185,7 @@ func (p *Workers) isBusy() bool {
 	return p.used >= p.limit
 }
 
-// Queued returns the number of accepted tasks that have not begun.
+// Queued returns the number of accepted tasks that have not started.
 func (p *Workers) Queued() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -218,8 +222,8 @@ func (p *Workers) stats() (s instrument.Stats, held measure.Holders) {
 	return s, held
 }
 
-// holders sets the age of the oldest task in s, and returns the holders if s wants them. Caller
-// must hold mu.
+// holders sets s.UseAge to the age of the oldest task, and returns the holders if s.WantsHolders
+// returns true. Caller must hold mu.
 func (p *Workers) holders(s *instrument.Stats, now time.Duration) measure.Holders {
 	if p.used == 0 {
 		return nil
@@ -233,18 +237,18 @@ func (p *Workers) holders(s *instrument.Stats, now time.Duration) measure.Holder
 	return oldest.Report(s, now, (*worker).hold)
 }
 
-// pendingLimit returns the maximum number of pending tasks if the number of blocked callers is
-// bounded. It includes as many tasks as there are workers, since those may be on their way to one.
-// Caller must hold mu.
+// pendingLimit returns the maximum number of pending tasks, which is limited only if the number of
+// blocked callers is. It includes one task per worker, since these tasks may be on their way to a
+// worker. Caller must hold mu.
 func (p *Workers) pendingLimit() int64 {
 	bound := math.MaxInt64 - int64(p.config.MaxPending)
 	bound = min(bound, int64(p.size)) + int64(p.config.MaxPending)
 	return min(math.MaxInt64-int64(p.limit), bound) + int64(p.limit)
 }
 
-// Resize changes the number of workers. More workers are started when there are tasks for them.
-// When the pool shrinks, idle workers end at once and busy workers when their task ends; until then
-// Usage may exceed Limit.
+// Resize changes the maximum number of workers to n. If n is larger than before, more workers are
+// started when there are tasks for them. If it is smaller, idle workers end at once, and busy
+// workers when their task ends; until then Usage may exceed Limit.
 func (p *Workers) Resize(n int) error {
 	if n < 1 {
 		return p.error(fmt.Errorf("resize to %d workers, expected at least 1", n))

@@ -10,12 +10,12 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// workersKey is the context key for the pool of a task.
+// workersKey is the context key for the pool that runs a task.
 type workersKey struct{}
 
-// taskContext returns the context of a task that is submitted with ctx, or nil for the context of
-// the pool. If the task will have to wait, it notes the trace of ctx, since the caller may reuse
-// ctx. Traces are noted as often as the clock is read.
+// taskContext returns the context of a task that is submitted with ctx, or nil for the pool's
+// context. If the task will have to wait, it records the span of ctx, since the caller may reuse
+// ctx. It does so only when the clock is read.
 func (p *Workers) taskContext(ctx context.Context) *poolContext {
 	if ctx == context.Background() || ctx == context.TODO() {
 		return nil
@@ -31,13 +31,13 @@ func (p *Workers) inside(ctx context.Context) context.Context {
 	return pprof.WithLabels(context.WithValue(ctx, workersKey{}, p), pprof.Labels(string(catalog.PoolNameKey), p.name))
 }
 
-// isInside reports whether ctx is the context of a task of the pool, or derived from one.
+// isInside reports whether ctx is the context of one of the pool's tasks, or derived from one.
 func (p *Workers) isInside(ctx context.Context) bool {
 	return ctx.Value(workersKey{}) == p
 }
 
-// isWorker reports whether the calling goroutine is a worker of the pool, whatever context the task
-// has. It takes about 1 µs.
+// isWorker reports whether the calling goroutine is one of the pool's workers, whatever context its
+// task uses. It takes about 1 µs.
 func (p *Workers) isWorker() bool {
 	p.mu.Lock()
 	none := p.used == 0
@@ -51,7 +51,7 @@ func (p *Workers) isWorker() bool {
 	return p.isWorkerID(id)
 }
 
-// isWorkerID reports whether a goroutine is a worker. Caller must hold mu.
+// isWorkerID reports whether the goroutine with the given ID is a worker. Caller must hold mu.
 func (p *Workers) isWorkerID(id uint64) bool {
 	_, is := p.workers[id]
 	return is
@@ -62,7 +62,7 @@ func goroutineID() uint64 {
 	buf := make([]byte, 64)
 	text := bytes.TrimPrefix(buf[:runtime.Stack(buf, false)], []byte("goroutine "))
 	text, _, _ = bytes.Cut(text, []byte(" "))
-	// 0, which no goroutine has, should the format ever change
+	// if the format ever changes, id is 0, which no goroutine has
 	id, _ := strconv.ParseUint(string(text), 10, 64)
 	return id
 }

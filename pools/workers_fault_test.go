@@ -99,12 +99,12 @@ func TestSubmitIsServedInOrder(t *testing.T) {
 	})
 }
 
-// foreign returns a context that is not derived from that of a task, such as that of a request.
+// foreign returns a context that is not derived from a task's context, such as a request's context.
 func foreign() (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.Background(), time.Hour)
 }
 
-// A task that called Submit with the context of its request hung silently.
+// A task that called Submit with its request's context hung silently.
 func TestSubmitInATaskWithAnotherContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newWorkers(t, 2, pools.WorkersConfig{Queue: 1})

@@ -8,12 +8,12 @@ import (
 	"github.com/poolgauge/poolgauge/internal/callsite"
 )
 
-// scope is the context of jobs that belong together. It is derived from the context of their
-// caller, and also ends when the pool is closed.
+// scope holds the contexts of jobs that belong together. They are derived from the caller's
+// context, and also end when the pool is closed.
 type scope struct {
 	pool    *Workers
-	outside context.Context // for the caller
-	tasks   *poolContext    // for the jobs
+	outside context.Context // the context for the caller
+	tasks   *poolContext    // the context for the jobs
 	cancel  context.CancelCauseFunc
 	unbind  func() bool
 }
@@ -34,28 +34,28 @@ func (s *scope) close(cause error) {
 func (s *scope) cause() error { return context.Cause(s.outside) }
 
 // TaskGroup is a set of tasks that run on a shared pool and are waited for together. It is like a
-// [golang.org/x/sync/errgroup.Group] whose limit is that of the pool. [Workers.Group] returns one.
+// [golang.org/x/sync/errgroup.Group] with the pool's limit. [Workers.Group] returns a TaskGroup.
 // All methods may be called concurrently, but the first call of Go must happen before Wait.
 type TaskGroup struct {
 	scope
 	wg      sync.WaitGroup
-	pending atomic.Int64 // tasks that have not ended
+	pending atomic.Int64 // number of tasks that have not ended
 	once    sync.Once
 	err     error
 }
 
 // Group returns a new TaskGroup and a context derived from ctx. The context is canceled the first
-// time a task of the group fails, when Wait returns, or when the pool is closed. The context of the
-// tasks is derived from it, and also ends after [WorkersConfig.TaskTimeout].
+// time a task of the group fails, when Wait returns, or when the pool is closed. The tasks'
+// contexts are derived from that context, and also end after [WorkersConfig.TaskTimeout].
 func (p *Workers) Group(ctx context.Context) (*TaskGroup, context.Context) {
 	g := &TaskGroup{scope: p.newScope(ctx)}
 	return g, g.outside
 }
 
-// Go submits a task. It blocks while the pool has no room, as [Workers.Submit] does. If that fails
-// or the context of the group has ended, the task does not run, and the error becomes that of the
-// group if it is the first. The error of a task that panicked or called [runtime.Goexit] is a
-// [*PanicError]. Go panics if task is nil.
+// Go submits task. It blocks while the pool has no room, as [Workers.Submit] does. If submitting
+// fails or the group's context is done, the task does not run, and the error becomes the group's
+// error unless there already is one. The error of a task that panicked or called [runtime.Goexit]
+// is a [*PanicError]. Go panics if task is nil.
 func (g *TaskGroup) Go(task Task) {
 	if task == nil {
 		panic(errNilTask)
@@ -71,7 +71,7 @@ func (g *TaskGroup) Go(task Task) {
 }
 
 // Wait blocks until all tasks of the group have ended, and returns the first error. Within a task
-// of the same pool, Wait returns [ErrDeadlock] where it would have to wait, and cancels the tasks.
+// of the same pool, Wait returns [ErrDeadlock] instead of waiting, and cancels the group's tasks.
 func (g *TaskGroup) Wait() error {
 	if g.pending.Load() > 0 && g.pool.isWorker() {
 		g.close(g.pool.errDeadlock)
@@ -82,7 +82,7 @@ func (g *TaskGroup) Wait() error {
 	return g.err
 }
 
-// taskDone ends one task.
+// taskDone records the end of one task with err.
 func (g *TaskGroup) taskDone(err error) {
 	if err != nil {
 		g.once.Do(func() {
@@ -121,5 +121,5 @@ func (j *groupJob) run(ctx context.Context) error {
 
 func (j *groupJob) function() callsite.Func { return callsite.FuncOf(j.task) }
 
-// drop implements job: Close dropped the task before it ran.
+// drop implements job. Close dropped the task before it ran.
 func (j *groupJob) drop() { j.group.taskDone(j.group.pool.errClosed) }

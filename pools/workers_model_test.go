@@ -49,8 +49,8 @@ func (m *workersModel) admit() {
 	}
 }
 
-// hasRoom reports whether a task is accepted: the queue is for tasks that no worker can take at
-// once.
+// hasRoom reports whether a task is accepted. The queue is only for tasks that no worker can take
+// at once.
 func (m *workersModel) hasRoom() bool {
 	return len(m.queue) < m.queueLimit+max(0, m.limit-len(m.running))
 }
@@ -89,7 +89,7 @@ type workersTrial struct {
 	ends       map[int]chan func() error
 	cancels    map[int]context.CancelFunc
 
-	mu       sync.Mutex // guards what follows
+	mu       sync.Mutex // guards everything below
 	started  []int
 	returned map[int]error // by Submit
 }

@@ -11,8 +11,8 @@ import (
 type job interface {
 	// run runs the job on a worker.
 	run(ctx context.Context) error
-	// drop is called instead of run if the pool was closed before a worker began the job. It is
-	// called without the lock held.
+	// drop is called instead of run if the pool was closed before a worker started the job. It is
+	// called without holding the lock.
 	drop()
 	// function identifies the function that the job runs, for the holders. It is called while the
 	// job runs.
@@ -29,15 +29,15 @@ func (t plainJob) function() callsite.Func       { return callsite.FuncOf(t) }
 // entry is a job that waits for a worker.
 type entry struct {
 	job  job
-	ctx  *poolContext // nil means the context of the pool
-	wait measure.Span // since Submit was called
+	ctx  *poolContext // nil means the pool's context
+	wait measure.Span // wait that started when Submit was called
 }
 
 // entryQueue is a first-in, first-out queue. The zero value is empty.
 type entryQueue struct {
-	ring []entry // grows; its length is a power of two
+	ring []entry // grows as needed; its length is a power of two
 	head int     // index of the first entry
-	n    int     // entries
+	n    int     // number of entries
 }
 
 // push appends an entry and returns it for the caller to fill in.
@@ -58,7 +58,7 @@ func (q *entryQueue) grow() {
 }
 
 // pop removes the first entry and returns it. The queue must not be empty. The entry is valid until
-// the next push. The caller must clear its job and context, for the garbage collector.
+// the next push. The caller must clear the entry's job and context, for the garbage collector.
 func (q *entryQueue) pop() *entry {
 	e := &q.ring[q.head]
 	q.head = (q.head + 1) & (len(q.ring) - 1)

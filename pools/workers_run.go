@@ -9,36 +9,36 @@ import (
 	"github.com/poolgauge/poolgauge/internal/measure"
 )
 
-// worker is one slot of the pool. The lock guards job, from, use and busy. Only the worker's
-// goroutine writes them, so it may read them without the lock.
+// worker is one slot of the pool. The pool's lock guards job, from, use and busy. Only the worker's
+// goroutine writes these fields, so it may read them without the lock.
 type worker struct {
-	id         uint64            // of its goroutine
-	job        job               // what it runs
-	ctx        context.Context   // of job
-	from       *poolContext      // the context that ctx was made from; nil for that of the pool
-	use        measure.Use       // by job
-	busy       bool              // has a job that has not ended
-	ending     instrument.Ending // of that job, once it is known
-	turn       uint8             // number of job, modulo 256
+	id         uint64            // ID of the worker's goroutine
+	job        job               // current job
+	ctx        context.Context   // context of job
+	from       *poolContext      // context from which ctx was derived; nil for the pool's context
+	use        measure.Use       // use of the slot by job
+	busy       bool              // the worker has a job that has not ended
+	ending     instrument.Ending // how job ended, once that is known
+	turn       uint8             // number of jobs so far, modulo 256
 	overloaded bool              // the pool is overloaded, so the clock is not read for each job
 	woken      bool              // Workers.waking is set for this worker
-	parked     bool              // at is on the stack of idle workers, or was just popped
-	at         *idleWorker       // nil until the worker is idle for the first time
+	parked     bool              // at is on the stack of idle workers, or has just been popped
+	at         *idleWorker       // where the worker waits; nil until it is idle for the first time
 }
 
-// idleWorker is the place where an idle worker waits. It is guarded by the lock of the pool, except
-// for wake.
+// idleWorker is the place where an idle worker waits. The pool's lock guards it, except for wake.
 type idleWorker struct {
-	next *idleWorker // below it on the stack
+	next *idleWorker // next on the stack
 	wake chan bool   // has room for one value: true for work, false to retire
 }
 
 // relabel is the number of tasks after which a worker of an overloaded pool sets its pprof label
-// again, since a task may have changed it. In other pools the label is set before each task.
+// again, since a task may have changed the label. If the pool is not overloaded, the worker sets
+// the label before each task.
 const relabel = 16
 
-// work is the goroutine of a worker. A task that calls runtime.Goexit ends the goroutine, and
-// another one continues the worker.
+// work runs in a worker's goroutine. If a task calls runtime.Goexit, the goroutine ends, and a new
+// goroutine continues as the worker.
 func (p *Workers) work(w *worker) {
 	retired := false
 	defer func() {
@@ -57,7 +57,7 @@ func (p *Workers) work(w *worker) {
 	}
 }
 
-// identify notes the ID of the goroutine of w, which may have had another goroutine before.
+// identify records the ID of w's goroutine. w may have had another goroutine before.
 func (p *Workers) identify(w *worker) {
 	id := goroutineID()
 	p.mu.Lock()
@@ -107,8 +107,8 @@ func (p *Workers) run(w *worker) error {
 	return w.job.run(w.ctx)
 }
 
-// rest waits until w is woken. It returns false if w must retire. serve itself calls it, because a
-// goroutine that parks deeper in the call stack may need a larger stack.
+// rest waits until w is woken. It returns false if w must retire. serve calls it directly, because
+// a goroutine that parks deeper in the call stack may need a larger stack.
 func (w *worker) rest() bool {
 	if !w.parked {
 		return false
@@ -118,7 +118,7 @@ func (w *worker) rest() bool {
 	return w.woken
 }
 
-// runWatched runs a task that has a deadline or whose thread is measured.
+// runWatched runs w's task if the task has a deadline or its thread is measured.
 func (p *Workers) runWatched(w *worker) error {
 	if p.config.TaskTimeout > 0 {
 		var cancel context.CancelFunc
@@ -130,7 +130,7 @@ func (p *Workers) runWatched(w *worker) error {
 	return w.job.run(w.ctx)
 }
 
-// failed records a task that returned an error.
+// failed records that w's task returned err.
 func (p *Workers) failed(w *worker, err error) {
 	w.ending = instrument.Failed
 	if _, plain := w.job.(plainJob); plain && p.config.OnError != nil {
@@ -138,7 +138,7 @@ func (p *Workers) failed(w *worker, err error) {
 	}
 }
 
-// unwound records a task that panicked or called runtime.Goexit. value is nil after runtime.Goexit.
+// unwound records that w's task panicked with value, or called runtime.Goexit if value is nil.
 func (p *Workers) unwound(w *worker, value any) {
 	w.ending = instrument.Panicked
 	if value == nil {
@@ -147,8 +147,8 @@ func (p *Workers) unwound(w *worker, value any) {
 	p.config.OnPanic(newPanicError(p.name, value))
 }
 
-// next ends the task of w, if it has one, and begins the next. It returns false if w is idle now or
-// must retire.
+// next records the end of w's task, if it has one, and gives w the next task. It returns false if w
+// is idle now or must retire.
 func (p *Workers) next(w *worker) bool {
 	p.mu.Lock()
 	now := p.meter.Event(int64(p.used))
@@ -165,7 +165,7 @@ func (p *Workers) next(w *worker) bool {
 	return true
 }
 
-// nextSlow is the slow path of next. Caller must hold mu, which it releases.
+// nextSlow is the slow path of next. Caller must hold mu, which nextSlow releases.
 func (p *Workers) nextSlow(w *worker, now time.Duration) (begun bool) {
 	if w.woken {
 		w.woken, p.waking = false, false
@@ -207,14 +207,14 @@ func (p *Workers) begin(w *worker, now time.Duration) {
 	p.setTracing(p.used >= p.limit && w.use.IsTimed())
 }
 
-// setTracing sets whether the next tasks note their traces. Caller must hold mu.
+// setTracing sets whether the next submitted tasks record their traces. Caller must hold mu.
 func (p *Workers) setTracing(yes bool) {
 	if yes != p.tracing.Load() {
 		p.tracing.Store(yes)
 	}
 }
 
-// hold describes the task that w runs. Caller must hold the lock of the pool.
+// hold describes the task that w runs. Caller must hold the pool's lock.
 func (w *worker) hold() measure.Hold {
 	return measure.Hold{Site: w.job.function().Site(), Trace: w.from.span().TraceID()}
 }
@@ -241,8 +241,8 @@ func (p *Workers) unpark() *idleWorker {
 	return w
 }
 
-// wake wakes the worker that became idle last, or starts one, if there are tasks and no woken
-// worker has yet to take the lock. Caller must hold mu.
+// wake wakes the worker that became idle last, or starts a worker, if there are tasks. It does
+// nothing while a worker that was woken has not taken the lock yet. Caller must hold mu.
 func (p *Workers) wake() {
 	switch {
 	case p.waking || p.queue.n == 0:
@@ -258,7 +258,7 @@ func (p *Workers) wake() {
 }
 
 // shrink counts n workers as ended. If it returns true, they were the last workers of a stopped
-// pool, and the caller must call finish after it has unlocked mu. Caller must hold mu.
+// pool, and the caller must call finish after unlocking mu. Caller must hold mu.
 func (p *Workers) shrink(n int) (last bool) {
 	p.alive -= n
 	if p.alive > 0 || p.stage == workersOpen || p.ended {

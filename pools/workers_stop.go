@@ -7,12 +7,13 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// Shutdown stops the pool once all accepted tasks are done. No more tasks are accepted, and blocked
-// callers get [ErrClosed]. If ctx ends first, Shutdown returns the error of ctx; the remaining
+// Shutdown stops the pool once all accepted tasks are done. The pool accepts no more tasks, and
+// blocked callers get [ErrClosed]. If ctx is done first, Shutdown returns ctx.Err(); the remaining
 // tasks still run unless Close is called. Within a task, Shutdown returns [ErrDeadlock] and leaves
 // the pool unchanged.
 //
-// When Shutdown returns nil, all goroutines of the pool and its report have ended.
+// When Shutdown returns nil, all of the pool's goroutines have ended and the pool is no longer
+// reported.
 func (p *Workers) Shutdown(ctx context.Context) error {
 	if p.isInside(ctx) || p.isWorker() {
 		return p.errDeadlock
@@ -27,12 +28,13 @@ func (p *Workers) Shutdown(ctx context.Context) error {
 	}
 }
 
-// Close stops the pool at once. It cancels the context of running tasks and waits for them. It
-// drops queued tasks, which count as closed. Blocked callers get [ErrClosed]. Further calls wait as
-// well.
+// Close stops the pool at once. It cancels the contexts of running tasks and waits for these tasks.
+// It drops queued tasks, which count as closed. Blocked callers get [ErrClosed]. Further calls wait
+// as well.
 //
-// When Close returns, all goroutines of the pool and its report have ended. Within a task, Close
-// does not wait, since it would wait for itself: the pool is closed, and ends after the last task.
+// When Close returns, all of the pool's goroutines have ended and the pool is no longer reported.
+// Within a task, Close does not wait, since it would wait for itself; the pool then stops after the
+// last task.
 func (p *Workers) Close() {
 	inside := p.isWorker()
 	p.stop(workersClosed)
@@ -44,7 +46,7 @@ func (p *Workers) Close() {
 	p.goroutines.Wait()
 }
 
-// stop moves the pool to a later stage. It does nothing if the pool has already reached it.
+// stop moves the pool to stage. It does nothing if the pool has already reached that stage.
 func (p *Workers) stop(stage workersStage) {
 	p.mu.Lock()
 	p.stage = max(p.stage, stage)
@@ -73,21 +75,21 @@ func (p *Workers) stop(stage workersStage) {
 	}
 }
 
-// finish is called once, without the lock held, when the pool was stopped and the last worker has
-// ended.
+// finish must be called once, without holding the lock, when the pool was stopped and the last
+// worker has ended.
 func (p *Workers) finish() {
 	p.cancel(p.errClosed)
 	p.reg.Close()
 	close(p.drained)
 }
 
-// alarm is a timer of the pool. It is guarded by the lock of the pool.
+// alarm is one of the pool's timers. The pool's lock guards it.
 type alarm struct {
-	timer *time.Timer // nil until it is set for the first time
+	timer *time.Timer // nil until the alarm is set for the first time
 	isSet bool
 }
 
-// set starts an alarm, unless it is already set. After that time it calls f with the lock held.
+// set sets alarm a unless it is already set. After the time after, the alarm calls f with mu held.
 // Caller must hold mu.
 func (p *Workers) set(a *alarm, after time.Duration, f func()) {
 	if a.isSet {
@@ -110,7 +112,7 @@ func (p *Workers) set(a *alarm, after time.Duration, f func()) {
 	})
 }
 
-// unset stops an alarm. Caller must hold mu.
+// unset stops alarm a. Caller must hold mu.
 func (p *Workers) unset(a *alarm) {
 	if a.isSet && a.timer.Stop() {
 		a.isSet = false
@@ -126,9 +128,9 @@ func (p *Workers) trimLater() {
 	}
 }
 
-// releaseIdle releases the workers that were idle ever since the alarm was set. Their number is the
-// smallest number of idle workers since then, because the worker that became idle last works next.
-// Caller must hold mu.
+// releaseIdle releases the workers that have been idle ever since the alarm was set. Their number
+// is the smallest number of idle workers since then, because the worker that became idle last gets
+// the next task. Caller must hold mu.
 func (p *Workers) releaseIdle() {
 	p.dismiss(p.lowest)
 	if p.idlers > 0 {

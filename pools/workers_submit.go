@@ -10,33 +10,33 @@ import (
 
 var errNilTask = errors.New("pools: the task is nil")
 
-// stall is the time without a start or end of a task after which a blocked caller checks whether it
-// is a worker.
+// stall is the time without any task starting or ending after which a blocked caller checks whether
+// it is a worker.
 const stall = time.Second
 
 // blockedTask is the task of a blocked caller.
 type blockedTask struct {
 	job   job
 	ctx   *poolContext
-	asked bool // the caller was asked to check whether it is a worker
+	asked bool // errCheckSelf was sent to the caller
 }
 
-// errCheckSelf asks a blocked caller to check whether it is a worker. The caller stays in the
-// queue.
+// errCheckSelf is an answer that tells a blocked caller to check whether it is a worker. The caller
+// stays in the queue.
 var errCheckSelf = errors.New("check whether the caller is a worker")
 
-// Submit hands task to the pool. It blocks until there is room, ctx ends or the pool is closed.
+// Submit hands task to the pool. It blocks until there is room, ctx is done or the pool is closed.
 //
-// If Submit returns nil, the task will run, unless Close drops it. Its context has the values of
-// ctx; see [Task]. Otherwise the task will not run. The error is that of ctx, or wraps [ErrClosed],
-// [ErrFull] if [WorkersConfig.MaxPending] callers are blocked, or [ErrDeadlock]. Submit panics if
-// task is nil.
+// If Submit returns nil, the task will run, unless Close drops it, with a context that has the
+// values of ctx; see [Task]. Otherwise the task will not run. The error is ctx.Err(), or wraps
+// [ErrClosed], [ErrDeadlock], or, if [WorkersConfig.MaxPending] callers are blocked, [ErrFull].
+// Submit panics if task is nil.
 func (p *Workers) Submit(ctx context.Context, task Task) error {
 	if task == nil {
 		panic(errNilTask)
 	}
 	values := p.taskContext(ctx)
-	if values != nil { // otherwise ctx cannot end; inlined from submit, which saves 5 ns
+	if values != nil { // if it is nil, ctx cannot end; inlined from submit to save 5 ns
 		return p.submit(ctx, plainJob(task), values)
 	}
 	p.mu.Lock()
@@ -49,8 +49,8 @@ func (p *Workers) Submit(ctx context.Context, task Task) error {
 }
 
 // TrySubmit hands task to the pool if that is possible without blocking. Otherwise it returns an
-// error that wraps [ErrFull], or [ErrClosed] after the pool was stopped. TrySubmit panics if task
-// is nil.
+// error that wraps [ErrFull], or [ErrClosed] if the pool was stopped. TrySubmit panics if task is
+// nil.
 func (p *Workers) TrySubmit(task Task) error {
 	if task == nil {
 		panic(errNilTask)
@@ -67,7 +67,7 @@ func (p *Workers) TrySubmit(task Task) error {
 	return nil
 }
 
-// submit is Submit for a job whose context has been made.
+// submit does the work of Submit for a job whose context is given by values.
 func (p *Workers) submit(ctx context.Context, j job, values *poolContext) error {
 	if err := ctx.Err(); err != nil {
 		p.mu.Lock()
@@ -83,8 +83,8 @@ func (p *Workers) submit(ctx context.Context, j job, values *poolContext) error 
 	return p.submitSlow(ctx, j, values)
 }
 
-// submitSlow is the slow path of submit: there is no room, or the pool was stopped. Caller must
-// hold mu, which it releases.
+// submitSlow is the slow path of submit, for when there is no room or the pool was stopped. Caller
+// must hold mu, which submitSlow releases.
 func (p *Workers) submitSlow(ctx context.Context, j job, values *poolContext) error {
 	var err error
 	switch {
@@ -103,8 +103,8 @@ func (p *Workers) submitSlow(ctx context.Context, j job, values *poolContext) er
 	return err
 }
 
-// hasRoom reports whether a task may be accepted. The queue holds only tasks beyond those that free
-// workers, or workers that may still be started, can take. Caller must hold mu.
+// hasRoom reports whether a task may be accepted. Tasks that idle workers, or workers that may
+// still be started, can take do not count toward the queue's size. Caller must hold mu.
 func (p *Workers) hasRoom() bool {
 	return p.queue.n-p.size < max(0, p.limit-p.used)
 }
@@ -119,13 +119,13 @@ func (p *Workers) accept(j job, values *poolContext) {
 	}
 }
 
-// refuse counts a request that fails at once, and returns its error. Caller must hold mu.
+// refuse counts a request that fails at once, and returns the request's error. Caller must hold mu.
 func (p *Workers) refuse(how instrument.Outcome, err error) error {
 	p.requests.Add(how, 1)
 	return err
 }
 
-// block adds a caller to the blocked callers. Caller must hold mu.
+// block adds a caller with job j to the blocked callers. Caller must hold mu.
 func (p *Workers) block(j job, values *poolContext) *waiter[blockedTask, error] {
 	w := p.waiters.get()
 	w.ask = blockedTask{job: j, ctx: values}
@@ -144,15 +144,14 @@ func (p *Workers) admit() {
 	}
 }
 
-// answer removes a blocked caller from the queue and answers it. Caller must hold mu.
+// answer removes w from the blocked callers and sends it err. Caller must hold mu.
 func (p *Workers) answer(w *waiter[blockedTask, error], err error) {
 	p.blocked.remove(w)
 	unask(w)
 	w.answer <- err
 }
 
-// unask withdraws a question that the caller has not noticed yet. Caller must hold the lock of the
-// pool.
+// unask withdraws an errCheckSelf that w has not received yet. Caller must hold the pool's lock.
 func unask(w *waiter[blockedTask, error]) {
 	if w.ask.asked {
 		select {
@@ -162,7 +161,8 @@ func unask(w *waiter[blockedTask, error]) {
 	}
 }
 
-// await returns the answer to w. If ctx ends first, it removes w from the blocked callers.
+// await waits for the answer to w and returns it. If ctx is done first, it removes w from the
+// blocked callers.
 func (p *Workers) await(ctx context.Context, w *waiter[blockedTask, error]) error {
 	defer p.waiters.put(w)
 	for {
@@ -181,12 +181,12 @@ func (p *Workers) await(ctx context.Context, w *waiter[blockedTask, error]) erro
 	}
 }
 
-// giveUp ends the wait of w with err, unless w has been answered.
+// giveUp ends w's wait with err, unless w has been answered.
 func (p *Workers) giveUp(w *waiter[blockedTask, error], how instrument.Outcome, err error) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if w.queue == nil {
-		return <-w.answer // the answer came first, and counts
+		return <-w.answer // the answer came first, and so it counts
 	}
 	p.blocked.remove(w)
 	unask(w)
@@ -194,7 +194,7 @@ func (p *Workers) giveUp(w *waiter[blockedTask, error], how instrument.Outcome, 
 	return err
 }
 
-// watchLater sets the alarm that detects blocked workers. Caller must hold mu.
+// watchLater sets the alarm that detects workers that are blocked in Submit. Caller must hold mu.
 func (p *Workers) watchLater() {
 	if !p.watch.isSet {
 		p.seen = p.turns()
@@ -207,7 +207,7 @@ func (p *Workers) turns() int64 {
 	return 2*p.requests.Ended(instrument.Acquired) - int64(p.used)
 }
 
-// checkBlocked asks blocked callers to check whether they are workers, if no task has started or
+// checkBlocked tells blocked callers to check whether they are workers, if no task has started or
 // ended since the alarm was set. Caller must hold mu.
 func (p *Workers) checkBlocked() {
 	if p.turns() == p.seen {

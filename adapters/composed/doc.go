@@ -1,3 +1,3 @@
-// Package composed tests the wrappers of instrument together with other libraries that wrap the
-// same things.
+// Package composed tests instrument's wrappers together with other libraries that wrap the same
+// types.
 package composed

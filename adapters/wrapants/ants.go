@@ -1,4 +1,4 @@
-// Package wrapants reports the worker pools of github.com/panjf2000/ants.
+// Package wrapants instruments worker pools of github.com/panjf2000/ants.
 package wrapants
 
 import (
@@ -8,15 +8,15 @@ import (
 	"github.com/poolgauge/poolgauge/instrument/wrap"
 )
 
-// Kind is the kind of the reported pools.
+// Kind is the value of poolgauge.pool.kind for these pools.
 const Kind = "ants"
 
-// Both kinds of pools that take functions can be wrapped.
+// Both pool types that accept functions can be wrapped.
 var _, _ wrap.Submitter = (*ants.Pool)(nil), (*ants.MultiPool)(nil)
 
-// Pool reports p, an [ants.Pool] or an [ants.MultiPool], under name. Submit tasks through the
-// returned TaskPool, because ants reports how many workers exist but not how many of them are busy.
-// See [wrap.NewTaskPool] for what is reported and at what cost.
+// Pool starts reporting metrics for p, an [ants.Pool] or an [ants.MultiPool], under name. Submit
+// tasks through the returned TaskPool: ants exposes how many workers exist, but not how many are
+// busy. See [wrap.NewTaskPool] for the metrics and their cost.
 func Pool(name string, p wrap.Submitter, opts ...instrument.Option) (*wrap.TaskPool, error) {
 	return wrap.NewTaskPool(name, Kind, p, opts...)
 }

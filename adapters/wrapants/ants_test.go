@@ -83,7 +83,7 @@ func TestPoolReportsARealOne(t *testing.T) {
 		t.Errorf("then %v", got)
 	}
 	until(t, pool+"completed ok", 2)
-	until(t, pool+"usage idle", 1) // the one that panicked is gone
+	until(t, pool+"usage idle", 1) // the panicked task is no longer in progress
 	p.Release()
 	if err := s.Submit(func() {}); !errors.Is(err, ants.ErrPoolClosed) {
 		t.Errorf("closed: %v", err)

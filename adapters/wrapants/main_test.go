@@ -7,6 +7,6 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	// ants has a pool of its own, which never ends
+	// ants has a default pool, which never ends
 	goleak.VerifyTestMain(m, goleak.IgnoreCurrent())
 }

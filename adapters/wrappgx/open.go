@@ -11,25 +11,25 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// NewWithConfig is like [pgxpool.NewWithConfig], but reports the pool under name until the
-// Registration is closed. It reports more than [Pool] does, because it installs tracers of pgx;
-// tracers set in config are still called. It reports
+// NewWithConfig is like [pgxpool.NewWithConfig], but also reports metrics for the pool under name
+// until the Registration is closed. It reports more than [Pool] does, because it installs pgx
+// tracers; tracers set in config are still called. It reports
 //
-//   - requests by how they end: acquired, even if no connection could be made (then completed as an
-//     error), canceled, timeout and closed,
-//   - the wait of each request for a connection, without the time to make one for it; how many
+//   - requests by outcome: acquired, even if connecting failed (the use then ends as an error),
+//     canceled, timeout and closed,
+//   - how long each request waited for a connection, without the time to establish one; how many
 //     requests are waiting, and since when,
-//   - connections made, and how long that took, including BeforeConnect and AfterConnect;
-//     connections that could not be made, by the type of error; and connections being made, even if
-//     the request has given up,
-//   - uses, from Acquire to Release: how long each was, how long the oldest has lasted, and whether
-//     the connection could be reused (ok) or was closed (error). The use of a hijacked connection
+//   - connections established, and how long that took, including BeforeConnect and AfterConnect;
+//     failed attempts, by type of error; and attempts in progress, even if the request has given
+//     up,
+//   - uses, from Acquire to Release: how long each took, the age of the oldest, and whether the
+//     connection could be reused (ok) or was closed (error). The use of a hijacked connection
 //     counts as ended at the next collection that detects the hijack,
 //   - connections closed, by reason: max_lifetime, max_idle_time, broken, and other, for example
 //     when the pool is closed.
 //
-// Connections that AcquireAllIdle returns count when they are released. A use costs two locks and
-// two readings of the clock, and a query costs two calls of a tracer that does nothing.
+// Connections that AcquireAllIdle returns count when they are released. A use costs two lock
+// operations and two clock readings; a query costs two calls of a no-op tracer.
 func NewWithConfig(
 	ctx context.Context,
 	name string,
@@ -56,7 +56,7 @@ func NewWithConfig(
 	return p, reg, nil
 }
 
-// follow returns a copy of config whose pool reports to t.
+// follow returns a copy of config with tracers that record the pool's events in t.
 func (t *track) follow(config *pgxpool.Config) *pgxpool.Config {
 	config = config.Copy()
 	theirs := config.ConnConfig.Tracer
@@ -96,7 +96,8 @@ func beside(theirs, ours pgx.QueryTracer) pgx.QueryTracer {
 	return multitracer.New(theirs, ours)
 }
 
-// noQueries implements pgx.QueryTracer, which every tracer in a config must. It does nothing.
+// noQueries implements pgx.QueryTracer by doing nothing. pgx requires every tracer in a config to
+// implement that interface.
 type noQueries struct{}
 
 // TraceQueryStart implements pgx.QueryTracer.
@@ -135,7 +136,7 @@ func (l leaseTracer) TraceRelease(_ *pgxpool.Pool, data pgxpool.TraceReleaseData
 	l.t.release(data.Conn)
 }
 
-// connectTracer records how one connection is made.
+// connectTracer records how connections are established.
 type connectTracer struct {
 	noQueries
 	t    *track

@@ -139,7 +139,7 @@ func TestNewWithConfigTellsALeakAndAnOutage(t *testing.T) {
 	}
 }
 
-// The program's own hooks and tracers are called, and their time is part of making a connection.
+// The program's own hooks and tracers are called, and their time counts as part of connecting.
 func TestNewWithConfigKeepsHooks(t *testing.T) {
 	_, url := server.Postgres(t)
 	fail := errors.New("as meant")
@@ -180,7 +180,7 @@ func (q queries) TraceQueryStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceQu
 }
 func (queries) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
 
-// If a caller gives up, the pool continues its dial.
+// If a caller gives up, the pool completes the dial.
 func TestNewWithConfigCountsADialThatWasLeftBehind(t *testing.T) {
 	_, url := server.Postgres(t)
 	hold := make(chan struct{})

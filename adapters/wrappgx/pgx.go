@@ -1,4 +1,4 @@
-// Package wrappgx reports the connection pools of github.com/jackc/pgx.
+// Package wrappgx instruments connection pools of github.com/jackc/pgx.
 package wrappgx
 
 import (
@@ -9,29 +9,29 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// Kind is the kind of the reported pools.
+// Kind is the value of poolgauge.pool.kind for these pools.
 const Kind = "pgx"
 
-// Pool reports p under name until the Registration is closed. Each collection takes one snapshot
-// with [pgxpool.Pool.Stat]. It reports
+// Pool reports metrics for p under name until the Registration is closed. Each collection takes one
+// snapshot with [pgxpool.Pool.Stat]. It reports
 //
-//   - the limit, and connections used, idle and being made (constructing),
+//   - the limit, and connections used, idle and being established (constructing),
 //   - requests that got a connection (acquired), and requests whose context was canceled or past
 //     its deadline, which pgx counts together (canceled). pgx does not count requests that failed
-//     because no connection could be made. A request that finds a broken or expired connection
-//     takes another one, and counts once for each,
-//   - how many of those acquired had to wait, and their total wait, as counters. pgx includes the
-//     time to make a connection in the wait: after a quiet start, compare with the connections
-//     constructing,
+//     because it could not connect. A request that finds a broken or expired connection takes
+//     another one, and is counted once per connection,
+//   - how many acquired requests had to wait, and their total wait time, as counters. pgx includes
+//     the time to establish a connection: if waits grow after a quiet start, check how many
+//     connections are constructing,
 //   - connections closed because they were too old (max_lifetime) or idle for too long
 //     (max_idle_time).
 //
 // pgx does not report which requests are waiting, how long each waits or uses a connection, or the
 // waits of requests that gave up. It counts every attempt to connect as a new connection, even if
-// it fails, so connections made are left out.
+// it fails, so Pool omits new connections.
 //
-// A collection holds a lock of p for about 1 µs with 100 connections. Closing the Registration does
-// not close p; close it before or after p.
+// A collection holds p's lock for about 1 µs with 100 connections. Closing the Registration does
+// not close p; the two may be closed in either order.
 func Pool(name string, p *pgxpool.Pool, opts ...instrument.Option) (*instrument.Registration, error) {
 	if p == nil {
 		return nil, fmt.Errorf("pgx pool %q: the *pgxpool.Pool is nil, expected an open pool", name)
@@ -39,7 +39,7 @@ func Pool(name string, p *pgxpool.Pool, opts ...instrument.Option) (*instrument.
 	return instrument.Observe(name, Kind, func() instrument.Stats { return statsOf(p.Stat()) }, opts...)
 }
 
-// statsOf converts the statistics of pgx to the model.
+// statsOf converts pgx statistics to instrument.Stats.
 func statsOf(p *pgxpool.Stat) (s instrument.Stats) {
 	s.Limit = instrument.Some(int64(p.MaxConns()))
 	s.Usage[instrument.Used] = instrument.Some(int64(p.AcquiredConns()))

@@ -14,19 +14,19 @@ import (
 	"github.com/poolgauge/poolgauge/internal/measure"
 )
 
-// track follows a pool through its tracers. The lock of the recorder must not be held while methods
-// of the pool are called.
+// track records a pool's events, as reported by its tracers. Do not call methods of the pool while
+// holding the recorder's lock.
 type track struct {
 	stat func() *pgxpool.Stat // set before the first collection
 
 	measure.Recorder // its lock guards everything below
 
-	events       int64 // of uses
+	events       int64 // uses started and ended
 	uses         map[*pgx.Conn]measure.Use
 	preparing    map[*pgx.Conn]*dial
 	constructing int64
 	makes        [failures]instrument.Histogram
-	closed       int64 // connections
+	closed       int64 // connections closed
 	broken       int64 // of these, connections that were broken when they were released
 	other        int64 // of these, connections without another reason, as last reported
 }
@@ -37,7 +37,7 @@ func newTrack(opts []instrument.Option) *track {
 	return t
 }
 
-// failure is the result of making a connection.
+// failure is the result of an attempt to connect.
 type failure uint8
 
 const (
@@ -63,10 +63,10 @@ func failureOf(err error) failure {
 	return failed
 }
 
-// asked is one call of Acquire. It is guarded by the lock of the track.
+// asked is one call of Acquire. The track's lock guards it.
 type asked struct{ claim measure.Claim }
 
-// dial is one connection that is being made.
+// dial is one connection that is being established.
 type dial struct {
 	began    time.Duration
 	prepares bool // AfterConnect follows
@@ -79,8 +79,8 @@ func (t *track) ask(ctx context.Context) *asked {
 	return &asked{t.Ask(span)}
 }
 
-// begin records that a connection is being made. ctx has the values of the call of Acquire that it
-// is made for, if there is one; that call may have given up.
+// begin records the start of a connection attempt. If a call of Acquire caused the attempt, ctx
+// carries that call's values; the call may have given up since.
 func (t *track) begin(ctx context.Context, prepares bool) *dial {
 	d := &dial{began: measure.Clock(), prepares: prepares}
 	t.Lock()
@@ -92,7 +92,7 @@ func (t *track) begin(ctx context.Context, prepares bool) *dial {
 	return d
 }
 
-// made records that the connection of d has been made, or has failed with err.
+// made records that d is connected, or has failed with err.
 func (t *track) made(d *dial, err error) {
 	if d == nil {
 		return
@@ -117,7 +117,7 @@ func (t *track) connectedAs(c *pgx.Conn) *dial {
 	return d
 }
 
-// got ends a call of Acquire.
+// got records the end of a call of Acquire.
 func (t *track) got(ctx context.Context, a *asked, c *pgx.Conn, err error) {
 	if a == nil {
 		return
@@ -132,13 +132,13 @@ func (t *track) got(ctx context.Context, a *asked, c *pgx.Conn, err error) {
 		a.claim.GiveUp(&t.Recorder, instrument.WasClosed)
 	case ctx.Err() != nil:
 		a.claim.GiveUp(&t.Recorder, instrument.GaveUp(ctx.Err()))
-	default: // no connection could be made
+	default: // connecting failed
 		t.End(a.claim.Get(&t.Recorder), instrument.Failed)
 	}
 }
 
 func (t *track) release(c *pgx.Conn) {
-	// pgxpool applies the same conditions to decide whether to close it.
+	// pgxpool closes a released connection under the same conditions.
 	how := instrument.OK
 	if c.IsClosed() || c.PgConn().IsBusy() || c.PgConn().TxStatus() != 'I' {
 		how = instrument.Failed
@@ -163,9 +163,9 @@ func (t *track) closing() {
 	t.closed++
 }
 
-// snapshot returns the statistics of the pool, and the number of uses that the pool does not know
-// of because their connections were hijacked. That number is reliable only if no use began or ended
-// meanwhile; otherwise it is 0, even if there are some.
+// snapshot returns the pool's statistics and the number of recorded uses whose connections were
+// hijacked, so that the pool no longer counts them. If uses keep starting or ending during the
+// snapshot, that number is unknown and snapshot returns 0.
 func (t *track) snapshot() (s *pgxpool.Stat, hijacked int64) {
 	for range 3 {
 		t.Lock()
@@ -218,8 +218,8 @@ func (t *track) stats() instrument.Stats {
 	return s
 }
 
-// endHijacked ends the n oldest uses. Which uses were hijacked is unknown. Caller must hold the
-// lock.
+// endHijacked records the end of the n oldest uses, since it is unknown which ones were hijacked.
+// The caller must hold the lock.
 func (t *track) endHijacked(n int64) {
 	for ; n > 0 && len(t.uses) > 0; n-- {
 		var oldest *pgx.Conn

@@ -1,4 +1,4 @@
-// Package wrappond reports the worker pools of github.com/alitto/pond.
+// Package wrappond instruments worker pools of github.com/alitto/pond.
 package wrappond
 
 import (
@@ -10,24 +10,24 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// Kind is the kind of the reported pools.
+// Kind is the value of poolgauge.pool.kind for these pools.
 const Kind = "pond"
 
-// Pool reports p, which may be any pool of pond, under name until the Registration is closed. Each
-// collection reads
+// Pool reports metrics for p, which may be any of pond's pools, under name until the Registration
+// is closed. Each collection reads
 //
-//   - the limit, unless there is none, and the workers (used): pond keeps no idle workers,
-//   - tasks in the queue (pending), and its size, unless it is unbounded,
+//   - the limit, if any, and the number of workers (used): pond keeps no idle workers,
+//   - tasks in the queue (pending), and the queue's size unless it is unbounded,
 //   - tasks that ended: ok or error, which includes panics,
 //   - tasks dropped because the queue was full or the pool was stopped, which pond counts together
-//     (rejected), and accepted tasks that did not run because the context of the pool was canceled
+//     (rejected), and accepted tasks that did not run because the pool's context was canceled
 //     (canceled).
 //
 // pond does not report how many tasks have started, which callers are blocked in Submit, how long a
-// task waits, or how long it runs. A pool of pools.NewWorkers does.
+// task waits, or how long it runs. Pools from pools.NewWorkers report all of this.
 //
-// A collection holds a lock of p for a few ns. Closing the Registration does not stop p; close it
-// before or after p.
+// A collection holds p's lock for a few ns. Closing the Registration does not stop p; close it
+// before or after stopping p.
 func Pool(name string, p pond.BasePool, opts ...instrument.Option) (*instrument.Registration, error) {
 	if p == nil {
 		return nil, fmt.Errorf("pond pool %q: the pool is nil, expected an open pool", name)
@@ -35,7 +35,7 @@ func Pool(name string, p pond.BasePool, opts ...instrument.Option) (*instrument.
 	return instrument.Observe(name, Kind, func() instrument.Stats { return statsOf(p) }, opts...)
 }
 
-// statsOf converts the statistics of pond to the model.
+// statsOf converts pond's statistics to instrument.Stats.
 func statsOf(p pond.BasePool) (s instrument.Stats) {
 	if limit := p.MaxConcurrency(); limit != math.MaxInt {
 		s.Limit = instrument.Some(int64(limit))

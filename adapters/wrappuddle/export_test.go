@@ -1,4 +1,4 @@
 package wrappuddle
 
-// StatsOf is the conversion that a collection uses.
+// StatsOf exposes statsOf, which collections use, to tests.
 var StatsOf = statsOf

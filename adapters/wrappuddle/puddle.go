@@ -1,4 +1,4 @@
-// Package wrappuddle reports the resource pools of github.com/jackc/puddle.
+// Package wrappuddle instruments resource pools of github.com/jackc/puddle.
 package wrappuddle
 
 import (
@@ -9,26 +9,26 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// Kind is the kind of the reported pools.
+// Kind is the value of poolgauge.pool.kind for these pools.
 const Kind = "puddle"
 
-// Pool reports p under name until the Registration is closed. Each collection takes one snapshot
-// with [puddle.Pool.Stat]. It reports
+// Pool reports metrics for p under name until the Registration is closed. Each collection takes one
+// snapshot with [puddle.Pool.Stat]. It reports
 //
-//   - the limit, and resources used, idle and being made (constructing),
+//   - the limit, and resources used, idle and being created (constructing),
 //   - requests that got a resource (acquired), and requests whose context was canceled or past its
 //     deadline, which puddle counts together (canceled). puddle does not count requests that failed
-//     because no resource could be made, nor calls of TryAcquire that got none,
-//   - how many of those acquired had to wait, and their total wait, as counters. puddle includes
-//     the time to make a resource in the wait: after a quiet start, compare with the resources
-//     constructing.
+//     because their resource could not be created, nor calls of TryAcquire that got no resource,
+//   - how many acquired requests had to wait, and their total wait time, as counters. puddle
+//     includes the time to create a resource: if waits grow after a quiet start, check how many
+//     resources are constructing.
 //
 // puddle does not report which requests are waiting, how long each waits or uses a resource, the
-// waits of requests that gave up, or how many resources were made and destroyed. The pools of
-// pools.NewResources do.
+// waits of requests that gave up, or how many resources were created and destroyed. Pools from
+// pools.NewResources report all of this.
 //
-// A collection holds a lock of p for about 1 µs with 100 resources. Closing the Registration does
-// not close p; close it before or after p.
+// A collection holds p's lock for about 1 µs with 100 resources. Closing the Registration does not
+// close p; the two may be closed in either order.
 func Pool[T any](name string, p *puddle.Pool[T], opts ...instrument.Option) (*instrument.Registration, error) {
 	if p == nil {
 		return nil, fmt.Errorf("puddle pool %q: the *puddle.Pool is nil, expected an open pool", name)
@@ -36,7 +36,7 @@ func Pool[T any](name string, p *puddle.Pool[T], opts ...instrument.Option) (*in
 	return instrument.Observe(name, Kind, func() instrument.Stats { return statsOf(p.Stat()) }, opts...)
 }
 
-// statsOf converts the statistics of puddle to the model.
+// statsOf converts puddle's statistics to instrument.Stats.
 func statsOf(p *puddle.Stat) (s instrument.Stats) {
 	s.Limit = instrument.Some(int64(p.MaxResources()))
 	s.Usage[instrument.Used] = instrument.Some(int64(p.AcquiredResources()))

@@ -63,8 +63,8 @@ func TestPoolReportsARealOne(t *testing.T) {
 		pooltest.WantPoints(t, pooltest.Points(t), map[string]float64{
 			pool + "limit": 2, pool + "usage used": 1, pool + "usage idle": 1, pool + "usage constructing": 0,
 			pool + "requests acquired": 3, pool + "requests canceled": 1,
-			pool + "waits": 3, // two of them to make a resource
-			// puddle reads the runtime's own clock, which is not that of the bubble
+			pool + "waits": 3, // two of them while a resource was created
+			// puddle reads the runtime's real clock, not the bubble's
 			pool + "wait.time": p.Stat().EmptyAcquireWaitTime().Seconds(),
 		})
 		second.Release()

@@ -6,7 +6,7 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// Reading returns the function that a collection calls, for snapshots created by a test.
+// Reading returns the function that a collection calls, so that a test can pass it snapshots.
 func Reading() func(*redis.PoolStats) instrument.Stats {
 	return new(totals).stats
 }

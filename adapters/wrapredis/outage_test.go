@@ -19,7 +19,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/pooltest"
 )
 
-// listen sets the recorder for a test, and for the clients that it creates afterwards.
+// listen sets the recorder for a test and the clients that the test creates afterwards.
 func listen(t *testing.T, also ...redis.OTelRecorder) {
 	redis.SetOTelRecorder(wrapredis.Recorder(also...))
 	t.Cleanup(func() { redis.SetOTelRecorder(nil) })
@@ -130,7 +130,7 @@ func TestSubscriptionsAreConnections(t *testing.T) {
 	}
 }
 
-// heard is another recorder of the program.
+// heard is a second recorder, which the program has installed.
 type heard struct {
 	redis.OTelRecorder
 	mu    sync.Mutex

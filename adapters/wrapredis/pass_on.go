@@ -127,7 +127,7 @@ func (p passOn) RecordPendingRequests(ctx context.Context, delta int, cn redis.C
 	}
 }
 
-// registrars calls f for each of the recorders that registers pools.
+// registrars calls f for each recorder that implements redis.OTelPoolRegistrar.
 func (p passOn) registrars(f func(redis.OTelPoolRegistrar)) {
 	for _, r := range p {
 		if to, ok := r.(redis.OTelPoolRegistrar); ok {

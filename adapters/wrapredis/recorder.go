@@ -15,23 +15,25 @@ import (
 // installed reports whether the program has called Recorder. Without a recorder, hooks do nothing.
 var installed atomic.Bool
 
-// tracks holds the followed pools, by the names that go-redis gives them. The values are of type
-// weak.Pointer[track], so that a client that the program has dropped can be collected.
+// tracks maps the names that go-redis gives to pools to the tracks of these pools. The values are
+// of type weak.Pointer[track], so that the garbage collector can free clients that the program has
+// dropped.
 var tracks sync.Map
 
-// Recorder returns a recorder for go-redis. With it, [Client] and [Pipelines] also report how
-// requests wait, how connections are used and why they are closed:
+// Recorder returns a go-redis recorder. Once it is installed, [Client] and [Pipelines] also report
+// how requests wait, how connections are used and why they are closed:
 //
-//	redis.SetOTelRecorder(wrapredis.Recorder()) // once, before the clients are made
+//	redis.SetOTelRecorder(wrapredis.Recorder()) // once, before creating clients
 //
-// A process has only one recorder of go-redis, so Recorder takes other recorders to call as well.
-// Without a recorder, [Client] and [Pipelines] report only what redis.PoolStats has.
+// go-redis has one recorder per process, so the returned recorder forwards every call to the
+// recorders in also. If it is not installed, [Client] and [Pipelines] report only what
+// redis.PoolStats contains.
 func Recorder(also ...redis.OTelRecorder) redis.OTelRecorder {
 	installed.Store(true)
 	return recorder{passOn: also}
 }
 
-// trackOf returns the track of the named pool, or nil if the pool is not followed.
+// trackOf returns the track of the pool called name, or nil if there is none.
 func trackOf(name string) *track {
 	if t, ok := tracks.Load(name); ok {
 		p, _ := t.(weak.Pointer[track])
@@ -40,7 +42,8 @@ func trackOf(name string) *track {
 	return nil
 }
 
-// learn maps the name of a pool to its track, and removes tracks that have been collected.
+// learn stores t as the track of the pool called name, and removes tracks that have been
+// garbage-collected.
 func learn(name string, t *track) {
 	tracks.Range(func(other, p any) bool {
 		if w, _ := p.(weak.Pointer[track]); w.Value() == nil {
@@ -67,7 +70,8 @@ func (r recorder) RecordPendingRequests(ctx context.Context, delta int, cn redis
 	r.passOn.RecordPendingRequests(ctx, delta, cn, pool)
 }
 
-// RecordConnectionWaitTime implements redis.OTelRecorder: a connection was acquired.
+// RecordConnectionWaitTime implements redis.OTelRecorder. go-redis calls it when a connection was
+// acquired.
 func (r recorder) RecordConnectionWaitTime(ctx context.Context, waited time.Duration, cn redis.ConnInfo) {
 	if t := trackOf(cn.PoolName()); t != nil {
 		c, _ := ctx.Value(callKey{}).(*call)

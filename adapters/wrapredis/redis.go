@@ -1,4 +1,4 @@
-// Package wrapredis reports the connection pools of github.com/redis/go-redis.
+// Package wrapredis instruments connection pools of github.com/redis/go-redis.
 package wrapredis
 
 import (
@@ -10,7 +10,7 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// Kind is the kind of the reported pools.
+// Kind is the value of poolgauge.pool.kind for these pools.
 const Kind = "redis"
 
 // Pooled is a go-redis client with connection pools: [redis.Client], [redis.ClusterClient],
@@ -19,50 +19,54 @@ type Pooled interface {
 	PoolStats() *redis.PoolStats
 }
 
-// Client reports the connection pool of c under name until the Registration is closed. For a
+// Client reports metrics for c's connection pool under name until the Registration is closed. For a
 // cluster or a ring, it reports the pools of all nodes together. Each collection takes one snapshot
 // of redis.PoolStats. It reports
 //
 //   - for a redis.Client only: the limit, which is the smaller of [redis.Options.PoolSize] and
-//     MaxActiveConns, and the requests that are waiting for a connection or making one (pending),
+//     MaxActiveConns, and the requests that are waiting for a connection or dialing one (pending),
 //   - connections used and idle,
-//   - requests that found a connection or started to make one (acquired), even if that failed
-//     later, and requests that waited for longer than PoolTimeout (timeout). go-redis does not
-//     count requests whose context was done,
-//   - how many of those acquired had to wait for others, and their total wait, as counters,
+//   - requests that found a connection or started to dial one (acquired), even if dialing failed,
+//     and requests that waited for longer than PoolTimeout (timeout). go-redis does not count
+//     requests whose context was done,
+//   - how many acquired requests had to wait, and their total wait time, as counters,
 //   - connections closed, for whatever reason (other).
 //
-// For a redis.Client it also reports, with a hook, dials in progress (constructing) and failed
-// dials. Each attempt counts, including those for subscriptions. If [Recorder] is set before the
-// client is made, the following replaces the corresponding figures of the snapshot:
+// For a redis.Client it also installs a hook, and reports dials in progress (constructing) and
+// failed dials. Every dial counts, including dials for subscriptions. If [Recorder] was installed
+// before c was created, Client reports the following instead of the corresponding values of the
+// snapshot:
 //
-//   - requests by how they end: acquired, even if no connection could be made (then completed as an
-//     error), canceled and timeout,
-//   - the wait of each request, and how long the oldest pending request has waited. The wait of an
-//     acquired request does not include the time to make a connection,
-//   - uses: how long each was, how long the oldest has lasted, and whether the connection was
-//     returned (ok) or closed (error),
-//   - connections made, and how long that took, including the handshake,
+//   - requests by outcome: acquired, even if dialing failed (the use then ends as an error),
+//     canceled and timeout,
+//   - how long each request waited, and how long the oldest pending request has waited. The wait of
+//     an acquired request does not include the time to dial,
+//   - uses: how long each took, the age of the oldest, and whether the connection was returned (ok)
+//     or closed (error),
+//   - connections established, and how long that took, including the handshake,
 //   - connections closed, by reason: stale (too old, idle for too long, or found broken before
 //     use), max_idle, broken, failover, pool_closed, other.
 //
 // Pipelines and subscriptions have pools of their own; see [Pipelines] and [Subscriptions].
 //
-// A collection takes a lock of the pool twice, for a few ns. With the recorder, a command takes
-// about 1 µs longer. Closing the Registration does not close c; close it before or after c.
+// A collection takes the pool's lock twice, for a few ns each. With the recorder, a command takes
+// about 1 µs longer. Closing the Registration does not close c; the two may be closed in either
+// order.
 func Client(name string, c Pooled, opts ...instrument.Option) (*instrument.Registration, error) {
 	return observe(name, c, opts, commands, commandLimit, func(h *hook) *track { return h.main })
 }
 
-// Pipelines reports the connection pool for the pipelines of c, as Client does for its other
-// commands. The limit is [redis.Options.PipelinePoolSize]; a pipeline that finds the pool full
-// takes a connection from the other pool. Nothing is reported for a client without such a pool.
+// Pipelines reports metrics for the connection pool that c uses for pipelines, as [Client] does for
+// the pool of other commands. The limit is [redis.Options.PipelinePoolSize]; a pipeline that finds
+// the pool full takes a connection from the other pool. Nothing is reported for a client without
+// such a pool.
 func Pipelines(name string, c Pooled, opts ...instrument.Option) (*instrument.Registration, error) {
 	return observe(name, c, opts, pipelines, pipelineLimit, func(h *hook) *track { return h.pipelines })
 }
 
-// Subscriptions reports the connections for the subscriptions of c, each of which has its own: how
-// many exist (used), and how many were made and closed. There is no limit, and nothing waits.
+// Subscriptions reports metrics for c's subscriptions, each of which has its own connection: how
+// many connections exist (used), and how many were established and closed. There is no limit, and
+// nothing waits.
 func Subscriptions(name string, c Pooled, opts ...instrument.Option) (*instrument.Registration, error) {
 	if c == nil {
 		return nil, errNil(name)
@@ -127,8 +131,8 @@ func pipelineLimit(o *redis.Options) int {
 	return o.PipelinePoolSize
 }
 
-// totals accumulates the 32-bit counters of go-redis in 64 bits. Those counters wrap at 2^32 and
-// fall when a node leaves a cluster.
+// totals accumulates go-redis's 32-bit counters, which wrap around and fall when a node leaves a
+// cluster, in 64 bits.
 type totals struct {
 	hits, misses, timeouts, waits, stale total
 	waited                               struct{ last, sum int64 } // nanoseconds
@@ -140,8 +144,8 @@ type total struct {
 	sum  int64
 }
 
-// at returns the sum when the counter is at n. A step of more than half the range is a step
-// backwards.
+// at updates the sum for a counter that now reads n, and returns the sum. It treats a step of more
+// than half the range as a decrease.
 func (t *total) at(n uint32) instrument.Optional[int64] {
 	if step := n - t.last; step < 1<<31 {
 		t.sum += int64(step)
@@ -150,10 +154,10 @@ func (t *total) at(n uint32) instrument.Optional[int64] {
 	return instrument.Some(t.sum)
 }
 
-// stats converts the statistics of go-redis to the model.
+// stats converts go-redis's statistics to instrument.Stats.
 func (t *totals) stats(p *redis.PoolStats) (s instrument.Stats) {
-	// The two are not read at the same moment, so a connection made in between may count as idle
-	// but not in the total.
+	// go-redis reads the two counts at different moments: a connection established in between may
+	// count as idle but not in the total.
 	s.Usage[instrument.Used] = instrument.Some(max(0, int64(p.TotalConns)-int64(p.IdleConns)))
 	s.Usage[instrument.Idle] = instrument.Some(int64(p.IdleConns))
 	hits, misses := t.hits.at(p.Hits), t.misses.at(p.Misses)

@@ -146,8 +146,8 @@ func TestPipelinesOfAClientWithoutSuchAPool(t *testing.T) {
 	pooltest.WantPoints(t, pooltest.Points(t), nil)
 }
 
-// No cluster is started: without a reachable node it has no figures, and those that it never
-// reports are absent.
+// No cluster is started: a client without a reachable node has no statistics, and values that it
+// never reports are absent.
 func TestClusterLeavesOutWhatItDoesNotSay(t *testing.T) {
 	c := redis.NewClusterClient(
 		&redis.ClusterOptions{Addrs: []string{"127.0.0.1:1"}, MaxRedirects: -1, DialTimeout: time.Millisecond},
@@ -165,7 +165,7 @@ func TestClusterLeavesOutWhatItDoesNotSay(t *testing.T) {
 	}
 }
 
-// The counters of go-redis have 32 bits, and fall when a node leaves a cluster; the totals do not.
+// go-redis's counters have 32 bits, and fall when a node leaves a cluster; the totals never fall.
 func TestCountersGoOn(t *testing.T) {
 	read := wrapredis.Reading()
 	var in pooltest.Invariants

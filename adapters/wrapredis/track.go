@@ -16,13 +16,13 @@ import (
 	"github.com/poolgauge/poolgauge/internal/measure"
 )
 
-// track follows one pool of one client through the recorder.
+// track holds what the recorder reported about one pool of one client.
 type track struct {
 	totals totals // counters of redis.PoolStats; used only by the goroutine that collects
 
 	measure.Recorder // its lock guards everything below
 
-	heard        bool // any event was recorded
+	heard        bool // at least one event was recorded
 	uses         map[redis.ConnInfo]measure.Use
 	constructing int64
 	made, unmade instrument.Histogram
@@ -52,8 +52,8 @@ func (r reason) String() string {
 	return [...]string{"stale", "max_idle", "broken", "failover", "pool_closed", "other"}[r]
 }
 
-// reasonOf parses the reason that go-redis gives: one of its own words, or the text of the error
-// that a command ended with.
+// reasonOf parses the reason that go-redis gives for closing a connection: a fixed word, or the
+// text of the error that a command returned.
 func reasonOf(said string) reason {
 	switch said {
 	case "stale":
@@ -77,12 +77,12 @@ func (t *track) acquired(c *call, cn redis.ConnInfo, waited time.Duration) {
 		t.uses[cn] = c.claim.GetAfter(&t.Recorder, waited)
 		return
 	}
-	// made by go-redis itself, or by a command that began before the hook was added
+	// acquired by go-redis itself, or by a command that started before the hook was added
 	claim := t.Ask(trace.SpanContext{})
 	t.uses[cn] = claim.GetAfter(&t.Recorder, waited)
 }
 
-// released ends the use of a connection. It does nothing if there is none.
+// released records the end of cn's use, if any.
 func (t *track) released(cn redis.ConnInfo, how instrument.Ending) {
 	t.Lock()
 	defer t.Unlock()
@@ -110,8 +110,8 @@ func (t *track) wasMade(took time.Duration) {
 	t.made.Record(took)
 }
 
-// stats returns the figures of redis.PoolStats together with the recorded ones. The lock must not
-// be held while go-redis is called.
+// stats combines p with the recorded events. p is a parameter because go-redis must not be called
+// while the lock is held.
 func (t *track) stats(p *redis.PoolStats) instrument.Stats {
 	s := t.totals.stats(p)
 	t.Lock()
@@ -147,13 +147,14 @@ func (t *track) stats(p *redis.PoolStats) instrument.Stats {
 // goroutine.
 type call struct {
 	main, pipelines *track
-	track           *track // of the pool that is asked for a connection
+	track           *track // of the pool that the connection is requested from
 	claim           measure.Claim
 }
 
 type callKey struct{}
 
-// ask begins a request to the named pool. The name is learned from the first request.
+// ask records the start of a request to the pool with the given name. The first request reveals
+// which pool has that name.
 func (c *call) ask(ctx context.Context, pool string) {
 	c.done()
 	t := c.main
@@ -171,8 +172,8 @@ func (c *call) ask(ctx context.Context, pool string) {
 	c.claim = t.Ask(span)
 }
 
-// fail ends a request that got no connection because its context ended. Otherwise the recorder is
-// told next whether the request timed out.
+// fail records the end of a request that got no connection because ctx is done. If ctx is not done,
+// go-redis tells the recorder next whether the request timed out.
 func (c *call) fail(ctx context.Context) {
 	if err := ctx.Err(); err != nil {
 		c.giveUp(instrument.GaveUp(err))
@@ -183,7 +184,7 @@ func (c *call) giveUp(how instrument.Outcome) {
 	c.end(func(r *measure.Recorder) { c.claim.GiveUp(r, how) })
 }
 
-// done ends a request that was granted, but for which no connection could be made.
+// done records the end of a request that the pool granted, but whose dial failed.
 func (c *call) done() {
 	c.end(func(r *measure.Recorder) { r.End(c.claim.Get(r), instrument.Failed) })
 }
@@ -200,13 +201,13 @@ func (c *call) end(how func(*measure.Recorder)) {
 	}
 }
 
-// hook records the commands of a client, and its dials.
+// hook records a client's commands and dials.
 type hook struct{ main, pipelines *track }
 
-// hooks holds the hooks of clients, by weak.Pointer[redis.Client].
+// hooks maps clients, as weak.Pointer[redis.Client], to their hooks.
 var hooks sync.Map // of weak.Pointer[hook]
 
-// follow returns the hook of c, and adds one if there is none.
+// follow returns c's hook, and adds one if there is none.
 func follow(c *redis.Client, opts []instrument.Option) *hook {
 	h := &hook{newTrack(opts), newTrack(opts)}
 	key := weak.Make(c)

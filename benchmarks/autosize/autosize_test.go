@@ -20,9 +20,9 @@ var (
 	spoken = flag.Bool("moves", false, "log each change of the limit")
 )
 
-// TestGoodput compares the contenders and prints a table. It runs in virtual time, so the load of
-// the machine does not matter. Without -full, it runs a single workload, in which a quota throttles
-// the program.
+// TestGoodput compares the contenders and prints a table. It runs in virtual time, so the machine's
+// load does not matter. Without -full, it runs a single workload, in which a quota throttles the
+// program.
 func TestGoodput(t *testing.T) {
 	sizes := []int64{1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64, 128}
 	if !*full {

@@ -14,21 +14,21 @@ import (
 	"github.com/poolgauge/poolgauge/pools/autosize"
 )
 
-// limiter limits the number of concurrent requests. enter returns a function to call at the end of
-// the use, or nil if no slot is free before ctx is done.
+// limiter limits the number of concurrent requests. enter waits for a slot and returns a function
+// that frees it, or nil if ctx is done first.
 type limiter struct {
 	enter func(ctx context.Context) (leave func())
 	close func()
-	moves func() (all, throttled int64) // changes of the limit; nil for a fixed one
+	moves func() (all, throttled int64) // changes of the limit; nil if the limit is fixed
 }
 
 const (
 	least, most, first = 1, 128, 4 // limits of the adaptive contenders
 )
 
-// line bounds the requests that wait for a fixed or a resized semaphore. In overload, excess
-// requests are then rejected instead of delaying all others. failsafe-go's queue is bounded by
-// factors of the limit.
+// line bounds how many requests wait for a fixed or a resized semaphore, so that in overload excess
+// requests are rejected instead of delaying all others. failsafe-go bounds its queue by multiples
+// of the limit.
 var line = pools.SemaphoreConfig{MaxPending: 32}
 
 // fixed returns a constructor for limiters with n slots.
@@ -97,7 +97,7 @@ func (c *counter) Resize(n int64) error {
 }
 
 // adaptive returns a constructor for failsafe-go's adaptive limiter. If queue is true, requests
-// wait for slots, as its documentation recommends for bursty load.
+// wait for slots, as failsafe-go's documentation recommends for bursty load.
 func adaptive(queue bool) func(*model) limiter {
 	return func(*model) limiter {
 		b := adaptivelimiter.NewBuilder[any]().WithLimits(least, most, first)

@@ -11,7 +11,7 @@ import (
 	"github.com/poolgauge/poolgauge/diagnose"
 )
 
-// model is the program that serves a workload, in the virtual time of a bubble.
+// model is the program that serves a workload, in a synctest bubble's virtual time.
 type model struct {
 	load    workload
 	start   time.Time
@@ -21,13 +21,13 @@ type model struct {
 
 	mu   sync.Mutex
 	busy [length / period]time.Duration // CPU time used in each period of the quota
-	seen int                            // periods that machine has reported
+	seen int                            // number of periods that method machine has reported
 }
 
 const (
 	mostCPUs = 2
-	quantum  = time.Millisecond       // after which a task yields its CPU to the next
-	period   = 100 * time.Millisecond // of a quota
+	quantum  = time.Millisecond       // CPU time after which a task yields to the next
+	period   = 100 * time.Millisecond // of the CPU quota
 )
 
 func newModel(w workload) *model {
@@ -38,7 +38,8 @@ func newModel(w workload) *model {
 	return m
 }
 
-// limitCPUs limits the tasks to the CPUs of the workload, until ctx is done.
+// limitCPUs restricts the tasks to the number of CPUs that the workload has available at each
+// moment, until ctx is done.
 func (m *model) limitCPUs(ctx context.Context) {
 	taken := int64(0)
 	for ctx.Err() == nil && m.load.cpus != nil {
@@ -62,8 +63,8 @@ func (m *model) limitCPUs(ctx context.Context) {
 
 func (m *model) at() time.Duration { return time.Since(m.start) }
 
-// machine returns the figures of its machine that the program would know: the current number of
-// CPUs, and the throttling since the last call.
+// machine returns what the program would know about its machine: the current number of CPUs, and
+// the throttling since the last call.
 func (m *model) machine() diagnose.Machine {
 	d := diagnose.UnknownMachine()
 	if m.load.cpus == nil {
@@ -97,10 +98,10 @@ func (r *request) random() float64 { return r.rng.Float64() }
 // sleep sleeps for exactly d.
 func (r *request) sleep(d time.Duration) { time.Sleep(d) }
 
-// wait sleeps for mean on average. The times are exponentially distributed.
+// wait sleeps for an exponentially distributed time with the given mean.
 func (r *request) wait(mean time.Duration) { time.Sleep(r.about(mean)) }
 
-// about returns a time from an exponential distribution with the given mean.
+// about returns a random time from an exponential distribution with the given mean.
 func (r *request) about(mean time.Duration) time.Duration {
 	return time.Duration(r.rng.ExpFloat64() * float64(mean))
 }
@@ -111,7 +112,7 @@ func (r *request) locked(mean time.Duration) { r.within(r.lock, r.about(mean)) }
 // call waits for one of eight servers and occupies it for mean on average.
 func (r *request) call(mean time.Duration) { r.within(r.servers, r.about(mean)) }
 
-// compute uses a CPU for mean on average, taking turns with the other tasks.
+// compute uses a CPU for mean on average, and takes turns with the other tasks.
 func (r *request) compute(mean time.Duration) {
 	for left := r.about(mean); left > 0; left -= quantum {
 		r.within(r.cpus, min(left, quantum))
@@ -124,7 +125,7 @@ func (r *request) compute(mean time.Duration) {
 }
 
 func (r *request) within(s *semaphore.Weighted, d time.Duration) {
-	_ = s.Acquire(context.Background(), 1) // fails only with its context
+	_ = s.Acquire(context.Background(), 1) // cannot fail: the context is never done
 	time.Sleep(d)
 	s.Release(1)
 }

@@ -10,14 +10,14 @@ import (
 
 // score is the result of a run.
 type score struct {
-	requests, good   int64 // good were served within the objective
-	moves, throttled int64 // changes of the limit, and those while a quota stopped the program
+	requests, good   int64 // all requests, and those served within the objective
+	moves, throttled int64 // changes of the limit, and those made while a quota stopped the program
 }
 
 func (s score) share() float64 { return float64(s.good) / float64(s.requests) }
 
-// run applies a workload to a limiter. It must be called in a testing/synctest bubble. The same
-// seed produces the same requests.
+// run applies workload w to a new limiter. It must be called in a testing/synctest bubble. Equal
+// seeds produce equal requests.
 func run(w workload, contender func(*model) limiter, seed uint64) score {
 	m := newModel(w)
 	ctx, cancel := context.WithCancel(context.Background())

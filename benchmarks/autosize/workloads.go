@@ -1,19 +1,20 @@
-// Package autosize compares pools whose limit adapts at run time, those of package pools/autosize
-// and failsafe-go's adaptive limiter, with the best of many fixed limits. It is a test, since it
-// needs the virtual time of a synctest bubble: go test ./autosize -v -full.
+// Package autosize compares pools whose limit adapts at run time with the best of many fixed
+// limits. The adaptive pools are those of package pools/autosize and failsafe-go's adaptive
+// limiter. The benchmark is a test, since it needs the virtual time of a synctest bubble: go test
+// ./autosize -v -full.
 package autosize
 
 import "time"
 
-// workload is an open-loop load and the program that serves it. Requests arrive at random,
-// regardless of the outcome of earlier ones.
+// workload is an open-loop load and the program that serves it. Requests arrive at random, whatever
+// happened to earlier requests.
 type workload struct {
 	name      string
 	rate      func(at time.Duration) float64 // requests a second
-	cpus      func(at time.Duration) int64   // CPUs that the program may use; nil if its tasks use none
-	quota     bool                           // a quota throttles it beyond cpus
+	cpus      func(at time.Duration) int64   // CPUs that the program may use; nil if its tasks use no CPU
+	quota     bool                           // a quota throttles the program if it needs more than cpus
 	task      func(r *request)
-	objective time.Duration // within which a request must be served
+	objective time.Duration // time within which a request must be served
 }
 
 const (
@@ -29,7 +30,7 @@ func always(cpus int64) func(time.Duration) int64 {
 	return func(time.Duration) int64 { return cpus }
 }
 
-// middle reports whether a time is in the second third of the run.
+// middle reports whether at is in the second third of the run.
 func middle(at time.Duration) bool { return at > length/3 && at < 2*length/3 }
 
 var workloads = []workload{

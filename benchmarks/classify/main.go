@@ -1,7 +1,8 @@
-// Command classify measures how often the task profiler is right. It profiles nine synthetic tasks:
-// on an idle machine, next to processes that spin, and with more spinning goroutines in its own
-// process than Go has processors. It prints a table of the results. It fails if fewer than 90 % are
-// right in the first two settings, or if work on the CPU is ever called I/O-bound.
+// Command classify measures how often the task profiler is right. It profiles nine synthetic tasks
+// in three settings: on an idle machine, next to spinning processes, and in a process with twice as
+// many spinning goroutines as processors. It prints a table of the results, and fails if fewer than
+// 90 % are right in one of the first two settings, or if a CPU-bound task is ever classified as
+// I/O-bound.
 //
 //	go run ./classify -rounds 10     # from benchmarks/
 package main
@@ -37,7 +38,7 @@ func main() {
 
 func run(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("classify", flag.ContinueOnError)
-	rounds := flags.Int("rounds", 10, "times that each task is profiled in each setting")
+	rounds := flags.Int("rounds", 10, "number of profiles of each task in each setting")
 	show := flags.Bool("show", false, "print each wrong profile")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -67,7 +68,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	return nil
 }
 
-// ask profiles every task rounds times in the setting.
+// ask profiles every task rounds times in setting s.
 func (s setting) ask(ctx context.Context, rounds int, tasks []task) (answers, error) {
 	stop, err := s.start(ctx)
 	if err != nil {
@@ -99,7 +100,7 @@ type answer struct {
 	profiles []judged
 }
 
-// judged is a profile, and whether it is right.
+// judged is a profile and whether its class is right.
 type judged struct {
 	*profile.Profile
 	right bool
@@ -147,7 +148,7 @@ func (all answers) print(out io.Writer, name string) {
 	for _, a := range all {
 		is := a.task.want.String()
 		if a.task.byDisk {
-			is = "as the disk is"
+			is = "depends on the disk"
 		}
 		fmt.Fprintf(out, "| %s | %s | %d/%d |", a.task.name, is, a.right(), len(a.profiles))
 		for _, c := range classes {
@@ -168,7 +169,7 @@ func (all answers) printWrong(out io.Writer) {
 	}
 }
 
-// missed returns a line for each target that the answers miss.
+// missed returns a line for each target that the answers in setting s miss.
 func (all answers) missed(s setting) (missed []string) {
 	if right, of := all.right(); float64(right) < s.target*float64(of) {
 		missed = append(
@@ -179,7 +180,10 @@ func (all answers) missed(s setting) (missed []string) {
 	for _, a := range all {
 		wrong := a.count(func(c profile.Class) bool { return c == profile.IOBound })
 		if wrong > 0 && slices.Contains([]profile.Class{profile.CPUBound, profile.Quick}, a.task.want) {
-			missed = append(missed, fmt.Sprintf("%s: %s is called I/O-bound %d times", s.name, a.task.name, wrong))
+			missed = append(
+				missed,
+				fmt.Sprintf("%s: %s was classified as I/O-bound %d times", s.name, a.task.name, wrong),
+			)
 		}
 	}
 	return missed

@@ -9,7 +9,7 @@ import (
 	"sync/atomic"
 )
 
-// neighbors is the number of processes that spin.
+// neighbors is the number of spinning processes.
 const neighbors = 4
 
 const helperSpin = "spin" // use one CPU until killed
@@ -30,7 +30,7 @@ func settings() []setting {
 }
 
 // startProcesses starts copies of this program that spin. They exit when their standard input is
-// closed, and so also when this process is killed.
+// closed, which also happens if this process is killed.
 func startProcesses(ctx context.Context) (stop func(), err error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -65,7 +65,7 @@ func startProcesses(ctx context.Context) (stop func(), err error) {
 
 func spinForever() {
 	go func() {
-		_, _ = os.Stdin.Read(make([]byte, 1)) // returns when the parent is gone
+		_, _ = os.Stdin.Read(make([]byte, 1)) // returns when the parent has exited
 		os.Exit(0)
 	}()
 	for n := uint64(0); ; n++ {

@@ -23,10 +23,10 @@ import (
 type task struct {
 	name  string
 	want  profile.Class
-	calls int // of one profile
+	calls int // number of calls in a profile
 	open  func() (fn func(context.Context) error, closed func(), err error)
 
-	byDisk bool // its class depends on the disk; want is the class on most disks, see right
+	byDisk bool // the class depends on the disk; want is the class on most disks, see right
 }
 
 // profile opens the task, calls it once for lazy initialization, and profiles it.
@@ -42,7 +42,7 @@ func (t task) profile(ctx context.Context) (*profile.Profile, error) {
 	return profile.Times(ctx, t.calls, fn)
 }
 
-// tasks returns the nine tasks. Files are created below dir.
+// tasks returns the nine tasks. Those that need files create them below dir.
 func tasks(dir string) []task {
 	const ms = time.Millisecond
 	fsync := func() (func(context.Context) error, func(), error) { return openFsync(dir) }
@@ -74,15 +74,16 @@ func (t task) right(c profile.Class) (bool, error) {
 	if !t.byDisk {
 		return c == t.want, nil
 	}
-	// The class of fsync depends on the disk and other writes to it: on a fast disk the task is
-	// mixed.
+	// How fsync is classified depends on the disk and other writes to it: on a fast disk the task
+	// is mixed.
 	share, err := cpuShare(t.open)
 	near := 0.07 < share && share < 0.15 // the disk's speed varies
 	return c == profile.IOBound && (share <= 0.1 || near) || c == profile.Mixed && (share > 0.1 || near), err
 }
 
-// cpuShare returns the share of a task's time that its thread is on a CPU, as measured by the
-// kernel. The time is the median of the calls, so that calls that waited for a CPU do not count.
+// cpuShare returns the share of a task's time that its thread spends on a CPU, as measured by the
+// kernel. It uses the median time of several calls, so that calls that waited for a CPU do not
+// distort it.
 func cpuShare(open func() (func(context.Context) error, func(), error)) (float64, error) {
 	fn, closed, err := open()
 	if err != nil {
@@ -112,8 +113,8 @@ func simple(f func()) func() (func(context.Context) error, func(), error) {
 	}
 }
 
-// unit is the number of rounds of work that take about 100 µs on an idle machine. Work is an amount
-// and not a time, so that waiting for a CPU does not reduce it.
+// unit is the number of rounds of work that take about 100 µs on an idle machine. Work is measured
+// in rounds and not in time, so that waiting for a CPU does not reduce it.
 var unit = calibrate()
 
 func spin(rounds int) {
@@ -158,7 +159,7 @@ func openHTTP() (func(context.Context) error, func(), error) {
 			return err
 		}
 		_, err = io.Copy(io.Discard, resp.Body)
-		_ = resp.Body.Close() // it was read to its end
+		_ = resp.Body.Close() // the body was read to its end
 		return err
 	}
 	return get, server.Close, nil
@@ -170,14 +171,14 @@ func openFsync(dir string) (func(context.Context) error, func(), error) {
 		return nil, nil, err
 	}
 	page := make([]byte, 4096)
-	// It appends, so that the journal has something to commit.
+	// Appending gives the file system's journal something to commit.
 	write := func(context.Context) error {
 		if _, err := f.Write(page); err != nil {
 			return err
 		}
 		return f.Sync()
 	}
-	return write, func() { _ = f.Close() }, nil // its content does not matter
+	return write, func() { _ = f.Close() }, nil // the file's content does not matter
 }
 
 func openMutex() (func(context.Context) error, func(), error) {

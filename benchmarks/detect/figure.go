@@ -15,8 +15,8 @@ type figure struct {
 	of     func(points []otlptest.Point) (v float64, ok bool)
 }
 
-// series returns the points of a metric whose attributes include attrs, pairs of keys and values,
-// in order of time.
+// series returns the points of metric whose attributes include attrs, sorted by time. attrs lists
+// keys and values in turn.
 func series(points []otlptest.Point, metric string, attrs ...string) []otlptest.Point {
 	want := map[string]string{}
 	for i := 0; i < len(attrs); i += 2 {
@@ -35,7 +35,8 @@ func series(points []otlptest.Point, metric string, attrs ...string) []otlptest.
 	return found
 }
 
-// rate returns the growth per second of the counters of a metric, summed over its series.
+// rate returns a function that computes how fast a counter grew per second, summed over the
+// metric's series.
 func rate(metric string, attrs ...string) func([]otlptest.Point) (float64, bool) {
 	return func(points []otlptest.Point) (sum float64, ok bool) {
 		for _, s := range bySeries(series(points, metric, attrs...)) {
@@ -47,8 +48,8 @@ func rate(metric string, attrs ...string) func([]otlptest.Point) (float64, bool)
 	}
 }
 
-// mean returns the mean of the values that a histogram recorded in the window. It is undefined if
-// there are none.
+// mean returns a function that computes the mean of the values that a histogram recorded in the
+// window. The mean is undefined if there are no values.
 func mean(metric string, attrs ...string) func([]otlptest.Point) (float64, bool) {
 	return func(points []otlptest.Point) (float64, bool) {
 		var sum float64
@@ -61,7 +62,7 @@ func mean(metric string, attrs ...string) func([]otlptest.Point) (float64, bool)
 	}
 }
 
-// level returns the mean of a gauge's points.
+// level returns a function that computes the mean of a gauge's points.
 func level(metric string, attrs ...string) func([]otlptest.Point) (float64, bool) {
 	return func(points []otlptest.Point) (float64, bool) {
 		var sum float64
@@ -73,7 +74,7 @@ func level(metric string, attrs ...string) func([]otlptest.Point) (float64, bool
 	}
 }
 
-// ratio returns a / b. It is undefined if b is 0.
+// ratio returns a function that computes a / b, which is undefined if b is 0.
 func ratio(a, b func([]otlptest.Point) (float64, bool)) func([]otlptest.Point) (float64, bool) {
 	return func(points []otlptest.Point) (float64, bool) {
 		x, okX := a(points)
@@ -99,8 +100,9 @@ func bySeries(points []otlptest.Point) map[string][]otlptest.Point {
 	return sorted
 }
 
-// report evaluates figures in the three windows. The fault is detected if during it the first
-// figure is at least least and twice its value before and after. An undefined value counts as 0.
+// report evaluates figures in the three windows. The fault is detected if the first figure's value
+// during the fault is at least the parameter least, and at least twice its values before and after.
+// An undefined value counts as 0.
 func (s *session) report(title string, windows [3]window, least float64, figures ...figure) report {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -70,8 +70,8 @@ func TestFigures(t *testing.T) {
 	}
 }
 
-// A fault is detected only if the figure rises with it and falls after it. An undefined value is a
-// dash.
+// A fault is detected only if the value rises during the fault and falls after it. An undefined
+// value is a dash.
 func TestFaultIsDetectedIfTheFigureRisesAndFalls(t *testing.T) {
 	windows := [3]window{}
 	for i := range windows {

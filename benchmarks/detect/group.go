@@ -16,27 +16,28 @@ import (
 
 const cgroupMount = "/sys/fs/cgroup"
 
-// pod is a control group with two containers, named as container runtimes name them, in every
-// hierarchy that the sidecar reads.
+// pod is a pair of containers below one cgroup, in every hierarchy that the sidecar reads. The
+// cgroups are named as container runtimes name them.
 type pod struct {
 	hierarchies []string // mount points
-	v2          bool     // there is only the unified hierarchy
+	v2          bool     // the unified hierarchy is the only one
 	groups      []string // paths below each mount point, parent first
 }
 
-// The IDs of the pod's containers. The sidecar recognizes a container by its 64 hexadecimal digits.
+// The IDs of the pod's containers. The sidecar recognizes a container ID by its 64 hexadecimal
+// digits.
 var (
 	sidecarID = strings.Repeat("5", 64)
 	targetID  = strings.Repeat("7", 64)
 )
 
-// newPod creates the groups. The error wraps errSkipped if that is not permitted. The caller must
-// remove the pod.
+// newPod creates the cgroups. The error wraps errSkipped if the system does not permit that. The
+// caller must remove the pod.
 func newPod() (*pod, error) {
 	p := &pod{v2: exists(filepath.Join(cgroupMount, "cgroup.controllers"))}
 	p.hierarchies = mounted(p.v2)
 	if len(p.hierarchies) == 0 {
-		return nil, fmt.Errorf("%w: no control groups at %s", errSkipped, cgroupMount)
+		return nil, fmt.Errorf("%w: no cgroups at %s", errSkipped, cgroupMount)
 	}
 	const parent = "poolgauge-detect"
 	for _, group := range []string{parent, parent + "/" + sidecarID, parent + "/" + targetID} {
@@ -44,7 +45,7 @@ func newPod() (*pod, error) {
 		for _, hierarchy := range p.hierarchies {
 			if err := os.Mkdir(filepath.Join(hierarchy, group), 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
 				p.remove()
-				return nil, fmt.Errorf("%w: cannot create a control group: %w", errSkipped, err)
+				return nil, fmt.Errorf("%w: cannot create a cgroup: %w", errSkipped, err)
 			}
 		}
 	}
@@ -55,8 +56,8 @@ func newPod() (*pod, error) {
 	return p, nil
 }
 
-// mounted returns the mount point of v2, or those of the v1 controllers and of v2, which has the
-// pressure files.
+// mounted returns the mount points to use: with v2, only its own; otherwise those of the v1
+// controllers, and that of v2 for the pressure files.
 func mounted(v2 bool) (dirs []string) {
 	if v2 {
 		return []string{cgroupMount}
@@ -85,7 +86,7 @@ func (p *pod) delegate() error {
 	return nil
 }
 
-// remove removes the groups. Their processes must have exited.
+// remove removes the cgroups. Their processes must have exited.
 func (p *pod) remove() {
 	for i := len(p.groups) - 1; i >= 0; i-- {
 		for _, hierarchy := range p.hierarchies {
@@ -94,8 +95,8 @@ func (p *pod) remove() {
 	}
 }
 
-// procs returns the files through which a process enters a container, in the format that enter
-// expects.
+// procs returns the files to which a process writes its ID to enter container id, in the format
+// that enter expects.
 func (p *pod) procs(id string) string {
 	var files []string
 	for _, hierarchy := range p.hierarchies {
@@ -104,7 +105,7 @@ func (p *pod) procs(id string) string {
 	return strings.Join(files, ":")
 }
 
-// limitCPU sets the quota of a container in CPUs.
+// limitCPU sets container id's quota to the given number of CPUs.
 func (p *pod) limitCPU(id string, cpus float64) error {
 	const period = 100 * time.Millisecond
 	quota := strconv.Itoa(int(cpus * float64(period.Microseconds())))
@@ -118,7 +119,8 @@ func (p *pod) limitCPU(id string, cpus float64) error {
 	return os.WriteFile(filepath.Join(cgroupMount, "cpu", p.groups[0], id, "cpu.cfs_quota_us"), []byte(quota), 0)
 }
 
-// limitWrites limits the writes per second of a container to the disk of dir; 0 removes the limit.
+// limitWrites limits how many writes per second container id makes to the disk that holds dir; 0
+// removes the limit.
 func (p *pod) limitWrites(id, dir string, perSecond int) error {
 	device, err := deviceOf(dir)
 	if err != nil {
@@ -139,7 +141,7 @@ func (p *pod) limitWrites(id, dir string, perSecond int) error {
 	return nil
 }
 
-// deviceOf returns major:minor of the disk of dir.
+// deviceOf returns the device number of the disk that holds dir, as major:minor.
 func deviceOf(dir string) (string, error) {
 	var st syscall.Stat_t
 	if err := syscall.Stat(dir, &st); err != nil {

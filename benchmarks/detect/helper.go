@@ -16,7 +16,8 @@ import (
 
 // The helper processes of this program.
 const (
-	// files, CPU or "-", command: enter the control groups, bind to the CPU, become the command
+	// enters the cgroups, binds to the CPU and executes the command; the arguments are the files to
+	// enter by, a CPU or "-", and the command
 	helperEnter = "enter"
 	helperBurn  = "burn" // use one CPU until killed
 )
@@ -24,8 +25,8 @@ const (
 // anyCPU means that a process may run on any CPU.
 const anyCPU = -1
 
-// command returns a command that runs in control groups and on one CPU. It is killed when this
-// process ends.
+// command returns a command that runs in the cgroups given by procs and on the given CPU. It is
+// killed when this process exits.
 func (b *bench) command(ctx context.Context, procs string, cpu int, args ...string) *exec.Cmd {
 	where := "-"
 	if cpu != anyCPU {
@@ -36,8 +37,8 @@ func (b *bench) command(ctx context.Context, procs string, cpu int, args ...stri
 	return cmd
 }
 
-// enter moves this process into control groups and to a CPU, and then executes a command, so that
-// it runs there from the start.
+// enter moves this process into cgroups and binds it to a CPU before it executes the command in
+// args. So the command never runs outside them.
 func enter(procs string, args []string) error {
 	if len(args) < 2 {
 		return fmt.Errorf("enter: expected files, a CPU and a command")
@@ -74,7 +75,7 @@ func burn() {
 // sink prevents the compiler from removing the work.
 var sink atomic.Uint64
 
-// hogs starts n processes that each use as much of a CPU as they get. stop kills them.
+// hogs starts n processes that each use as much CPU time as they can get. stop kills them.
 func (b *bench) hogs(ctx context.Context, n int, procs string, cpu int) (stop func(), err error) {
 	var started []*exec.Cmd
 	stop = func() {

@@ -1,16 +1,16 @@
-// Detect tests what the sidecar detects on a real machine. Each scenario causes a fault for a
-// while, with the sidecar running, and prints a table in Markdown of the metrics before, during and
-// after:
+// Detect tests whether the sidecar detects faults on a real machine. Each scenario causes a fault
+// for a while next to a running sidecar, and prints a Markdown table of the metrics before, during
+// and after it:
 //
-//   - quota: a container of the sidecar's pod is throttled by its CPU quota
+//   - quota: a CPU quota throttles a container of the sidecar's pod
 //   - neighbor: other processes compete with the sidecar for its core
-//   - disk: the writes of the sidecar's control group are throttled
-//   - uml: quota and disk again, on control groups v2, in a user-mode-linux kernel (Debian package
+//   - disk: the kernel throttles the writes of the sidecar's cgroup
+//   - uml: quota and disk again, with cgroups v2, in a user-mode-linux kernel (Debian package
 //     user-mode-linux)
 //
-// Scenarios that the machine does not support are skipped, with the reason. The exit status is 1 if
-// a fault was not detected. It needs Linux and root, creates control groups below
-// /sys/fs/cgroup/poolgauge-detect, and removes them.
+// Detect skips scenarios that the machine does not support, and prints why. The exit status is 1 if
+// a fault was not detected. Detect needs Linux and root. It creates cgroups below
+// /sys/fs/cgroup/poolgauge-detect, and removes them at the end.
 //
 //	cd benchmarks && go run ./detect -phase 15s -only quota,neighbor,disk,uml
 package main
@@ -42,8 +42,8 @@ func main() {
 	}
 }
 
-// run runs the program or one of its helper processes: one that enters control groups, one that
-// uses CPU, or the init of a kernel.
+// run runs the program or one of its helpers: one that enters cgroups, one that uses CPU time, or
+// the init process of the inner kernel.
 func run(ctx context.Context, args []string, out io.Writer) error {
 	switch {
 	case os.Getpid() == 1 && os.Getenv(umlPhase) != "":
@@ -54,7 +54,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		burn()
 	}
 	flags := flag.NewFlagSet("detect", flag.ContinueOnError)
-	phase := flags.Duration("phase", 15*time.Second, "how long each of before, during and after lasts")
+	phase := flags.Duration("phase", 15*time.Second, "duration of each phase: before, during and after the fault")
 	only := flags.String("only", "quota,neighbor,disk,uml", "scenarios to run")
 	if err := flags.Parse(args[1:]); err != nil {
 		return err
@@ -76,7 +76,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 type bench struct {
 	self    string // this program
 	sidecar string
-	dir     string // on a disk, removed at the end
+	dir     string // a directory on a disk, removed at the end
 	phase   time.Duration
 }
 
@@ -92,7 +92,7 @@ func newBench(ctx context.Context, dir string, phase time.Duration) (*bench, err
 	return b, nil
 }
 
-// errSkipped is wrapped by the reason for skipping a scenario.
+// errSkipped is wrapped by errors that say why a scenario is skipped.
 var errSkipped = errors.New("skipped")
 
 var errUndetected = errors.New("a fault was not detected")
@@ -134,15 +134,16 @@ func single(run func(context.Context) (report, error)) func(context.Context) ([]
 	}
 }
 
-// report is the result of a scenario. It is passed from one kernel to another as JSON.
+// report is the result of a scenario. The inner kernel passes it to the outer one as JSON.
 type report struct {
 	Title    string
-	Skipped  string `json:",omitempty"` // the reason
+	Skipped  string `json:",omitempty"` // why the scenario was skipped
 	Rows     []row
-	Detected bool // the first row's figure rose with the fault and fell with it
+	Detected bool // the first row's value rose during the fault and fell after it
 }
 
-// row is a figure in the three phases, as text; an undefined value is a dash.
+// row holds the value of one metric before, during and after the fault, formatted as text; a dash
+// means undefined.
 type row struct {
 	What                  string
 	Before, During, After string

@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// awaitQuiet waits until the CPUs are mostly idle, since a neighbor cannot be distinguished from
-// other busy processes. After a few minutes it returns an error that wraps errSkipped. Without
-// pressure files it does not wait.
+// awaitQuiet waits until the CPUs are mostly idle, because the sidecar cannot tell a scenario's
+// hogs from other busy processes. If the CPUs are still busy after a few minutes, it returns an
+// error that wraps errSkipped. On a kernel without pressure files, it does not wait.
 func awaitQuiet(ctx context.Context) error {
 	const (
 		quiet    = 20 // percent of the last ten seconds in which some process waited for a CPU

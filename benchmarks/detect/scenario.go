@@ -6,8 +6,8 @@ import (
 	"os"
 )
 
-// probing are the probe flags in all scenarios: short intervals for short phases, and a budget that
-// allows them.
+// probing holds the probe flags of all scenarios: short intervals for short phases, and a budget
+// that allows them.
 var probing = []string{
 	"--probe-budget=5",
 	"--probe-cpu-interval=1s",
@@ -33,7 +33,8 @@ var (
 	}
 )
 
-// quota throttles another container of the sidecar's pod: a busy process has a quota of 0.2 CPUs.
+// quota throttles another container of the sidecar's pod, in which a busy process has a quota of
+// 0.2 CPUs.
 func (b *bench) quota(ctx context.Context) (report, error) {
 	p, err := newPod()
 	if err != nil {
@@ -108,15 +109,15 @@ func (b *bench) neighbor(ctx context.Context) (report, error) {
 		return report{}, err
 	}
 	return s.report("neighbor: two busy processes on the sidecar's core", windows, 3,
-		runDelay, stretch, // run delay is first, since it is 0 without neighbors, and stretch is 1
+		runDelay, stretch, // run delay decides, since it is 0 without neighbors, while stretch is 1
 		figure{"`probe.cpu.parallelism`, CPUs", "%.2f", level("poolgauge.probe.cpu.parallelism")},
 		figure{"`probe.cpu.parallelism.requested`, CPUs", "%.0f", level("poolgauge.probe.cpu.parallelism.requested")},
 		hostCPU,
 	), nil
 }
 
-// disk limits the sidecar's group to five writes per second, so few that even two at a time have to
-// wait.
+// disk limits the sidecar's cgroup to five writes per second, so few that of two writes at a time
+// one has to wait.
 func (b *bench) disk(ctx context.Context) (report, error) {
 	p, err := newPod()
 	if err != nil {

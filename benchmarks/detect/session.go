@@ -27,7 +27,8 @@ type session struct {
 // sampling is the export interval of the sidecar.
 const sampling = time.Second
 
-// startSidecar runs the sidecar in control groups and on a CPU, and waits for its first point.
+// startSidecar runs the sidecar in the cgroups given by procs and on the given CPU, and waits for
+// its first point.
 func (b *bench) startSidecar(ctx context.Context, procs string, cpu int, args ...string) (*session, error) {
 	s := &session{first: make(chan struct{})}
 	var err error
@@ -85,7 +86,7 @@ func (s *session) stop() string {
 type window struct{ from, to time.Time }
 
 // phases runs the phases before, during and after a fault and returns their windows. Each window
-// omits the first three seconds, since their samples may include the change.
+// omits the first three seconds of its phase, whose samples may include the previous phase.
 func (b *bench) phases(ctx context.Context, fault, lift func() error) (windows [3]window, err error) {
 	const settle = 3 * sampling
 	change := [3]func() error{func() error { return nil }, fault, lift}

@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Paths in the root file system of the inner kernel, which is a directory of the outer one.
+// Paths in the inner kernel's root file system, which is a directory of the outer one.
 const (
 	umlReports = "/reports.json"
 	umlSidecar = "/sidecar"
@@ -69,7 +69,7 @@ func (b *bench) uml(ctx context.Context) ([]report, error) {
 	var reports []report
 	err = json.Unmarshal(text, &reports)
 	for i := range reports {
-		reports[i].Title = "user-mode-linux, control groups v2: " + reports[i].Title
+		reports[i].Title = "user-mode-linux, cgroups v2: " + reports[i].Title
 	}
 	return reports, err
 }
@@ -85,7 +85,7 @@ func (b *bench) umlRoot(ctx context.Context) (string, error) {
 	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", filepath.Join(root, umlInit), "./detect")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if text, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build the init: %w\n%s", err, text)
+		return "", fmt.Errorf("building the init program: %w\n%s", err, text)
 	}
 	sidecar, err := os.ReadFile(b.sidecar)
 	if err != nil {
@@ -94,7 +94,7 @@ func (b *bench) umlRoot(ctx context.Context) (string, error) {
 	return root, os.WriteFile(filepath.Join(root, umlSidecar), sidecar, 0o755) //nolint:gosec // it is executed
 }
 
-// umlDiskImage creates the image of a disk with a file system, for the disk probe.
+// umlDiskImage creates a disk image with a file system, for the disk probe.
 func (b *bench) umlDiskImage(ctx context.Context) (string, error) {
 	const size = 64 << 20
 	image := filepath.Join(b.dir, "disk.img")
@@ -111,8 +111,8 @@ func (b *bench) umlDiskImage(ctx context.Context) (string, error) {
 	return image, nil
 }
 
-// runAsInit is the init of the inner kernel: it runs the scenarios, writes their reports to the
-// root file system and powers off.
+// runAsInit is the main function of the inner kernel's init process. It runs the scenarios, writes
+// their reports to the root file system and powers off.
 func runAsInit(ctx context.Context) error {
 	defer func() { _ = unix.Reboot(unix.LINUX_REBOOT_CMD_POWER_OFF) }()
 	if err := prepareKernel(); err != nil {

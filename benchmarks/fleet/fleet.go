@@ -10,19 +10,19 @@ import (
 
 const (
 	step     = time.Second
-	interval = 10 * time.Second // of batches
-	// bytes that a sidecar sends for itself and a small app, at the default interval
+	interval = 10 * time.Second // time between batches
+	// bytes that a sidecar sends for itself and a small app per default interval
 	meanBatch = 24 << 10
 	queueSize = 16 << 20         // the sidecars' --queue-size
-	window    = 10               // steps over which a gateway's peak is measured
+	window    = 10               // number of steps over which a gateway's peak is measured
 	restarts  = 30 * time.Second // downtime of a gateway in a rolling restart
-	nextOne   = time.Minute      // between two restarts
+	nextOne   = time.Minute      // time between restarts of two gateways
 )
 
 // sidecar models the metrics lane of one sidecar's relay.
 type sidecar struct {
 	batch   int64 // bytes
-	phase   int   // steps into the interval
+	phase   int   // number of steps since the last batch
 	gateway int   // -1: not connected
 	until   time.Time
 	retry   time.Time // time of the next attempt, if not connected
@@ -31,10 +31,10 @@ type sidecar struct {
 	pace     *export.Pace
 	received int64
 	fresh    int64
-	since    time.Time // of the oldest fresh data
+	since    time.Time // when the oldest fresh data arrived
 	backlog  int64
-	oldest   time.Time // of the backlog
-	holds    int64     // size of the part of the backlog to be sent at holdsTo
+	oldest   time.Time // when the backlog's oldest data arrived
+	holds    int64     // bytes of the backlog that are to be sent at holdsTo
 	holdsTo  time.Time
 	away     bool
 }
@@ -48,19 +48,19 @@ type fleet struct {
 	up       []bool
 	conns    []int
 	lost     int64
-	live     float64 // bytes a second, of all sidecars
-	arrived  []int64 // at each gateway in this step
+	live     float64 // bytes per second that all sidecars receive
+	arrived  []int64 // bytes that arrived at each gateway in this step
 	worst    time.Duration
 }
 
-// stretch is the result of a period of time.
+// stretch holds the results for a period of time.
 type stretch struct {
 	peak, peakOverLive, spread float64
 	fresh, drained             time.Duration
 	lost                       int64
 }
 
-// newFleet returns a fleet at the end of the outage, with the gateways still down.
+// newFleet returns a fleet at the end of the outage, before the gateways are up again.
 func newFleet(o options) *fleet {
 	f := &fleet{
 		options: o,
@@ -70,7 +70,7 @@ func newFleet(o options) *fleet {
 		conns:   make([]int, o.gateways),
 		arrived: make([]int64, o.gateways),
 	}
-	const steady = 6 // attempts after which waits grow no further
+	const steady = 6 // number of attempts after which waits no longer grow
 	for range o.sidecars {
 		s := &sidecar{
 			batch: meanBatch/2 + f.random.Int64N(
@@ -87,7 +87,7 @@ func newFleet(o options) *fleet {
 		s.received = s.backlog
 		f.live += float64(s.batch) / interval.Seconds()
 		for range steady {
-			// at a random time within a wait
+			// the outage ends at a random time within a wait
 			s.retry = f.now.Add(time.Duration(f.random.Float64() * float64(s.backoff.Next(0))))
 		}
 		f.drop(s)
@@ -96,7 +96,7 @@ func newFleet(o options) *fleet {
 	return f
 }
 
-// drop drops the oldest data that does not fit in a queue.
+// drop drops the oldest data of s that does not fit in its queue.
 func (f *fleet) drop(s *sidecar) {
 	if over := s.backlog + s.fresh - queueSize; over > 0 {
 		f.lost += over
@@ -141,8 +141,8 @@ func (s *sidecar) put(now time.Time) {
 	s.fresh += s.batch
 }
 
-// connect connects to a random gateway that is up, as gRPC does with shuffled addresses. If there
-// is none, it schedules a retry.
+// connect connects s to a random gateway that is up, as gRPC does with shuffled addresses. If no
+// gateway is up, it schedules a retry.
 func (f *fleet) connect(s *sidecar) {
 	s.gateway = -1
 	for _, g := range f.random.Perm(f.gateways) {
@@ -156,7 +156,7 @@ func (f *fleet) connect(s *sidecar) {
 	s.retry = f.now.Add(s.backoff.Next(0))
 }
 
-// send sends fresh data, and as much of the backlog as its pace allows.
+// send sends the fresh data of s, and as much of its backlog as the pace allows.
 func (f *fleet) send(s *sidecar) {
 	if s.fresh > 0 {
 		f.arrived[s.gateway] += s.fresh
@@ -179,7 +179,7 @@ func (f *fleet) send(s *sidecar) {
 	}
 }
 
-// watch runs the simulation until enough returns true, and returns what the gateways received.
+// watch runs the simulation until enough returns true, and returns the results for that time.
 func (f *fleet) watch(enough func(passed time.Duration) bool) (seen stretch) {
 	begin, lost := f.now, f.lost
 	sums := make([]int64, f.gateways)
@@ -205,14 +205,14 @@ func (f *fleet) watch(enough func(passed time.Duration) bool) (seen stretch) {
 	return seen
 }
 
-// recover brings all gateways back at once, and simulates until 99 % of the backlog has been sent.
-// The delay of fresh data is measured from the moment the gateways return.
+// recover brings all gateways up at once, and simulates until 99 % of the backlog has been sent. It
+// measures the delay of fresh data from the moment when the gateways are up.
 func (f *fleet) recover() stretch {
 	for g := range f.up {
 		f.up[g] = true
 	}
 	var whole int64
-	lost := f.lost // during the outage
+	lost := f.lost // lost during the outage
 	for _, s := range f.sidecars {
 		whole += s.backlog
 	}
@@ -224,7 +224,7 @@ func (f *fleet) recover() stretch {
 		for _, s := range f.sidecars {
 			left += s.backlog
 			if s.away {
-				fresh = passed + interval // until its next batch
+				fresh = passed + interval // includes the time until the next batch
 			}
 		}
 		return left <= whole/100
@@ -249,7 +249,7 @@ func (f *fleet) roll() stretch {
 	})
 }
 
-// end breaks the connections of a gateway. Requests in flight fail, and their sidecars wait before
+// end breaks the connections of gateway g. Requests in flight fail, and their sidecars wait before
 // the next attempt.
 func (f *fleet) end(g int) {
 	f.conns[g] = 0
@@ -260,12 +260,12 @@ func (f *fleet) end(g int) {
 	}
 }
 
-// settle simulates ten minutes, and returns the spread of connections.
+// settle simulates ten minutes, and returns the spread of connections at the end.
 func (f *fleet) settle() float64 {
 	return f.watch(func(passed time.Duration) bool { return passed >= 10*time.Minute }).spread
 }
 
-// spread returns the ratio of the most to the fewest connections of a gateway.
+// spread returns the largest number of connections of any gateway divided by the smallest.
 func (f *fleet) spread() float64 {
 	return float64(slices.Max(f.conns)) / float64(max(1, slices.Min(f.conns)))
 }

@@ -6,19 +6,18 @@ import (
 	"testing"
 )
 
-// overLive returns the rate of the busiest gateway after the outage, as a multiple of the live
-// rate.
+// overLive returns the busiest gateway's rate after the outage, as a multiple of the live rate.
 func overLive(t *testing.T, out string) (peak float64) {
 	t.Helper()
-	_, row, found := strings.Cut(out, "| the same over the live rate | ")
+	_, row, found := strings.Cut(out, "| the same, relative to the live rate | ")
 	if _, err := fmt.Sscan(row, &peak); err != nil || !found {
 		t.Fatalf("no such row (%v):\n%s", err, out)
 	}
 	return peak
 }
 
-// A small fleet meets the bars. If it sends its backlog as fast as it can, the peak is many times
-// the live rate.
+// A small fleet meets the targets. If sidecars send their backlog as fast as they can, the peak is
+// many times the live rate.
 func TestFleet(t *testing.T) {
 	var out strings.Builder
 	if err := run([]string{"-sidecars=2000", "-gateways=4", "-outage=20m"}, &out); err != nil {
@@ -28,7 +27,7 @@ func TestFleet(t *testing.T) {
 		t.Errorf("the peak is %.1f times the live rate, want at most 10", peak)
 	}
 	out.Reset()
-	// It may meet the bars by chance.
+	// It may meet the targets by chance.
 	_ = run([]string{"-sidecars=200", "-gateways=2", "-outage=20m", "-drain-factor=0"}, &out)
 	if peak := overLive(t, out.String()); peak < 20 {
 		t.Errorf("without a bound the peak is only %.1f times the live rate", peak)

@@ -1,13 +1,14 @@
-// Fleet simulates sidecars that send to a tier of gateways: after an outage of all gateways, and
-// then during a restart of one gateway after another. The relay's own code (collector/export)
+// Fleet simulates sidecars that send to a tier of gateways: first after an outage of all gateways,
+// and then while one gateway after another restarts. The relay's own code (collector/export)
 // determines how long a sidecar waits between attempts, how fast it sends its backlog and how long
-// it uses a connection. Fleet prints the load of the gateways, in Markdown, and the targets; the
-// exit status is 1 if one was not met.
+// it uses a connection. Fleet prints the load on the gateways and the targets, in Markdown. The
+// exit status is 1 if a target was not met.
 //
-// In the simulation, each sidecar sends a batch every ten seconds: fresh batches immediately, and
-// the backlog after them (--metrics-order live). A connection goes to a random gateway that is up
-// (gRPC's pick_first with shuffled addresses), and breaks when its gateway stops. Gateways accept
-// everything: the simulation shows how much that is. Time advances in steps of one second.
+// In the simulation, each sidecar receives a batch every ten seconds. It sends fresh batches
+// immediately, and the backlog after them (--metrics-order live). A connection goes to a random
+// gateway that is up (gRPC's pick_first with shuffled addresses), and breaks when its gateway
+// stops. Gateways accept everything, so that the simulation shows their full load. Time advances in
+// steps of one second.
 //
 //	cd benchmarks && go run ./fleet
 package main
@@ -42,7 +43,7 @@ func run(args []string, out io.Writer) error {
 	flags.IntVar(&o.sidecars, "sidecars", 10_000, "sidecars")
 	flags.IntVar(&o.gateways, "gateways", 10, "gateways")
 	flags.DurationVar(&o.outage, "outage", time.Hour, "how long all gateways are unreachable")
-	flags.Float64Var(&o.factor, "drain-factor", 3, "as the sidecars' --drain-factor; 0 is no bound")
+	flags.Float64Var(&o.factor, "drain-factor", 3, "the sidecars' --drain-factor; 0 means no bound")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -60,15 +61,20 @@ func run(args []string, out io.Writer) error {
 	fmt.Fprint(out, "| | after the outage | rolling restart |\n|---|---|---|\n")
 	fmt.Fprintf(
 		out,
-		"| busiest gateway in 10 s, over the mean of all meanwhile | %.2f | %.2f |\n",
+		"| peak load of a gateway in 10 s, relative to the mean of all gateways | %.2f | %.2f |\n",
 		after.peak,
 		rolling.peak,
 	)
-	fmt.Fprintf(out, "| the same over the live rate | %.2f | %.2f |\n", after.peakOverLive, rolling.peakOverLive)
+	fmt.Fprintf(
+		out,
+		"| the same, relative to the live rate | %.2f | %.2f |\n",
+		after.peakOverLive,
+		rolling.peakOverLive,
+	)
 	fmt.Fprintf(out, "| every sidecar's fresh data arrives within | %v | %v |\n", after.fresh, rolling.fresh)
 	fmt.Fprintf(
 		out,
-		"| connections, max/min of gateways | %.2f | %.2f, %.2f ten minutes later |\n",
+		"| connections per gateway, max/min | %.2f | %.2f, %.2f ten minutes later |\n",
 		after.spread,
 		rolling.spread,
 		f.settle(),
@@ -81,10 +87,10 @@ func run(args []string, out io.Writer) error {
 	return errMissed
 }
 
-// judge prints the bars and reports whether all were met.
+// judge prints the targets and reports whether all were met.
 func judge(out io.Writer, after, rolling stretch, f *fleet) bool {
 	all := true
-	for _, bar := range []struct {
+	for _, target := range []struct {
 		what       string
 		got, limit float64
 	}{
@@ -94,10 +100,10 @@ func judge(out io.Writer, after, rolling stretch, f *fleet) bool {
 		{"bytes lost, 0", float64(after.lost + rolling.lost), 0},
 	} {
 		verdict := "met"
-		if bar.got > bar.limit {
+		if target.got > target.limit {
 			verdict, all = "**missed**", false
 		}
-		fmt.Fprintf(out, "\n%s: %.2f, %s", bar.what, bar.got, verdict)
+		fmt.Fprintf(out, "\n%s: %.2f, %s", target.what, target.got, verdict)
 	}
 	fmt.Fprintln(out)
 	return all

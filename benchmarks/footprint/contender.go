@@ -12,7 +12,7 @@ import (
 	"github.com/poolgauge/poolgauge/benchmarks/internal/shipped"
 )
 
-// The families of contenders: the sidecar, and the two that it is compared with.
+// The families of contenders: the sidecar, and the two programs that it is compared with.
 const (
 	sidecar   = "sidecar"
 	bare      = "bare SDK"
@@ -25,14 +25,14 @@ type contender struct {
 	setting string
 	binary  string
 	env     []string
-	args    func(addr string) []string // for an OTLP receiver at addr
+	args    func(addr string) []string // arguments to send to an OTLP receiver at addr
 }
 
-// small is an environment that trades CPU time for memory.
+// small is an environment that saves memory at the cost of CPU time.
 var small = []string{"GOMAXPROCS=1", "GOGC=25"}
 
 // build compiles every contender into dir: the sidecar as it is shipped, and the others stripped
-// and without cgo. They export at the given interval.
+// and without cgo. All of them export at the given interval.
 func build(ctx context.Context, dir string, interval time.Duration) ([]contender, error) {
 	binary := func(name string) string { return filepath.Join(dir, name) }
 	if err := shipped.Build(ctx, binary("sidecar")); err != nil {
@@ -60,7 +60,7 @@ func build(ctx context.Context, dir string, interval time.Duration) ([]contender
 		)
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if text, err := cmd.CombinedOutput(); err != nil {
-			return nil, fmt.Errorf("build %s (run from the directory benchmarks): %w\n%s", b.name, err, text)
+			return nil, fmt.Errorf("building %s (run from the directory benchmarks): %w\n%s", b.name, err, text)
 		}
 	}
 	// Several sidecars run at the same time, so none may use a fixed port.
@@ -98,8 +98,8 @@ func build(ctx context.Context, dir string, interval time.Duration) ([]contender
 }
 
 // collectorArgs configures the Collector for the same two sources at the lowest cost: without its
-// own metrics, and with the first scrape at once. Its default compression is gzip; the others use
-// none.
+// own metrics, and with the first scrape at once. The Collector compresses with gzip by default,
+// while the other contenders do not compress.
 func collectorArgs(interval time.Duration, compression string) func(string) []string {
 	return func(addr string) []string {
 		return []string{"--config", fmt.Sprintf(`yaml:

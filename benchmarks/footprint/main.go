@@ -1,11 +1,11 @@
 // Footprint measures the cost of the sidecar, a bare OpenTelemetry SDK and a minimal Collector. It
-// builds them, measures for each alone the time to its first point, then runs all at the same time,
-// each with an OTLP receiver, and prints a table in Markdown and whether the targets were met. The
-// exit status is 1 if one was not.
+// builds these contenders and measures, one at a time, how long each takes to its first point. Then
+// it runs all of them at the same time, each with its own OTLP receiver. It prints a Markdown table
+// and whether the targets were met. The exit status is 1 if a target was not met.
 //
-// They run at the same time because together they use about one percent of a core and hardly
-// disturb one another, while other load on the machine disturbs all alike. So ratios are more
-// reliable than absolute values.
+// The contenders run at the same time because together they use about one percent of a core and
+// hardly disturb one another, while other load on the machine disturbs all of them equally. So
+// ratios are more reliable than absolute values.
 //
 //	cd benchmarks && go run ./footprint -duration 60s -interval 1s
 package main
@@ -52,7 +52,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		"how long to measure after every process has sent its first point",
 	)
 	flags.DurationVar(&o.interval, "interval", time.Second, "interval between samples of each process")
-	flags.IntVar(&o.starts, "starts", 5, "starts of each process, for the median time to the first point")
+	flags.IntVar(&o.starts, "starts", 5, "how often to start each process, for the median time to the first point")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}

@@ -19,14 +19,14 @@ type result struct {
 	contender
 	binaryMB    float64
 	rss, anon   []float64       // MiB, once a second
-	cpu         float64         // seconds of CPU per minute
-	first       []time.Duration // from exec to the first point at the receiver
+	cpu         float64         // seconds of CPU time per minute
+	first       []time.Duration // time from exec until the receiver got the first point
 	pointsPerS  float64
-	cpuOfStarts time.Duration // CPU time until the first point of the long run
+	cpuOfStarts time.Duration // CPU time until the first point in the run of all contenders
 }
 
-// measure measures the time to the first point of each contender alone, o.starts times, and then
-// the cost of all together.
+// measure first measures o.starts times how long each contender alone takes to its first point, and
+// then the cost of all contenders running together.
 func measure(ctx context.Context, contenders []contender, o options) ([]*result, error) {
 	results := make([]*result, len(contenders))
 	for i, c := range contenders {
@@ -57,8 +57,8 @@ func measureStart(ctx context.Context, r *result) error {
 	return err
 }
 
-// measureRun runs all contenders together and reads their memory every second, after each has sent
-// a point.
+// measureRun runs all contenders together. Once each has sent a point, it reads their memory every
+// second.
 func measureRun(ctx context.Context, results []*result, duration time.Duration) error {
 	processes, err := startAll(ctx, results)
 	defer func() {
@@ -134,7 +134,7 @@ type process struct {
 	output    bytes.Buffer
 	receiver  *otlptest.Receiver
 	started   time.Time
-	first     chan time.Time // the time of the first point
+	first     chan time.Time // receives the arrival time of the first point
 
 	mu     sync.Mutex // guards the fields below
 	points int
@@ -176,8 +176,8 @@ func (p *process) received() int {
 	return p.points
 }
 
-// firstPoint waits for the first point and returns the time since the start. It must be called
-// once.
+// firstPoint waits for the first point and returns how long after the start it arrived. It must be
+// called exactly once.
 func (p *process) firstPoint(ctx context.Context) (time.Duration, error) {
 	const patience = 30 * time.Second
 	select {
@@ -209,11 +209,11 @@ func (p *process) stop() {
 // cpuTime returns the CPU time of the process.
 func (p *process) cpuTime() (time.Duration, error) { return machine.CPUTime(p.cmd.Process.Pid) }
 
-// memory returns the resident and the anonymous memory in MiB.
+// memory returns the process's resident and anonymous memory in MiB.
 func (p *process) memory() (rss, anon float64, err error) {
 	if rss, anon, err = machine.Memory(p.cmd.Process.Pid); err != nil {
 		err = fmt.Errorf(
-			"%s, %s ended: %w; it printed:\n%s",
+			"%s, %s exited: %w; it printed:\n%s",
 			p.contender.family,
 			p.contender.setting,
 			err,

@@ -30,11 +30,10 @@ var (
 	pointRate  = figure{"rate", "points/s", "%.0f", func(r *result) float64 { return r.pointsPerS }}
 )
 
-// costs are the figures that are compared. Lower values are better.
+// costs are the metrics to compare. Lower values are better.
 var costs = []figure{binarySize, rssMedian, rssMax, anonMedian, anonMax, cpuRate, startCPU, firstPoint}
 
-// best returns the lowest value of a figure among the configurations of a family. Ratios are
-// relative to it.
+// best returns the lowest value of f among the configurations of family.
 func best(results []*result, family string, f figure) float64 {
 	var values []float64
 	for _, r := range results {
@@ -45,8 +44,8 @@ func best(results []*result, family string, f figure) float64 {
 	return slices.Min(values)
 }
 
-// printTable prints the figures, and then their ratios to the best of the Collector and of the bare
-// SDK.
+// printTable prints the costs of each configuration, and then their ratios to the best
+// configurations of the Collector and of the bare SDK.
 func printTable(out io.Writer, results []*result) {
 	printFigures(out, append(costs[:len(costs):len(costs)], pointRate), results)
 	for _, family := range []string{collector, bare} {
@@ -55,7 +54,7 @@ func printTable(out io.Writer, results []*result) {
 			least := best(results, family, f)
 			ratios = append(ratios, figure{f.title, "", "%.2f", func(r *result) float64 { return f.of(r) / least }})
 		}
-		fmt.Fprintf(out, "\nRatios to the best of the %s:\n\n", family)
+		fmt.Fprintf(out, "\nRatios to the best configuration of the %s:\n\n", family)
 		printFigures(out, ratios, results)
 	}
 }
@@ -75,7 +74,7 @@ func printFigures(out io.Writer, columns []figure, results []*result) {
 	}
 }
 
-// median returns the median of values, the upper one of two. It does not modify values.
+// median returns the median of values, or the upper one of two medians. It does not modify values.
 func median[T float64 | time.Duration](values []T) T {
 	return slices.Sorted(slices.Values(values))[len(values)/2]
 }

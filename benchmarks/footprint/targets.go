@@ -22,7 +22,7 @@ func checkTargets(results []*result) []target {
 		{"RSS at most 0.55 × the Collector's", rssMedian.of(probes) / best(results, collector, rssMedian), 0.55},
 		{"CPU without probes at most 0.8 × the Collector's", plain.cpu / best(results, collector, cpuRate), 0.8},
 		{
-			"the same with the Collector's sources only, --pod=false",
+			"the same with only the Collector's sources, --pod=false",
 			results[2].cpu / best(results, collector, cpuRate),
 			0.8,
 		},

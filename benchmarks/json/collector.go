@@ -10,7 +10,7 @@ import (
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
-// request is an export request of the Collector.
+// request is a pdata export request for any signal.
 type request interface {
 	UnmarshalJSON(data []byte) error
 	UnmarshalProto(data []byte) error
@@ -29,7 +29,7 @@ func newRequest(s otlp.Signal) request {
 	panic(fmt.Sprint("no such signal: ", s))
 }
 
-// byCollector converts JSON to protobuf as a relaying Collector does.
+// byCollector converts body from JSON to protobuf as a relaying Collector does.
 func byCollector(s otlp.Signal, body []byte) ([]byte, error) {
 	r := newRequest(s)
 	if err := r.UnmarshalJSON(body); err != nil {

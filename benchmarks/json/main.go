@@ -1,11 +1,11 @@
 // Command json compares the CPU time of the sidecar's OTLP/JSON decoder with that of the Collector,
-// whose relay calls pdata's UnmarshalJSON and MarshalProto. Both convert the same bodies to
-// protobuf, one after the other in random order. It reports the medians of the rounds.
+// which relays JSON by calling pdata's UnmarshalJSON and MarshalProto. Both convert the same bodies
+// to protobuf, one after the other in random order. The command prints the medians over the rounds.
 //
 //	go run .            # from benchmarks/json/
 //	go run . -rounds 9
 //
-// The tests of this module compare the output of the two.
+// The tests of this module compare the two decoders' output.
 package main
 
 import (
@@ -22,8 +22,8 @@ import (
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
-// bar is the highest ratio of our CPU time to that of the Collector.
-const bar = 1.0
+// maxRatio is the highest allowed ratio of our CPU time to the Collector's.
+const maxRatio = 1.0
 
 // cost is the cost of one request.
 type cost struct {
@@ -42,7 +42,7 @@ func main() {
 }
 
 func run(rounds int, each time.Duration) error {
-	fmt.Printf("%d CPUs, %s; CPU and allocated bytes an item\n\n", runtime.NumCPU(), runtime.Version())
+	fmt.Printf("%d CPUs, %s; CPU time and allocated bytes per item\n\n", runtime.NumCPU(), runtime.Version())
 	w := tabwriter.NewWriter(os.Stdout, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(w, "items\tof\tJSON\tours ns\tpdata ns\tratio\tours B\tpdata B")
 	missed := 0
@@ -58,7 +58,7 @@ func run(rounds int, each time.Duration) error {
 			}
 			n := float64(items)
 			ratio := float64(ours.cpu) / float64(theirs.cpu)
-			if ratio > bar {
+			if ratio > maxRatio {
 				missed++
 			}
 			fmt.Fprintf(w, "%d\t%s\t%d\t%.0f\t%.0f\t%.2f\t%.0f\t%.0f\n", items, shape.name, len(body),
@@ -69,7 +69,7 @@ func run(rounds int, each time.Duration) error {
 		return err
 	}
 	if missed > 0 {
-		return fmt.Errorf("%d of the ratios are above %.1f", missed, bar)
+		return fmt.Errorf("%d of the ratios are above %.1f", missed, maxRatio)
 	}
 	return nil
 }
@@ -97,8 +97,8 @@ func median(costs []cost) cost {
 	return costs[len(costs)/2]
 }
 
-// measure calls f for the given time. The CPU time is that of the whole process, including the
-// garbage collector.
+// measure calls f repeatedly for about the time each. The CPU time is the whole process's,
+// including the garbage collector.
 func measure(f func() error, each time.Duration) (cost, error) {
 	runtime.GC()
 	var before, after runtime.MemStats

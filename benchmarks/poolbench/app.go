@@ -15,54 +15,54 @@ type app struct {
 	kind      kind
 	limit     int     // slots
 	cpus      float64 // CPUs of the machine or of the quota
-	hogs      float64 // always ready threads of other processes
+	hogs      float64 // threads of other processes that are always ready to run
 	quota     float64 // share of time in which the quota throttles the program
-	rate      float64 // requests a second
-	cpu       float64 // CPU seconds of a task
+	rate      float64 // requests per second
+	cpu       float64 // CPU seconds that a task needs
 	locked    float64 // share of cpu that is spent under a lock
 	blocked   float64 // seconds that a task waits for a downstream
 	spread    float64 // coefficient of variation of cpu and blocked
-	patience  float64 // seconds after which a request gives up; 0: never
+	patience  float64 // seconds after which a request gives up; 0 means never
 	leak      float64 // probability that a task never ends
 	fail      float64 // probability that a task fails immediately
 	large     float64 // probability that a request needs several slots
-	least     int     // minimum number of its slots
-	most      int     // maximum number of its slots
+	least     int     // minimum number of slots that a large request needs
+	most      int     // maximum number of slots that a large request needs
 	long      float64 // probability that a task waits a hundred times as long
-	burst     float64 // factor of the rate in one second of ten; 0: no burst
-	diskWrite float64 // seconds of a disk probe's write
+	burst     float64 // factor by which the rate is higher in one second of ten; 0 means no bursts
+	diskWrite float64 // seconds that a disk probe's write takes
 
 	rng     *rand.Rand
 	now     float64
 	arrival float64 // time of the next request
 	line    []*request
 	running []*request
-	lock    *request // holds the lock
+	lock    *request // request that holds the lock
 	free    int
-	leaked  int // slots
+	leaked  int // slots lost to leaks
 
-	stats    instrument.Stats // values that do not follow from the fields
+	stats    instrument.Stats // values that cannot be computed from the other fields
 	wait     instrument.Histogram
 	use      instrument.Histogram
 	timedOut instrument.Histogram
 	split    split
 	host     counters
-	ready    float64 // goroutines that wait for a processor
+	ready    float64 // number of goroutines that wait for a processor
 }
 
 // kind says what a pool knows about its uses.
 type kind uint8
 
 const (
-	worker    kind = iota // how its tasks spend their time, if they are short
-	resource              // the duration of uses
-	semaphore             // neither
+	worker    kind = iota // how tasks spend their time, if they are short
+	resource              // how long uses take
+	semaphore             // nothing about single uses
 )
 
-// String returns the kind as in the metrics.
+// String returns the kind as it appears in metrics.
 func (k kind) String() string { return [...]string{"worker", "resource", "semaphore"}[k] }
 
-// counters are the counters of the machine.
+// counters holds the machine's counters.
 type counters struct {
 	busy, queued, lockWait, periods, throttled, writes, writeTime float64
 }
@@ -79,7 +79,7 @@ type request struct {
 
 const step = 0.001 // seconds
 
-// run simulates the program for a window of seconds.
+// run simulates the program for window seconds.
 func (a *app) run(window float64) {
 	for end := a.now + window; a.now < end-step/2; a.now += step {
 		a.step()
@@ -88,8 +88,8 @@ func (a *app) run(window float64) {
 	a.host.writeTime += a.diskWrite * math.Exp(0.3*a.rng.NormFloat64())
 }
 
-// step simulates a millisecond. The machine runs as many threads of the program as it has
-// processors. Other ready goroutines wait within the program.
+// step simulates a millisecond. The program has as many threads as it has processors; the other
+// ready goroutines wait for a thread.
 func (a *app) step() {
 	a.arrive()
 	a.giveUp()
@@ -120,11 +120,11 @@ func (a *app) step() {
 		a.advance(r, share*inThread, (1-share)*inThread)
 	}
 	a.running = slices.DeleteFunc(a.running, a.ended)
-	a.begin(a.now + step) // a released slot goes to the next request at once
+	a.begin(a.now + step) // released slots go to the next requests at once
 }
 
-// isReady reports whether a task is ready to use a CPU. If the task needs the lock and it is free,
-// isReady acquires it.
+// isReady reports whether r's task is ready to use a CPU. If the task needs the lock and the lock
+// is free, isReady acquires it for r.
 func (a *app) isReady(r *request) bool {
 	if r.leaks || r.cpu <= 0 {
 		return false
@@ -136,8 +136,8 @@ func (a *app) isReady(r *request) bool {
 	return !r.waitsForALock
 }
 
-// advance simulates a task for one step: its thread has a CPU for onCPU of the step and waits for
-// one for queued.
+// advance simulates r's task for one step, of which its thread spends the share onCPU on a CPU and
+// the share queued waiting for one.
 func (a *app) advance(r *request, onCPU, queued float64) {
 	switch {
 	case r.waitsForALock:
@@ -219,7 +219,7 @@ func (a *app) begin(now float64) {
 	}
 }
 
-// report returns the figures that the pool reports.
+// report returns the Stats that the pool reports.
 func (a *app) report() instrument.Stats {
 	s := a.stats
 	s.Limit = instrument.Some(int64(a.limit))
@@ -237,13 +237,13 @@ func (a *app) report() instrument.Stats {
 	}
 	s.HeldBack = instrument.Optional[float64]{}
 	s.Use = a.use.Clone()
-	if len(a.running) > 0 { // in the order of their start
+	if len(a.running) > 0 { // running is sorted by start time
 		s.UseAge = instrument.Some(duration(a.now - a.running[0].began))
 	}
 	return s
 }
 
-// draw returns a lognormal value.
+// draw returns a lognormally distributed value with the given mean.
 func (a *app) draw(mean float64) float64 {
 	if mean == 0 {
 		return 0
@@ -259,8 +259,8 @@ func duration(seconds float64) time.Duration {
 // count increments n.
 func count(n *instrument.Optional[int64]) { *n = instrument.Some(n.Or(0) + 1) }
 
-// split models a pool's sampled breakdown of task time. A pool takes no samples while one of the
-// last hundred tasks took ten milliseconds.
+// split models how a pool breaks down its tasks' time by sampling. A pool takes no samples while
+// any of the last hundred tasks took ten milliseconds or longer.
 type split struct {
 	parts           [3]float64 // since the last report
 	seconds         [3]float64
@@ -285,7 +285,7 @@ func (s *split) ended(took time.Duration) {
 
 func (s *split) read(rng *rand.Rand, useTime float64) (all [3]instrument.Optional[float64]) {
 	for i := range s.parts {
-		s.parts[i] *= math.Exp(0.1 * rng.NormFloat64()) // noise of the sample
+		s.parts[i] *= math.Exp(0.1 * rng.NormFloat64()) // sampling noise
 	}
 	if whole := s.parts[0] + s.parts[1] + s.parts[2]; whole > 0 {
 		for i, part := range s.parts {

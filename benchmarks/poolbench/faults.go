@@ -7,25 +7,25 @@ import (
 	"github.com/poolgauge/poolgauge/diagnose"
 )
 
-// between draws a number from lo to hi, whose logarithm is uniformly distributed.
+// between draws a log-uniformly distributed number from lo to hi.
 type between func(lo, hi float64) float64
 
 // fault is a fault of a program, or a healthy variation.
 type fault struct {
 	name   string
 	inject func(a *app, b between)
-	there  func(a *app) bool // reports whether it has developed; nil: it starts at once
-	// right lists the verdicts that are right once the fault has developed. The first is the
-	// intended one; the others are also correct. Undetermined is among them if no figure of the
-	// pool or the machine shows the fault.
+	there  func(a *app) bool // reports whether the fault has developed; nil means at once
+	// right lists the correct verdicts once the fault has developed, starting with the intended
+	// one. It includes Undetermined if no metric of the pool or the machine shows the fault.
 	right []diagnose.Verdict
 	host  diagnose.HostVerdict // HostOK except for faults of the machine
 }
 
-// healthy reports whether nothing is wrong, so that any conviction is false.
+// healthy reports whether f is only a healthy variation, so that any verdict that something is
+// wrong is false.
 func (f *fault) healthy() bool { return f.right[0] == diagnose.OK && f.host == diagnose.HostOK }
 
-// anyPool lists the verdicts on a pool that are right if the machine is at fault.
+// anyPool lists the correct verdicts on a pool if the machine is at fault.
 var anyPool = []diagnose.Verdict{
 	diagnose.OK, diagnose.Undetermined, diagnose.Oversized, diagnose.Starved, diagnose.CPUSaturated,
 }
@@ -89,7 +89,7 @@ func bursts(a *app, b between) { a.burst = b(1.5, 4) }
 
 func longTasks(a *app, _ between) {
 	a.long = 1.0 / 300
-	a.rate *= 0.75 // requests use a third more slots
+	a.rate *= 0.75 // the mean use is a third longer
 }
 
 func sizes(a *app, b between) {
@@ -112,7 +112,8 @@ func cpuSaturated(a *app, b between) {
 	a.rate = b(1.1, 1.6) * a.cpus / a.cpu
 }
 
-// starved leaves so little CPU that uses become too long for the number of slots.
+// starved leaves the program so little CPU time that its uses take too long for the number of
+// slots.
 func starved(a *app, b between) {
 	long := b(1.3, 2) * float64(a.limit) / a.rate
 	share := a.cpu / math.Max(long-a.blocked, 2*a.cpu)
@@ -134,11 +135,11 @@ func downstreamSlow(a *app, b between) {
 // leaking leaks 40 to 70 % of the slots in a minute.
 func leaking(a *app, b between) { a.leak = b(0.4, 0.7) * float64(a.limit) / (60 * a.rate) }
 
-// hasLeaked reports whether at least a tenth of the slots, and at least one, has leaked.
+// hasLeaked reports whether at least a tenth of the slots, and at least one slot, has leaked.
 func hasLeaked(a *app) bool { return a.leaked >= max(1, (a.limit+9)/10) }
 
 func headOfLine(a *app, b between) {
-	if grow := 8 / float64(a.limit); grow > 1 { // few slots fill up soon
+	if grow := 8 / float64(a.limit); grow > 1 { // a pool with few slots fills up quickly
 		a.free += 8 - a.limit
 		a.limit, a.rate, a.cpus = 8, a.rate*grow, a.cpus*grow
 	}

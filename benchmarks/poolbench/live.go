@@ -19,22 +19,22 @@ import (
 
 // shop is a real program with one pool. Requests arrive at random and give up after a second.
 type shop struct {
-	request func(ctx context.Context, n int64) // makes the n-th request and its use
+	request func(ctx context.Context, n int64) // requests n slots and uses them
 	stats   func() instrument.Stats
 	close   func()
 
-	ctx      context.Context // of the program
+	ctx      context.Context // done when the program ends
 	requests sync.WaitGroup
 
 	mu    sync.Mutex // guards the fields below, which faults change
-	rate  float64    // requests a second
+	rate  float64    // requests per second
 	slots func() int64
 	task  func() error
 }
 
 const (
 	liveWindow  = 500 * time.Millisecond
-	liveWell    = 8 // healthy windows
+	liveWell    = 8 // number of healthy windows
 	liveSettles = 3
 	liveScored  = 8
 	liveSlots   = 16
@@ -49,8 +49,8 @@ type liveFault struct {
 	right  []diagnose.Verdict
 }
 
-// liveFaults are the faults of real programs. CPU-bound faults may be judged Starved, since other
-// processes use the machine too.
+// liveFaults lists the faults to cause in real programs. CPU-bound faults may be judged Starved,
+// since other processes use the machine too.
 var liveFaults = []liveFault{
 	{"healthy: busy", worker, func(*shop) {}, []diagnose.Verdict{diagnose.OK}},
 	{"healthy: idle", resource, func(s *shop) { s.rate /= 20 }, []diagnose.Verdict{diagnose.OK, diagnose.Oversized}},
@@ -95,8 +95,8 @@ func sleep(d time.Duration) func() error {
 	return func() error { time.Sleep(d); return nil }
 }
 
-// lockedTasks makes tasks spend most of their time waiting for one lock, which is held without
-// using a CPU.
+// lockedTasks makes tasks spend most of their time waiting for one lock. The task that holds the
+// lock sleeps.
 func lockedTasks(s *shop) {
 	var mu sync.Mutex
 	s.task = func() error {
@@ -108,7 +108,7 @@ func lockedTasks(s *shop) {
 	s.rate = 500
 }
 
-// burn uses CPU time.
+// burn uses about d of CPU time.
 func burn(d time.Duration) {
 	var x uint64 = 88172645463325252
 	for range int(d.Seconds() * iterations()) {
@@ -119,7 +119,7 @@ func burn(d time.Duration) {
 	runtime.KeepAlive(x) // keeps the compiler from removing the loop
 }
 
-// iterations returns the number of iterations of burn in a second of CPU time.
+// iterations returns how many iterations of burn's loop take a second of CPU time.
 var iterations = sync.OnceValue(func() float64 {
 	const n = 20_000_000
 	begin := ownfigures.Read(time.Now()).BusyTime
@@ -133,7 +133,7 @@ var iterations = sync.OnceValue(func() float64 {
 	return n / (ownfigures.Read(time.Now()).BusyTime - begin)
 })
 
-// open starts a healthy program, which uses 30 % of its slots.
+// open starts a healthy program that uses 30 % of its slots.
 func open(ctx context.Context, k kind) (*shop, error) {
 	s := &shop{
 		ctx:   ctx,
@@ -208,8 +208,8 @@ func (s *shop) now() error {
 	return task()
 }
 
-// use runs the current task while holding a slot. If the task leaks, the slot is held until the
-// program ends.
+// use runs the current task while the caller holds a slot. If the task leaks, use does not return
+// until the program ends.
 func (s *shop) use() {
 	if errors.Is(s.now(), errLeaks) {
 		<-s.ctx.Done()
@@ -244,7 +244,7 @@ func leakOf(leaks bool) error {
 	return nil
 }
 
-// serveAll makes requests until the program ends.
+// serveAll makes requests at the current rate until the program ends.
 func (s *shop) serveAll() {
 	for next := time.Now(); s.ctx.Err() == nil; {
 		s.mu.Lock()
@@ -253,7 +253,7 @@ func (s *shop) serveAll() {
 		if wait := time.Until(next); wait > 0 {
 			time.Sleep(wait)
 		} else if wait < -liveWindow {
-			next = time.Now() // the machine is too slow for the rate
+			next = time.Now() // the machine is too slow to keep up with the rate
 		}
 		s.requests.Go(s.serve)
 	}
@@ -265,8 +265,8 @@ func (s *shop) end() {
 	s.close()
 }
 
-// runLive runs a program and returns, for each scored window, the judge's current verdict and its
-// verdict on that window alone.
+// runLive runs a program with fault f. It returns, for each scored window, the judge's verdict
+// after that window and its verdict on that window alone.
 func (f *liveFault) runLive() (held, windows []string, err error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	s, err := open(ctx, f.kind)
@@ -302,11 +302,14 @@ func (f *liveFault) runLive() (held, windows []string, err error) {
 	return held, windows, nil
 }
 
-// liveMatrix runs all real programs, and prints how many windows got a right verdict.
+// liveMatrix runs all real programs, and prints how many windows got a correct verdict.
 func liveMatrix(out io.Writer) error {
 	iterations()
 	var all, allHeld, of int
-	fmt.Fprintf(out, "| fault | pool | windows right | after hysteresis | windows said |\n|---|---|---|---|---|\n")
+	fmt.Fprintf(
+		out,
+		"| fault | pool | windows right | after hysteresis | verdicts on windows |\n|---|---|---|---|---|\n",
+	)
 	for i := range liveFaults {
 		f := &liveFaults[i]
 		held, windows, err := f.runLive()

@@ -1,19 +1,19 @@
-// Command poolbench scores verdicts on pools whose fault is known. It simulates programs with
-// random parameters from a seed: a healthy minute, and then a minute and a half with a fault. A
-// program reports OTLP, as an app and the sidecar next to it send it every ten seconds.
+// Command poolbench scores verdicts on pools whose fault is known. It simulates programs, whose
+// parameters are drawn at random from a seed, for a healthy minute and then a minute and a half
+// with a fault. Every ten seconds a program sends OTLP, as an app and its sidecar would.
 //
-//	go run ./poolbench                           # from benchmarks/: ours next to simple rules
+//	go run ./poolbench                           # from benchmarks/: ours and simple rules
 //	go run ./poolbench -seed 7 -programs 50
-//	go run ./poolbench -program 'python3 my.py'  # and next to your own program
+//	go run ./poolbench -program 'python3 my.py'  # and with those of your own program
 //	go run ./poolbench -write DIR                # write the files and their labels
-//	go run ./poolbench -from DIR -program …      # score on files
+//	go run ./poolbench -from DIR -program …      # score on these files
 //	go run ./poolbench -judge < DIR/leaking-3.jsonl
 //	go run ./poolbench -live                     # real pools with faults, in a minute or two
 //
-// A verdict program reads lines of OTLP as JSON (ExportMetricsServiceRequest, as the Collector's
-// file exporter writes it) from its standard input, one for every ten seconds. For each it writes a
-// line such as {"pool":"leaking","host":"ok"}. Verdicts are named as in the metric
-// poolgauge.pool.verdict, and empty if it has none.
+// A verdict program reads OTLP/JSON from its standard input: one line with an
+// ExportMetricsServiceRequest for every ten seconds, as the Collector's file exporter writes it.
+// For each line it writes a line such as {"pool":"leaking","host":"ok"}. Verdicts are named as in
+// the metric poolgauge.pool.verdict; an empty string means no verdict.
 package main
 
 import (
@@ -35,12 +35,12 @@ func main() {
 
 func command(args []string, stdin io.Reader, stdout io.Writer) error {
 	flags := flag.NewFlagSet("poolbench", flag.ContinueOnError)
-	seed := flags.Uint64("seed", 1, "of the programs")
-	programs := flags.Int("programs", 20, "for each fault")
-	with := flags.String("program", "", "a command to score next to ours")
+	seed := flags.Uint64("seed", 1, "seed for the programs' random parameters")
+	programs := flags.Int("programs", 20, "number of programs for each fault")
+	with := flags.String("program", "", "a command whose verdicts to score next to ours")
 	write := flags.String("write", "", "a directory to write the files and labels.json to, without scoring")
 	from := flags.String("from", "", "a directory written with -write, to read instead of simulating")
-	judge := flags.Bool("judge", false, "read OTLP as lines of JSON, and write verdicts")
+	judge := flags.Bool("judge", false, "read lines of OTLP/JSON, and write verdicts")
 	realPools := flags.Bool("live", false, "run real pools, judged in half-seconds, instead of simulating")
 	only := flags.String("fault", "", "only programs with this fault")
 	show := flags.Bool("show", false, "print each window that was judged wrong")
@@ -84,5 +84,5 @@ func command(args []string, stdin io.Reader, stdout io.Writer) error {
 	if *only != "" {
 		return nil
 	}
-	return bars(scores)
+	return checkTargets(scores)
 }

@@ -19,7 +19,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// message is the OTLP request of an app and the sidecar next to it at one moment.
+// message is the OTLP request with all points of an app and its sidecar at one moment.
 type message = collectorpb.ExportMetricsServiceRequest
 
 // report builds a message. Its points have the names and attributes in docs/metrics.md.
@@ -28,7 +28,7 @@ type report struct {
 	metrics   []*metricspb.Metric
 }
 
-// export returns the current report of a. Simulated time starts with the year 2026.
+// export returns a's current points. Simulated time starts with the year 2026.
 func (a *app) export() *message {
 	begin := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	r := &report{start: uint64(begin.UnixNano()), at: uint64(begin.Add(duration(a.now)).UnixNano())}
@@ -110,7 +110,7 @@ func (r *report) add(row *catalog.Metric, m *metricspb.Metric) {
 	r.metrics = append(r.metrics, m)
 }
 
-// number adds a point of a sum or a gauge, with pairs of keys and values.
+// number adds a point of a sum or a gauge. pairs lists its attributes as keys and values in turn.
 func (r *report) number(row *catalog.Metric, v float64, pairs ...any) {
 	p := []*metricspb.NumberDataPoint{
 		{
@@ -134,7 +134,7 @@ func (r *report) number(row *catalog.Metric, v float64, pairs ...any) {
 
 const cumulative = metricspb.AggregationTemporality_AGGREGATION_TEMPORALITY_CUMULATIVE
 
-// durations adds a histogram unless it is empty.
+// durations adds a point of a histogram unless h is empty.
 func (r *report) durations(row *catalog.Metric, h *instrument.Histogram, pairs ...any) {
 	if h.Count() == 0 {
 		return
@@ -185,7 +185,7 @@ func (r *report) attributes(pairs ...any) (all []*commonpb.KeyValue) {
 	return all
 }
 
-// writeLines writes requests as lines of JSON, as the Collector's file exporter does.
+// writeLines writes each request as a line of JSON, as the Collector's file exporter does.
 func writeLines(w io.Writer, requests []*message) error {
 	for _, r := range requests {
 		line, err := protojson.Marshal(r)

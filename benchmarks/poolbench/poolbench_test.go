@@ -11,8 +11,8 @@ import (
 	"github.com/poolgauge/poolgauge/diagnose"
 )
 
-// The bars hold for one program of each fault, also if it is written to files and read again. For
-// more programs, run the command; see docs/verdicts.md.
+// The targets hold for one program of each fault, also if it is written to files and read again.
+// For more programs, run the command; see docs/verdicts.md.
 func TestVerdictsAreRight(t *testing.T) {
 	dir := t.TempDir()
 	written := simulate(1, 1, "")

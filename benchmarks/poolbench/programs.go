@@ -13,8 +13,8 @@ import (
 	"github.com/poolgauge/poolgauge/diagnose"
 )
 
-// answer is the output of a verdict program for a line of input: the verdicts, named as in the
-// metrics. A verdict is empty if there is none.
+// answer holds the verdicts that a verdict program gives for a line of input, named as in the
+// metrics. An empty string means no verdict.
 type answer struct {
 	Pool string `json:"pool"`
 	Host string `json:"host"`
@@ -35,7 +35,7 @@ var (
 	simple = program{"simple rules", simpleRules}
 )
 
-// judge is package diagnose as a verdict program.
+// judge is a verdict program that calls package diagnose.
 type judge struct {
 	pool diagnose.Judge
 	host diagnose.HostJudge
@@ -62,8 +62,8 @@ func judged(requests []*message, hysteresis bool) (answers []answer) {
 	return answers
 }
 
-// simpleRules is the baseline: it judges as simple alerts on utilization, waits, failures and
-// throttling would.
+// simpleRules is the baseline. It judges like simple alerts on utilization, waits, failures and
+// throttling.
 func simpleRules(requests []*message) (answers []answer, err error) {
 	var before values
 	for i, r := range requests {
@@ -89,8 +89,8 @@ func simpleRules(requests []*message) (answers []answer, err error) {
 	return answers, nil
 }
 
-// external returns a verdict program that runs a command. The command reads OTLP as lines of JSON,
-// and writes a line of JSON for each, with verdicts on the pool and on the host.
+// external returns a verdict program that runs command. For each line of OTLP/JSON that it reads,
+// the command writes a line of JSON with its verdicts on the pool and on the host.
 func external(command string) program {
 	return program{"`" + command + "`", func(requests []*message) (answers []answer, err error) {
 		var in bytes.Buffer
@@ -122,7 +122,8 @@ func external(command string) program {
 	}}
 }
 
-// judgeLines runs our verdict program as a command.
+// judgeLines reads requests from in and writes our verdicts to out, in the formats of a verdict
+// program.
 func judgeLines(in io.Reader, out io.Writer) error {
 	var j judge
 	w := bufio.NewWriter(out)

@@ -17,7 +17,7 @@ type values struct {
 }
 
 // series is a metric and the value of its relevant attribute, such as an outcome, a state or a
-// mode. An empty value stands for all.
+// mode. An empty value stands for all values.
 type series struct {
 	row *catalog.Metric
 	of  string
@@ -57,7 +57,7 @@ func valuesOf(r *message) values {
 	return v
 }
 
-// get returns a value, or NaN if there is no point.
+// get returns the value of row where its relevant attribute is of, or NaN if there is no point.
 func (v values) get(row *catalog.Metric, of string) float64 {
 	if sum, ok := v.sums[series{row, of}]; ok {
 		return sum
@@ -65,7 +65,7 @@ func (v values) get(row *catalog.Metric, of string) float64 {
 	return math.NaN()
 }
 
-// some returns a value, or 0 if there is no point.
+// some is like get, but returns 0 if there is no point.
 func (v values) some(row *catalog.Metric, of string) float64 { return v.sums[series{row, of}] }
 
 func (v values) pool() diagnose.Figures {
@@ -104,7 +104,7 @@ func (v values) pool() diagnose.Figures {
 }
 
 func (v values) host() diagnose.HostFigures {
-	unknown := math.NaN() // there is no CPU probe
+	unknown := math.NaN() // the simulation has no CPU probe
 	return diagnose.HostFigures{
 		At: v.at, CPUs: v.get(catalog.CgroupCPULimit, ""), Runnable: v.get(catalog.Goroutines, "runnable"),
 		BusyTime: v.get(catalog.ProcessCPUTime, ""), QueueTime: v.get(catalog.ProcessRunQueueTime, ""),

@@ -17,9 +17,9 @@ import (
 
 const (
 	window  = 10.0 // seconds
-	before  = 7    // reports without the fault
-	settles = 3    // windows after the start of the fault, which are not scored
-	scored  = 9    // windows that are scored
+	before  = 7    // number of reports before the fault starts
+	settles = 3    // number of windows after the start of the fault that are not scored
+	scored  = 9    // number of windows that are scored
 	most    = 60   // maximum number of windows until the fault has developed
 )
 
@@ -34,7 +34,7 @@ type label struct {
 	Host    string   `json:"host"`
 }
 
-// run is one program: its reports and its label.
+// run holds the reports and the label of one simulated program.
 type run struct {
 	label
 	requests []*message
@@ -47,8 +47,8 @@ func names() (all []string) {
 	return all
 }
 
-// simulate returns runs of the given number of programs with each fault, or with only one of the
-// faults.
+// simulate runs the given number of programs with each fault, or only with the fault called only
+// unless that is empty.
 func simulate(seed uint64, programs int, only string) (runs []*run) {
 	jobs := make(chan func())
 	var wg sync.WaitGroup
@@ -90,7 +90,7 @@ func (f *fault) label(n int) label {
 
 func (r *run) simulate(f *fault, rng *rand.Rand) {
 	a, between := healthy(rng)
-	if f.healthy() { // from the beginning
+	if f.healthy() { // the variation is present from the beginning
 		f.inject(a, between)
 	}
 	r.There, r.Scored = before, before+settles
@@ -174,7 +174,7 @@ func (r *run) read(path string) error {
 	})
 }
 
-// showMistakes prints the windows that we judge wrong, with the figures that were available.
+// showMistakes prints the windows that we judge wrong, and the metrics in them.
 func showMistakes(out io.Writer, runs []*run) {
 	for _, r := range runs {
 		var j judge

@@ -12,15 +12,15 @@ import (
 	"github.com/poolgauge/poolgauge/diagnose"
 )
 
-// score counts right and wrong answers of a program for one fault.
+// score counts a verdict program's right and wrong answers for one fault.
 type score struct {
 	runs, windows, right, abstained, hosts int
 	convicted                              int // healthy runs with a verdict that something is wrong
 	wrong                                  map[string]int
-	found, delay                           int // runs whose fault was found, and the windows until then in total
+	found, delay                           int // runs whose fault was found, and the total number of windows until then
 }
 
-// convictions holds, for each verdict, whether it means that something is wrong.
+// convictions maps each verdict to whether it means that something is wrong.
 var convictions = func() map[string]bool {
 	all := map[string]bool{}
 	for v := range diagnose.Verdicts() {
@@ -47,7 +47,8 @@ func (s *score) run(l *label, answers []answer) {
 	}
 }
 
-// window scores one answer.
+// window scores answer a to one line of a run labeled l. right tells whether the verdict on the
+// pool is right.
 func (s *score) window(l *label, a answer, right bool) {
 	s.windows++
 	s.hosts += countIf(a.Host == l.Host)
@@ -64,7 +65,7 @@ func (s *score) window(l *label, a answer, right bool) {
 	}
 }
 
-// add adds another score.
+// add adds o to s.
 func (s *score) add(o *score) {
 	s.runs += o.runs
 	s.windows += o.windows
@@ -92,7 +93,7 @@ func countIf(ok bool) int {
 
 func percent(n, of int) string { return fmt.Sprintf("%.1f %%", 100*float64(n)/float64(max(1, of))) }
 
-// seconds returns the mean time from the start of a fault until it was found.
+// seconds returns the mean time from the start of a fault until it was found, in seconds.
 func (s *score) seconds() float64 { return window * float64(s.delay) / float64(max(1, s.found)) }
 
 // mistakes returns the wrong verdicts and how often each was given.
@@ -104,10 +105,10 @@ func (s *score) mistakes() string {
 	return strings.Join(all, ", ")
 }
 
-// scores holds the scores of a program by fault. The empty fault stands for all.
+// scores maps faults to a verdict program's score. The empty fault stands for all faults.
 type scores map[string]*score
 
-// scoresOf scores a program on runs.
+// scoresOf runs verdict program p on runs and returns its scores.
 func scoresOf(p program, runs []*run) (scores, error) {
 	of := scores{"": {}}
 	for _, r := range runs {
@@ -126,7 +127,7 @@ func scoresOf(p program, runs []*run) (scores, error) {
 	return of, nil
 }
 
-// table scores programs on runs, and prints a row for each fault.
+// table scores verdict programs on runs, and prints a row for each fault.
 func table(out io.Writer, runs []*run, programs []program) (map[string]scores, error) {
 	all := map[string]scores{}
 	fmt.Fprint(out, "| fault |")
@@ -186,8 +187,8 @@ func summary(out io.Writer, runs []*run, programs []program, all map[string]scor
 	}
 }
 
-// pair returns, for the faults leaking and too small, the share of windows judged right, and the
-// number mistaken for the other fault.
+// pair returns, for the faults "leaking" and "too small", the share of windows judged right, and
+// the number of windows in which one was mistaken for the other.
 func (of scores) pair() (right share, confused int) {
 	leaking, tooSmall := diagnose.Leaking.String(), diagnose.TooSmall.String()
 	for fault, other := range map[string]string{"leaking": tooSmall, "too small": leaking} {
@@ -198,16 +199,16 @@ func (of scores) pair() (right share, confused int) {
 	return right, confused
 }
 
-// share is a part of a number of windows.
+// share says that n windows out of a total of of have some property.
 type share struct{ n, of int }
 
 func (s share) String() string { return percent(s.n, s.of) }
 
-// below reports whether the share is less than a number of percent.
+// below reports whether the share is below the given percentage.
 func (s share) below(percent float64) bool { return 100*float64(s.n) < percent*float64(s.of) }
 
-// bars returns an error if our verdicts miss a target.
-func bars(all map[string]scores) error {
+// checkTargets returns an error if our verdicts miss a target.
+func checkTargets(all map[string]scores) error {
 	one, held := all[eachWindow.name], all[ours.name]
 	var missed []error
 	miss := func(is bool, format string, args ...any) {
@@ -218,8 +219,8 @@ func bars(all map[string]scores) error {
 	right := func(s *score) share { return share{s.right, s.windows} }
 	pair, _ := held.pair()
 	miss(right(one[""]).below(92), "%v of the windows are right, want 92 %%", right(one[""]))
-	miss(right(held[""]).below(99), "%v are right after hysteresis, want 99 %%", right(held[""]))
-	miss(pair.below(98), "leaking against too small is right in %v, want 98 %%", pair)
+	miss(right(held[""]).below(99), "%v of the windows are right after hysteresis, want 99 %%", right(held[""]))
+	miss(pair.below(98), "leaking and too small are told apart in %v of their windows, want 98 %%", pair)
 	miss(held[""].convicted > 0, "%d healthy programs are convicted, want none", held[""].convicted)
 	return errors.Join(missed...)
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/poolgauge/poolgauge/pools"
 )
 
-// upTo yields the numbers below n.
+// upTo yields the numbers from 0 to n-1.
 func upTo(n int) func(func(int) bool) {
 	return func(yield func(int) bool) {
 		for i := range n {
@@ -24,7 +24,7 @@ func upTo(n int) func(func(int) bool) {
 	}
 }
 
-// groupCases returns the cases of groups of tasks.
+// groupCases returns the cases for groups of tasks.
 func groupCases() []harness.Case {
 	cases := append(pipelineCases(), tenTasks(), budgetCase())
 	for _, n := range []int{2, 16, 64} {
@@ -61,7 +61,8 @@ func pipelineCases() []harness.Case {
 	return []harness.Case{pair("Groups", groups), pair("Workers", workers)}
 }
 
-// tenTasks returns a case with a group as in a request: ten functions that do nothing.
+// tenTasks returns a case with groups of ten functions that do nothing, such as a request might
+// run.
 func tenTasks() harness.Case {
 	use := func(newGroup func() peers.Goer) func(int) {
 		f := func() error { return nil }
@@ -129,16 +130,16 @@ func budgetCase() harness.Case {
 	}
 }
 
-// results receives the values that Map yields. It is larger than any round.
+// results receives the values that Map yields. It is large enough for any round.
 var results [1 << 20]int
 
-// bytes is the common interface of a budget and a semaphore.
+// bytes is the common interface of memory budgets and semaphores.
 type bytes interface {
 	Acquire(ctx context.Context, n int64) error
 	Release(n int64)
 }
 
-// onWorkers returns a subject that does n operations on our workers.
+// onWorkers returns a subject whose operations run on our worker pool.
 func onWorkers(workers int, run func(p *pools.Workers, n int)) harness.Subject {
 	return harness.Subject{Name: "ours", Order: "order of items", New: func() (func(int), func()) {
 		p := peers.OurWorkers(workers, 0)
@@ -146,7 +147,7 @@ func onWorkers(workers int, run func(p *pools.Workers, n int)) harness.Subject {
 	}}
 }
 
-// limited returns a subject that does n operations in an errgroup with a limit.
+// limited returns a subject whose operations run in an errgroup with a limit.
 func limited(workers int, task func(i int)) harness.Subject {
 	return harness.Subject{Name: peers.Errgroup, Order: unordered, New: func() (func(int), func()) {
 		return func(n int) {
@@ -163,7 +164,7 @@ func limited(workers int, task func(i int)) harness.Subject {
 	}}
 }
 
-// bothOnes are bars at the CPU and wall time of errgroup.
+// bothOnes requires ours to take at most errgroup's CPU time and wall time.
 var bothOnes = []harness.Bar{ofPeer(peers.Errgroup, 1), {Peer: peers.Errgroup, Of: harness.Wall, Ratio: 1}}
 
 func eachCase(workers int, d time.Duration) harness.Case {

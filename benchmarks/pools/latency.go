@@ -16,7 +16,7 @@ type gated struct {
 	open        func() harness.Gate
 }
 
-// latencies are the pools whose callers wait, each with a peer. Ours is the first.
+// latencies lists pools whose callers wait: for each kind, first ours and then its peers.
 var latencies = []struct {
 	what string
 	peer string
@@ -41,8 +41,8 @@ var latencies = []struct {
 }
 
 // latencyCases returns cases that measure latency instead of CPU time: how soon a caller gets a
-// released slot, and how soon it learns that its deadline has passed. The bars are relative to a
-// peer, since other goroutines can hold all CPUs.
+// released slot, and how soon it learns that its deadline has passed. The targets are relative to a
+// peer, since other goroutines can occupy all CPUs.
 func latencyCases() []harness.Case {
 	var cases []harness.Case
 	for _, l := range latencies {
@@ -67,7 +67,7 @@ func latencyCases() []harness.Case {
 	return append(cases, orderCases()...)
 }
 
-// within returns bars for the median and the maximum of a round: at most those of the peer plus a
+// within returns targets for the median and the maximum of a round: at most the peer's plus a
 // margin.
 func within(peer string, plus time.Duration) []harness.Bar {
 	return []harness.Bar{

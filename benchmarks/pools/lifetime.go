@@ -11,7 +11,8 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// life creates a pool, uses it once and returns a function that closes it.
+// life is a kind of pool. Its function creates a pool, uses it once and returns a function that
+// closes it.
 type life struct {
 	name string
 	make func() (stop func())
@@ -35,12 +36,12 @@ func usedLender(p peers.Lender) func() {
 	return p.Close
 }
 
-// lives lists the kinds of pools. Ours is the first of each.
+// lives lists the pools to compare: for each kind, first ours and then its peers.
 var lives = []struct {
 	kind  string
 	peer  string
-	ratio float64 // bar: time to create, use and close one, relative to the peer
-	heap  float64 // bar: heap bytes of an idle one
+	ratio float64 // target: time to create, use and close a pool, relative to the peer
+	heap  float64 // target: heap bytes of an idle pool
 	all   []life
 }{
 	{"Semaphore", xsync, 100, 4 << 10, []life{
@@ -79,7 +80,7 @@ func ourSemaphoreUsed(opts ...instrument.Option) func() {
 	return s.Close
 }
 
-// kept references values that would otherwise be collected.
+// kept references values that would otherwise be garbage-collected.
 var kept []any
 
 func keep(p peers.Permits) peers.Permits {
@@ -114,7 +115,7 @@ func lifetimeCases() []harness.Case {
 	return append(cases, collectCase())
 }
 
-// created measures making, using and closing a pool. If reported is true, a Producer is open
+// created measures creating, using and closing a pool. If reported is true, a Producer is open
 // meanwhile, as in a program that reports metrics.
 func created(l life, reported bool) harness.Subject {
 	return harness.Subject{Name: l.name, New: func() (func(int), func()) {
@@ -160,7 +161,7 @@ func heap() uint64 {
 	return m.HeapAlloc
 }
 
-// collectCase returns a case that collects 1,000 used pools of all kinds.
+// collectCase returns a case that collects the metrics of 1,000 used pools of all kinds.
 func collectCase() harness.Case {
 	const n = 1000
 	return harness.Case{

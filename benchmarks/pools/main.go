@@ -1,6 +1,6 @@
 // Command pools compares the pools of package pools with their peers and with the best that the
 // machine can do. It prints a table, and fails if a target is not met or if a ratio is worse than
-// the committed one by more than the noise of both.
+// in the checked-in baseline by more than the noise of both.
 //
 //	go run ./pools                              # from benchmarks/, all cases
 //	go run ./pools -run semaphore -rounds 15    # some cases, with less noise
@@ -20,7 +20,7 @@ import (
 	"github.com/poolgauge/poolgauge/benchmarks/pools/harness"
 )
 
-// cases returns all cases: a file for each pool.
+// cases returns all cases. Each kind of pool has its own file.
 func cases() []harness.Case {
 	return slices.Concat(
 		semaphoreCases(),
@@ -34,7 +34,7 @@ func cases() []harness.Case {
 }
 
 // telemetryOfWaits returns a case that measures the cost of telemetry if callers have to wait. It
-// runs on one CPU, since on two the noise exceeds the bar.
+// runs on one CPU, since on two the noise exceeds the target.
 func telemetryOfWaits(name string, on, off harness.Subject) harness.Case {
 	return harness.Case{
 		Name: name, Subjects: []harness.Subject{on, off}, Procs: []int{1},
@@ -52,7 +52,7 @@ func main() {
 func run(args []string, stdout io.Writer) error {
 	flags := flag.NewFlagSet("pools", flag.ContinueOnError)
 	baseline := flags.String("baseline", "pools/baseline.json", "ratios to compare with")
-	save := flags.String("json", "", "write the ratios here: those of the cases run replace the ones in the file")
+	save := flags.String("json", "", "write the ratios to this file, replacing those of the cases that were run")
 	settings, err := harness.Parse(flags, args)
 	if err != nil {
 		return err
@@ -86,7 +86,8 @@ func saveTo(path, command string, results []harness.Result) error {
 	return b.Save(path)
 }
 
-// verdict returns an error if a target is not met or a ratio is worse than the committed one.
+// verdict returns an error if a target is not met or a ratio is worse than in the checked-in
+// baseline.
 func verdict(stdout io.Writer, committed harness.Baseline, results []harness.Result, s harness.Settings) error {
 	failed := harness.Twice(
 		results,
@@ -102,5 +103,5 @@ func verdict(stdout io.Writer, committed harness.Baseline, results []harness.Res
 		committed.Machine,
 		strings.Join(failed, "\n- "),
 	)
-	return errors.New("a target was not met, or a ratio is worse than the committed one")
+	return errors.New("a target was not met, or a ratio is worse than in the checked-in baseline")
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// lender returns a subject that calls use with a pool that starts full.
+// lender returns a subject that calls use with a pool whose resources have all been created.
 func lender(name, order string, use func(p peers.Lender, n int), open func() peers.Lender) harness.Subject {
 	return harness.Subject{Name: name, Order: order, New: func() (func(int), func()) {
 		p := open()
@@ -19,7 +19,8 @@ func lender(name, order string, use func(p peers.Lender, n int), open func() pee
 	}}
 }
 
-// resources returns subjects that call use, one for every kind of pool of the given size.
+// resources returns one subject for every kind of pool. Each calls use with a pool of the given
+// size.
 func resources(size int, use func(p peers.Lender, n int)) []harness.Subject {
 	return []harness.Subject{
 		ourResources("poolgauge", size, use),
@@ -41,7 +42,7 @@ func ourResources(name string, size int, use func(p peers.Lender, n int), opts .
 	return lender(name, peers.OurOrder, use, func() peers.Lender { return peers.OurLender(size, opts...) })
 }
 
-// lend returns a function that makes n uses.
+// lend returns a function that borrows and returns n resources, one after the other.
 func lend(ctx context.Context, between func()) func(peers.Lender, int) {
 	return func(p peers.Lender, n int) {
 		for range n {
@@ -50,7 +51,7 @@ func lend(ctx context.Context, between func()) func(peers.Lender, int) {
 	}
 }
 
-// crowd distributes the uses among goroutines.
+// crowd returns a function that distributes calls of use among goroutines.
 func crowd(goroutines int, use func(peers.Lender, int)) func(peers.Lender, int) {
 	return func(p peers.Lender, n int) {
 		harness.Parallel(goroutines, n, func(n int) { use(p, n) })

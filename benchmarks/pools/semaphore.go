@@ -12,7 +12,7 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// The names of the subjects that bars refer to.
+// The names of the subjects that targets refer to.
 const (
 	xsync        = "x/sync"
 	semaphoreOff = "poolgauge, telemetry off"
@@ -44,8 +44,8 @@ func ourSemaphore(
 	})
 }
 
-// semaphores returns subjects that call use, one for every kind of semaphore of the given size. A
-// channel has no weights.
+// semaphores returns one subject for every kind of semaphore. Each calls use with a semaphore of
+// the given size. A channel has no weights.
 func semaphores(size int64, use func(p peers.Permits, n int)) []harness.Subject {
 	return append(weighted(size, use),
 		permits("channel", strictFIFO, use, func() (peers.Permits, func()) { return peers.ChannelPermits(size), nil }))
@@ -59,8 +59,8 @@ func weighted(size int64, use func(p peers.Permits, n int)) []harness.Subject {
 	}
 }
 
-// hold returns a function that makes n uses. Each calls between, unless it is nil, while it holds
-// permits.
+// hold returns a function that acquires and releases weight permits n times. While it holds them,
+// it calls between unless that is nil.
 func hold(weight int64, between func()) func(peers.Permits, int) {
 	ctx := context.Background() // it cannot fail
 	if between == nil {
@@ -80,14 +80,14 @@ func hold(weight int64, between func()) func(peers.Permits, int) {
 	}
 }
 
-// among distributes the uses among goroutines.
+// among returns a function that distributes calls of use among goroutines.
 func among(goroutines int, use func(p peers.Permits, n int)) func(peers.Permits, int) {
 	return func(p peers.Permits, n int) {
 		harness.Parallel(goroutines, n, func(n int) { use(p, n) })
 	}
 }
 
-// mixed distributes the uses among goroutines, each with a weight of its own.
+// mixed returns a function that distributes uses among goroutines, each with its own weight.
 func mixed(goroutines int, between func(), weights ...int64) func(peers.Permits, int) {
 	return func(p peers.Permits, n int) {
 		var goroutine atomic.Int64
@@ -107,7 +107,7 @@ func trySucceed(p peers.Permits, n int) {
 
 func tryFail(p peers.Permits, n int) {
 	for p.TryAcquire(1) {
-		continue // until none is left
+		continue // until no use is left
 	}
 	for range n {
 		p.TryAcquire(1)
@@ -116,10 +116,10 @@ func tryFail(p peers.Permits, n int) {
 
 func sleepMillisecond() { time.Sleep(time.Millisecond) }
 
-// ofPeer returns a bar of CPU time relative to a peer.
+// ofPeer returns a target for CPU time relative to peer.
 func ofPeer(peer string, ratio float64) harness.Bar { return harness.Bar{Peer: peer, Ratio: ratio} }
 
-// tenNanoseconds returns the bar of telemetry in a closed loop.
+// tenNanoseconds returns the target for the cost of telemetry in a closed loop.
 func tenNanoseconds(off string) harness.Bar {
 	return harness.Bar{Peer: off, Ratio: 1, Plus: 10 * time.Nanosecond}
 }
@@ -128,7 +128,7 @@ func semaphoreCases() []harness.Case {
 	one, both := []int{1}, []int{1, 2, 0}
 	telemetry := tenNanoseconds(semaphoreOff)
 	bars := func(ratio float64) []harness.Bar { return []harness.Bar{ofPeer(xsync, ratio), telemetry} }
-	yield := hold(1, runtime.Gosched) // others find no free permits
+	yield := hold(1, runtime.Gosched) // other goroutines find no free permits
 	const huge = 1 << 40
 	return slices.Concat([]harness.Case{
 		{Name: "semaphore alone", Subjects: semaphores(16, hold(1, nil)), Bars: bars(0.7), NoAlloc: true},
@@ -176,8 +176,8 @@ func semaphoreCases() []harness.Case {
 			Procs:    both,
 		},
 		{
-			// 64 goroutines on 2 finish 2,000 uses a second, of which 0.5 % of a CPU is 2.5 µs a
-			// use.
+			// 64 goroutines on 2 permits finish 2,000 uses per second, so 0.5 % of a CPU is 2.5 µs
+			// per use.
 			Name:     "semaphore, 64 goroutines on 2, holds of 1 ms",
 			Subjects: semaphores(2, among(64, hold(1, sleepMillisecond))),
 			Bars:     []harness.Bar{{Peer: semaphoreOff, Ratio: 1, Plus: 2500 * time.Nanosecond}},

@@ -11,7 +11,7 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// workers returns a subject that submits tasks to a pool of n workers.
+// workers returns a subject in which several submitters submit task to a pool of n workers.
 func workers(name string, open peers.NewWorkers, n, submitters int, task peers.Task) harness.Subject {
 	return harness.Subject{Name: name, Order: orderOf(name), New: func() (func(int), func()) {
 		p := open(n)
@@ -28,12 +28,13 @@ func workers(name string, open peers.NewWorkers, n, submitters int, task peers.T
 			})
 			last.Wait()
 		}
-		run(4 * peers.Queue) // so that growing queues reach their size
+		run(4 * peers.Queue) // queues that grow reach their final size
 		return run, p.Stop
 	}}
 }
 
-// sleepers returns a subject with 64 workers, whose tasks sleep 200 µs. It waits for all tasks.
+// sleepers returns a subject with 64 workers, whose tasks sleep 200 µs. A round ends when all tasks
+// have ended.
 func sleepers(name string, open peers.NewWorkers) harness.Subject {
 	return harness.Subject{Name: name, Order: orderOf(name), New: func() (func(int), func()) {
 		p := open(64)
@@ -52,7 +53,7 @@ func sleepers(name string, open peers.NewWorkers) harness.Subject {
 	}}
 }
 
-// oneByOne returns a subject that submits a task, waits for it and submits the next.
+// oneByOne returns a subject that submits a task and waits for it before it submits the next.
 func oneByOne(name string, open peers.NewWorkers) harness.Subject {
 	return harness.Subject{Name: name, Order: orderOf(name), New: func() (func(int), func()) {
 		p := open(16)

@@ -1,7 +1,7 @@
 // Command queue compares the sidecar's durable queue with alternatives: bbolt, as the Collector's
-// file_storage uses it, and tidwall/wal. Four goroutines put batches while another one takes and
-// removes them, oldest first. Each contender runs in a process of its own, in random order. It
-// reports medians.
+// file_storage uses it, and tidwall/wal. Four goroutines put batches while a fifth takes and
+// removes them, oldest first. Each contender runs in its own process, in random order. The command
+// prints medians.
 //
 //	go run .            # from benchmarks/queue/
 //	go run . -rounds 5 -dir /some/disk
@@ -30,7 +30,7 @@ import (
 
 const (
 	putters = 4
-	backlog = 256 // batches that may be in the queue
+	backlog = 256 // maximum number of batches in the queue
 )
 
 // scenario is one cell of the table: the store, the size of batches, and whether put syncs before
@@ -48,7 +48,7 @@ type result struct {
 	Rate    float64 // batches/s
 	CPU     float64 // µs per batch
 	Peak    float64 // MiB of resident memory
-	Written float64 // bytes to the disk per byte of batch
+	Written float64 // bytes written to disk per byte of batch
 	Left    float64 // MiB on disk after all batches were taken
 }
 
@@ -58,7 +58,7 @@ func (r *result) fields() []*float64 {
 
 func main() {
 	rounds := flag.Int("rounds", 3, "rounds to take the median of")
-	dir := flag.String("dir", "", "where to put the queues; the system's temporary directory if empty")
+	dir := flag.String("dir", "", "directory for the queues; empty means the system's temporary directory")
 	one := flag.String("one", "", "measure this scenario in this process")
 	flag.Parse()
 	run := func() error { return compare(context.Background(), *rounds, *dir) }
@@ -93,7 +93,7 @@ func compare(ctx context.Context, rounds int, dir string) error {
 	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(
 		table,
-		"synced\tbatch\tstore\tbatches/s\tCPU µs\tpeak RSS MiB\tdisk bytes/byte\tleft MiB\tCPU, ours/it\t",
+		"synced\tbatch\tstore\tbatches/s\tCPU µs\tpeak RSS MiB\tdisk bytes/byte\tleft MiB\tCPU, ours ÷ peer\t",
 	)
 	for _, s := range all {
 		r, own := median(results[s]), median(results[scenario{"ours", s.size, s.sync}])
@@ -140,7 +140,7 @@ func inProcess(ctx context.Context, s scenario, dir string) (r result, err error
 	return r, err
 }
 
-// measure runs one scenario and prints its result.
+// measure runs the scenario named by text and prints its result.
 func measure(text, parent string) error {
 	var s scenario
 	parts := strings.Split(text, ",")
@@ -191,7 +191,7 @@ func load(s scenario, dir string, batches int) (r result, err error) {
 	return r, nil
 }
 
-// pump puts batches from several goroutines and takes them in another. At most backlog of them
+// pump puts batches from several goroutines and takes them in another. At most backlog batches
 // wait.
 func pump(st store, size, batches int) error {
 	var g errgroup.Group
@@ -240,7 +240,7 @@ func bytesWritten() float64 { return field("/proc/self/io", "write_bytes:") }
 
 func status(name string) float64 { return field("/proc/self/status", name) }
 
-// field returns the number after name in a file of /proc, or 0 if there is none.
+// field returns the number after name in the file at path, or 0 if there is none.
 func field(path, name string) float64 {
 	b, _ := os.ReadFile(path)
 	_, rest, _ := strings.Cut(string(b), "\n"+name)

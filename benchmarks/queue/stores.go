@@ -17,16 +17,16 @@ import (
 	"github.com/poolgauge/poolgauge/collector/queue"
 )
 
-// store is the interface of the contenders. put may be called concurrently. Calls of take and done
+// store is the contenders' common interface. put may be called concurrently. Calls of take and done
 // alternate.
 type store interface {
 	put(data []byte) error
-	take() ([]byte, error) // returns the oldest batch, and waits for one
-	done() error           // removes the batch that was taken
+	take() ([]byte, error) // waits for a batch and returns the oldest
+	done() error           // removes the batch that take returned
 	close() error
 }
 
-// stores holds the constructors of the contenders. If sync is set, put syncs before it returns.
+// stores holds the contenders' constructors. If sync is true, put syncs before it returns.
 var stores = map[string]func(dir string, sync bool) (store, error){
 	"ours":  openOurs,
 	"bbolt": openBolt,
@@ -80,7 +80,7 @@ func (o *ours) close() error { return o.Close(context.Background()) }
 
 // boltStore uses bbolt as the Collector's file_storage does, with the same options: a transaction
 // for each put, each read and each removal. It does not write the indexes of the Collector's queue,
-// which favours bbolt.
+// and that omission favors bbolt.
 type boltStore struct {
 	*bolt.DB
 

@@ -17,13 +17,13 @@ const (
 	bare      = "receiver alone"
 )
 
-// contender is a program with one configuration. Without a binary, it is the receiver that the
-// others send to.
+// contender is a program with one configuration. Without a binary, it stands for the bare receiver
+// that the other contenders send to.
 type contender struct {
 	family  string
 	setting string
-	synced  bool // an acknowledged request survives power loss
-	idle    bool // measure its memory and its latency too
+	synced  bool // acknowledged requests survive power loss
+	idle    bool // also measure memory and latency
 	binary  string
 	env     []string
 	args    func(listen, http, upstream, dir string) []string
@@ -36,8 +36,8 @@ func (c contender) String() string {
 	return c.family + ", " + c.setting
 }
 
-// build compiles both programs into dir: the sidecar as it is shipped, the Collector stripped and
-// without cgo.
+// build compiles both programs into dir: the sidecar as it is shipped, and the Collector stripped
+// and without cgo.
 func build(ctx context.Context, dir string) ([]contender, error) {
 	binary := func(name string) string { return filepath.Join(dir, name) }
 	if err := shipped.Build(ctx, binary("sidecar")); err != nil {
@@ -47,7 +47,7 @@ func build(ctx context.Context, dir string) ([]contender, error) {
 		"-trimpath", "-ldflags", "-s -w", "-o", binary("otelcol"), ".")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if text, err := cmd.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("build the Collector (run from the directory benchmarks): %w\n%s", err, text)
+		return nil, fmt.Errorf("building the Collector (run from the directory benchmarks): %w\n%s", err, text)
 	}
 	two := []string{"GOMAXPROCS=2"}
 	ours, theirs := binary("sidecar"), binary("otelcol")
@@ -78,9 +78,9 @@ func sidecarArgs(sync string) func(listen, http, upstream, dir string) []string 
 	}
 }
 
-// collectorArgs configures the Collector for the same task at its best: without its own metrics or
-// compression, with endless retries, and with clients that wait while the queue is full, since it
-// would otherwise reject their requests. fsync is off by default.
+// collectorArgs configures the Collector for the same task at its best: without its own metrics and
+// without compression, with endless retries, and with a queue that blocks clients while it is full
+// instead of rejecting their requests. The Collector's default for fsync is off.
 func collectorArgs(fsync bool, batch string) func(listen, http, upstream, dir string) []string {
 	return func(listen, http, upstream, dir string) []string {
 		return []string{"--config", fmt.Sprintf(`yaml:

@@ -26,7 +26,7 @@ import (
 
 const clients = 4
 
-// load is the load of a contender's clients until stop. Each client has a connection of its own.
+// load is a set of clients that send to a contender until stop. Each client has its own connection.
 type load struct {
 	accepted, refused atomic.Int64 // points
 	cancel            context.CancelFunc
@@ -37,8 +37,8 @@ type load struct {
 	latencies []time.Duration // of acknowledged requests, if paced
 }
 
-// send starts clients that send requests of a form to addr. rate is in points a second, of all
-// clients together; 0 means as fast as they are acknowledged.
+// send starts clients that send requests of form f to addr. rate is in points per second, for all
+// clients together; 0 means as fast as requests are acknowledged.
 func send(ctx context.Context, addr string, f form, rate int) (*load, error) {
 	l := &load{}
 	ctx, l.cancel = context.WithCancel(ctx)
@@ -59,7 +59,7 @@ func send(ctx context.Context, addr string, f form, rate int) (*load, error) {
 	return l, nil
 }
 
-// stop stops the clients and waits for requests in flight.
+// stop stops the clients, after the requests in flight.
 func (l *load) stop() error {
 	l.cancel()
 	l.running.Wait()
@@ -70,7 +70,8 @@ func (l *load) stop() error {
 	return errors.Join(errs...)
 }
 
-// quantiles returns quantiles of the latencies without the first tenth, in which clients connect.
+// quantiles returns quantiles of the latencies. It ignores the first tenth, during which clients
+// connect.
 func (l *load) quantiles() (p50, p99 time.Duration) {
 	sorted := slices.Sorted(slices.Values(l.latencies[len(l.latencies)/10:]))
 	return sorted[len(sorted)/2], sorted[len(sorted)*99/100]
@@ -83,7 +84,7 @@ type client struct {
 	export func(context.Context) error
 	points int64
 	first  time.Duration // delay before the first request
-	pace   time.Duration // interval between requests; 0: none
+	pace   time.Duration // interval between requests; 0 means no pause
 }
 
 func (c *client) run(ctx context.Context) {
@@ -98,7 +99,7 @@ func (c *client) run(ctx context.Context) {
 }
 
 func (c *client) once() {
-	// not derived from ctx, so that the last request is acknowledged too
+	// not derived from the caller's context, so that the last request is acknowledged too
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	begun := time.Now()
@@ -117,7 +118,8 @@ func (c *client) once() {
 	}
 }
 
-// dial opens a connection and returns functions that send the request over it and close it.
+// dial opens a connection. It returns a function that sends the request over the connection, and
+// one that closes it.
 func dial(addr string, f form, request []byte) (export func(context.Context) error, end func() error, err error) {
 	if f.json {
 		return dialJSON(addr, request)
@@ -168,8 +170,8 @@ func dialJSON(addr string, request []byte) (export func(context.Context) error, 
 	}, func() error { client.CloseIdleConnections(); return nil }, nil
 }
 
-// newRequest returns an export request of size points. It has a resource of five attributes, and
-// metrics of five points with three attributes each.
+// newRequest returns an export request of size points: a resource with five attributes, and metrics
+// of five points with three attributes each.
 func newRequest(size int) []byte {
 	perMetric := min(5, size)
 	now := uint64(time.Now().UnixNano())

@@ -1,12 +1,12 @@
-// Relay measures the cost of relaying OTLP through a queue on disk. It compares the sidecar with a
-// Collector with file storage, and builds both. Four clients send metrics as fast as they are
+// Relay measures the cost of relaying OTLP through a queue on disk. It builds the sidecar and a
+// Collector with file storage, and compares them. Four clients send metrics as fast as they are
 // acknowledged, and a receiver behind the contender counts the points that arrive. Then clients
 // send at a fixed rate, to measure memory, and at a moderate rate, to measure latency relative to
-// that of the receiver alone. Rounds are interleaved, and medians are reported. It prints tables in
-// Markdown and the targets; the exit status is 1 if one was not met.
+// that of the receiver alone. The rounds of all contenders are interleaved. Relay prints the
+// medians as Markdown tables, and then the targets. The exit status is 1 if a target was not met.
 //
-// The clients, the receiver and the contender share the machine, so its CPU time is the reliable
-// figure; the wall time depends on the other processes.
+// The clients, the receiver and the contender share the machine, so the contender's CPU time is the
+// reliable measure; wall time depends on the other processes.
 //
 //	cd benchmarks && go run ./relay -rounds 5
 package main
@@ -49,9 +49,9 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("relay", flag.ContinueOnError)
 	var o options
 	flags.IntVar(&o.rounds, "rounds", 5, "rounds to take the median of")
-	flags.DurationVar(&o.duration, "duration", 3*time.Second, "how long each measurement of a round takes")
-	flags.StringVar(&o.dir, "dir", "", "where the queues are; the system's temporary directory if empty")
-	flags.StringVar(&o.only, "only", "", "measure only contenders whose name contains this, and judge nothing")
+	flags.DurationVar(&o.duration, "duration", 3*time.Second, "duration of each measurement in a round")
+	flags.StringVar(&o.dir, "dir", "", "directory for the queues; empty means the system's temporary directory")
+	flags.StringVar(&o.only, "only", "", "measure only contenders whose name contains this, without judging targets")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -72,7 +72,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	fmt.Fprintf(out, "`go run ./relay %s` on %s, %s; load average %s before and %s after.\n\n",
 		strings.Join(args, " "), time.Now().Format(time.DateOnly), machine.Describe(), before, machine.Load())
 	printTables(out, results)
-	if o.only != "" || printBars(out, judge(results)) {
+	if o.only != "" || printTargets(out, judge(results)) {
 		return nil
 	}
 	return errMissed

@@ -22,17 +22,17 @@ func (f form) String() string {
 	return fmt.Sprintf("gRPC requests of %d", f.size)
 }
 
-// forms are the forms that throughput is measured with. The first is used for memory and latency
-// too. JSON is sent only to contenders whose idle memory is measured.
+// forms lists the forms for measuring throughput. The first is also used to measure memory and
+// latency. JSON is sent only to contenders whose idle memory is measured.
 var forms = []form{{100, false}, {10, false}, {1, true}, {100, true}, {10_000, true}}
 
 const (
-	fixedRate    = 100_000 // points/s, for memory
-	moderateRate = 20_000  // points/s, for latency
+	fixedRate    = 100_000 // points/s while memory is measured
+	moderateRate = 20_000  // points/s while latency is measured
 	warmUp       = 500 * time.Millisecond
 )
 
-// result holds the values of each figure, one per round.
+// result holds the values of each metric, one per round.
 type result struct {
 	contender
 	throughput map[form]*throughput
@@ -42,9 +42,9 @@ type result struct {
 
 type throughput struct {
 	accepted, forwarded []float64 // points/s
-	cpu                 []float64 // of the contender, µs per point
+	cpu                 []float64 // µs of the contender's CPU time per point
 	lost                []float64 // share of the accepted points that never arrived
-	refused             []float64 // share of all points
+	refused             []float64 // share of all points that was refused
 	peak                []float64 // MiB
 }
 
@@ -56,10 +56,10 @@ type memory struct {
 
 type latency struct {
 	p50, p99 []time.Duration
-	added    []time.Duration // p99, minus that of a receiver alone at the same time
+	added    []time.Duration // p99 minus the p99 of a receiver alone at the same time
 }
 
-// measure interleaves the rounds of all contenders.
+// measure measures all contenders, interleaving their rounds.
 func measure(ctx context.Context, contenders []contender, dir string, o options) ([]*result, error) {
 	var results []*result
 	for _, c := range contenders {
@@ -93,7 +93,7 @@ func (r *result) round(ctx context.Context, dir string, d time.Duration) error {
 	return r.with(ctx, dir, func(p *process) error { return r.latency.measure(ctx, p, d) })
 }
 
-// forms measures throughput.
+// forms measures throughput in each form.
 func (r *result) forms(ctx context.Context, dir string, d time.Duration) error {
 	for _, f := range forms {
 		if f.json && !r.idle {
@@ -123,7 +123,7 @@ func (r *result) with(ctx context.Context, dir string, f func(*process) error) e
 	return f(p)
 }
 
-// reading holds the counters at one moment.
+// reading holds all counters at one moment.
 type reading struct {
 	at                  time.Time
 	accepted, forwarded int64
@@ -174,8 +174,8 @@ func (t *throughput) measure(ctx context.Context, p *process, f form, d time.Dur
 	return err
 }
 
-// arrived waits until every accepted point has arrived, or nothing arrives for a second. It returns
-// how many points arrived.
+// arrived waits until every accepted point has arrived, or until nothing has arrived for a second.
+// It returns how many points arrived.
 func arrived(p *process, l *load) int64 {
 	const quiet = 20
 	n := p.sink.points.Load()
@@ -189,7 +189,8 @@ func arrived(p *process, l *load) int64 {
 	return n
 }
 
-// measure measures under load at the fixed rate and, if idle, before and after it too.
+// measure measures memory under load at the fixed rate and, if idle is true, also before and after
+// the load.
 func (m *memory) measure(ctx context.Context, p *process, d time.Duration, idle bool) error {
 	pid := p.cmd.Process.Pid
 	if idle {
@@ -224,7 +225,7 @@ func (m *memory) measure(ctx context.Context, p *process, d time.Duration, idle 
 	return sample(pid, d, &m.after)
 }
 
-// sample appends the median of the resident memory over d to values.
+// sample samples the resident memory of process pid for d, and appends the median to values.
 func sample(pid int, d time.Duration, values *[]float64) error {
 	var seen []float64
 	for end := time.Now().Add(d); time.Now().Before(end); {
@@ -240,7 +241,7 @@ func sample(pid int, d time.Duration, values *[]float64) error {
 }
 
 // measure sends to the contender and, at the same time, directly to a receiver, so that other load
-// on the machine disturbs both.
+// on the machine disturbs both alike.
 func (y *latency) measure(ctx context.Context, p *process, d time.Duration) error {
 	alone, err := startSink(ctx)
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 	"github.com/poolgauge/poolgauge/benchmarks/internal/machine"
 )
 
-// process is a running contender with an upstream and a queue of its own.
+// process is a running contender with its own upstream and queue.
 type process struct {
 	addr   string // address for gRPC
 	http   string // address for JSON
@@ -23,7 +23,7 @@ type process struct {
 	output bytes.Buffer
 }
 
-// start starts a contender and returns when it accepts requests.
+// start starts contender c and returns when it accepts requests.
 func start(ctx context.Context, c contender, dir string) (p *process, err error) {
 	p = &process{}
 	if p.sink, err = startSink(ctx); err != nil {
@@ -86,7 +86,7 @@ func (p *process) stop() {
 	p.sink.close()
 }
 
-// cpuTime returns the CPU time of the contender, which is 0 for the receiver alone.
+// cpuTime returns the contender's CPU time, or 0 for the receiver alone.
 func (p *process) cpuTime() (time.Duration, error) {
 	if p.cmd == nil {
 		return 0, nil

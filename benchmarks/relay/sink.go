@@ -15,7 +15,7 @@ import (
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
-// sink is the upstream. It only counts points, so that it uses little CPU time.
+// sink is the upstream. It only counts points, to use little CPU time.
 type sink struct {
 	addr   string
 	points atomic.Int64
@@ -33,7 +33,7 @@ func startSink(ctx context.Context) (*sink, error) {
 		grpc.MaxRecvMsgSize(64<<20),
 		grpc.UnknownServiceHandler(s.export),
 	)
-	go func() { _ = s.server.Serve(l) }() // ends with close
+	go func() { _ = s.server.Serve(l) }() // returns when close is called
 	return s, nil
 }
 
@@ -52,7 +52,8 @@ func (s *sink) export(_ any, stream grpc.ServerStream) error {
 	return stream.SendMsg([]byte{})
 }
 
-// raw is a codec of encoded messages: []byte to send, *[]byte to receive.
+// raw is a gRPC codec that passes encoded messages unchanged: it sends a []byte and receives into a
+// *[]byte.
 type raw struct{}
 
 func (raw) Marshal(v any) (mem.BufferSlice, error) {

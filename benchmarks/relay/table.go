@@ -8,16 +8,16 @@ import (
 	"time"
 )
 
-// contains reports whether to measure a contender. The receiver alone is always measured, since
-// latencies are compared with its own.
+// contains reports whether to measure c. The receiver alone is always measured, since latencies are
+// compared with its latency.
 func contains(c contender, only string) bool {
 	return c.family == bare || strings.Contains(c.String(), only)
 }
 
 func printTables(out io.Writer, results []*result) {
 	for _, f := range forms {
-		fmt.Fprintf(out, "As fast as they are acknowledged, %s points:\n\n"+
-			"| | accepted points/s | forwarded points/s (min–max) | CPU µs/point | points/s a CPU | peak RSS MiB | not arrived | refused |\n|---|---|---|---|---|---|---|---|\n", f)
+		fmt.Fprintf(out, "As fast as requests are acknowledged, %s points:\n\n"+
+			"| | accepted points/s | forwarded points/s (min–max) | CPU µs/point | points/s per CPU | peak RSS MiB | not arrived | refused |\n|---|---|---|---|---|---|---|---|\n", f)
 		for _, r := range results {
 			if t := r.throughput[f]; t != nil && len(t.forwarded) > 0 {
 				fmt.Fprintf(
@@ -86,7 +86,7 @@ func optional(values []float64) string {
 	return fmt.Sprintf("%.1f", median(values))
 }
 
-// median returns the median of values, the upper one of two. It does not modify values.
+// median returns the median of values, or the upper one of two medians. It does not modify values.
 func median[T float64 | time.Duration](values []T) T {
 	return slices.Sorted(slices.Values(values))[len(values)/2]
 }

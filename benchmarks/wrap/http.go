@@ -11,7 +11,7 @@ import (
 	"github.com/poolgauge/poolgauge/instrument/wraphttp"
 )
 
-// transports returns subjects that are clients of one server on loopback.
+// transports returns subjects that send requests to server over loopback.
 func transports(server *httptest.Server) []harness.Subject {
 	subject := func(name string, wrap func(http.RoundTripper) (http.RoundTripper, func())) harness.Subject {
 		return harness.Subject{Name: name, New: func() (func(int), func()) {
@@ -82,7 +82,8 @@ func httpCases() []harness.Case {
 		http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hello") }),
 	)
 	return []harness.Case{
-		// A trace needs a context and a copy of the request, so 60 ns is out of reach.
+		// An httptrace needs a context and a copy of the request, so a target of 60 ns is out of
+		// reach.
 		{
 			Name:     "http, a request on loopback",
 			Subjects: transports(server),

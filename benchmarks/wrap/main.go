@@ -1,5 +1,5 @@
-// Command wrap compares wrapped pools with the bare ones. It prints a table, and fails if a target
-// is missed twice.
+// Command wrap compares wrapped pools with bare ones. It prints a table, and fails if a target is
+// missed twice.
 //
 //	go run ./wrap                          # from benchmarks/, all cases
 //	go run ./wrap -run sql -rounds 15      # some cases, with less noise
@@ -17,7 +17,7 @@ import (
 	"github.com/poolgauge/poolgauge/benchmarks/pools/harness"
 )
 
-// cases returns all cases: a file for each library.
+// cases returns all cases. Each library has its own file.
 func cases() []harness.Case {
 	return slices.Concat(
 		sqlCases(),

@@ -16,8 +16,8 @@ import (
 	"github.com/poolgauge/poolgauge/instrument/wrap"
 )
 
-// against returns a case with a wrapped and a bare subject. Each setup function returns a function
-// that does one operation, and one that ends the subject.
+// against returns a case with a wrapped and a bare subject. The functions wrapped and bare set up a
+// subject, and return a function that performs one operation and one that ends the subject.
 func against(name string, wrapped, bare func() (operation, stop func()), bars ...harness.Bar) harness.Case {
 	subject := func(name string, open func() (operation, stop func())) harness.Subject {
 		return harness.Subject{Name: name, New: func() (func(int), func()) {
@@ -36,7 +36,7 @@ func against(name string, wrapped, bare func() (operation, stop func()), bars ..
 	}
 }
 
-// fast is the bar of a fast path.
+// fast is the target for fast paths.
 var fast = harness.Bar{Peer: "bare", Ratio: 1, Plus: 60 * time.Nanosecond}
 
 func must[T any](v T, err error) T {
@@ -78,7 +78,7 @@ func semaphoreCases() []harness.Case {
 			harness.Parallel(64, n, func(n int) {
 				for range n {
 					_ = p.Acquire(ctx, 1)
-					runtime.Gosched() // others find no free permits
+					runtime.Gosched() // other goroutines find no free permits
 					p.Release(1)
 				}
 			})
@@ -121,8 +121,8 @@ type group interface {
 	Wait() error
 }
 
-// groupCase returns a case that runs functions one after the other, so that goroutine queueing is
-// not part of the comparison.
+// groupCase returns a case that runs functions one after the other, so that the scheduling of
+// goroutines is not part of the comparison.
 func groupCase() harness.Case {
 	plain := func(g group) func() {
 		f := func() error { return nil }
@@ -137,8 +137,8 @@ func groupCase() harness.Case {
 	}, func() (func(), func()) { return plain(new(errgroup.Group)), nil }, fast)
 }
 
-// pipelineCase returns a case with two functions that communicate. A wrapper that locks one to its
-// thread would make each item cost a thread switch.
+// pipelineCase returns a case with two functions that communicate. It would show a thread switch
+// per item if the wrapper locked one of the functions to its thread.
 func pipelineCase() harness.Case {
 	wrapped := peers.Pipeline("wrapped", func() (func() peers.Goer, func()) {
 		s := must(wrap.NewGroups("benchmark"))
@@ -151,7 +151,7 @@ func pipelineCase() harness.Case {
 	}
 }
 
-// inline is a task pool without goroutines, so that the cost of a task is that of the wrapper.
+// inline is a task pool without goroutines, so that only the wrapper's cost is measured.
 type inline struct{}
 
 func (inline) Submit(task func()) error {
@@ -163,8 +163,8 @@ func (inline) Running() int { return 0 }
 func (inline) Waiting() int { return 0 }
 func (inline) Cap() int     { return 1 }
 
-// taskCases returns cases of task pools. Only the one without goroutines has a bar: handing a task
-// to a worker takes 400 ns, and varies by more than the cost of a wrapper.
+// taskCases returns the cases for task pools. Only the pool without goroutines has a target:
+// handing a task to a worker takes 400 ns, and varies by more than the cost of a wrapper.
 func taskCases() []harness.Case {
 	var done sync.WaitGroup
 	wait := func(submit func(func()) error) func() {

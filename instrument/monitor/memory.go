@@ -7,34 +7,34 @@ import (
 
 const memoryInterval = 100 * time.Millisecond
 
-// Memory is the resident memory of the process, in bytes.
+// Memory describes the process's resident memory during a run, in bytes.
 type Memory struct {
 	Start, End int64
 
-	// Peak is the highest value during the run. It is exact if the run exceeded the previous peak
-	// of the process, which the kernel records. Otherwise it is the highest of ten readings a
-	// second, which may miss a shorter peak.
+	// Peak is the highest value during the run. It is exact if the run exceeded the process's
+	// previous peak, since the kernel records the highest. Otherwise it is the highest of ten
+	// readings per second, which may miss a short peak.
 	Peak  int64
 	Exact bool
 }
 
-// reading is the memory of the process as the kernel reports it.
+// reading is the process's resident memory as the kernel reports it.
 type reading struct {
 	resident int64
-	peak     int64 // since the process started
+	peak     int64 // highest value since the process started
 }
 
-// watch reads the memory of the process at regular intervals.
+// watch reads the process's memory use at regular intervals.
 type watch struct {
 	read  func() (reading, bool)
 	stop  chan struct{}
 	done  sync.WaitGroup
 	known bool
 	first reading
-	most  int64 // highest resident memory; owned by the goroutine until it is done
+	most  int64 // highest resident memory; the watching goroutine owns it until that ends
 }
 
-// watchMemory starts a watch. If the memory is unknown, no goroutine is started.
+// watchMemory starts a watch. If the memory use cannot be read, it starts no goroutine.
 func watchMemory() *watch {
 	return newWatch(readMemory)
 }
@@ -62,7 +62,7 @@ func (w *watch) run() {
 	}
 }
 
-// end stops the watch. It returns nil if the memory is unknown.
+// end stops the watch and returns its result, or nil if the memory use could not be read.
 func (w *watch) end() *Memory {
 	close(w.stop)
 	w.done.Wait()

@@ -6,7 +6,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/kernfile"
 )
 
-// readMemory reads the memory of the process.
+// readMemory reads the process's memory use.
 func readMemory() (reading, bool) {
 	var r kernfile.Reader
 	status, err := r.Read("/proc/self/status")
@@ -16,7 +16,8 @@ func readMemory() (reading, bool) {
 	return parseStatus(status)
 }
 
-// parseStatus parses the lines "VmRSS: 1234 kB" and VmHWM, which is the peak.
+// parseStatus parses the lines VmRSS and VmHWM (the peak) of /proc/self/status, such as "VmRSS:
+// 1234 kB".
 func parseStatus(status []byte) (m reading, ok bool) {
 	found := 0
 	for line := range bytes.Lines(status) {

@@ -259,7 +259,7 @@ func TestTableHasKnownFiguresOnly(t *testing.T) {
 		Beside:       []string{"other"},
 	}
 	for _, want := range []string{
-		`"import": 100 tasks in 10s`, "10/s", "10.00 %", "9 error", "1 panic", "max 1s", "0.50 at once", "-10 MiB", "peak at least 30 MiB", "3 MiB", "other", "whole process",
+		`"import": 100 tasks in 10s`, "10/s", "10.00 %", "9 error", "1 panic", "max 1s", "0.50 CPUs on average", "-10 MiB", "peak at least 30 MiB", "3 MiB", "other", "whole process",
 	} {
 		if !strings.Contains(p.String(), want) {
 			t.Errorf("%q is not in\n%v", want, p)
@@ -270,7 +270,7 @@ func TestTableHasKnownFiguresOnly(t *testing.T) {
 		t.Errorf("%q is not in\n%v", want, p)
 	}
 	empty := (&Report{Name: "none", Latency: new(instrument.Histogram)}).String()
-	for _, absent := range []string{"errors", "latency", "memory", "at once", "NaN", "Inf"} {
+	for _, absent := range []string{"errors", "latency", "memory", "on average", "NaN", "Inf"} {
 		if strings.Contains(empty, absent) {
 			t.Errorf("%q is in\n%s", absent, empty)
 		}

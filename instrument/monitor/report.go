@@ -15,20 +15,20 @@ type Report struct {
 	Name    string
 	Elapsed time.Duration
 
-	// Of the tasks of this run.
+	// The tasks of this run.
 	Endings [4]int64              // number of tasks by [instrument.Ending]
 	Latency *instrument.Histogram // with quantiles within 4.5 %
 
-	// Of the whole process during the run.
+	// Resources used by the whole process during the run.
 	ProcessCPU    time.Duration
-	ProcessAllocs uint64 // objects on the heap
-	ProcessBytes  uint64 // size of these objects
+	ProcessAllocs uint64 // objects allocated on the heap
+	ProcessBytes  uint64 // total size of these objects
 	GCs           uint32 // garbage collections completed
 	GCPause       time.Duration
-	Memory        *Memory // nil if unknown: only Linux reports it
+	Memory        *Memory // nil if unknown, as on any system but Linux
 
-	// Beside has the names of concurrent runs, at most 100. The figures of the process include
-	// those runs.
+	// Beside holds the names of at most 100 concurrent runs. The fields that start with Process
+	// include what these runs used.
 	Beside []string
 }
 
@@ -48,8 +48,8 @@ func (p *Report) Throughput() float64 {
 	return float64(p.Tasks()) / p.Elapsed.Seconds()
 }
 
-// ErrorRate returns the fraction of tasks, 0 to 1, that ended with an error, a panic or
-// [runtime.Goexit]. known is false if there are no tasks.
+// ErrorRate returns the fraction of tasks, from 0 to 1, that ended with an error, a panic or
+// [runtime.Goexit]. known is false if no task has ended.
 func (p *Report) ErrorRate() (share float64, known bool) {
 	n := p.Tasks()
 	if n == 0 {
@@ -65,14 +65,14 @@ func (p *Report) String() string {
 	return b.String()
 }
 
-// WriteTo writes the report as a text table. It omits unknown figures.
+// WriteTo writes the report as a text table. It omits unknown values.
 func (p *Report) WriteTo(to io.Writer) (int64, error) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "run %q: %d tasks in %v\n\n", p.Name, p.Tasks(), short(p.Elapsed))
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	p.tasks(w)
 	p.process(w)
-	_ = w.Flush() // likewise
+	_ = w.Flush() // cannot fail for the same reason
 	n, err := io.WriteString(to, b.String())
 	return int64(n), err
 }
@@ -99,7 +99,7 @@ func (p *Report) process(w io.Writer) {
 	fmt.Fprintln(w, "\nof the whole process:")
 	fmt.Fprintf(w, "CPU\t%v", short(p.ProcessCPU))
 	if p.Elapsed > 0 {
-		fmt.Fprintf(w, "\t%.2f at once", p.ProcessCPU.Seconds()/p.Elapsed.Seconds())
+		fmt.Fprintf(w, "\t%.2f CPUs on average", p.ProcessCPU.Seconds()/p.Elapsed.Seconds())
 	}
 	fmt.Fprintln(w)
 	if m := p.Memory; m != nil {
@@ -117,10 +117,10 @@ func (p *Report) process(w io.Writer) {
 			size(m.Peak),
 		)
 	}
-	fmt.Fprintf(w, "allocated\t%s\t%d objects\n", size(int64(p.ProcessBytes)), p.ProcessAllocs)
-	fmt.Fprintf(w, "collected\t%d times\t%v pause\n", p.GCs, short(p.GCPause))
+	fmt.Fprintf(w, "allocated\t%s\tin %d objects\n", size(int64(p.ProcessBytes)), p.ProcessAllocs)
+	fmt.Fprintf(w, "garbage collected\t%d times\t%v paused\n", p.GCs, short(p.GCPause))
 	if len(p.Beside) > 0 {
-		fmt.Fprintf(w, "shared with\t%s\n", strings.Join(p.Beside, ", "))
+		fmt.Fprintf(w, "concurrent runs\t%s\n", strings.Join(p.Beside, ", "))
 	}
 }
 
@@ -140,7 +140,7 @@ func sign(n int64) string {
 	return ""
 }
 
-// size formats a number of bytes in a suitable unit.
+// size formats n bytes in a suitable unit.
 func size(n int64) string {
 	v := float64(n)
 	for _, unit := range []string{"B", "KiB", "MiB"} {

@@ -22,7 +22,7 @@ import (
 // Option configures a Run.
 type Option func(*Run)
 
-// WithMeterProvider reports the run through p instead of the global MeterProvider.
+// WithMeterProvider makes the run report through p instead of the global MeterProvider.
 func WithMeterProvider(p metric.MeterProvider) Option {
 	return func(r *Run) { r.provider = p }
 }
@@ -51,7 +51,7 @@ type Run struct {
 // maxBeside is the maximum number of names of concurrent runs that a run keeps.
 const maxBeside = 100
 
-// live holds the runs in progress, each with the names of its concurrent runs so far.
+// live maps each run in progress to the names of the runs that have been concurrent with it.
 var live struct {
 	mu     sync.Mutex
 	beside map[*Run]names
@@ -66,11 +66,11 @@ func (n names) add(name string) {
 	}
 }
 
-// Start begins a run. The name must not be empty. It is an attribute of metrics, so a program
+// Start starts a run. The name must not be empty. It becomes an attribute of metrics, so a program
 // should use only a few names. The caller must call [Run.End].
 func Start(name string, opts ...Option) (*Run, error) {
 	if name == "" {
-		return nil, errors.New("monitor: the name of the run is empty")
+		return nil, errors.New("monitor: the run's name is empty")
 	}
 	r := &Run{name: name}
 	for _, o := range opts {
@@ -115,7 +115,8 @@ func (r *Run) enter() {
 	live.beside[r] = beside
 }
 
-// leave removes r from the runs in progress, and returns the sorted names of its concurrent runs.
+// leave removes r from the runs in progress, and returns the sorted names of the runs that were
+// concurrent with it.
 func (r *Run) leave() []string {
 	live.mu.Lock()
 	defer live.mu.Unlock()
@@ -124,8 +125,8 @@ func (r *Run) leave() []string {
 	return slices.Sorted(maps.Keys(beside))
 }
 
-// Do calls task, measures it and returns its error. A panic and [runtime.Goexit] are counted and
-// then continue. A task that ends after the run is not part of it.
+// Do calls task, measures it and returns its error. Do counts a panic or [runtime.Goexit] in task,
+// and lets it continue. A task that ends after the run is not counted.
 func (r *Run) Do(task func() error) error {
 	start := time.Now()
 	ending := instrument.Exited
@@ -134,7 +135,7 @@ func (r *Run) Do(task func() error) error {
 			r.record(time.Since(start), ending)
 			return
 		}
-		value := recover() // nil after Goexit
+		value := recover() // nil if task called Goexit
 		if value != nil {
 			ending = instrument.Panicked
 		}
@@ -148,7 +149,7 @@ func (r *Run) Do(task func() error) error {
 	return err
 }
 
-// Record adds a task that the caller has measured.
+// Record adds a task that the caller has measured itself.
 func (r *Run) Record(took time.Duration, err error) {
 	r.record(took, endingOf(err))
 }
@@ -196,7 +197,7 @@ func (r *Run) measure() *Report {
 	return p
 }
 
-// emit reports the metrics that are known only at the end.
+// emit reports the metrics that are known only at the end of the run.
 func (r *Run) emit() {
 	p := r.report
 	record := func(m *catalog.Metric, v float64) { r.recorders[m](context.Background(), v, r.attribute) }

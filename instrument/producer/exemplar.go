@@ -10,7 +10,7 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// waits converts waits to exemplars of their durations.
+// waits converts instrument's exemplars of waits to SDK exemplars.
 func waits(of []instrument.Exemplar) []metricdata.Exemplar[float64] {
 	if len(of) == 0 {
 		return nil
@@ -24,8 +24,8 @@ func waits(of []instrument.Exemplar) []metricdata.Exemplar[float64] {
 	return all
 }
 
-// exemplars converts holders to exemplars of a point. Exemplars add no series, however many lines
-// of code hold slots.
+// exemplars converts holders to SDK exemplars. Unlike attributes, exemplars add no series, however
+// many lines of code hold slots.
 func exemplars[N int64 | float64](holders []instrument.Holder, now time.Time) []metricdata.Exemplar[N] {
 	if len(holders) == 0 {
 		return nil

@@ -1,4 +1,5 @@
-// Package producer passes all pools of a process to a reader of the OpenTelemetry SDK.
+// Package producer passes the metrics of all pools in a process to a reader of the OpenTelemetry
+// SDK.
 //
 //	p := producer.New()
 //	defer p.Close()
@@ -7,14 +8,14 @@
 //
 // This is the most complete way to report pools: with exponential histograms, and at no cost
 // between collections. A collection takes 7 to 15 µs per pool. Settings for the SDK's instruments
-// do not apply to a Producer. Its points are cumulative, whatever temporality the reader prefers.
-// Views, cardinality limits and the default aggregation have no effect on them. The resource is
-// that of the reader. For explicit buckets or delta temporality, omit the Producer: pools then
-// report through the MeterProvider; see package instrument.
+// do not apply to a Producer: its points are cumulative, whatever temporality the reader prefers,
+// and views, cardinality limits and the default aggregation do not affect them. The resource is the
+// reader's. For explicit buckets or delta temporality, omit the Producer: pools then report through
+// the MeterProvider; see package instrument.
 //
-// A Producer adds two kinds of exemplars: the holders of a pool to the age of its oldest use, and to
-// the durations of waits the longest of each outcome in about the last minute that was part of a
-// sampled trace. The exemplar filter of a MeterProvider does not reach a Producer. Set
+// A Producer adds two kinds of exemplars. The age of the oldest use gets the pool's holders. The
+// durations of waits get, for each outcome, the longest wait in about the last minute that was part
+// of a sampled trace. A MeterProvider's exemplar filter does not reach a Producer; set
 // OTEL_METRICS_EXEMPLAR_FILTER=always_off to omit the exemplars of waits.
 //
 // The package is separate from instrument because it needs the SDK.
@@ -35,14 +36,13 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// Producer is a metric.Producer for the pools of the process. It may be given to several readers,
-// and should be given to every reader of the process: a reader without it gets no pools. It starts
-// no goroutine.
+// Producer is a metric.Producer for the pools of the process. Pass one Producer to every reader of
+// the process: a reader without it gets no pools. A Producer starts no goroutine.
 type Producer struct {
 	pools *instrument.Reader
 
 	verdicts *verdicts // nil if disabled
-	waits    bool      // waits have exemplars
+	waits    bool      // add exemplars to the durations of waits
 
 	mu    sync.Mutex
 	sizes map[*catalog.Metric]int // number of points at the last collection
@@ -57,8 +57,9 @@ func WithoutVerdicts() Option {
 	return func(p *Producer) { p.verdicts = nil }
 }
 
-// New returns a Producer. Until it is closed, pools are reported only through it. At a collection,
-// it judges the pools if at least nine seconds have passed since it last did; see package diagnose.
+// New returns a Producer. Until it is closed, pools are reported only through Producers. At a
+// collection, the Producer judges the pools if it last did so at least nine seconds ago; see
+// package diagnose.
 func New(opts ...Option) *Producer {
 	p := &Producer{
 		pools:    instrument.OpenReader(),
@@ -72,9 +73,9 @@ func New(opts ...Option) *Producer {
 	return p
 }
 
-// Close closes the Producer. From then on, pools are reported through their MeterProviders again,
-// and the Producer produces nothing. Shut down the reader first, which flushes it. Further calls do
-// nothing.
+// Close closes the Producer, which then produces nothing. Pools are reported through their
+// MeterProviders again. Shut down the reader before closing its Producer, so that the reader can
+// flush. Further calls do nothing.
 func (p *Producer) Close() {
 	p.pools.Close()
 }
@@ -116,8 +117,8 @@ func (p *Producer) Produce(context.Context) ([]metricdata.ScopeMetrics, error) {
 	return []metricdata.ScopeMetrics{{Scope: instrumentation.Scope{Name: instrument.ScopeName}, Metrics: metrics}}, nil
 }
 
-// lastSize and remember size the slices of a collection by the previous one, which had about as
-// many points, so that they need not grow.
+// lastSize returns the number of points of m at the previous collection. A collection sizes its
+// slices by it, so that they need not grow.
 func (p *Producer) lastSize(m *catalog.Metric) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -53,7 +53,7 @@ func produce(t testing.TB, p *producer.Producer) map[string]metricdata.Metrics {
 	return all
 }
 
-// Every row of the table is produced as described there, and nothing else is.
+// Every metric of pools in the catalog is produced as described there, and nothing else is.
 func TestProducesTheWholeTable(t *testing.T) {
 	p := producer.New()
 	defer p.Close()
@@ -127,7 +127,8 @@ func starts(data metricdata.Aggregation) (all []time.Time) {
 	return all
 }
 
-// The point equals that of the SDK's own histogram for the same durations at the same scale.
+// The point equals the one that the SDK's own histogram yields for the same durations at the same
+// scale.
 func TestHistogramIsTheOneOfTheSDK(t *testing.T) {
 	reader := sdkmetric.NewManualReader(
 		sdkmetric.WithAggregationSelector(func(sdkmetric.InstrumentKind) sdkmetric.Aggregation {
@@ -165,8 +166,8 @@ func TestHistogramIsTheOneOfTheSDK(t *testing.T) {
 	metricdatatest.AssertAggregationsEqual(t, expected, got, metricdatatest.IgnoreTimestamp())
 }
 
-// A reader exports the pools together with the instruments of its provider. A pool that panics is
-// the only one omitted.
+// A reader exports the pools together with its provider's instruments. Only the pool that panics is
+// omitted.
 func TestReaderExportsWhatItCan(t *testing.T) {
 	var reported []error
 	defer otel.SetErrorHandler(otel.GetErrorHandler())
@@ -272,7 +273,7 @@ func BenchmarkCollect100Pools(b *testing.B) {
 	}
 }
 
-// Holders are exported as exemplars by the exporter of the SDK, and add no series.
+// The SDK's exporter exports holders as exemplars, which add no series.
 func TestHoldersAreExemplars(t *testing.T) {
 	p := producer.New()
 	defer p.Close()

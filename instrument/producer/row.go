@@ -10,7 +10,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// row collects the points of one metric of the table.
+// row collects the points of one metric in package catalog.
 type row interface {
 	add(p instrument.Point, now time.Time)
 	data() metricdata.Aggregation
@@ -37,7 +37,7 @@ func newRow(m *catalog.Metric, size int) row {
 	}
 }
 
-// numbers are the points of a sum or a gauge.
+// numbers collects the points of a sum or a gauge.
 type numbers[N int64 | float64] struct {
 	metric *catalog.Metric
 	of     func(instrument.Point) N
@@ -67,7 +67,7 @@ func (n *numbers[N]) data() metricdata.Aggregation {
 	}
 }
 
-// histograms are the points of a histogram metric.
+// histograms collects the points of a histogram.
 type histograms struct {
 	points []metricdata.ExponentialHistogramDataPoint[float64]
 }

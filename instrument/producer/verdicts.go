@@ -12,17 +12,17 @@ import (
 	"github.com/poolgauge/poolgauge/internal/ownfigures"
 )
 
-// window is the minimum time over which pools are judged. If the interval between collections is
-// longer, that is used.
+// window is the minimum time over which pools are judged. A longer interval between collections
+// replaces it.
 const window = 9 * time.Second
 
-// verdicts judges the pools of the process, by the pools' Stats and by figures of the process
-// itself: its CPU time, how long its threads wait for a CPU, how many of its goroutines do, and its
-// locks.
+// verdicts judges the pools of the process. It uses the pools' Stats and measurements of the
+// process itself: its CPU time, how long its threads wait for a CPU, how many goroutines wait for a
+// CPU, and how long goroutines wait for locks.
 type verdicts struct {
 	mu      sync.Mutex // guards everything below
 	last    diagnose.HostFigures
-	machine diagnose.Machine // of the last window
+	machine diagnose.Machine // describes the last window
 	round   uint64           // number of windows
 	pools   map[attribute.Distinct]*judged
 }
@@ -30,11 +30,11 @@ type verdicts struct {
 // judged is a pool and its judge.
 type judged struct {
 	judge diagnose.Judge
-	round uint64 // the last round in which it was judged
-	seen  bool   // during this collection
+	round uint64 // last round in which the pool was judged
+	seen  bool   // the pool was seen during this collection
 }
 
-// begin begins a collection, and returns the judge for it.
+// begin starts a collection at the time now, and returns the function that judges its pools.
 func (v *verdicts) begin(now time.Time) instrument.Judge {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -60,7 +60,7 @@ func (v *verdicts) begin(now time.Time) instrument.Judge {
 	}
 }
 
-// forget drops the pools that were not seen during the last window. Caller must hold mu.
+// forget drops the pools that were not seen during the last window. The caller must hold mu.
 func (v *verdicts) forget() {
 	for key, p := range v.pools {
 		if !p.seen {
@@ -70,7 +70,7 @@ func (v *verdicts) forget() {
 	}
 }
 
-// on judges a pool if that is due, and returns its judge. Caller must hold mu.
+// on judges a pool if that is due, and returns the pool's Judge. The caller must hold mu.
 func (v *verdicts) on(pool attribute.Set, s *instrument.Stats, now time.Time) *diagnose.Judge {
 	p := v.pools[pool.Equivalent()]
 	if p == nil {

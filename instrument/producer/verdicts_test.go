@@ -14,7 +14,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// leaky is a pool of ten slots that serves 100 requests a second with uses of 50 ms, and may lose
+// leaky is a pool of ten slots that serves 100 requests per second with uses of 50 ms, and may leak
 // slots.
 type leaky struct {
 	begin  time.Time

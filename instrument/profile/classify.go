@@ -12,47 +12,48 @@ import (
 const (
 	cpuBound      = 0.9                   // minimum share of the task's own time on a CPU
 	ioBound       = 0.1                   // maximum share of the task's own time on a CPU
-	tolerance     = 0.15                  // the bounds of a share are averaged if they are this close
+	tolerance     = 0.15                  // maximum distance of a share's bounds for which their mean is used
 	lockContended = 0.3                   // minimum share of the task's own time waiting for mutexes
-	elsewhere     = 0.25                  // minimum ratio of the run time of goroutines that it started to its own time
-	quick         = 10 * time.Microsecond // below that, submitting a task costs more than 1 % of it
+	elsewhere     = 0.25                  // minimum run time of goroutines that the task started, per own time
+	quick         = 10 * time.Microsecond // upper bound for quick tasks: submitting one costs more than 1 % of it
 )
 
-// figures determine the class. Times are totals over the calls.
+// figures holds the measurements that determine the class. Times are totals over all calls.
 type figures struct {
 	calls      int
-	processors int // of Go's scheduler (GOMAXPROCS)
+	processors int // number of processors of Go's scheduler (GOMAXPROCS)
 	wall       time.Duration
-	cpu        instrument.Optional[time.Duration] // of the thread
-	queue      instrument.Optional[time.Duration] // of the thread: ready but without a CPU
-	trace      *account                           // of the goroutine; nil if there is none
+	cpu        instrument.Optional[time.Duration] // the thread's CPU time
+	queue      instrument.Optional[time.Duration] // time that the thread was ready but had no CPU
+	trace      *account                           // how the goroutine spent its time; nil without a trace
 	traceErr   error                              // why there is no trace
-	quota      *throttle.Stops                    // of the process; nil without a quota
+	quota      *throttle.Stops                    // how a quota throttled the process; nil without a quota
 
-	// Of the whole process, used if there is no trace.
-	mutex   time.Duration                      // wait of goroutines for mutexes
+	// Measurements that are used if there is no trace. The first two cover the whole process.
+	mutex   time.Duration                      // total wait of goroutines for mutexes
 	latency instrument.Optional[time.Duration] // mean wait for Go's scheduler
 	sleeps  instrument.Optional[int64]         // how often the thread slept
 }
 
-// span is a duration of which only bounds are known.
+// span holds the bounds of a duration that is not known exactly.
 type span struct{ low, high time.Duration }
 
 func (s span) middle() time.Duration { return s.low + (s.high-s.low)/2 }
 
-// own is the task's own time: the wall time without the wait for a CPU or for Go's scheduler.
+// own is the task's own time: the wall time without waits for a CPU or for Go's scheduler.
 type own struct {
 	cpu, blocked span
 }
 
-// split computes bounds for the task's own time. The thread's clocks do not see the wait for Go's
-// scheduler, during which the thread sleeps, and the trace does not see the wait for a CPU, during
-// which the goroutine counts as running. The two may overlap for an unknown time while the thread
-// wakes up: hence the bounds. A timer or goroutine that makes the task ready again first waits in
-// the same queues, so a wait may be too long by as much as the scheduler wait that follows it.
+// split computes bounds for the task's own time. The thread's clocks do not show waits for Go's
+// scheduler, during which the thread sleeps. The trace does not show waits for a CPU, during which
+// the goroutine counts as running. Both waits may overlap for an unknown time while the thread
+// wakes up, so only bounds can be computed. In addition, the timer or goroutine that makes the task
+// ready again waits in the same queues first. So a blocked time may be too long by as much as the
+// scheduler wait that follows it.
 //
-// A quota that throttles the process also throttles the timer or goroutine that would make the task
-// ready, so a wait may be too long by all of the throttled time.
+// A quota that throttles the process also delays that timer or goroutine, so a blocked time may be
+// too long by all of the throttled time.
 func (f *figures) split() own {
 	o := f.splitUnlimited()
 	if f.quota != nil {
@@ -77,7 +78,7 @@ func (f *figures) splitUnlimited() own {
 	high := max(rest-queue, 0)
 	latency, known := f.latency.Get()
 	if !known {
-		latency = high // unknown, since the runtime samples one in eight
+		latency = high // unknown: the runtime samples one wait in eight
 	}
 	scheduler := latency * time.Duration(f.sleeps.Or(1))
 	return own{span{cpu, cpu}, span{max(high-scheduler, 0), high}}
@@ -114,12 +115,12 @@ func (o own) cpuShare() (low, high float64) {
 	return share(o.cpu.low, o.blocked.high), share(o.cpu.high, o.blocked.low)
 }
 
-// most returns the upper bound of the task's own time. It does not exceed the wall time.
+// most returns the upper bound of the task's own time, which is at most wall.
 func (o own) most(wall time.Duration) time.Duration {
 	return min(o.cpu.high+o.blocked.high, wall)
 }
 
-// classify returns the profile for the figures.
+// classify returns the profile for measurements f.
 func (f *figures) classify() *Profile {
 	o := f.split()
 	p := &Profile{Calls: f.calls, Wall: f.wall}
@@ -129,7 +130,8 @@ func (f *figures) classify() *Profile {
 	return p
 }
 
-// class returns the class and the reasons for it. It first checks that the figures are meaningful.
+// class returns the class and the reasons for it. It first checks that the measurements are
+// meaningful.
 func (f *figures) class(o own) (Class, []string) {
 	low, high := o.cpuShare()
 	most := o.most(f.wall)
@@ -152,7 +154,7 @@ func (f *figures) class(o own) (Class, []string) {
 	}
 }
 
-// grade returns the class for a share of time on a CPU.
+// grade returns the class of a task that spends the given share of its own time on a CPU.
 func grade(share float64) Class {
 	switch {
 	case share >= cpuBound:
@@ -163,7 +165,7 @@ func grade(share float64) Class {
 	return Mixed
 }
 
-// locks returns how long the task waited for mutexes, which is known only from the trace.
+// locks returns how long the task waited for mutexes. Only the trace shows that.
 func (f *figures) locks() (time.Duration, bool) {
 	if f.trace == nil {
 		return 0, false
@@ -171,7 +173,7 @@ func (f *figures) locks() (time.Duration, bool) {
 	return f.trace.waits[mutexWait].Time, true
 }
 
-// isElsewhere reports whether goroutines that the task started did much of the work. most is the
+// isElsewhere reports whether goroutines that the task started did much of its work. most is the
 // upper bound of the task's own time.
 func (f *figures) isElsewhere(most time.Duration) bool {
 	return f.trace != nil && f.trace.ran > 0 && float64(f.trace.ran) > elsewhere*float64(most)
@@ -202,8 +204,8 @@ func (f *figures) describe(p *Profile, o own) {
 }
 
 // busyWorkers returns how many tasks keep all processors busy: N = processors × (1 + wait /
-// compute), from Goetz, Java Concurrency in Practice, 8.2. The formula holds for times of a task
-// that runs alone, as these are; the times in a full pool include its queueing.
+// compute), from Goetz, Java Concurrency in Practice, 8.2. The formula holds for the times of a
+// task that runs alone, as here. Times measured in a full pool would include queueing.
 func (f *figures) busyWorkers(o own) (int64, bool) {
 	cpu := o.cpu.middle()
 	if cpu <= 0 {

@@ -22,14 +22,14 @@ func traced(active, runnable time.Duration, waits ...Wait) *account {
 	return a
 }
 
-// throttledFor returns the stops of a quota that throttled the process for d.
+// throttledFor returns the Stops for a quota that throttled the process for d.
 func throttledFor(d time.Duration) *throttle.Stops {
 	return &throttle.Stops{Quota: 0.2, Periods: 3, Throttled: 2, Time: d}
 }
 
 var errOther = errors.New("another trace")
 
-// The figures are those of real runs on 2 CPUs, rounded.
+// The values come from real runs on 2 CPUs, rounded.
 func TestFiguresDecideTheClass(t *testing.T) {
 	for name, c := range map[string]struct {
 		f       figures

@@ -13,8 +13,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/throttle"
 )
 
-// For all figures, the bounds of the task's own time are in order and within the wall time, and the
-// parts of the profile add up to it.
+// For all measurements, the bounds of the task's own time are in order and within the wall time,
+// and the parts of the profile add up to the wall time.
 func TestBoundsHoldForRandomFigures(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	upTo := func(d time.Duration) time.Duration { return time.Duration(rng.Int64N(int64(d) + 1)) }
@@ -64,8 +64,8 @@ func TestShortHasThreeDigits(t *testing.T) {
 	}
 }
 
-// The mean latency is that of the new samples, computed from the upper bounds of their buckets. The
-// last bucket has none, so its lower bound is used.
+// The mean latency covers only the new samples, and is computed from the upper bounds of their
+// buckets. The last bucket has no upper bound, so its lower bound is used.
 func TestSchedulerLatencyOfNewSamples(t *testing.T) {
 	reading := func(mutex float64, counts ...uint64) runtimeReading {
 		last := metrics.Float64Histogram{Counts: counts, Buckets: []float64{0, 0.001, 0.003, math.Inf(1)}}
@@ -87,7 +87,7 @@ func TestSchedulerLatencyOfNewSamples(t *testing.T) {
 	}
 }
 
-// Everything that the system reports is in the figures.
+// The measurements contain everything that the system reports.
 func TestFiguresOfTheThreadAreRead(t *testing.T) {
 	var m measurement
 	if err := m.take(t.Context(), 3, sleep); err != nil {
@@ -138,9 +138,9 @@ func TestTheTableHasEveryKnownFigure(t *testing.T) {
 	}
 	text := strings.Join(strings.Fields(p.String()), " ")
 	for _, want := range []string{
-		"wall 20ms a call, 2 in all", "for select 10ms 50.0 %, 4 times", "started 3 goroutines that ran for 4ms a call",
-		"switches 7 to wait, and 8 for another thread", "page faults 1 with a disk, 2 without",
-		"CPU quota 0.5 CPUs, which throttled the process in 3 of 9 periods", "allocated 150 B in 2.5 objects a call", "CPU 3ms a call",
+		"wall 20ms per call, 2 calls", "for select 10ms 50.0 %, 4 times", "started 3 goroutines that ran for 4ms per call",
+		"switches 7 voluntary and 8 forced, in total", "page faults 1 major and 2 minor, in total",
+		"CPU quota 0.5 CPUs, which throttled the process in 3 of 9 periods", "allocated 150 B in 2.5 objects per call", "CPU 3ms per call",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%v", want, p)
@@ -157,7 +157,7 @@ func TestTheTableHasEveryKnownFigure(t *testing.T) {
 func TestATraceWithoutTheCallsIsAnError(t *testing.T) {
 	tr := startTracer()
 	tr.stop()
-	if _, err := tr.account(); err == nil || !strings.Contains(err.Error(), "it does not contain the calls") {
+	if _, err := tr.account(); err == nil || !strings.Contains(err.Error(), "does not contain the calls") {
 		t.Errorf("%v", err)
 	}
 	tr = &tracer{cut: true}

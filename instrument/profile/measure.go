@@ -13,7 +13,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/throttle"
 )
 
-// measurement has all figures of the calls.
+// measurement holds everything that is measured during the calls.
 type measurement struct {
 	figures
 
@@ -24,7 +24,7 @@ type measurement struct {
 	bytes      uint64
 }
 
-// take makes the calls and measures them.
+// take makes up to n calls of fn and measures them.
 func (m *measurement) take(ctx context.Context, n int, fn func(context.Context) error) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -47,10 +47,11 @@ func (m *measurement) take(ctx context.Context, n int, fn func(context.Context) 
 	return err
 }
 
-// call makes the calls between two readings of the thread's clocks. The wall clock is read
-// innermost, so that the other readings do not look like blocking.
+// call makes the calls between two readings of the thread's clocks. It reads the wall clock last
+// before the calls and first after them, so that reading the other clocks does not look like
+// blocking.
 func (m *measurement) call(ctx context.Context, n int, fn func(context.Context) error) (err error) {
-	delay, _ := thread.OpenDelay() // a nil Delay reports unknown
+	delay, _ := thread.OpenDelay() // on an error delay is nil, which is valid
 	defer delay.Close()
 	defer trace.StartRegion(ctx, regionName).End()
 	counts, hasCounts := thread.ReadCounts()
@@ -81,7 +82,7 @@ func (m *measurement) call(ctx context.Context, n int, fn func(context.Context) 
 	return err
 }
 
-// profile returns the profile for the measured figures.
+// profile returns the profile for the measurement.
 func (m *measurement) profile() *Profile {
 	p := m.classify()
 	p.ProcessCPU, p.ProcessAllocs, p.ProcessBytes, p.ProcessMutex = m.processCPU, m.allocs, m.bytes, m.mutex
@@ -96,7 +97,7 @@ func (m *measurement) profile() *Profile {
 	return p
 }
 
-// runtimeReading has the counters of Go's runtime for the whole process.
+// runtimeReading holds Go runtime counters for the whole process.
 type runtimeReading struct {
 	mutex   float64 // seconds
 	latency *metrics.Float64Histogram
@@ -115,8 +116,8 @@ func readRuntime() runtimeReading {
 	return r
 }
 
-// since returns how long goroutines waited for mutexes since before, and the mean wait of a ready
-// goroutine for Go's scheduler, which is absent if the runtime sampled none.
+// since returns how long goroutines waited for mutexes since before, and how long a ready goroutine
+// waited for Go's scheduler on average. latency is absent if the runtime sampled no such wait.
 func (r runtimeReading) since(before runtimeReading) (mutex time.Duration, latency instrument.Optional[time.Duration]) {
 	mutex = time.Duration((r.mutex - before.mutex) * float64(time.Second))
 	if r.latency == nil || before.latency == nil || len(r.latency.Counts) != len(before.latency.Counts) {

@@ -20,7 +20,7 @@ func sleep(context.Context) error {
 	return nil
 }
 
-// compute uses 5 ms of CPU time according to the clock of the thread.
+// compute uses 5 ms of CPU time according to the thread's clock.
 func compute(context.Context) error {
 	for start := thread.CPU(); thread.CPU()-start < 5*time.Millisecond; {
 		continue
@@ -44,7 +44,8 @@ func TestSleepIsIOBound(t *testing.T) {
 	}
 }
 
-// Even with more busy goroutines than processors, computing is never called I/O-bound.
+// Even with more busy goroutines than processors, a task that computes is never classified as
+// I/O-bound.
 func TestComputingIsNeverIOBound(t *testing.T) {
 	if !thread.HasClock {
 		t.Skip("the CPU time of threads is not known here")

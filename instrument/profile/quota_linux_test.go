@@ -13,8 +13,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/thread"
 )
 
-// groupVariable is the environment variable with the control group that the test enters in its own
-// process.
+// groupVariable is the environment variable that holds the cgroup that the test's process enters.
 const groupVariable = "POOLGAUGE_TEST_GROUP"
 
 // A task that computes under a quota is classified as CPU-bound or undetermined, never I/O-bound,
@@ -38,7 +37,7 @@ func TestQuotaIsNamed(t *testing.T) {
 	}
 }
 
-// quotaGroup creates a version 1 control group with a quota of a fifth of a CPU.
+// quotaGroup creates a version 1 cgroup with a quota of a fifth of a CPU.
 func quotaGroup(t *testing.T) string {
 	t.Helper()
 	const mount = "/sys/fs/cgroup/cpu"
@@ -62,7 +61,7 @@ func quotaGroup(t *testing.T) string {
 	return group
 }
 
-// computeIn prints the profile of a task that computes, in the group.
+// computeIn prints the profile of a task that computes in the cgroup.
 func computeIn(t *testing.T, group string) {
 	if err := os.WriteFile(filepath.Join(group, "cgroup.procs"), []byte("0"), 0o600); err != nil {
 		t.Fatal(err)
@@ -77,7 +76,7 @@ func computeIn(t *testing.T, group string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// otherwise other processes used so much that the quota did not matter
+		// otherwise other processes used so much CPU time that the quota did not matter
 		if p.ThrottledPeriods.Or(0) > 0 && p.ThrottledTime.Or(0) > 0 {
 			fmt.Println(p)
 			return

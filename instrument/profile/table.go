@@ -17,14 +17,14 @@ func (p *Profile) String() string {
 	return b.String()
 }
 
-// WriteTo writes the profile as a text table. Times are per call. It omits unknown figures.
+// WriteTo writes the profile as a text table, with times per call. It omits unknown values.
 func (p *Profile) WriteTo(to io.Writer) (int64, error) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%v: %s\n%s\n\n", p.Class, strings.Join(p.Reasons, "; "), p.Advice)
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	p.times(w)
 	p.rest(w)
-	_ = w.Flush() // likewise
+	_ = w.Flush() // cannot fail for the same reason
 	n, err := io.WriteString(to, b.String())
 	return int64(n), err
 }
@@ -34,7 +34,7 @@ func (p *Profile) per(total time.Duration) time.Duration {
 }
 
 func (p *Profile) times(w io.Writer) {
-	fmt.Fprintf(w, "wall\t%v\ta call, %d in all\n", p.per(p.Wall), p.Calls)
+	fmt.Fprintf(w, "wall\t%v\tper call, %d calls\n", p.per(p.Wall), p.Calls)
 	part := func(name string, d instrument.Optional[time.Duration], note string) {
 		if d, known := d.Get(); known {
 			fmt.Fprintf(w, "%s\t%v\t%.1f %%%s\n", name, p.per(d), percent(d, p.Wall), note)
@@ -59,18 +59,18 @@ func (p *Profile) times(w io.Writer) {
 			)
 		}
 	}
-	part("Go's scheduler", p.GoQueue, ", most of it in the run queue")
+	part("Go's scheduler", p.GoQueue, ", mostly part of the run queue")
 	if p.Started > 0 {
-		fmt.Fprintf(w, "started\t%d goroutines\tthat ran for %v a call\n", p.Started, p.per(p.Ran))
+		fmt.Fprintf(w, "started\t%d goroutines\tthat ran for %v per call\n", p.Started, p.per(p.Ran))
 	}
 }
 
 func (p *Profile) rest(w io.Writer) {
 	if n, known := p.VoluntarySwitches.Get(); known {
-		fmt.Fprintf(w, "switches\t%d\tto wait, and %d for another thread, in all\n", n, p.ForcedSwitches.Or(0))
+		fmt.Fprintf(w, "switches\t%d\tvoluntary and %d forced, in total\n", n, p.ForcedSwitches.Or(0))
 	}
 	if n, known := p.MajorFaults.Get(); known {
-		fmt.Fprintf(w, "page faults\t%d\twith a disk, %d without, in all\n", n, p.MinorFaults.Or(0))
+		fmt.Fprintf(w, "page faults\t%d\tmajor and %d minor, in total\n", n, p.MinorFaults.Or(0))
 	}
 	if cpus, known := p.Quota.Get(); known {
 		fmt.Fprintf(
@@ -84,9 +84,9 @@ func (p *Profile) rest(w io.Writer) {
 	calls := float64(max(p.Calls, 1))
 	fmt.Fprintf(
 		w,
-		"allocated\t%.0f B\tin %.1f objects a call, by the whole process\n",
+		"allocated\t%.0f B\tin %.1f objects per call, by the whole process\n",
 		float64(p.ProcessBytes)/calls,
 		float64(p.ProcessAllocs)/calls,
 	)
-	fmt.Fprintf(w, "CPU\t%v\ta call, of the whole process\n", p.per(p.ProcessCPU))
+	fmt.Fprintf(w, "CPU\t%v\tper call, of the whole process\n", p.per(p.ProcessCPU))
 }

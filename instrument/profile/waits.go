@@ -20,18 +20,18 @@ const (
 
 var errTraceTooLarge = fmt.Errorf("the execution trace exceeds %d MiB: make fewer calls", maxTrace>>20)
 
-// account describes how the time of the calls was spent, according to the execution trace of Go's
-// runtime. Its parts add up to the time of the calls.
+// account describes how the goroutine spent its time during the calls, according to the runtime's
+// execution trace. active, runnable and waits add up to the time of the calls.
 type account struct {
-	active   time.Duration   // running, or in a system call
-	runnable time.Duration   // ready, but waiting for Go's scheduler
+	active   time.Duration   // running or in a system call
+	runnable time.Duration   // ready and waiting for Go's scheduler
 	waits    map[string]Wait // by reason
 
-	started int           // goroutines that it started, and those that these started
-	ran     time.Duration // total run time of these, as far as the runtime sees it
+	started int           // number of goroutines that it started, directly or indirectly
+	ran     time.Duration // total run time of these goroutines, as far as the trace shows it
 }
 
-// waiting returns the total time that the goroutine waited for events.
+// waiting returns the total time of all waits.
 func (a *account) waiting() (sum time.Duration) {
 	for _, w := range a.waits {
 		sum += w.Time
@@ -55,7 +55,7 @@ func startTracer() *tracer {
 	return t
 }
 
-// Write implements io.Writer for the runtime, which ignores the error.
+// Write implements io.Writer. The runtime, which calls it, ignores the error.
 func (t *tracer) Write(p []byte) (int, error) {
 	if t.data.Len()+len(p) > maxTrace {
 		t.cut = true
@@ -74,7 +74,7 @@ func (t *tracer) stop() {
 	}
 }
 
-// account parses the trace. It must be called after stop.
+// account parses the trace. Call it only after stop.
 func (t *tracer) account() (*account, error) {
 	switch {
 	case t.err != nil:
@@ -85,7 +85,8 @@ func (t *tracer) account() (*account, error) {
 	return readTrace(&t.data)
 }
 
-// readTrace returns the account of the goroutine that ran our region.
+// readTrace parses the trace in data and returns the account of the goroutine that made the calls.
+// The calls are marked as a region of the trace.
 func readTrace(data io.Reader) (*account, error) {
 	r, err := exptrace.NewReader(data)
 	if err != nil {
@@ -96,7 +97,7 @@ func readTrace(data io.Reader) (*account, error) {
 	for {
 		ev, err := r.ReadEvent()
 		if errors.Is(err, io.EOF) {
-			return nil, errors.New("execution trace: it does not contain the calls")
+			return nil, errors.New("execution trace does not contain the calls")
 		}
 		if err != nil {
 			return nil, fmt.Errorf("execution trace: %w", err)
@@ -115,11 +116,12 @@ type accountant struct {
 	state  exptrace.GoState
 	reason string
 	since  exptrace.Time
-	// start of the current run of each goroutine that it started; 0 if it is not running
+	// ran maps each goroutine started by the calls to when it last started running, or to 0 if it
+	// is not running
 	ran map[exptrace.GoID]exptrace.Time
 }
 
-// add processes one event. It returns true at the end of the region.
+// add processes one event. It returns true at the end of the calls' region.
 func (a *accountant) add(ev exptrace.Event) (done bool) {
 	switch ev.Kind() {
 	case exptrace.EventRegionBegin:
@@ -163,13 +165,13 @@ func (a *accountant) transition(ev exptrace.Event, st exptrace.StateTransition) 
 	}
 }
 
-// isOurs reports whether a goroutine makes the calls or was started by one that does.
+// isOurs reports whether goroutine id makes the calls or was started by them.
 func (a *accountant) isOurs(id exptrace.GoID) bool {
 	_, child := a.ran[id]
 	return child || id == a.self
 }
 
-// leave adds the time since the goroutine entered its last state.
+// leave adds the time that the goroutine has spent in its current state.
 func (a *accountant) leave(now exptrace.Time) {
 	took := now.Sub(a.since)
 	a.since = now
@@ -193,8 +195,8 @@ func (a *accountant) close(now exptrace.Time) {
 	}
 }
 
-// reasonOf returns what a goroutine waits for. It is the reason of the runtime, except for package
-// sync: the runtime has one reason for all of it, so the stack decides.
+// reasonOf returns what a goroutine waits for. It is the runtime's reason, except in package sync,
+// where the runtime gives the same reason for everything and the stack tells more.
 func reasonOf(st exptrace.StateTransition) string {
 	if !strings.HasPrefix(st.Reason, "sync") {
 		return st.Reason

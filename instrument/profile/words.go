@@ -30,13 +30,13 @@ func percent(part, whole time.Duration) float64 {
 
 func (f *figures) shareReason(o own) string {
 	cpu, blocked := o.cpu.middle(), o.blocked.middle()
-	return fmt.Sprintf("%v on a CPU and %v blocked a call: %.0f %% of its own time on a CPU",
+	return fmt.Sprintf("%v on a CPU and %v blocked per call: on a CPU for %.0f %% of its own time",
 		f.per(cpu), f.per(blocked), percent(cpu, cpu+blocked))
 }
 
 func (f *figures) lockReason(lock, most time.Duration) string {
 	return fmt.Sprintf(
-		"%v a call waiting for mutexes, %d times in all: %.0f %% of its own time, and more than %.0f %% is contended",
+		"%v per call waiting for mutexes, %d times in total: %.0f %% of its own time, and more than %.0f %% is contended",
 		f.per(lock),
 		f.trace.waits[mutexWait].Count,
 		percent(lock, most),
@@ -46,7 +46,7 @@ func (f *figures) lockReason(lock, most time.Duration) string {
 
 func (f *figures) quickReason(most time.Duration) string {
 	return fmt.Sprintf(
-		"at most %v a call without the wait for a CPU, and less than %v is quick",
+		"at most %v per call, not counting waits for a CPU, and less than %v is quick",
 		f.per(most),
 		quick,
 	)
@@ -54,7 +54,7 @@ func (f *figures) quickReason(most time.Duration) string {
 
 func (f *figures) elsewhereReason(most time.Duration) string {
 	return fmt.Sprintf(
-		"%d goroutines that it started ran for %v a call, its own time is %v: the clocks of its thread miss most of the work",
+		"%d goroutines that it started ran for %v per call, while its own time is %v: the clocks of its thread miss most of the work",
 		f.trace.started,
 		f.per(f.trace.ran),
 		f.per(most),
@@ -63,17 +63,17 @@ func (f *figures) elsewhereReason(most time.Duration) string {
 
 func (f *figures) mutexReason() string {
 	return fmt.Sprintf(
-		"goroutines of this process waited %v for mutexes meanwhile, and without an execution trace (%v) it is unknown whether this one did",
+		"goroutines of this process waited %v for mutexes meanwhile, and without an execution trace (%v) it is unknown whether the task was one of them",
 		short(f.mutex),
 		f.traceErr,
 	)
 }
 
-// unsureReasons explains why the bounds are far apart.
+// unsureReasons explains why the bounds are so far apart.
 func (f *figures) unsureReasons(o own) []string {
 	low, high := o.cpuShare()
 	reasons := []string{
-		fmt.Sprintf("it is on a CPU for %.0f to %.0f %% of its own time: blocked for %v to %v a call",
+		fmt.Sprintf("it is on a CPU for %.0f to %.0f %% of its own time: blocked for %v to %v per call",
 			100*low, 100*high, f.per(o.blocked.low), f.per(o.blocked.high)),
 	}
 	if _, known := f.cpu.Get(); !known {
@@ -87,7 +87,7 @@ func (f *figures) unsureReasons(o own) []string {
 			fmt.Sprintf("there is no execution trace of what the goroutine waited for: %v", f.traceErr),
 		)
 	} else if f.trace.runnable > 0 {
-		reasons = append(reasons, fmt.Sprintf("it waited %v a call for Go's scheduler", f.per(f.trace.runnable)))
+		reasons = append(reasons, fmt.Sprintf("it waited %v per call for Go's scheduler", f.per(f.trace.runnable)))
 	}
 	return reasons
 }
@@ -100,7 +100,7 @@ func (f *figures) queuedReason(o own) []string {
 	}
 	return []string{
 		fmt.Sprintf(
-			"%.0f %% of the wall time it waited for a CPU, which is left out: others use the CPUs, or a quota throttles it",
+			"it waited for a CPU for %.0f %% of the wall time, which is left out: other processes use the CPUs, or a quota throttles it",
 			percent(queued, f.wall),
 		),
 	}
@@ -113,7 +113,7 @@ func (f *figures) quotaReason() []string {
 	}
 	return []string{
 		fmt.Sprintf(
-			"the CPU quota of %.3g CPUs throttled the process in %d of %d periods, for %v over all CPUs: waits may look longer by that",
+			"the CPU quota of %.3g CPUs throttled the process in %d of %d periods, for %v in total over all CPUs: blocked time may look longer by as much",
 			f.quota.Quota,
 			f.quota.Throttled,
 			f.quota.Periods,
@@ -129,7 +129,7 @@ func (f *figures) advise(p *Profile, o own) {
 	case CPUBound:
 		p.Workers = instrument.Some(int64(f.processors))
 		p.Advice = fmt.Sprintf(
-			"Run %d at once, one for each CPU that Go uses: more would only take turns.",
+			"Run %d at once, one for each CPU that Go uses: more of them would only take turns.",
 			f.processors,
 		)
 	case IOBound, Mixed:
@@ -155,11 +155,11 @@ func (f *figures) advise(p *Profile, o own) {
 		)
 	case LockContended:
 		p.Workers = instrument.Some(int64(1))
-		p.Advice = "More at once would wait for the lock: hold it for less, split what it guards, or give each worker its own; then measure again."
+		p.Advice = "Running more at once would only make them wait for the lock: hold it for less time, split what it guards, or give each worker its own; then measure again."
 	default:
-		p.Advice = "Measure again, for longer, while the machine is idle: a size from these figures would be a guess."
+		p.Advice = "Measure again, for longer, while the machine is idle: a number derived from these measurements would be a guess."
 		if f.isElsewhere(o.most(f.wall)) {
-			p.Advice = "Measure what runs in one of its goroutines by itself."
+			p.Advice = "Profile the function that one of its goroutines runs."
 		}
 	}
 }

@@ -100,7 +100,7 @@ func figure(v float64) string {
 	return strconv.FormatFloat(v, 'g', 4, 64)
 }
 
-// withUnit appends the unit, unless the unit only names what is counted.
+// withUnit appends the unit to value, unless the unit only names what is counted.
 func withUnit(value, unit string) string {
 	if unit == "" || unit == "1" || strings.HasPrefix(unit, "{") {
 		return value
@@ -108,7 +108,7 @@ func withUnit(value, unit string) string {
 	return value + " " + unit
 }
 
-// listed formats the attributes, with only the last part of each key.
+// listed formats the attributes in set, with only the last part of each key.
 func listed(set attribute.Set) string {
 	var list []string
 	for _, a := range set.ToSlice() {

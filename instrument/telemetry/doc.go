@@ -1,4 +1,4 @@
-// Package telemetry starts the metrics of a program in one call:
+// Package telemetry sets up metrics export for a program in one call:
 //
 //	shutdown, err := telemetry.Start(ctx)
 //	if err != nil {
@@ -12,9 +12,9 @@
 //
 // # Settings
 //
-// All settings are OpenTelemetry's environment variables, with the meaning that its specification
-// gives them. An empty variable counts as unset. [Start] returns an error for an invalid value,
-// whereas the SDK would log it and use the default.
+// All settings are OpenTelemetry's environment variables, with the meaning that OpenTelemetry's
+// specification gives them. An empty variable counts as unset. [Start] returns an error for an
+// invalid value, whereas the SDK would log it and use the default.
 //
 //	OTEL_EXPORTER_OTLP_ENDPOINT  http://, https:// (TLS), unix:/// or host:port; by default
 //	                             http://localhost:4317
@@ -35,30 +35,30 @@
 //
 // OTEL_EXPORTER_OTLP_METRICS_X overrides OTEL_EXPORTER_OTLP_X.
 //
-// Pools are exported by the Producer of instrument/producer, with cumulative exponential
-// histograms. If the settings ask for explicit buckets, or for delta or lowmemory temporality,
-// pools report through the MeterProvider instead. That costs more for each use, and loses what a
-// pool did between the last export and its Close.
+// The Producer of instrument/producer exports the pools, with cumulative exponential histograms. If
+// the settings request explicit buckets, or delta or lowmemory temporality, pools report through
+// the MeterProvider instead. That costs more per use, and loses what a pool did between the last
+// export and its Close.
 //
 // # Resource
 //
 // The resource describes the program: the telemetry SDK, host.name, os.*, process.* (without the
-// command's arguments, which may hold secrets), container.id if the control group has it,
-// service.name (unknown_service:EXECUTABLE unless set), service.version if the build has it, and
+// command's arguments, which may hold secrets), container.id if the cgroup shows it, service.name
+// (unknown_service:EXECUTABLE unless set), service.version if the build contains one, and
 // service.instance.id, which is random at each start, so that no two processes share a series.
 // Attributes that cannot be determined are omitted. [WithAttributes] overrides the detected
-// attributes, and the variables override both: in Kubernetes, set
-// OTEL_RESOURCE_ATTRIBUTES=service.instance.id=$(POD),k8s.pod.name=$(POD) to get readable names.
+// attributes, and the variables override both: for readable names in Kubernetes, set
+// OTEL_RESOURCE_ATTRIBUTES=service.instance.id=$(POD),k8s.pod.name=$(POD).
 //
 // # GOMAXPROCS
 //
 // [Start] warns once, through [log/slog], if GOMAXPROCS does not match the CPU quota of the
-// program's control groups. That happens if the environment variable or the program sets
-// GOMAXPROCS, or if the quota belongs to a parent group, which Go does not see.
+// program's cgroups. They differ if the environment variable or the program sets GOMAXPROCS, or if
+// the quota belongs to a parent cgroup, which Go does not see.
 //
 // # Cost
 //
 // The package uses one goroutine. A program that imports it includes the SDK, gRPC and protobuf; a
-// program that imports only pools or instrument does not. To use your own MeterProvider, give it
-// the Producer: see instrument/producer, which also documents the cost of a collection.
+// program that imports only pools or instrument does not. To use your own MeterProvider, pass the
+// Producer to its reader; see instrument/producer, which also documents the cost of a collection.
 package telemetry

@@ -9,9 +9,9 @@ import (
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 )
 
-// newExporter returns an exporter. The exporter reads the environment variables itself, except for
-// an endpoint that it would not interpret as specified: without an endpoint it uses TLS, and it
-// ignores host:port without a scheme.
+// newExporter returns an exporter, which reads most environment variables itself. newExporter
+// passes it the endpoint if the exporter would not interpret it as specified: the exporter uses TLS
+// if no endpoint is set, and ignores an endpoint of the form host:port.
 func (s settings) newExporter(ctx context.Context) (sdkmetric.Exporter, error) {
 	if s.console {
 		return console{os.Stdout}, nil

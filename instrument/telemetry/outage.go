@@ -11,14 +11,14 @@ import (
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 )
 
-// outageExporter reports once that the receiver is unreachable, and once that it is accepting
-// metrics again. The wrapped exporter returns an error at each export.
+// outageExporter reports an outage only twice: when the receiver becomes unreachable, and when it
+// is accepting metrics again. The wrapped exporter would report an error at each export.
 type outageExporter struct {
 	sdkmetric.Exporter
 	where string
 
 	unreachable atomic.Bool
-	closing     atomic.Bool // the error of the last export is returned by shutdown
+	closing     atomic.Bool // shutting down: shutdown returns the last export's error
 }
 
 // Export implements sdkmetric.Exporter.
@@ -49,8 +49,8 @@ func (e *outageExporter) Export(ctx context.Context, rm *metricdata.ResourceMetr
 	return nil
 }
 
-// isUnreachable reports whether an export failed because nothing listens at the endpoint. Most
-// errors of the exporters can be recognized only by their text.
+// isUnreachable reports whether an export failed because nothing listens at the endpoint. Most of
+// the exporters' errors can be recognized only by their text.
 func isUnreachable(err error) bool {
 	for _, sign := range []string{
 		"connection refused", "no such host", "no such file or directory", "no route to host",

@@ -31,8 +31,8 @@ func warnOfProcessors() {
 	}
 }
 
-// processors explains why n does not match the CPU quota, or returns "" if it does. Go rounds the
-// quota up to at least two, if there are two CPUs.
+// processors explains why n, the value of GOMAXPROCS, does not match the CPU quota, or returns ""
+// if it does. Go rounds the quota up, to at least 2 if there are two CPUs.
 func processors(n, cpus int, quota float64, limited, pinned bool) string {
 	fits := min(cpus, max(2, int(math.Ceil(quota))))
 	switch {
@@ -41,7 +41,7 @@ func processors(n, cpus int, quota float64, limited, pinned bool) string {
 	case pinned:
 		return "the environment variable GOMAXPROCS sets it, so it does not follow the quota"
 	case n > fits:
-		return "the program set it, or a parent control group has the lower quota, which Go does not see (golang/go#81180): " +
+		return "the program set it, or the lower quota belongs to a parent cgroup, which Go does not see (golang/go#81180): " +
 			"threads are throttled while they run"
 	default:
 		return "the program set it, so it does not follow the quota"

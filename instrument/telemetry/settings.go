@@ -19,18 +19,19 @@ const (
 	protocolHTTP = "http/protobuf"
 )
 
-// settings has the values of variables that the SDK does not read itself, or not as specified.
+// settings holds the values of variables that the SDK does not read itself, or does not interpret
+// as specified.
 type settings struct {
 	off          bool
-	advice       string // what to do instead, if metrics are wanted but off
+	advice       string // what to do instead, if the settings request metrics that Start does not export
 	console      bool
 	protocol     string
-	endpointURL  string // if empty, the SDK reads it
+	endpointURL  string // if empty, the SDK reads the variable itself
 	interval     time.Duration
-	producerFits bool // no explicit buckets or deltas, which a Producer does not support
+	producerFits bool // the settings request no explicit buckets or deltas, which a Producer does not support
 }
 
-const prometheusAdvice = "OTEL_METRICS_EXPORTER=prometheus: nothing is started, since the handler for Prometheus is the program's: " +
+const prometheusAdvice = "OTEL_METRICS_EXPORTER=prometheus: nothing is started, since the program must serve Prometheus itself: " +
 	"pass a MeterProvider with go.opentelemetry.io/otel/exporters/prometheus to otel.SetMeterProvider, and pools report through it; " +
 	"or unset the variable, and scrape the sidecar"
 
@@ -94,7 +95,7 @@ const (
 	otlpMetrics = "OTEL_EXPORTER_OTLP_METRICS_"
 )
 
-// otlp returns the name and the value of the variable that applies to metrics.
+// otlp returns the name and the value of the variable for suffix that applies to metrics.
 func (e *environment) otlp(suffix string) (name, given string) {
 	if given = e.value(otlpMetrics + suffix); given != "" {
 		return otlpMetrics + suffix, given
@@ -112,14 +113,14 @@ func (e *environment) fail(name string, err error) {
 	}
 }
 
-// check calls f with the value of a variable if it is set.
+// check calls f with the value of the variable called name if it is set.
 func (e *environment) check(name string, f func(given string) error) {
 	if given := e.value(name); given != "" {
 		e.fail(name, f(given))
 	}
 }
 
-// choice returns the value, which must be one of words. The first word is the default.
+// choice returns the variable's value, which must be one of words. The first word is the default.
 func (e *environment) choice(name string, words ...string) string {
 	given := e.value(name)
 	if given == "" {
@@ -141,7 +142,7 @@ func (e *environment) flag(name string) bool {
 	return on
 }
 
-// milliseconds returns the value as a positive duration, or 0 if the variable is unset.
+// milliseconds returns the variable's value as a positive duration, or 0 if the variable is unset.
 func (e *environment) milliseconds(name string) (d time.Duration) {
 	const most = 24 * time.Hour
 	e.check(name, func(given string) error {
@@ -155,7 +156,8 @@ func (e *environment) milliseconds(name string) (d time.Duration) {
 	return d
 }
 
-// pairs checks a list of key=value pairs. Errors do not show values, which may be secrets.
+// pairs checks that the variable's value is a list of key=value pairs. Errors do not contain
+// values, which may be secrets.
 func (e *environment) pairs(name string) {
 	e.check(name, func(given string) error {
 		for i, pair := range strings.Split(given, ",") {
@@ -174,7 +176,7 @@ func (e *environment) clientCertificate(prefix string) {
 	certificate, key := e.value(prefix+"CLIENT_CERTIFICATE"), e.value(prefix+"CLIENT_KEY")
 	switch {
 	case (certificate == "") != (key == ""):
-		e.fail(prefix+"CLIENT_CERTIFICATE", errors.New("expected both it and "+prefix+"CLIENT_KEY, or neither"))
+		e.fail(prefix+"CLIENT_CERTIFICATE", errors.New("set both this and "+prefix+"CLIENT_KEY, or neither"))
 	case certificate != "":
 		if _, err := tls.LoadX509KeyPair(certificate, key); err != nil {
 			e.fail(
@@ -189,7 +191,7 @@ func (e *environment) clientCertificate(prefix string) {
 	}
 }
 
-// where returns the endpoint in a form for people.
+// where returns the endpoint for messages to people.
 func (s settings) where(get func(string) string) string {
 	if s.endpointURL != "" {
 		return strings.TrimSuffix(strings.TrimPrefix(s.endpointURL, "http://"), "/v1/metrics")
@@ -198,8 +200,8 @@ func (s settings) where(get func(string) string) string {
 	return strings.TrimPrefix(given, "http://")
 }
 
-// endpoint returns the URL to pass to the exporter, or "" if the exporter interprets the variable
-// as specified.
+// endpoint returns the URL to pass to the exporter, or "" if the exporter itself interprets the
+// variable as specified.
 func (e *environment) endpoint(protocol string) string {
 	name, given := e.otlp("ENDPOINT")
 	switch {

@@ -18,15 +18,15 @@ import (
 	"github.com/poolgauge/poolgauge/internal/goroutines"
 )
 
-// defaultInterval is the same as in the sidecar. The specification's minute would hide what a pool
-// does within it.
+// defaultInterval is the sidecar's default too. The specification's default of a minute would hide
+// what happens in a pool within the minute.
 const defaultInterval = 10 * time.Second
 
-// scopeName is the instrumentation scope of the metrics of this package.
+// scopeName is the instrumentation scope of this package's own metrics.
 const scopeName = "github.com/poolgauge/poolgauge/instrument/telemetry"
 
-// ErrStarted is returned by Start if it was called before and not yet shut down: both would report
-// every pool.
+// ErrStarted is returned by Start if an earlier Start has not been shut down yet, since both would
+// report every pool.
 var ErrStarted = errors.New("telemetry: already started; shut it down first")
 
 var started atomic.Bool
@@ -39,23 +39,23 @@ type options struct {
 }
 
 // WithAttributes adds attributes to the resource, such as service.name and service.version.
-// OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES override them.
+// OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES override these attributes.
 func WithAttributes(kv ...attribute.KeyValue) Option {
 	return func(o *options) { o.attributes = append(o.attributes, kv...) }
 }
 
-// Start starts the export of all metrics of the process, as described in the package documentation,
-// and sets the global MeterProvider. ctx bounds only the start. Start does not wait for the
-// receiver; points are lost while the receiver is unreachable. [go.opentelemetry.io/otel.Handle] is
-// called once when that begins, once when it ends, and for every other export error.
+// Start starts exporting all metrics of the process, as described in the package documentation, and
+// sets the global MeterProvider. ctx bounds only the start. Start does not wait for the receiver;
+// points are lost while the receiver is unreachable. Start reports the beginning and the end of
+// such an outage, and every other export error, to [go.opentelemetry.io/otel.Handle].
 //
-// An error for an invalid variable is one line that contains the name of the variable, what was
-// expected, and the value unless it may be a secret.
+// The error for an invalid variable is a single line with the variable's name, what was expected,
+// and the value unless that may be a secret.
 //
-// Call shutdown last, after the pools are closed. It exports once more, stops the export and waits
-// for its goroutine. If ctx ends first, shutdown returns an error; if ctx has no deadline,
-// OTEL_METRIC_EXPORT_TIMEOUT applies. Further calls do nothing and return nil. If Start fails or
-// has nothing to start, shutdown is not nil, and does nothing.
+// Call shutdown last, after closing the pools. It exports once more, stops exporting and waits for
+// the exporting goroutine. If shutdown's ctx is done first, shutdown returns an error; if that ctx
+// has no deadline, OTEL_METRIC_EXPORT_TIMEOUT applies. Further calls do nothing and return nil.
+// shutdown is never nil: if Start fails or has nothing to start, shutdown does nothing.
 func Start(ctx context.Context, opts ...Option) (shutdown func(context.Context) error, err error) {
 	nothing := func(context.Context) error { return nil }
 	env, err := readSettings(os.Getenv)
@@ -101,11 +101,11 @@ func Start(ctx context.Context, opts ...Option) (shutdown func(context.Context) 
 	return s.shutdown, nil
 }
 
-// session is the export between Start and shutdown.
+// session is what runs between Start and shutdown.
 type session struct {
 	provider *sdkmetric.MeterProvider
 	exporter *outageExporter
-	pools    *producer.Producer // nil if pools report through the provider
+	pools    *producer.Producer // nil if pools report through the MeterProvider
 	once     sync.Once
 }
 

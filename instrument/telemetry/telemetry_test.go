@@ -184,7 +184,8 @@ func useDuration(r *otlptest.Request) *metricpb.Metric {
 	return nil
 }
 
-// Pools report through the MeterProvider if the settings ask for what a Producer cannot provide.
+// Pools report through the MeterProvider if the settings request something that a Producer cannot
+// provide.
 func TestSettingsDecideTheFormOfHistograms(t *testing.T) {
 	for _, c := range []struct {
 		name, given string
@@ -268,7 +269,7 @@ func TestStartsOnceUntilShutDown(t *testing.T) {
 	}
 }
 
-// A receiver that never answers delays shutdown no longer than its context.
+// A receiver that never responds does not delay shutdown beyond its context.
 func TestShutdownEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	r, err := otlptest.Start("127.0.0.1:0", func(ctx context.Context, _ *otlptest.Request) (*otlptest.Response, error) {
@@ -302,7 +303,7 @@ func TestShutdownWithoutAReceiverIsAnError(t *testing.T) {
 	}
 }
 
-// handled collects what goes to otel.Handle during a test.
+// handled collects what is passed to otel.Handle during a test.
 func handled(t *testing.T) <-chan string {
 	said := make(chan string, 100)
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { said <- err.Error() }))

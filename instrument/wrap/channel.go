@@ -7,35 +7,35 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// Channel is a reported channel that is used as a semaphore.
+// Channel is an instrumented channel that is used as a semaphore.
 type Channel struct {
 	ch      chan struct{}
 	permits permits
-	// calls of Release that wait for a slot, or have just received one; guarded by the lock of
-	// permits
+	// number of calls of Release that wait for a slot, or have just received one; guarded by the
+	// lock of permits
 	releasing int64
 }
 
-// NewChannel reports a channel that is used as a semaphore: a send takes a slot, a receive returns
-// one, and the number of slots is the capacity of ch, at least 1. The caller keeps the channel, but
-// replaces its operations with methods:
+// NewChannel instruments a channel that is used as a semaphore: a send takes a slot, a receive
+// returns one, and the number of slots is ch's capacity, at least 1. The caller keeps the channel,
+// but replaces its operations with methods:
 //
 //	ch <- struct{}{}            slots.Acquire(context.Background())
 //	select { case ch <- …:      slots.TryAcquire()
 //	select { … <-ctx.Done():    slots.Acquire(ctx)
 //	<-ch                        slots.Release()
 //
-// It is reported as a pool of the kind semaphore:
+// NewChannel reports it as a pool of the kind semaphore, with
 //
-//   - the limit and the number of slots used, read from the channel itself, so that operations that
-//     do not use the methods count as well,
+//   - the limit and the number of slots used, read from the channel itself, so that direct
+//     operations on the channel count as well,
 //   - the slot-seconds used. They are exact if all operations use the methods. Otherwise the number
 //     of slots used is read when a method is called or the Stats are read, and is assumed to have
-//     been the same since the previous reading,
-//   - for the methods only: how many requests are waiting, since when, how long each waited, how
-//     requests ended, and how many of the slots that they took were returned (completed), by
-//     Release or by a receive. A Release of a slot that was taken by a send is not counted. How
-//     long each slot is held is unknown.
+//     been constant since the previous reading,
+//   - for requests by the methods only: how many are waiting, since when, how long each waited, how
+//     they ended, and how many of the slots that they took were returned (completed), by Release or
+//     by a receive. A Release of a slot that was taken by a send is not counted. How long each slot
+//     is held is unknown.
 func NewChannel(name string, ch chan struct{}, opts ...instrument.Option) (*Channel, error) {
 	if cap(ch) == 0 {
 		return nil, fmt.Errorf("channel %q: capacity is 0, expected a buffered channel with room for each slot", name)
@@ -49,9 +49,9 @@ func NewChannel(name string, ch chan struct{}, opts ...instrument.Option) (*Chan
 
 func (s *Channel) used() int64 { return int64(len(s.ch)) }
 
-// Acquire takes a slot. It waits until a slot is free or ctx is done. It returns nil or the error
-// of ctx, and takes a slot only if it returns nil. If ctx is already done, Acquire fails even if a
-// slot is free. Requests are served in order, together with direct sends to the channel.
+// Acquire takes a slot. It waits until a slot is free or ctx is done. It returns nil if it took a
+// slot, and otherwise ctx.Err(). If ctx is already done, Acquire fails even if a slot is free.
+// Requests and direct sends to the channel are served in the order of arrival.
 func (s *Channel) Acquire(ctx context.Context) error {
 	done := ctx.Done()
 	p := &s.permits
@@ -128,21 +128,20 @@ func (s *Channel) Release() {
 	p.Unlock()
 }
 
-// held returns the number of slots that the methods took and that were not returned. Caller must
+// held returns the number of slots that were taken by the methods and not yet returned. Caller must
 // hold the lock of permits.
 func (s *Channel) held() int64 {
 	return s.permits.Requests.Ended(instrument.Acquired) - s.permits.released
 }
 
-// settle counts slots that the methods took and that were returned by a receive: more slots are
-// held than used. Caller must hold the lock of permits.
+// settle counts slots that were taken by the methods and returned by a direct receive. It finds
+// them because more slots are held than used. Caller must hold the lock of permits.
 func (s *Channel) settle() {
 	s.permits.released += max(0, s.held()-s.used()-s.releasing)
 }
 
-// Stats returns the current state of the channel and the counts so far. A request that has just
-// been served by a release, but whose goroutine is not running yet, has a slot and is still
-// pending.
+// Stats returns the channel's current state and the counts so far. A request that a release has
+// just served, but whose goroutine is not running yet, has a slot and still counts as pending.
 func (s *Channel) Stats() instrument.Stats {
 	s.permits.Lock()
 	defer s.permits.Unlock()
@@ -150,5 +149,5 @@ func (s *Channel) Stats() instrument.Stats {
 	return s.permits.stats(int64(cap(s.ch)))
 }
 
-// Close ends the report. It does not close the channel; the methods keep working.
+// Close stops reporting the channel. It does not close the channel; the methods keep working.
 func (s *Channel) Close() { s.permits.close() }

@@ -95,8 +95,8 @@ func TestChannelGoesWithBareOperations(t *testing.T) {
 	})
 }
 
-// While a program is half migrated, some code still uses the channel directly. No figure falls
-// below 0 and no counter decreases, and the slots used are those of the channel.
+// While a program is only partly migrated, some code still uses the channel directly. Even then no
+// value falls below 0, no counter decreases, and the slots used are the channel's.
 func TestChannelHalfMigrated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, ch := mustChannel(t, 2)

@@ -1,5 +1,5 @@
-// Package wrap reports the existing pools of a program in the model of package instrument. Only the
-// line that creates the pool changes.
+// Package wrap instruments the pools that a program already has. Only the line that creates the
+// pool changes.
 //
 //	sem, err := wrap.NewSemaphore("uploads", 8)                      // for semaphore.NewWeighted(8)
 //	slots, err := wrap.NewChannel("uploads", make(chan struct{}, 8)) // for a channel used as a semaphore
@@ -7,16 +7,16 @@
 //	tasks, err := wrap.NewTaskPool("thumbnails", "ants", p)          // for p, of ants or of the same shape
 //	buffers, err := wrap.NewSyncPool("buffers", &sync.Pool{New: …})  // for a sync.Pool
 //
-// Each wrapper has the methods and the semantics of the wrapped pool, and calls it for every
-// decision. Any other pool can be reported with a function that returns its Stats:
+// Each wrapper has the methods and the semantics of the wrapped pool, and leaves every decision to
+// it. Any other pool can be instrumented with a function that returns its Stats:
 //
 //	reg, err := instrument.Observe("sessions", "vitess", func() instrument.Stats { … })
 //
-// Packages instrument/wrapsql and instrument/wraphttp report the pools of database/sql and
-// net/http, and the module adapters those of other modules. docs/benchmarks.md lists what wrapping
-// costs.
+// Packages instrument/wrapsql and instrument/wraphttp instrument the pools of database/sql and
+// net/http, and the module adapters those of third-party modules. docs/benchmarks.md lists what
+// wrapping costs.
 //
 // All methods may be called concurrently. A wrapper starts no goroutine; while it is used more than
-// 100,000 times a second, it has a timer. Close ends its report and may be called more than once;
-// the wrapper itself keeps working.
+// 100,000 times per second, it runs a timer. Close stops reporting the pool and may be called more
+// than once; the wrapper itself keeps working.
 package wrap

@@ -118,7 +118,7 @@ func (s sessions) Figures() (busy, most, waits int, waited time.Duration) {
 	return s.busy, s.most, s.waits, time.Duration(s.waits) * time.Millisecond
 }
 
-// Any other pool is reported with a function that returns its Stats; unknown figures are omitted.
+// Any other pool is reported with a function that returns its Stats; unknown values are omitted.
 func Example() {
 	pool := sessions{busy: 3, most: 5, waits: 7}
 	reg, err := instrument.Observe("sessions", "my sessions", func() (s instrument.Stats) {

@@ -33,7 +33,7 @@ func TestLongestWaitHasItsTrace(t *testing.T) {
 	}
 	requests := func(t *testing.T, acquire func(context.Context) error, release func()) {
 		t.Helper()
-		if err := acquire(pooltest.InTrace(t.Context(), 9)); err != nil { // which does not wait
+		if err := acquire(pooltest.InTrace(t.Context(), 9)); err != nil { // this request does not wait
 			t.Fatal(err)
 		}
 		time.AfterFunc(time.Second, release)

@@ -11,29 +11,29 @@ import (
 	"github.com/poolgauge/poolgauge/internal/measure"
 )
 
-// Groups creates groups of golang.org/x/sync/errgroup that are reported together under one name. A
-// group lives as long as a request; the name lives as long as the program.
+// Groups creates groups of golang.org/x/sync/errgroup and reports them together under one name. A
+// group typically exists only during a request, while Groups exists as long as the program.
 type Groups struct {
 	reg   *instrument.Registration
 	ran   measure.Groups
 	calls sync.Pool // of *call
 }
 
-// Group is an [errgroup.Group] that is reported.
+// Group is an instrumented [errgroup.Group].
 type Group struct {
 	*errgroup.Group
 	set  *Groups
-	span *trace.SpanContext // the span that it is part of; nil if unknown
+	span *trace.SpanContext // the span that the group is part of; nil if unknown
 }
 
-// NewGroups returns Groups that are reported under name, as a pool of the kind group:
+// NewGroups returns Groups that are reported under name, as a pool of the kind group, with
 //
 //   - the functions that are running (used), how long each ran, and whether it returned nil (ok),
-//     returned an error (error) or called runtime.Goexit (exit); a panic ends the program,
-//   - on Linux, how that time is divided into on CPU, ready and blocked, for a sample of short
-//     functions,
-//   - callers that a limit blocks in Go, since when and for how long, and calls of TryGo that were
-//     refused.
+//     returned an error (error) or called runtime.Goexit (exit). A panic ends the program,
+//   - on Linux, how much of that time was spent on a CPU, ready to run, and blocked, estimated from
+//     a sample of short functions,
+//   - callers that a limit blocks in Go, since when, and how long each was blocked; and calls of
+//     TryGo that were refused.
 //
 // Each group has its own limit, and there may be any number of groups, so no limit is reported.
 // Programs that need not keep x/sync can use pools.NewGroups instead.
@@ -52,14 +52,15 @@ func NewGroups(name string, opts ...instrument.Option) (*Groups, error) {
 	return s, nil
 }
 
-// WithContext is like [errgroup.WithContext], for a group that is reported.
+// WithContext is like [errgroup.WithContext], but returns an instrumented group.
 func (s *Groups) WithContext(ctx context.Context) (*Group, context.Context) {
 	span := trace.SpanContextFromContext(ctx)
 	g, ctx := errgroup.WithContext(ctx)
 	return &Group{Group: g, set: s, span: &span}, ctx
 }
 
-// Group makes g a group that is reported. g may be new(errgroup.Group) or in use.
+// Group returns an instrumented group that wraps g, which may be new(errgroup.Group) or already in
+// use.
 func (s *Groups) Group(g *errgroup.Group) *Group {
 	return &Group{Group: g, set: s}
 }
@@ -84,8 +85,8 @@ func (g *Group) TryGo(f func() error) bool {
 	return true
 }
 
-// call is one call of a function. An errgroup calls each function once, so calls are reused, to
-// save allocations.
+// call is one call of a function. An errgroup calls each function once, so call values are reused
+// to save allocations.
 type call struct {
 	set     *Groups
 	blocked *measure.Pended // nil if the caller is not blocked
@@ -118,11 +119,11 @@ func (c *call) called() error {
 // Running returns the number of running functions.
 func (s *Groups) Running() int { return s.ran.Running() }
 
-// Stats returns a consistent snapshot of all groups together. The use of a function begins when the
-// function starts; until then a blocked caller is pending.
+// Stats returns a consistent snapshot of all groups together. A use begins when its function
+// starts; until then a blocked caller counts as pending.
 func (s *Groups) Stats() instrument.Stats { return s.ran.Stats() }
 
-// Close ends the report. Running groups are not affected.
+// Close stops reporting the groups. Running groups are not affected.
 func (s *Groups) Close() {
 	s.ran.Close()
 	s.reg.Close()

@@ -5,18 +5,18 @@ import (
 	"github.com/poolgauge/poolgauge/internal/measure"
 )
 
-// permits measures a semaphore of another package. It is unknown which permits are returned, so
-// only the total time for which permits are held is measured, not the time of each.
+// permits measures a semaphore of another package. A release does not say which permits it returns,
+// so only the total time for which permits are held is measured, not the time of each.
 type permits struct {
 	reg *instrument.Registration
 
 	measure.Recorder // without uses; its lock guards everything below
 
-	used     func() int64 // permits used
-	released int64        // calls that returned permits
+	used     func() int64 // number of permits used
+	released int64        // number of calls that returned permits
 }
 
-// observe reports the pool. It must be called before any other method.
+// observe starts reporting the pool. It must be called before any other method.
 func (p *permits) observe(
 	name string,
 	used func() int64,
@@ -34,27 +34,27 @@ func (p *permits) close() {
 	p.reg.Close()
 }
 
-// took counts permits that were taken without a wait. before is the number of permits used before.
-// Caller must hold the lock.
+// took records a request that took permits without waiting. before is the number of permits used
+// before it. Caller must hold the lock.
 func (p *permits) took(before int64) {
 	p.Meter.Event(before)
 	p.Requests.Add(instrument.Acquired, 1)
 }
 
-// gave counts permits that are returned. before is the number of permits used before. Caller must
-// hold the lock.
+// gave records a call that returned permits. before is the number of permits used before it. Caller
+// must hold the lock.
 func (p *permits) gave(before int64) {
 	p.Meter.Event(before)
 	p.released++
 }
 
-// wait begins a wait. Caller must hold the lock.
+// wait records the start of a wait. Caller must hold the lock.
 func (p *permits) wait() *measure.Pended {
 	return p.Pending.Add(p.Requests.Begin(&p.Meter, p.Meter.Event(p.used())))
 }
 
-// waited ends a wait, with permits or with err. before is the number of permits used before. Caller
-// must hold the lock.
+// waited records the end of wait w, with permits or with err. before is the number of permits used
+// before the wait ended. Caller must hold the lock.
 func (p *permits) waited(w *measure.Pended, before int64, err error) measure.Waited {
 	outcome := instrument.Acquired
 	if err != nil {

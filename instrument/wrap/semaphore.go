@@ -8,27 +8,27 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// Semaphore is a semaphore of golang.org/x/sync that is reported. It has the methods of
+// Semaphore is an instrumented semaphore of golang.org/x/sync. It has the methods of
 // [semaphore.Weighted].
 type Semaphore struct {
 	size    int64
 	inner   *semaphore.Weighted
 	permits permits
-	held    int64 // permits held; guarded by the lock of permits
+	held    int64 // number of permits held; guarded by the lock of permits
 }
 
-// NewSemaphore returns a semaphore of n permits, like [semaphore.NewWeighted], that is reported
-// under name. It panics if n is negative, as NewWeighted does. It is reported as a pool of the kind
-// semaphore:
+// NewSemaphore is like [semaphore.NewWeighted], but the semaphore is reported under name.
+// NewSemaphore panics if n is negative, as NewWeighted does. The semaphore is reported as a pool of
+// the kind semaphore, with
 //
 //   - the limit and the number of permits used,
 //   - how many requests are waiting, since when, and how long each waited,
-//   - how requests ended,
+//   - the outcomes of requests,
 //   - the slot-seconds used. How long each permit is held is unknown, because Release does not say
 //     which permits it returns.
 //
-// A request for more than n permits waits until its context is done, as in x/sync; meanwhile it is
-// pending.
+// A request for more than n permits waits until its context is done, as in x/sync, and counts as
+// pending until then.
 //
 // Programs that need not keep x/sync can use pools.NewSemaphore instead, which is faster and can be
 // resized.
@@ -50,8 +50,8 @@ func (s *Semaphore) Acquire(ctx context.Context, n int64) error {
 	done := ctx.Done()
 	p := &s.permits
 	p.Lock()
-	// Checked with the lock held, as in x/sync: a context that was done before permits were
-	// released takes precedence over them.
+	// Checked with the lock held, as in x/sync: a request whose context was done before permits
+	// were released fails.
 	if isDone(done) {
 		err := ctx.Err()
 		p.Requests.Add(instrument.GaveUp(err), 1)
@@ -101,19 +101,19 @@ func (s *Semaphore) Release(n int64) {
 	}
 	p := &s.permits
 	p.Lock()
-	defer p.Unlock() // Release panics if more is released than held
+	defer p.Unlock() // Release panics if more permits are released than held
 	p.gave(s.held)
 	s.held -= n
 	s.inner.Release(n)
 }
 
 // Stats returns a consistent snapshot of the semaphore. A request that Release has just served, but
-// whose goroutine is not running yet, is still pending.
+// whose goroutine is not running yet, still counts as pending.
 func (s *Semaphore) Stats() instrument.Stats {
 	s.permits.Lock()
 	defer s.permits.Unlock()
 	return s.permits.stats(s.size)
 }
 
-// Close ends the report. The semaphore keeps working.
+// Close stops reporting the semaphore, which keeps working.
 func (s *Semaphore) Close() { s.permits.close() }

@@ -93,7 +93,7 @@ func play(t *testing.T, p pooltest.Permits, r *rand.Rand) (trace []string) {
 	return trace
 }
 
-// The wrapped semaphore behaves exactly like the bare one.
+// The wrapped semaphore behaves exactly like a bare one.
 func TestSemaphoreDoesWhatTheBareOneDoes(t *testing.T) {
 	for range 200 {
 		seed := rand.Uint64()

@@ -9,7 +9,7 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// SyncPool is a [sync.Pool] that is reported.
+// SyncPool is an instrumented [sync.Pool].
 type SyncPool struct {
 	pool    *sync.Pool
 	reg     *instrument.Registration
@@ -18,7 +18,7 @@ type SyncPool struct {
 }
 
 // stripes is the number of counters over which calls are spread, so that CPUs rarely contend for
-// one.
+// the same counter.
 const stripes = 16
 
 type stripe struct {
@@ -26,19 +26,19 @@ type stripe struct {
 	_                       [32]byte // the rest of a cache line
 }
 
-// NewSyncPool reports p under name. p must not be in use yet, because its New function is replaced
-// by one that counts. Use the returned SyncPool instead of p. It is reported as a pool of the kind
-// sync.Pool:
+// NewSyncPool instruments p and reports it under name. p must not be in use yet, because
+// NewSyncPool replaces its New function by one that counts calls. Use the returned SyncPool instead
+// of p. It is reported as a pool of the kind sync.Pool, with
 //
 //   - requests: calls of Get that returned a value (acquired), and calls that returned nil because
 //     there is no New (rejected),
 //   - completed: calls of Put,
-//   - resources created: calls of New. The ratio of their rate to that of requests is the share of
-//     values that were not recycled.
+//   - resources created: calls of New. The rate of these calls divided by the rate of requests is
+//     the share of values that were not recycled.
 //
-// A sync.Pool has no limit, and nothing waits for it. It does not report how many values it holds,
+// A sync.Pool has no limit, and callers never wait. It does not report how many values it holds,
 // nor when the garbage collector drops them. The number of values in use is unknown too, because
-// values need not be put back.
+// callers need not put values back.
 func NewSyncPool(name string, p *sync.Pool, opts ...instrument.Option) (*SyncPool, error) {
 	if p == nil {
 		return nil, fmt.Errorf("sync.Pool %q: the pool is nil, expected a *sync.Pool", name)
@@ -74,8 +74,8 @@ func (r *SyncPool) Put(x any) {
 	r.pool.Put(x)
 }
 
-// stripe returns the stripe of the caller. It is chosen by the address of the stack: goroutines
-// that run at the same time have stacks at different addresses.
+// stripe returns the stripe to use for the calling goroutine. It chooses by the address of the
+// goroutine's stack, since goroutines that run at the same time have different stacks.
 func (r *SyncPool) stripe() *stripe {
 	var here byte
 	address := uint64(uintptr(unsafe.Pointer(&here))) >> 11 // the smallest stack has 2 KiB
@@ -104,5 +104,5 @@ func (r *SyncPool) Stats() (st instrument.Stats) {
 	return st
 }
 
-// Close ends the report. The pool keeps working.
+// Close stops reporting the pool, which keeps working.
 func (r *SyncPool) Close() { r.reg.Close() }

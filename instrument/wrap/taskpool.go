@@ -11,38 +11,40 @@ import (
 // Submitter is a pool that runs tasks, such as ants.Pool or ants.MultiPool.
 type Submitter interface {
 	Submit(task func()) error
-	Running() int // workers, busy or not
-	Waiting() int // callers of Submit, or tasks, that are waiting for a worker
+	Running() int // number of workers, busy or not
+	Waiting() int // number of callers of Submit, or of tasks, that are waiting for a worker
 	Cap() int     // maximum number of workers; 0 or less means no limit
 }
 
-// TaskPool is a pool whose tasks are reported.
+// TaskPool is an instrumented pool of another package that runs tasks.
 type TaskPool struct {
 	pool  Submitter
 	reg   *instrument.Registration
 	ran   measure.Recorder
-	asked atomic.Bool // a task was submitted
+	asked atomic.Bool // a task has been submitted
 }
 
-// NewTaskPool reports p under name. kind should be the name of p's package. The following is read
-// from p:
+// NewTaskPool instruments p and reports it under name. kind should be the name of p's package. Read
+// from p itself are
 //
 //   - the limit,
 //   - how many tasks or callers are waiting.
 //
-// The rest covers only tasks that are submitted to the returned TaskPool rather than to p:
+// Everything else covers only tasks that are submitted through the returned TaskPool rather than
+// directly to p:
 //
-//   - how many are running (used), and how many workers are not running any of them (idle),
-//   - how long each waited, from the call of Submit until it started, how long it ran, and how long
-//     the oldest has been running,
-//   - on Linux, how that time is divided into on CPU, ready and blocked, for a sample of short
-//     tasks,
-//   - how they ended: ok, or panic if a task did not return, which includes runtime.Goexit: without
-//     recovering the panic the two cannot be told apart,
+//   - how many tasks are running (used), and how many workers are not running any of these tasks
+//     (idle),
+//   - how long each task waited, from the call of Submit until it started, how long it ran, and how
+//     long the oldest has been running,
+//   - on Linux, how much of their run time tasks spent on a CPU, ready to run, and blocked,
+//     estimated from a sample of short tasks,
+//   - how tasks ended: ok, or panic if a task did not return. The latter includes runtime.Goexit,
+//     which cannot be told from a panic without recovering the panic,
 //   - calls that Submit refused: closed if p has a method IsClosed() bool that returns true,
 //     otherwise rejected. How long these calls took is unknown.
 //
-// Figures of tasks are reported once the first task has been submitted. Close does not close p.
+// Metrics of tasks are reported once the first task has been submitted. Close does not close p.
 func NewTaskPool(name, kind string, p Submitter, opts ...instrument.Option) (*TaskPool, error) {
 	if p == nil {
 		return nil, fmt.Errorf("task pool %q: the pool is nil, expected a pool to submit tasks to", name)
@@ -56,7 +58,7 @@ func NewTaskPool(name, kind string, p Submitter, opts ...instrument.Option) (*Ta
 	return s, nil
 }
 
-// Submit submits a task to the pool, and returns the error of the pool.
+// Submit submits task to the pool, and returns the error, if any, from the pool's Submit.
 func (s *TaskPool) Submit(task func()) error {
 	if task == nil {
 		return s.pool.Submit(nil) // the pool decides how to handle nil
@@ -69,7 +71,7 @@ func (s *TaskPool) Submit(task func()) error {
 	return err
 }
 
-// ask begins the wait of a task. The tasks themselves wait in the pool.
+// ask records that a task starts to wait. The tasks themselves wait in the pool.
 func (s *TaskPool) ask() measure.Span {
 	if !s.asked.Load() {
 		s.asked.Store(true)
@@ -112,7 +114,7 @@ func (s *TaskPool) Running() int {
 	return int(s.ran.Uses.InUse())
 }
 
-// Stats returns the current state of the pool and the counts so far.
+// Stats returns the pool's current state and the counts so far.
 func (s *TaskPool) Stats() (st instrument.Stats) {
 	running, waiting, limit := s.pool.Running(), s.pool.Waiting(), s.pool.Cap()
 	if limit > 0 {
@@ -132,7 +134,7 @@ func (s *TaskPool) Stats() (st instrument.Stats) {
 	return st
 }
 
-// Close ends the report. The pool and Submit keep working.
+// Close stops reporting the pool. The pool and Submit keep working.
 func (s *TaskPool) Close() {
 	s.ran.Close()
 	s.reg.Close()

@@ -8,7 +8,7 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// respond makes the use of the connection end with the body of the response.
+// respond wraps the response's body so that the use of the connection ends with the body.
 func (tr *trip) respond(resp *http.Response) {
 	if p := tr.part; p != nil && resp.ProtoMajor > 1 {
 		p.Lock()
@@ -27,7 +27,8 @@ func (tr *trip) respond(resp *http.Response) {
 	resp.Body = &tr.body
 }
 
-// body ends the use of a connection when it has been read to the end or is closed.
+// body is a response body. When it has been read to the end or is closed, it records the end of the
+// connection's use.
 type body struct {
 	io.ReadCloser
 	trip *trip
@@ -45,23 +46,23 @@ func (b *body) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Close implements io.Closer. The use ends first, because once the body is closed, the connection
-// or its slot may be given to another request.
+// Close implements io.Closer. It records the end of the use before it closes the body, because
+// after that the connection or its slot may go to another request.
 func (b *body) Close() error {
 	b.trip.end(instrument.OK)
 	return b.ReadCloser.Close()
 }
 
-// connection is the body of a response that switched to another protocol. The caller then owns the
-// connection itself, with all methods that net/http provides, until it is closed. EOF from the
-// server does not end the use.
+// connection is the body of a response that switched to another protocol. The caller owns the
+// connection itself, with all methods that net/http provides, until the caller closes it. EOF from
+// the server does not end the use.
 type connection struct {
 	io.Reader
 	io.Writer
 	io.Closer
 }
 
-// half is a connection that can be closed for writing, as those of net/http can.
+// half is a connection that can be closed for writing, like net/http's connections.
 type half struct {
 	connection
 	closeWriter
@@ -69,7 +70,7 @@ type half struct {
 
 type closeWriter interface{ CloseWrite() error }
 
-// own returns the body for a caller that now owns the connection.
+// own returns the response body to give to a caller that now owns connection w.
 func (tr *trip) own(w io.Writer) io.ReadCloser {
 	if p := tr.part; p != nil {
 		p.Lock()

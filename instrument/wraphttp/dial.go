@@ -10,21 +10,21 @@ import (
 type stage uint8
 
 const (
-	assumed    stage = iota // there must be a dial, although no event was reported
-	resolving               // looking up the name
+	assumed    stage = iota // a dial must be in progress, although no event was reported
+	resolving               // looking up the host name
 	resolved                // between the lookup and the first attempt to connect
-	connecting              // to one or several addresses
-	connected               // between the connection and a handshake
+	connecting              // connecting to one or several addresses
+	connected               // connected, before a TLS handshake
 	shaking                 // in the TLS handshake
 )
 
-// dial is a connection that is being made for a trip. net/http does not abandon the dial when the
-// trip ends, because another request may get the connection.
+// dial is a connection that is being established for a trip. net/http does not abandon the dial
+// when the trip ends, because another request may get the connection.
 type dial struct {
 	stage   stage
 	began   time.Duration
-	left    int // addresses that have not been tried yet
-	open    int // attempts in progress
+	left    int // number of addresses that have not been tried yet
+	open    int // number of connection attempts in progress
 	counted bool
 }
 
@@ -33,12 +33,12 @@ func (d *dial) isAtWork() bool {
 	return d.stage == resolving || d.stage == shaking || (d.stage == connecting && d.open > 0)
 }
 
-// begin begins a dial at stage s. From then on the trip no longer waits for a slot. Caller must
-// hold the lock of the part.
+// begin records the start of a dial at stage s. From then on the trip no longer waits for a slot.
+// Caller must hold the part's lock.
 func (tr *trip) begin(s stage) *dial {
 	now := measure.Clock()
 	if tr.room && tr.phase == asking && (s == assumed || s == shaking) {
-		now = tr.claim.Asked() // the dial began then, but was not reported until now
+		now = tr.claim.Asked() // the dial began with the request, but was not reported until now
 	}
 	tr.dials = append(tr.dials, dial{stage: s, began: now, left: 1})
 	if tr.phase == asking {
@@ -57,7 +57,8 @@ func (tr *trip) find(s stage) *dial {
 	return nil
 }
 
-// on calls f for a hook of a dial, and then updates the number of connections being made.
+// on calls f, which handles an event of a dial, and then updates the number of dials that count as
+// constructing.
 func (tr *trip) on(f func()) {
 	p := tr.part
 	if p == nil {
@@ -70,8 +71,8 @@ func (tr *trip) on(f func()) {
 	tr.settle()
 }
 
-// settle updates the number of dials that count as constructing: all dials that the trip is waiting
-// for, and of those that it left behind, the ones at work. Caller must hold the lock of the part.
+// settle updates the number of dials that count as constructing. While the trip waits for a dial,
+// all of its dials count; otherwise, only those that are at work. Caller must hold the part's lock.
 func (tr *trip) settle() {
 	awaited := tr.phase == asking && tr.claim.IsConstructing()
 	for i := range tr.dials {
@@ -90,7 +91,7 @@ func (tr *trip) count(d *dial, counts bool) {
 	d.counted = counts
 }
 
-// remove removes a dial. Caller must hold the lock of the part.
+// remove removes dial d. Caller must hold the part's lock.
 func (tr *trip) remove(d *dial) {
 	tr.count(d, false)
 	for i := range tr.dials {
@@ -101,14 +102,14 @@ func (tr *trip) remove(d *dial) {
 	}
 }
 
-// drop removes the dial at stage s, if there is one. Caller must hold the lock of the part.
+// drop removes the dial at stage s, if there is one. Caller must hold the part's lock.
 func (tr *trip) drop(s stage) {
 	if d := tr.find(s); d != nil {
 		tr.remove(d)
 	}
 }
 
-// finish ends a dial. Caller must hold the lock of the part.
+// finish records the end of dial d, successful or with err. Caller must hold the part's lock.
 func (tr *trip) finish(d *dial, err error) {
 	p, took := tr.part, measure.Clock()-d.began
 	tr.done = true
@@ -154,8 +155,8 @@ func (tr *trip) connect() {
 	})
 }
 
-// connected counts the end of one attempt to connect. If several addresses are tried, those that
-// fail do not count.
+// connected records the end of one attempt to connect. If several addresses are tried, the dial
+// fails only when all attempts have failed.
 func (tr *trip) connected(err error) {
 	tr.on(func() {
 		d := tr.find(connecting)
@@ -189,7 +190,7 @@ func (tr *trip) shaken(err error) {
 		d := tr.find(shaking)
 		switch {
 		case d == nil:
-		case err == nil && tr.proxied: // there may be another handshake, with the host behind the proxy
+		case err == nil && tr.proxied: // another handshake may follow, with the host behind the proxy
 			d.stage = connected
 		default:
 			tr.finish(d, err)
@@ -207,8 +208,8 @@ func (tr *trip) furthest() (d *dial) {
 	return d
 }
 
-// arrived notes that the trip got a connection that no request had before. On HTTP/2 the dial of
-// another trip may have made it. Caller must hold the lock of the part.
+// arrived records that the trip got a connection that no request has used before. On HTTP/2 another
+// trip may have dialed it. Caller must hold the part's lock.
 func (tr *trip) arrived(http2 bool) {
 	tr.part.fresh++
 	if tr.done {
@@ -223,8 +224,8 @@ func (tr *trip) arrived(http2 bool) {
 	}
 }
 
-// unmade notes that the connection that the trip was waiting for could not be made. Caller must
-// hold the lock of the part.
+// unmade records that the dial that the trip was waiting for failed. Caller must hold the part's
+// lock.
 func (tr *trip) unmade(err error) {
 	if tr.done {
 		return
@@ -239,9 +240,9 @@ func (tr *trip) unmade(err error) {
 	}
 }
 
-// dialedUntraced returns the duration of a dial that was not traced. It began when the trip asked
-// for a connection, because there was room: the trip did not wait for a slot. Caller must hold the
-// lock of the part.
+// dialedUntraced returns the duration of a dial that was not traced. Since there was room, the trip
+// did not wait for a slot, and the dial began when the trip requested a connection. Caller must
+// hold the part's lock.
 func (tr *trip) dialedUntraced() time.Duration {
 	asked := tr.claim.Asked()
 	tr.claim.Construct(&tr.part.Recorder, asked)

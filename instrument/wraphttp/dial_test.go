@@ -18,8 +18,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/pooltest"
 )
 
-// slowDial takes 2 s to make a connection to a server that answers one request. It calls the trace,
-// as a net.Dialer does.
+// slowDial takes 2 s to connect to a server that responds to one request. It calls the trace, as a
+// net.Dialer does.
 func slowDial(ctx context.Context, network, addr string) (net.Conn, error) {
 	trace := httptrace.ContextClientTrace(ctx)
 	trace.ConnectStart(network, addr)
@@ -75,7 +75,7 @@ func TestTransportKnowsTheTraceOfTheLongestWait(t *testing.T) {
 	})
 }
 
-// Making a connection does not count as waiting; waiting for a slot does.
+// Connecting does not count as waiting; waiting for a slot does.
 func TestTransportTellsDialingFromWaiting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		rt, err := wraphttp.Transport("api", &http.Transport{DialContext: slowDial, MaxConnsPerHost: 1})

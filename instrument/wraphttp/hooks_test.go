@@ -14,8 +14,8 @@ import (
 	"github.com/poolgauge/poolgauge/instrument/wraphttp"
 )
 
-// dialer calls the hooks of a trace as a dial does, one second per step, and checks what is being
-// made after each step.
+// dialer calls the hooks of a trace as a dial does, one second per step, and checks which
+// connections are under construction after each step.
 type dialer struct {
 	*httptrace.ClientTrace
 	constructing func() int64

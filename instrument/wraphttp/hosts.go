@@ -16,12 +16,12 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// otherHosts is the address that stands for all hosts beyond the limit.
+// otherHosts is the address under which all hosts beyond maxHosts are reported.
 const otherHosts = "_OTHER"
 
 var defaultPorts = map[string]string{"http": "80", "https": "443"}
 
-// addressOf returns the host of a URL and its port.
+// addressOf returns u's host and port.
 func addressOf(u *url.URL) string {
 	if port := defaultPorts[u.Scheme]; port != "" && u.Port() == "" {
 		return net.JoinHostPort(u.Hostname(), port)
@@ -41,7 +41,7 @@ func addressAttributes(scheme, address string) []attribute.KeyValue {
 	return attributes
 }
 
-// hosts has the figures for the conventions, by host.
+// hosts holds the convention's metrics by host.
 type hosts struct {
 	follows bool
 
@@ -51,11 +51,11 @@ type hosts struct {
 
 type hostKey struct{ scheme, host string }
 
-// host has the figures for one host. It is guarded by the lock of hosts.
+// host holds the convention's metrics of one host. The lock of hosts guards it.
 type host struct {
 	attributes []attribute.KeyValue
 	active     int64
-	answers    map[answer]*instrument.Histogram // durations of requests
+	answers    map[answer]*instrument.Histogram // durations of requests, by answer
 }
 
 // answer is how a request ended: with a status or with an error.
@@ -65,7 +65,8 @@ type answer struct {
 	errorType string
 }
 
-// begin begins a request. It returns nil if the conventions are not followed.
+// begin records the start of a request to u and returns its host. It returns nil if the pool does
+// not report the convention's metrics.
 func (h *hosts) begin(u *url.URL) *host {
 	if !h.follows {
 		return nil
@@ -77,7 +78,7 @@ func (h *hosts) begin(u *url.URL) *host {
 	return to
 }
 
-// end ends a request to host to.
+// end records the end of a request to host to.
 func (h *hosts) end(to *host, a answer, took time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -90,7 +91,8 @@ func (h *hosts) end(to *host, a answer, took time.Duration) {
 	durations.Record(took)
 }
 
-// of returns the host of a URL, or the host that stands for all others. Caller must hold the lock.
+// of returns the host of u, or the one that stands for all hosts beyond maxHosts. Caller must hold
+// the lock.
 func (h *hosts) of(u *url.URL) *host {
 	key := hostKey{host: otherHosts}
 	if u != nil {
@@ -126,7 +128,7 @@ func methodOf(method string) string {
 	return "_OTHER"
 }
 
-// convention returns the option that reports the hosts.
+// convention returns the option that reports h under the convention's names.
 func (h *hosts) convention() instrument.Option {
 	return instrument.Follow(instrument.Convention{
 		Rows: catalog.HTTPClient,

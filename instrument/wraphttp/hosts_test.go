@@ -56,7 +56,7 @@ func TestTransportHasALimitForEachHost(t *testing.T) {
 	})
 }
 
-// A base that does not support traces has absent figures, rather than zeros.
+// With a base that does not support traces, values are absent rather than 0.
 func TestTransportOverABaseWithoutTraces(t *testing.T) {
 	rt, c := mustWrap(t, roundTripper(func(r *http.Request) (*http.Response, error) {
 		return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody, Request: r}, nil

@@ -11,40 +11,40 @@ import (
 	"github.com/poolgauge/poolgauge/internal/measure"
 )
 
-// LimitedListener is a listener whose connections are reported and, if it has a limit, limited.
+// LimitedListener is an instrumented listener that can limit the number of open connections.
 type LimitedListener struct {
 	net.Listener
 	reg   *instrument.Registration
 	limit int64 // 0 means none
 
 	rec       measure.Recorder // its lock guards everything below
-	accepting int64            // calls of Accept that have a slot but no connection yet, if there is a limit
+	accepting int64            // number of calls of Accept that have a slot but no connection yet, if there is a limit
 	freed     sync.Cond        // signals that a slot was freed or the listener was closed
 	closed    bool
 }
 
 var tlsListener = reflect.TypeOf(tls.NewListener(nil, nil))
 
-// Listener returns a listener that accepts the connections of l, for [net/http.Server.Serve] or any
-// other server. If limit is above 0, at most that many connections are open at a time, and Accept
-// waits while they are, as that of golang.org/x/net/netutil.LimitListener does; 0 means no limit.
-// It reports
+// Listener returns an instrumented listener that accepts connections from l, for
+// [net/http.Server.Serve] or any other server. If limit is above 0, at most limit connections are
+// open at a time; further calls of Accept wait, as with golang.org/x/net/netutil.LimitListener. 0
+// means no limit. The listener reports
 //
 //   - the limit,
-//   - connections accepted, open (used) and closed (completed), and how long each was open, whether
-//     active or idle: a listener cannot tell them apart. A hijacked connection (http.Hijacker)
-//     counts until it is closed.
+//   - connections accepted, open (used) and closed (completed), and how long each was open. That
+//     includes idle time, since a listener cannot tell active from idle connections. A hijacked
+//     connection (http.Hijacker) counts until it is closed.
 //
-// Wrap l before TLS is added, by ServeTLS or [tls.NewListener]. Listener returns an error for a TLS
-// listener, because net/http checks connections for the type of a TLS connection.
+// Wrap l before ServeTLS or [tls.NewListener] adds TLS. Listener returns an error for a TLS
+// listener, because net/http recognizes TLS connections by their type, which a wrapper would hide.
 //
-// On Linux, if l is a *net.TCPListener, it also reports how many connections are waiting to be
-// accepted (pending) and how many may wait (its limit). To their clients they are connected. The
-// kernel does not report how long each waits.
+// On Linux, if l is a *net.TCPListener, the listener also reports how many connections are waiting
+// to be accepted (pending) and how many may wait (the limit of pending). To their clients, these
+// connections are already established. The kernel does not report how long each waits.
 //
-// A *net.TCPConn or *net.UnixConn keeps all its methods, so that sendfile and half-close work as
-// before; the NetConn method returns it, like that of [tls.Conn]. Closing the listener ends the
-// report; open connections keep working.
+// Wrapped connections keep all methods of *net.TCPConn or *net.UnixConn, so that sendfile and
+// half-close work as before. Their NetConn method returns the wrapped connection, as in [tls.Conn].
+// Closing the listener stops reporting it; open connections keep working.
 func Listener(name string, l net.Listener, limit int, opts ...instrument.Option) (*LimitedListener, error) {
 	if l == nil {
 		return nil, fmt.Errorf("listener %q: the listener is nil, expected a net.Listener", name)
@@ -81,7 +81,7 @@ func (l *LimitedListener) Accept() (net.Conn, error) {
 	return l.lend(c), nil
 }
 
-// take takes a slot, and waits until one is free. It returns false if the listener is closed first.
+// take waits until a slot is free and takes it. It returns false if the listener is closed first.
 func (l *LimitedListener) take() bool {
 	l.rec.Lock()
 	defer l.rec.Unlock()
@@ -117,7 +117,7 @@ func (l *LimitedListener) Close() error {
 	return l.Listener.Close()
 }
 
-// lend counts a connection as used until it is closed.
+// lend returns c wrapped such that it counts as used until it is closed.
 func (l *LimitedListener) lend(c net.Conn) net.Conn {
 	slot := lease{l: l}
 	l.rec.Lock()
@@ -135,11 +135,11 @@ func (l *LimitedListener) lend(c net.Conn) net.Conn {
 	return &conn{c, slot}
 }
 
-// lease is the slot of one connection. The first Close ends it.
+// lease is the slot of one connection. The connection's first Close returns the slot.
 type lease struct {
 	l     *LimitedListener
 	use   measure.Use
-	ended bool // guarded by the lock of l
+	ended bool // guarded by the listener's lock
 }
 
 func (s *lease) end() {
@@ -156,7 +156,7 @@ func (s *lease) end() {
 	}
 }
 
-// Stats returns the current state of the connections and the counts so far.
+// Stats returns how many connections are open now and the counts so far.
 func (l *LimitedListener) Stats() (s instrument.Stats) {
 	if waiting, limit, known := acceptQueue(l.Listener); known {
 		s.Pending, s.PendingLimit = instrument.Some(waiting), instrument.Some(limit)
@@ -176,7 +176,7 @@ type tcpConn struct {
 	slot lease
 }
 
-// NetConn returns the connection of the wrapped listener.
+// NetConn returns the wrapped connection.
 func (c *tcpConn) NetConn() net.Conn { return c.TCPConn }
 
 // Close closes the connection and returns its slot.
@@ -190,7 +190,7 @@ type unixConn struct {
 	slot lease
 }
 
-// NetConn returns the connection of the wrapped listener.
+// NetConn returns the wrapped connection.
 func (c *unixConn) NetConn() net.Conn { return c.UnixConn }
 
 // Close closes the connection and returns its slot.
@@ -204,7 +204,7 @@ type conn struct {
 	slot lease
 }
 
-// NetConn returns the connection of the wrapped listener.
+// NetConn returns the wrapped connection.
 func (c *conn) NetConn() net.Conn { return c.Conn }
 
 // Close closes the connection and returns its slot.

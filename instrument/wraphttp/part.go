@@ -9,32 +9,32 @@ import (
 )
 
 // part counts the connections to one host, or to all hosts if there is no limit per host. The slots
-// are connections. Each connection is being dialed for a request that waits for it or did wait for
-// it (constructing), used by a request, or idle, which a trace does not show. On HTTP/2 a slot is a
+// are connections. Each connection is being dialed for a request that waits or has waited for it
+// (constructing), used by a request, or idle, which a trace does not show. On HTTP/2 a slot is a
 // stream, and there is no limit.
 //
-// Invariant: if there is a limit, no more slots than that are used. net/http hands a connection to
-// the next request before the end of the previous one is known. The next request is late then: it
-// acquires the slot when the previous one has ended.
+// Invariant: if there is a limit, the number of used slots never exceeds it. net/http may hand a
+// connection to the next request before part learns that the previous request has ended. Then the
+// next request is late: it gets the slot only when the previous request has ended.
 type part struct {
 	key    partKey
 	limit  int64 // 0 means none
-	prompt bool  // a connection is dialed at once for a request that finds no idle one
+	prompt bool  // net/http dials at once for a request that finds no idle connection
 
 	measure.Recorder // its lock guards everything below
 
 	constructing int64
-	dialed       int64 // connections whose dial was traced
-	fresh        int64 // connections that no request had used before
-	failed       int64 // failed dials
+	dialed       int64 // number of connections whose dial was traced
+	fresh        int64 // number of connections that requests got and no request had used before
+	failed       int64 // number of failed dials
 	made, unmade instrument.Histogram
 	closed       [reasons]int64
 	http2        bool
 	users        trips
-	late         []*trip // have a connection but no slot yet
+	late         []*trip // trips that have a connection but no slot yet
 }
 
-// reason is the reason for which a connection was closed when it was returned.
+// reason is why a connection was closed when it was returned.
 type reason uint8
 
 const (
@@ -57,7 +57,7 @@ func reasonOf(err error) reason {
 	return other
 }
 
-// hasRoom reports whether a connection is dialed at once for a request that finds no idle one.
+// hasRoom reports whether net/http dials at once for a request that finds no idle connection.
 // Caller must hold the lock.
 func (p *part) hasRoom() bool {
 	return p.prompt || (!p.http2 && p.Uses.InUse()+p.constructing < p.limit)
@@ -72,8 +72,8 @@ func (p *part) isFull() bool {
 	return p.limit > 0 && !p.http2 && p.Uses.InUse() >= p.limit
 }
 
-// reap ends the uses of requests whose context has ended. net/http takes their connections away
-// even if the body of the response is never closed. Caller must hold the lock.
+// reap ends the uses of requests whose context is done. net/http takes back their connections even
+// if the response's body is never closed. Caller must hold the lock.
 func (p *part) reap() {
 	for tr := p.users.first; tr != nil; {
 		next := tr.next
@@ -84,7 +84,7 @@ func (p *part) reap() {
 	}
 }
 
-// promote gives slots to late trips while there are free slots. Caller must hold the lock.
+// promote gives free slots to late trips. Caller must hold the lock.
 func (p *part) promote() {
 	for len(p.late) > 0 && !p.isFull() {
 		tr := p.late[0]
@@ -93,7 +93,8 @@ func (p *part) promote() {
 	}
 }
 
-// spokeHTTP2 notes that slots are streams. Caller must hold the lock.
+// spokeHTTP2 records that the host uses HTTP/2, so that slots are streams. Caller must hold the
+// lock.
 func (p *part) spokeHTTP2() {
 	if !p.http2 {
 		p.http2 = true
@@ -130,7 +131,7 @@ func (p *part) stats() (s instrument.Stats) {
 	return s
 }
 
-// trips is a list of the trips that use a connection. The zero trips is empty.
+// trips is a linked list of the trips that use a connection. The zero value is an empty list.
 type trips struct{ first *trip }
 
 func (l *trips) add(tr *trip) {

@@ -15,11 +15,11 @@ import (
 // maxHosts is the maximum number of hosts that are reported separately.
 const maxHosts = 100
 
-// pool is the connections of a transport. If the transport has a limit, net/http applies it per
+// pool counts a transport's connections. If the transport has a limit, net/http applies it per
 // host, so each host is a part with its own slots. Otherwise there is one part.
 type pool struct {
-	perHost int  // maximum number of connections; 0 if unlimited or unknown
-	native  bool // an http.Transport does the work, and traces every request
+	perHost int  // maximum number of connections per host; 0 if unlimited or unknown
+	native  bool // the base is an http.Transport, which traces every request
 	prior   bool // all requests without TLS use HTTP/2
 	off     bool
 	timing  instrument.Timing
@@ -30,7 +30,7 @@ type pool struct {
 	closed bool
 }
 
-// partKey is the key by which net/http keeps connections, as far as a trace shows it.
+// partKey is the part of net/http's key for idle connections that a trace shows.
 type partKey struct{ scheme, address string }
 
 var otherParts = partKey{address: otherHosts}
@@ -47,12 +47,12 @@ func newPool(base http.RoundTripper, opts []instrument.Option) *pool {
 		p.prior = t.Protocols != nil && t.Protocols.UnencryptedHTTP2() && !t.Protocols.HTTP1()
 	}
 	if p.perHost == 0 && p.native {
-		p.partOf(partKey{}) // so that its figures are 0, not absent, before the first request
+		p.partOf(partKey{}) // so that values are 0, not absent, before the first request
 	}
 	return p
 }
 
-// partOf returns the part of a host, or the part that stands for all hosts beyond the limit.
+// partOf returns the part for key, or the part for all hosts beyond maxHosts.
 func (p *pool) partOf(key partKey) *part {
 	if p.perHost == 0 {
 		key = partKey{}
@@ -68,7 +68,7 @@ func (p *pool) partOf(key partKey) *part {
 		if s, known = p.parts[otherParts]; known {
 			return s
 		}
-		key, limit = otherParts, 0 // the limit per host does not apply to many hosts together
+		key, limit = otherParts, 0 // the limit applies to single hosts, not to all others together
 	}
 	s = &part{key: key, limit: limit, prompt: p.native && p.perHost == 0}
 	s.Init(p.timing)

@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// acceptQueue returns how many connections are waiting to be accepted, and how many may wait. The
-// kernel reports both for a listening socket.
+// acceptQueue returns how many connections of l are waiting to be accepted, and how many may wait.
+// The kernel reports both for a listening socket.
 func acceptQueue(l net.Listener) (waiting, limit int64, known bool) {
 	tcp, ok := l.(*net.TCPListener)
 	if !ok {
@@ -24,6 +24,6 @@ func acceptQueue(l net.Listener) (waiting, limit int64, known bool) {
 	}); err != nil || info == nil {
 		return 0, 0, false
 	}
-	// the queue is full when it holds more than the backlog
+	// the queue is full when it holds one connection more than the backlog
 	return int64(info.Unacked), int64(info.Sacked) + 1, true
 }

@@ -4,5 +4,5 @@ package wraphttp
 
 import "net"
 
-// acceptQueue returns false: the queue is known only on Linux.
+// acceptQueue returns false: only Linux reports the queue.
 func acceptQueue(net.Listener) (waiting, limit int64, known bool) { return 0, 0, false }

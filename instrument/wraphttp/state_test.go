@@ -54,7 +54,7 @@ func count(s instrument.Stats, e instrument.Event, reason string) (n int64) {
 	return n
 }
 
-// net/http asks for a connection twice before it gets an HTTP/2 connection.
+// net/http requests a connection twice before it gets an HTTP/2 connection.
 func TestTransportOnHTTP2LeavesNothing(t *testing.T) {
 	for name, base := range map[string]*http.Transport{"": {}, "limited": {MaxConnsPerHost: 2}} {
 		t.Run(name, func(t *testing.T) {
@@ -108,8 +108,8 @@ func try(c *http.Client, req *http.Request) {
 	}
 }
 
-// What net/http may report on HTTP/2: it may ask for one connection several times, or never, and
-// for several connections one after the other.
+// What net/http may report on HTTP/2: it may request one connection several times, or never, and
+// several connections one after the other.
 func TestTransportTakesWhatNetHTTPTells(t *testing.T) {
 	for name, c := range map[string]struct {
 		told             func(*httptrace.ClientTrace)
@@ -176,8 +176,8 @@ func dialsEnd(t *testing.T, rt *wraphttp.RoundTripper) {
 	}
 }
 
-// pipe returns a dialer of connections to a server in the bubble of the test, which answers
-// requests with h. The dialer does not call the trace, like one that drops the context.
+// pipe returns a dialer that connects to a server in the test's bubble, which handles requests with
+// h. The dialer does not call the trace, like a dialer that drops the context.
 func pipe(t *testing.T, h http.HandlerFunc) func(context.Context, string, string) (net.Conn, error) {
 	l := &pipes{made: make(chan net.Conn), closed: make(chan struct{})}
 	s := &http.Server{Handler: h}

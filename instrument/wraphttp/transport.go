@@ -11,7 +11,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/measure"
 )
 
-// RoundTripper is a transport that is reported. It may be used concurrently. Close it when it is no
+// RoundTripper is an instrumented transport. It is safe for concurrent use. Close it when it is no
 // longer used.
 type RoundTripper struct {
 	base http.RoundTripper
@@ -19,37 +19,38 @@ type RoundTripper struct {
 	reg  *instrument.Registration
 }
 
-// Transport returns a transport that uses base and reports the connections that requests get. It
-// uses net/http/httptrace; a trace that the caller has set is called as well. A nil base means
-// [http.DefaultTransport]. base may be an [http.Transport] or any transport that passes the context
-// of a request on to one. It reports
+// Transport returns an instrumented transport that sends requests through base and reports the
+// connections that they get. It uses net/http/httptrace; hooks that the caller has set are still
+// called. A nil base means [http.DefaultTransport]. base may be an [http.Transport], or any
+// transport that passes a request's context on to one. The transport reports
 //
-//   - requests: acquired when they get a connection, or when no connection can be made (then
-//     completed as an error); canceled and timeout if their context, or [http.Client.Timeout], ends
+//   - requests by outcome: acquired when they get a connection or their dial fails (the use then
+//     ends as an error); canceled or timeout if their context, or [http.Client.Timeout], ends
 //     first. If net/http retries with another connection, each attempt counts,
-//   - the wait for a connection, without the time to dial one for the request; how many requests
-//     are waiting (pending), and since when,
-//   - connections made, and the time for name lookup, dial and TLS together; and connections being
-//     made, even if the request has given up or found another connection meanwhile. So 1 −
-//     created/acquired is the share of requests that reused a connection,
-//   - connections closed when they were returned, as far as a trace shows: max_idle if there were
-//     too many, broken, other,
-//   - uses, which end when the body of the response has been read to the end or is closed, or when
-//     the context ends. On HTTP/2 many requests share a connection, and each counts as a use,
+//   - how long requests waited for a connection, without the time to dial one for them; how many
+//     requests are waiting (pending), and since when,
+//   - connections established (created), and the total time for name lookup, dial and TLS; and
+//     dials in progress (constructing), even if the request has given up or found another
+//     connection meanwhile. So 1 − created/acquired is the share of requests that reused a
+//     connection,
+//   - connections closed when they were returned, as far as a trace shows, by reason: max_idle if
+//     too many connections were idle, broken, other,
+//   - uses, which end when the response's body has been read to the end or is closed, or when the
+//     context is done. On HTTP/2 many requests share a connection, and each counts as a use,
 //   - the limit, if base is an [http.Transport] with MaxConnsPerHost. Then each of the first 100
-//     hosts is a part with its own figures, identified by server.address and server.port (and
+//     hosts is a part with its own series, identified by server.address and server.port (and
 //     url.scheme), and all other hosts are one part without a limit. Once HTTP/2 is used, the limit
 //     is absent, since a use is then a stream.
 //
-// With [instrument.WithConventions] it reports http.client.request.duration and
-// http.client.active_requests by host. A trace does not show idle connections, nor those closed
-// while idle, so they are absent. If base does not support traces, only the metrics of the
-// convention are present. If a dialer does not pass its context to the [net.Dialer], the trace
-// shows only when the connection is ready. Its dials are then timed from the request for a
-// connection if there was room for one, and count as waiting if MaxConnsPerHost had been reached.
+// With [instrument.WithConventions] it also reports http.client.request.duration and
+// http.client.active_requests by host. Idle connections, and connections closed while idle, are
+// absent, since a trace does not show them. If base does not support traces, only the convention's
+// metrics are present. If a custom dialer does not pass its context to the [net.Dialer], the trace
+// shows only when a connection is ready. Its dials are then timed from the request for a connection
+// if there was room for a new one, and count as waiting if MaxConnsPerHost had been reached.
 //
-// A request costs 1 to 1.5 µs and 1 KiB in 14 allocations more than without the wrapper, for the
-// trace and the copy of the request that carries it: 3 to 5 % of a request on loopback.
+// The wrapper adds 1 to 1.5 µs and 1 KiB in 14 allocations to a request, for the trace and the copy
+// of the request that carries it. That is 3 to 5 % of a request on loopback.
 func Transport(name string, base http.RoundTripper, opts ...instrument.Option) (*RoundTripper, error) {
 	if base == nil {
 		base = http.DefaultTransport
@@ -68,10 +69,11 @@ func Transport(name string, base http.RoundTripper, opts ...instrument.Option) (
 	return &RoundTripper{base: base, pool: p, reg: reg}, nil
 }
 
-// Stats returns the current state of the connections and the counts so far.
+// Stats returns the connections' current state and the counts so far.
 func (t *RoundTripper) Stats() instrument.Stats { return t.pool.stats() }
 
-// Close ends the report. The transport keeps working, and is not closed. Further calls do nothing.
+// Close stops reporting the transport. It does not close the transport, which keeps working.
+// Further calls do nothing.
 func (t *RoundTripper) Close() {
 	t.pool.close()
 	t.reg.Close()
@@ -109,7 +111,7 @@ func (t *RoundTripper) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// answer records for the conventions how the request ended.
+// answer records how the request ended, for the convention's metrics.
 func (tr *trip) answer(a answer) {
 	if tr.host != nil {
 		a.method = methodOf(tr.req.Method)

@@ -134,7 +134,7 @@ func TestTransportWaitsAndUses(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	<-waits // the trace of the caller is also called, after that of the pool
+	<-waits // the caller's trace is also called, after the pool's trace
 	pooltest.HasPoints(t, pooltest.Points(t), map[string]float64{pool + "usage used": 1, pool + "pending": 1})
 	cancel()
 	wg.Wait()

@@ -19,35 +19,35 @@ type phase uint8
 
 const (
 	away   phase = iota // neither waits for a connection nor has one
-	asking              // waits for a connection, or for the dial of one
+	asking              // waits for a connection or a dial
 	late                // has a connection but no slot yet
 	using
 )
 
-// trip is one round trip. The transport may try several connections one after the other; each of
-// them counts as a request.
+// trip is one round trip. The transport may try several connections one after the other, and each
+// attempt counts as a request.
 type trip struct {
 	pool *pool
 	req  *http.Request
 	part *part             // nil until the first request for a connection
-	span trace.SpanContext // of req; set with part
+	span trace.SpanContext // span of req; set together with part
 
-	// The lock of the part guards everything below: a dial may continue when the trip is over.
+	// The part's lock guards everything below, since a dial may continue when the trip is over.
 	phase   phase
-	claim   measure.Claim // while asking or late
-	room    bool          // there was room when it asked, so it is waiting for a dial
+	claim   measure.Claim // active while asking or late
+	room    bool          // there was room when the trip requested a connection, so it is waiting for a dial
 	proxied bool
-	done    bool // one of its own dials has ended since it asked
+	done    bool // one of the trip's own dials has ended since it requested a connection
 	owned   bool // the caller owns the connection, even after the context ends
 	lease   measure.Use
 	dials   []dial
 
-	previous, next *trip // in the list of users of the part
+	previous, next *trip // links in part.users
 
-	host    *host // nil if the conventions are not followed
+	host    *host // nil if the pool does not report the convention's metrics
 	started time.Duration
 
-	trace httptrace.ClientTrace // these fields save allocations
+	trace httptrace.ClientTrace // this and the next two are fields to save allocations
 	body  body
 	room1 [1]dial
 }
@@ -67,8 +67,8 @@ func (tr *trip) hooks() *httptrace.ClientTrace {
 	return h
 }
 
-// keyOf returns the key by which net/http keeps the connection. Through a proxy, all http hosts
-// share one key.
+// keyOf returns the key under which net/http keeps the trip's connection. Behind a proxy, all http
+// hosts share one key.
 func (tr *trip) keyOf(address string) (key partKey, proxied bool) {
 	u := tr.req.URL
 	target := addressOf(u)
@@ -78,8 +78,9 @@ func (tr *trip) keyOf(address string) (key partKey, proxied bool) {
 	return partKey{u.Scheme, target}, address != target
 }
 
-// ask begins a wait or continues it: on HTTP/2 net/http may ask several times before it gets a
-// connection. If the trip already has a connection, that connection proved to be broken.
+// ask records that net/http requests a connection for the trip, which starts a wait or continues
+// it: on HTTP/2 net/http may request several times before it gets a connection. If the trip already
+// has a connection, that connection has proved to be broken.
 func (tr *trip) ask(address string) {
 	p := tr.to(address)
 	p.Lock()
@@ -99,7 +100,8 @@ func (tr *trip) ask(address string) {
 	}
 }
 
-// to returns the part for an address. It is the same for all attempts of a trip.
+// to returns the trip's part. address selects it at the first call; later attempts use the same
+// part.
 func (tr *trip) to(address string) *part {
 	if tr.part == nil {
 		var key partKey
@@ -110,8 +112,8 @@ func (tr *trip) to(address string) *part {
 	return tr.part
 }
 
-// got ends the wait. On HTTP/2 net/http does not always report that it asks for a connection: the
-// first request on a new connection may not be the one that it was made for.
+// got records that the trip got a connection. On HTTP/2 it may come without a preceding ask: the
+// first request on a new connection may not be the one that the connection was dialed for.
 func (tr *trip) got(info httptrace.GotConnInfo) {
 	p := tr.to(addressOf(tr.req.URL))
 	p.Lock()
@@ -149,14 +151,14 @@ func (tr *trip) isHTTP2(c net.Conn) bool {
 	return tr.pool.prior && tr.req.URL.Scheme == "http"
 }
 
-// use ends the wait and begins a use. Caller must hold the lock of the part.
+// use records the end of the wait and the start of a use. Caller must hold the part's lock.
 func (tr *trip) use() {
 	p := tr.part
 	tr.phase, tr.lease = using, tr.claim.Get(&p.Recorder)
 	p.users.add(tr)
 }
 
-// leave ends the use, if there is one. Caller must hold the lock of the part.
+// leave records the end of the use, if there is one. Caller must hold the part's lock.
 func (tr *trip) leave(how instrument.Ending) {
 	p := tr.part
 	if tr.phase == late {
@@ -173,7 +175,7 @@ func (tr *trip) leave(how instrument.Ending) {
 	p.promote()
 }
 
-// end ends the use, if there is one.
+// end is like leave, but takes the part's lock.
 func (tr *trip) end(how instrument.Ending) {
 	if p := tr.part; p != nil {
 		p.Lock()
@@ -182,7 +184,8 @@ func (tr *trip) end(how instrument.Ending) {
 	}
 }
 
-// giveBack ends the use when the connection becomes idle, or when it is closed instead.
+// giveBack records the end of the use when the connection becomes idle, or when it is closed
+// instead.
 func (tr *trip) giveBack(err error) {
 	p := tr.part
 	p.Lock()
@@ -193,7 +196,7 @@ func (tr *trip) giveBack(err error) {
 	tr.leave(instrument.OK)
 }
 
-// gaveUp reports whether the caller abandoned the request, and how.
+// gaveUp reports whether the caller has abandoned the request, and how.
 func (tr *trip) gaveUp() (instrument.Outcome, bool) {
 	ctx := tr.req.Context()
 	if err := ctx.Err(); err != nil {
@@ -210,7 +213,7 @@ func (tr *trip) gaveUp() (instrument.Outcome, bool) {
 	}
 }
 
-// fail ends a trip without a response.
+// fail records the end of a trip that got no response.
 func (tr *trip) fail(err error) {
 	p := tr.part
 	if p == nil {

@@ -127,8 +127,8 @@ func TestGivingUpLeavesWhatNobodyWorksAt(t *testing.T) {
 	}
 }
 
-// A second dial begins when its first event is reported, not when the request asked for the first,
-// which was of no use.
+// A second dial begins when its first event is reported, not when the request caused the first
+// dial, which was of no use.
 func TestASecondDialBeginsWhenItIsHeardOf(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPool(&http.Transport{}, nil)
@@ -151,8 +151,8 @@ func TestASecondDialBeginsWhenItIsHeardOf(t *testing.T) {
 	})
 }
 
-// A dial that an earlier attempt left between two steps is not the one that the next attempt waits
-// for.
+// If an earlier attempt left a dial between two steps, the next attempt does not wait for that
+// dial.
 func TestWhatWasLeftBehindIsNotAwaited(t *testing.T) {
 	p := newPool(&http.Transport{}, nil)
 	defer p.close()

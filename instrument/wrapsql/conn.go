@@ -9,26 +9,28 @@ import (
 	"github.com/poolgauge/poolgauge/internal/measure"
 )
 
-// conn records when a connection of a driver is taken and returned. It implements the optional
-// interfaces whose absence it can emulate as database/sql would. Two interfaces cannot be emulated,
-// because with a driver.ExecerContext or driver.QueryerContext arguments are checked before a
-// statement could check them. withInterfaces adds these two if the driver's connection has them.
+// conn wraps a driver's connection and records when database/sql takes and returns it. If the
+// driver's connection lacks an optional interface, conn implements it by doing what database/sql
+// would do without it. That is impossible for driver.ExecerContext and driver.QueryerContext, with
+// which arguments are checked before a statement could check them. withInterfaces adds these two if
+// the driver's connection has them.
 //
-// Like any connection of a driver, a conn is used by one goroutine at a time; database/sql ensures
-// that.
+// As with any driver connection, database/sql ensures that only one goroutine at a time uses a
+// conn.
 type conn struct {
 	driver.Conn
 	pool    *pool
-	touched bool        // used since it was returned; avoids taking the lock
-	use     measure.Use // use and used are guarded by the lock of the pool
-	used    bool        // use is in progress
-	broken  bool        // must be closed
-	// a transaction was rolled back after which database/sql would not reuse the driver's
+	touched bool        // used since database/sql last took it; saves taking the lock
+	use     measure.Use // the pool's lock guards use and used
+	used    bool        // a use is in progress
+	broken  bool        // the connection must be closed
+	// a transaction was rolled back in such a way that database/sql would not reuse the driver's
 	// connection
 	discard bool
 }
 
-// withInterfaces returns w with those of the two interfaces that the driver's connection has.
+// withInterfaces returns w, with driver.ExecerContext and driver.QueryerContext added if the
+// driver's connection has them.
 func withInterfaces(w *conn) driver.Conn {
 	c := w.Conn
 	switch exec, query := executes(c), queries(c); {
@@ -57,7 +59,7 @@ func (c *conn) driverConn() driver.Conn {
 	return c.Conn
 }
 
-// touch begins a use, unless one is in progress.
+// touch records the start of a use, unless one is in progress.
 func (c *conn) touch() {
 	if !c.touched {
 		c.touched = true
@@ -70,7 +72,8 @@ func (c *conn) end(how instrument.Ending) {
 	c.pool.end(c, how)
 }
 
-// ResetSession is called before a connection is used again.
+// ResetSession implements driver.SessionResetter. database/sql calls it before it uses a connection
+// again.
 func (c *conn) ResetSession(ctx context.Context) error {
 	c.touch()
 	if r, ok := c.Conn.(driver.SessionResetter); ok {
@@ -81,7 +84,7 @@ func (c *conn) ResetSession(ctx context.Context) error {
 	return nil
 }
 
-// IsValid is called when a connection is returned.
+// IsValid implements driver.Validator. database/sql calls it when a connection is returned.
 func (c *conn) IsValid() bool {
 	valid := !c.discard
 	if v, ok := c.Conn.(driver.Validator); ok && valid {
@@ -96,7 +99,7 @@ func (c *conn) IsValid() bool {
 	return valid
 }
 
-// Close closes the connection. If a use is in progress, the connection is broken.
+// Close implements driver.Conn. If a use is in progress, the connection is broken.
 func (c *conn) Close() error {
 	c.broken = c.broken || c.touched
 	c.end(instrument.Failed)
@@ -164,25 +167,25 @@ func (c *conn) beginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, e
 	return t, err
 }
 
-// returns reports whether the driver's connection may be reused after a transaction whose context
-// ended. database/sql reuses it only if the driver can reset and validate a session, and closes it
-// otherwise.
+// returns reports whether database/sql would reuse the driver's connection after a transaction
+// whose context is done. It reuses the connection only if the driver can reset and validate a
+// session, and otherwise closes it.
 func (c *conn) returns() bool {
 	_, resets := c.Conn.(driver.SessionResetter)
 	_, validates := c.Conn.(driver.Validator)
 	return resets && validates
 }
 
-// tx makes sure that the connection is closed if database/sql would have closed it, had conn not
-// added interfaces.
+// tx makes sure that the interfaces that conn adds do not keep a connection open that database/sql
+// would have closed.
 type tx struct {
 	driver.Tx
 	conn *conn
 	ctx  context.Context
 }
 
-// Rollback implements driver.Tx. After the context has ended, the rollback usually comes from
-// database/sql itself. It comes from the program only if the two happen at nearly the same time.
+// Rollback implements driver.Tx. If the context is done, the rollback usually comes from
+// database/sql itself. It comes from the program only if both happen at nearly the same time.
 func (t tx) Rollback() error {
 	t.conn.discard = t.conn.discard || t.ctx.Err() != nil
 	return t.Tx.Rollback()

@@ -8,23 +8,24 @@ import (
 	"github.com/poolgauge/poolgauge/internal/conventions"
 )
 
-// DB reports db under name until the Registration is closed. Each collection takes one snapshot
-// with [sql.DB.Stats]. It reports
+// DB reports metrics for db under name until the Registration is closed. Each collection takes one
+// snapshot with [sql.DB.Stats]. It reports
 //
 //   - the limit, if [sql.DB.SetMaxOpenConns] was called,
-//   - connections in use and idle; database/sql counts a connection that is being made as in use,
-//   - how many calls had to wait for a connection, and their total wait, as counters: the wait of
-//     each call is unknown. A call counts when its wait begins. Its time counts when the wait ends,
-//     with a connection or without,
+//   - connections in use and idle; database/sql counts a connection that is being established as in
+//     use,
+//   - how many calls had to wait for a connection, and their total wait time, as counters: single
+//     waits are unknown. A call is counted when its wait begins. Its wait time is added when the
+//     wait ends, with or without a connection,
 //   - connections closed because of [sql.DB.SetMaxIdleConns] (max_idle),
 //     [sql.DB.SetConnMaxIdleTime] (max_idle_time) and [sql.DB.SetConnMaxLifetime] (max_lifetime).
 //     database/sql does not count connections that broke or were closed with the DB.
 //
-// How many calls are waiting, how many calls there were, how long a connection is used, and how
-// long it takes to make one cannot be determined from outside.
+// How many calls are waiting, how many calls there were, how long connections are used, and how
+// long connecting takes cannot be determined from outside.
 //
-// A collection holds a lock of db for about 0.1 µs. Closing the Registration does not close db;
-// close it before or after db.
+// A collection holds db's lock for about 0.1 µs. Closing the Registration does not close db; the
+// two may be closed in either order.
 func DB(name string, db *sql.DB, opts ...instrument.Option) (*instrument.Registration, error) {
 	if db == nil {
 		return nil, fmt.Errorf("sql pool %q: the *sql.DB is nil, expected an open DB", name)
@@ -40,7 +41,7 @@ func withConventions(name string, opts []instrument.Option) []instrument.Option 
 	return append(opts[:len(opts):len(opts)], conventions.DB(name))
 }
 
-// statsOf converts the statistics of database/sql to the model.
+// statsOf converts database/sql's statistics to instrument.Stats.
 func statsOf(d sql.DBStats) (s instrument.Stats) {
 	if d.MaxOpenConnections > 0 {
 		s.Limit = instrument.Some(int64(d.MaxOpenConnections))

@@ -1,26 +1,26 @@
-// Package wrapsql reports database/sql as a pool of connections, of the kind sql. There are two
-// ways:
+// Package wrapsql instruments the connection pools of database/sql, as pools of the kind sql. There
+// are two ways:
 //
-//	reg, err := wrapsql.DB("orders", db)                  // a *sql.DB that you have
+//	reg, err := wrapsql.DB("orders", db)                  // for a *sql.DB that you already have
 //	db, err := wrapsql.Open("orders", "pgx", dsn)         // instead of sql.Open
 //	db, err := wrapsql.OpenDB("orders", connector)        // instead of sql.OpenDB
 //
-// [DB] reads [sql.DB.Stats] at each collection and changes nothing: it does not slow down queries.
-// [Open] and [OpenDB] also record when each connection is made, taken and returned, and therefore
-// know how long each of these takes.
+// [DB] reads [sql.DB.Stats] at each collection and changes nothing else, so it does not slow down
+// queries. [Open] and [OpenDB] also record when each connection is established, taken and returned,
+// and therefore know how long connecting and each use take.
 //
 //	| | DB | Open, OpenDB |
 //	|---|---|---|
-//	| limit, used, idle | yes; used includes constructing | yes, and constructing apart |
-//	| how many waited, and how long in all | yes | yes |
+//	| limit, used, idle | yes; used includes constructing | yes, and constructing separately |
+//	| how many waited, and how long in total | yes | yes |
 //	| closed by max_idle, max_idle_time, max_lifetime | yes | and broken, other; and created, create_failed |
-//	| time to make a connection | no | yes |
+//	| time to establish a connection | no | yes |
 //	| uses: how many, how long, how many broke | no | yes |
-//	| calls waiting now, the time of each wait, calls that gave up | no | no: database/sql does not report it |
+//	| calls waiting now, how long each waited, calls that gave up | no | no: database/sql does not report it |
 //
 // The package is separate from instrument so that a program without a database does not import
 // database/sql.
 package wrapsql
 
-// Kind is the kind of all pools that the package reports.
+// Kind is the value of poolgauge.pool.kind for this package's pools.
 const Kind = "sql"

@@ -34,7 +34,7 @@ func (s *server) Connect(ctx context.Context) (driver.Conn, error) {
 
 func (s *server) Driver() driver.Driver { return s }
 
-// Open is called by sql.Open to make a connection.
+// Open is called by database/sql to establish a connection.
 func (s *server) Open(string) (driver.Conn, error) { return s.Connect(context.Background()) }
 
 // Close is called by sql.DB.Close, since server is an io.Closer.

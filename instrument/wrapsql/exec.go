@@ -50,8 +50,8 @@ func (q queryer) QueryContext(ctx context.Context, query string, args []driver.N
 	return q.on.Conn.(driver.Queryer).Query(query, plain) //nolint:staticcheck // as database/sql does
 }
 
-// unnamed converts arguments for older drivers. It returns the error of database/sql if one of them
-// is named.
+// unnamed converts arguments for older drivers. If an argument is named, it returns the same error
+// as database/sql.
 func unnamed(ctx context.Context, args []driver.NamedValue) ([]driver.Value, error) {
 	plain := make([]driver.Value, len(args))
 	for i, a := range args {

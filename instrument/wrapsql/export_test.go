@@ -8,7 +8,7 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// StatsOf is the conversion that a collection uses.
+// StatsOf exposes statsOf, which collections use, to tests.
 var StatsOf = statsOf
 
 // OpenDBStats is OpenDB, and also returns the function that a collection calls.

@@ -10,26 +10,27 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// OpenDB is like [sql.OpenDB], but reports the DB under name. It reports everything that [DB] does
-// and, because it wraps the driver's connections,
+// OpenDB is like [sql.OpenDB], but also reports metrics for the DB under name. It reports
+// everything that [DB] does and, because it wraps the driver's connections,
 //
-//   - connections made, and the time to make one, by the type of error if it failed,
-//   - connections being made, separately from those in use,
-//   - uses of a connection: how long each was, how long the oldest has lasted, and whether the
-//     connection broke. A use begins when the connection is made or taken again. A query with rows
-//     uses it until the rows are closed, a transaction until its end. If database/sql retries after
-//     [driver.ErrBadConn], each attempt is a use,
-//   - connections closed because they were broken, or for reasons that database/sql does not count,
-//     as other.
+//   - connections established and failed attempts to connect, and how long these took, by type of
+//     error,
+//   - connections being established, separately from those in use,
+//   - uses of connections: how long each took, the age of the oldest, and whether the connection
+//     broke. A use begins when the connection has been established or is taken again. A query with
+//     rows uses a connection until the rows are closed, a transaction until it ends. If
+//     database/sql retries after [driver.ErrBadConn], each attempt is a use,
+//   - connections closed because they were broken (broken), or for reasons that database/sql does
+//     not count (other).
 //
-// Statements, rows and results are those of the driver. A connection has exactly those optional
-// interfaces of the driver's connection that make a difference to database/sql, so every call takes
-// the same path as before. One thing is different: the function passed to [sql.Conn.Raw] must call
-// [DriverConn] to get the connection of the driver. Use [DB] if that is not possible.
+// Statements, rows and results are not wrapped. A wrapped connection has exactly those of the
+// driver connection's optional interfaces that make a difference to database/sql, so every call
+// takes the same path as before. One thing is different: the function passed to [sql.Conn.Raw] must
+// call [DriverConn] to get the driver's connection. Use [DB] if that is not possible.
 //
-// The report ends when the DB is closed. A use costs two locks and two readings of the clock; the
-// clock is not read above 100,000 uses a second. OpenDB returns an error if a live pool has the
-// same name.
+// The DB is reported until it is closed. A use costs two lock operations and two clock readings;
+// above 100,000 uses per second the clock is not read. OpenDB returns an error if a live pool has
+// the same name.
 func OpenDB(name string, c driver.Connector, opts ...instrument.Option) (*sql.DB, error) {
 	w, use, err := Connector(name, c, opts...)
 	if err != nil {
@@ -40,17 +41,17 @@ func OpenDB(name string, c driver.Connector, opts ...instrument.Option) (*sql.DB
 	return db, nil
 }
 
-// Connector is like [OpenDB], for a program that creates the DB itself, for example with another
-// library that wraps connectors:
+// Connector is like [OpenDB], but for a program that creates the DB itself, for example with
+// another library that wraps connectors:
 //
 //	c, use, err := wrapsql.Connector("orders", connector)
 //	db := otelsql.OpenDB(c)
 //	use(db)
 //
-// The other library may wrap c or be wrapped by it. If use is not called, the figures that only
-// [sql.DB.Stats] has are absent: limit, waits, and the reasons for closing connections that are not
-// broken; and a connection that was made but never used counts as used until it is closed. The
-// report ends when the DB or c is closed; c has a method Close.
+// The other library may wrap c or be wrapped by it. If the program does not call use, what only
+// [sql.DB.Stats] knows is absent: the limit, waits, and why unbroken connections were closed. Also,
+// a connection that was established but never used then counts as used until it is closed. The pool
+// is reported until the DB or c, which has a method Close, is closed.
 func Connector(
 	name string,
 	c driver.Connector,
@@ -70,14 +71,14 @@ func Connector(
 	return &connector{Connector: c, pool: p, reg: reg}, p.follow, nil
 }
 
-// follow sets the DB of the pool.
+// follow sets the DB whose statistics the pool adds to its own.
 func (p *pool) follow(db *sql.DB) {
 	p.Lock()
 	defer p.Unlock()
 	p.db = db.Stats
 }
 
-// Open is like [sql.Open], with the telemetry of [OpenDB]. The data source name is passed to the
+// Open is like [sql.Open], with the metrics of [OpenDB]. It passes the data source name to the
 // driver twice.
 func Open(name, driverName, dataSourceName string, opts ...instrument.Option) (*sql.DB, error) {
 	// sql.Open is the only way to look up a driver by name; it does not connect
@@ -87,7 +88,7 @@ func Open(name, driverName, dataSourceName string, opts ...instrument.Option) (*
 	}
 	d := probe.Driver()
 	if err := probe.Close(); err != nil {
-		return nil, fmt.Errorf("sql pool %q: close the DB that was opened to look up the driver: %w", name, err)
+		return nil, fmt.Errorf("sql pool %q: closing the temporary DB used to look up the driver: %w", name, err)
 	}
 	var c driver.Connector = dsn{dataSourceName, d}
 	if dc, ok := d.(driver.DriverContext); ok {
@@ -111,7 +112,7 @@ func DriverConn(conn any) any {
 	return conn
 }
 
-// dsn is the connector for a driver that does not implement driver.DriverContext.
+// dsn is a connector for drivers that do not implement driver.DriverContext.
 type dsn struct {
 	name   string
 	driver driver.Driver
@@ -123,7 +124,7 @@ func (d dsn) Connect(context.Context) (driver.Conn, error) { return d.driver.Ope
 // Driver implements driver.Connector.
 func (d dsn) Driver() driver.Driver { return d.driver }
 
-// connector makes the connections of a pool.
+// connector establishes a pool's connections.
 type connector struct {
 	driver.Connector
 	pool *pool
@@ -142,7 +143,7 @@ func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 	return withInterfaces(w), nil
 }
 
-// Close is called when the DB is closed.
+// Close implements io.Closer. Closing the DB calls it.
 func (c *connector) Close() error {
 	c.pool.Close()
 	c.reg.Close()

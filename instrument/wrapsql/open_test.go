@@ -234,7 +234,7 @@ func TestOpenDBCountsWhatIsTaken(t *testing.T) {
 	})
 }
 
-// A connection whose caller gave up while it was being made is idle.
+// A connection whose caller gave up while it was being established is idle.
 func TestOpenDBCountsWhatWasLeftBehind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db := openDB(t, &server{connect: func(context.Context) error { time.Sleep(3 * time.Second); return nil }})

@@ -10,7 +10,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/measure"
 )
 
-// failure is the result of making a connection.
+// failure is the result of an attempt to connect.
 type failure uint8
 
 const (
@@ -39,19 +39,19 @@ func failureOf(err error) failure {
 
 // pool records what happens between database/sql and the driver.
 //
-// database/sql closes connections of the driver with the lock of the DB held. Therefore the lock of
-// the pool must not be held while a method of the DB is called.
+// database/sql closes driver connections while it holds the DB's lock. Therefore the pool's lock
+// must not be held while a method of the DB is called.
 type pool struct {
 	measure.Recorder // its lock guards everything below
 
 	db     func() sql.DBStats // nil if unknown
-	events int64              // of uses and connections
-	// connections that were made but never used; they count as used unless database/sql has them
-	// idle
+	events int64              // number of starts and ends of uses and connections
+	// connections that were established but never used; they count as used unless database/sql
+	// keeps them idle
 	fresh        map[*conn]bool
 	constructing int64
 	makes        [failures]instrument.Histogram
-	ended        int64 // connections closed
+	ended        int64 // number of connections closed
 	broken       int64 // of these, connections that were broken
 	other        int64 // of these, connections that database/sql does not count, as last reported
 }
@@ -62,7 +62,7 @@ func newPool(opts []instrument.Option) *pool {
 	return p
 }
 
-// connecting notes that a connection is being made.
+// connecting records that a connection is being established.
 func (p *pool) connecting() (start time.Duration) {
 	p.Lock()
 	defer p.Unlock()
@@ -70,8 +70,8 @@ func (p *pool) connecting() (start time.Duration) {
 	return measure.Clock()
 }
 
-// connected notes that c was made, or that it failed with err. c is used from now on, since
-// database/sql makes connections for a caller.
+// connected records that c has been established, or that connecting failed with err. Its first use
+// starts now, since database/sql establishes connections for a caller.
 func (p *pool) connected(start time.Duration, c *conn, err error) {
 	p.Lock()
 	defer p.Unlock()
@@ -84,7 +84,7 @@ func (p *pool) connected(start time.Duration, c *conn, err error) {
 	}
 }
 
-// touch begins a use of a connection, unless one is in progress.
+// touch records the start of a use of c, unless one is in progress.
 func (p *pool) touch(c *conn) {
 	p.Lock()
 	defer p.Unlock()
@@ -95,7 +95,7 @@ func (p *pool) touch(c *conn) {
 	}
 }
 
-// end ends the use of a connection, if there is one.
+// end records the end of c's use, if there is one.
 func (p *pool) end(c *conn, how instrument.Ending) {
 	p.Lock()
 	defer p.Unlock()
@@ -117,9 +117,9 @@ func (p *pool) closed(broken bool) {
 	}
 }
 
-// stats returns the Stats for a collection. The figures of the pool itself belong to one moment,
-// those of database/sql to a slightly later one. So the connections in use never exceed the limit,
-// and a connection that was closed for a known reason is never counted as other.
+// stats returns the Stats for a collection. It reads the pool's own counters at one instant, and
+// those of database/sql slightly later. In that order, connections in use never exceed the limit,
+// and a connection closed for a known reason is never counted under reason other.
 func (p *pool) stats() instrument.Stats {
 	p.Lock()
 	ask := p.db
@@ -146,9 +146,10 @@ func (p *pool) stats() instrument.Stats {
 	return own
 }
 
-// reconcile ends the uses of connections that were never used and that database/sql has idle: the
-// callers that they were made for had given up or found another connection. They can be told from
-// connections that a caller has only if nothing happened meanwhile.
+// reconcile records the end of the use of connections that were never used and that database/sql
+// now keeps idle, because the callers that they were established for gave up or found another
+// connection. Such connections can be told from those that a caller holds only if no event happened
+// during the check.
 func (p *pool) reconcile(ask func() sql.DBStats) {
 	p.Lock()
 	before, fresh := p.events, len(p.fresh)
@@ -173,14 +174,14 @@ func (p *pool) reconcile(ask func() sql.DBStats) {
 	}
 }
 
-// idle returns the number of idle connections, as far as the driver was told. Caller must hold the
-// lock.
+// idle returns the number of idle connections, as far as calls of the driver show it. Caller must
+// hold the lock.
 func (p *pool) idle() int64 {
 	return int64(p.makes[none].Count()) - p.ended - p.Uses.InUse()
 }
 
-// own returns the figures of the pool itself, and how many connections were closed for reasons
-// other than being broken.
+// own returns the Stats without those of database/sql, and how many connections were closed for
+// reasons other than being broken.
 func (p *pool) own() (s instrument.Stats, ended int64) {
 	p.Lock()
 	defer p.Unlock()

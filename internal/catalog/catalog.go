@@ -5,9 +5,9 @@
 // it. A test verifies that every listed metric is emitted and every emitted one is listed. Nothing
 // else in the repository spells out a metric's name.
 //
-// Units are UCUM; time is in seconds and size in bytes. Rows marked [Standard] take name, unit,
-// instrument and attributes from the OpenTelemetry semantic conventions, version 1.43; the other
-// rows exist only where there is no convention.
+// Units are UCUM; times are in seconds and sizes in bytes. Rows marked [Standard] take name, unit,
+// instrument and attributes from the OpenTelemetry semantic conventions, version 1.43. Other rows
+// exist only where there is no convention.
 //
 // The package contains only data, and imports only OpenTelemetry's attribute keys, so importing it
 // costs nothing.
@@ -24,8 +24,8 @@ type Kind uint8
 // same instrument.
 const (
 	Counter       Kind = iota // a sum that only grows
-	UpDownCounter             // a sum that may be added up over series
-	Gauge                     // a value whose sum over series is meaningless
+	UpDownCounter             // a sum that may fall, and that may be added up over series
+	Gauge                     // a value that must not be added up over series
 	Histogram                 // a distribution
 )
 
@@ -36,7 +36,7 @@ func (k Kind) String() string {
 // Number is the type of a metric's points.
 type Number uint8
 
-// Float is the default, since most metrics are in seconds; Int is for bytes and counts.
+// Float is the zero value, since most metrics are in seconds; Int is for bytes and counts.
 const (
 	Float Number = iota
 	Int
@@ -49,20 +49,20 @@ type Metric struct {
 	Number     Number
 	Unit       string
 	Help       string      // one or two sentences; exported as the description of the metric
-	Attributes []Attribute // in addition to those of the group
-	Absent     string      // when there is no point, if that is not obvious
-	Standard   bool        // named by the semantic conventions
+	Attributes []Attribute // in addition to the group's
+	Absent     string      // when the metric has no points, if that is not obvious
+	Standard   bool        // defined by the semantic conventions
 }
 
-// Attribute is a key that the points of a metric have, and its possible values. No values means an
-// open set.
+// Attribute is the key of an attribute of a metric's points, and its possible values. No values
+// means any value.
 type Attribute struct {
 	Key    attribute.Key
 	Values []string
 	Help   string
 }
 
-// Group is the metrics of one origin: a source of the sidecar, the probes, or the pools.
+// Group holds the metrics of one origin, such as a source of the sidecar, the probes, or the pools.
 type Group struct {
 	Name       string
 	Help       string
@@ -70,8 +70,8 @@ type Group struct {
 	Metrics    []*Metric
 }
 
-// Groups returns the whole table in the order of the documentation. The result is shared and must
-// not be modified.
+// Groups returns all groups in the order of the documentation. The result is shared and must not be
+// modified.
 func Groups() []*Group {
 	return []*Group{
 		Host,
@@ -91,7 +91,7 @@ func Groups() []*Group {
 	}
 }
 
-// Each calls f for each row of the table.
+// Each calls f for every row of every group.
 func Each(f func(*Group, *Metric)) {
 	for _, g := range Groups() {
 		for _, m := range g.Metrics {

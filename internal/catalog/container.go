@@ -5,7 +5,7 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 )
 
-// The attribute keys of control groups.
+// The attribute keys of cgroups.
 const (
 	CgroupPathKey  = attribute.Key("poolgauge.cgroup.path")
 	CgroupEventKey = attribute.Key("poolgauge.cgroup.memory.event")
@@ -14,22 +14,22 @@ const (
 var cgroupAttributes = []Attribute{
 	{
 		Key:  semconv.ContainerIDKey,
-		Help: "the container whose group this is; absent for an ancestor and outside a container",
+		Help: "the container that the cgroup belongs to; absent for an ancestor and outside a container",
 	},
 	{
 		Key:  semconv.K8SContainerNameKey,
 		Help: "for the sidecar's own container, if set in OTEL_RESOURCE_ATTRIBUTES; absent for all others",
 	},
-	{Key: CgroupPathKey, Help: "path of the control group below the visible root"},
+	{Key: CgroupPathKey, Help: "path of the cgroup below the visible root"},
 }
 
-// Container is the group of metrics of control groups: the sidecar's own container, the pod's other
-// containers if the PID namespace is shared, and every visible ancestor, since each of them may be
-// throttled.
+// Container holds the metrics of cgroups: those of the sidecar's own container, of the pod's other
+// containers if the PID namespace is shared, and of every visible ancestor, since each of these
+// cgroups may be throttled.
 var Container = &Group{
 	Name: "container",
-	Help: "Control groups (v1, v2 and hybrid): the sidecar's own container, the pod's other containers where the PID namespace is shared, " +
-		"and every visible ancestor. `container.*` is for containers, `poolgauge.cgroup.*` for every group.",
+	Help: "Cgroups (v1, v2 and hybrid): the sidecar's own container, the pod's other containers where the PID namespace is shared, " +
+		"and every visible ancestor. `container.*` is for containers, `poolgauge.cgroup.*` for every cgroup.",
 	Attributes: cgroupAttributes,
 	Metrics: []*Metric{
 		ContainerCPUTime,
@@ -54,7 +54,7 @@ var Container = &Group{
 	},
 }
 
-// The rows of [Container].
+// The metrics in [Container].
 var (
 	ContainerCPUTime = &Metric{
 		Name: "container.cpu.time", Kind: Counter, Unit: "s", Standard: true,
@@ -71,7 +71,7 @@ var (
 		Number:   Int,
 		Unit:     "By",
 		Standard: true,
-		Help:     "Memory charged to the container, minus the page cache that can be dropped at once; the kubelet evicts by it.",
+		Help:     "Memory charged to the container, minus the page cache that can be dropped at once. The kubelet uses it for eviction.",
 	}
 	ContainerMemoryRSS = &Metric{
 		Name: "container.memory.rss", Kind: UpDownCounter, Number: Int, Unit: "By", Standard: true,
@@ -83,7 +83,7 @@ var (
 		Number:   Int,
 		Unit:     "By",
 		Standard: true,
-		Help:     "Memory left by the nearest limit, the container's own or that of a visible ancestor: that limit minus the working set of its group.",
+		Help:     "Memory left under the tightest limit, the container's own or a visible ancestor's: that limit minus the working set of its cgroup.",
 		Absent:   "no visible memory limit",
 	}
 	ContainerPagingFaults = &Metric{
@@ -97,26 +97,26 @@ var (
 		Number:   Int,
 		Unit:     "By",
 		Standard: true,
-		Help:     "Bytes that the container read from and wrote to block devices; bytes through stacked devices count for each of them.",
+		Help:     "Bytes that the container read from and wrote to block devices; bytes that pass through stacked devices are counted for each device.",
 		Attributes: []Attribute{
 			{Key: semconv.DiskIODirectionKey, Values: []string{"read", "write"}},
 			{Key: semconv.SystemDeviceKey, Help: "name of the device, or major:minor where sysfs hides it"},
 		},
-		Absent: "no I/O yet, or no io (v1: blkio) controller",
+		Absent: "no I/O yet, or no io controller (v1: blkio)",
 	}
 	CgroupCPUTime = &Metric{
 		Name: "poolgauge.cgroup.cpu.time", Kind: Counter, Unit: "s",
-		Help:       "CPU time that an ancestor and all groups below it used; for a container see container.cpu.time.",
+		Help:       "CPU time that an ancestor and all cgroups below it used; for a container see container.cpu.time.",
 		Attributes: []Attribute{{Key: semconv.CPUModeKey, Values: []string{"user", "system"}}},
 	}
 	CgroupCPULimit = &Metric{
 		Name: "poolgauge.cgroup.cpu.limit", Kind: UpDownCounter, Unit: "{cpu}",
-		Help:   "The CPU quota as a number of CPUs: quota over period.",
+		Help:   "The CPU quota as a number of CPUs: quota divided by period.",
 		Absent: "no quota",
 	}
 	CgroupCPUPeriods = &Metric{
 		Name: "poolgauge.cgroup.cpu.periods", Kind: Counter, Number: Int, Unit: "{period}",
-		Help:   "Quota periods in which the group was runnable.",
+		Help:   "Quota periods in which the cgroup had something to run.",
 		Absent: "no quota has ever been set",
 	}
 	CgroupCPUThrottledPeriods = &Metric{
@@ -124,26 +124,26 @@ var (
 		Kind:   Counter,
 		Number: Int,
 		Unit:   "{period}",
-		Help:   "Quota periods in which the group was throttled. Their share of all periods is the best measure of throttling.",
+		Help:   "Quota periods in which the cgroup was throttled. Their share of all periods is the best measure of throttling.",
 		Absent: "no quota has ever been set",
 	}
 	CgroupCPUThrottledTime = &Metric{
 		Name:   "poolgauge.cgroup.cpu.throttled.time",
 		Kind:   Counter,
 		Unit:   "s",
-		Help:   "Time for which the group was throttled, summed over CPUs; it may grow by more than one second per second.",
+		Help:   "Time for which the cgroup was throttled, summed over CPUs; it may grow by more than one second per second.",
 		Absent: "no quota has ever been set",
 	}
 	CgroupMemoryUsage = &Metric{
 		Name: "poolgauge.cgroup.memory.usage", Kind: UpDownCounter, Number: Int, Unit: "By",
-		Help: "Memory charged to an ancestor and all groups below it; for a container see container.memory.usage.",
+		Help: "Memory charged to an ancestor and all cgroups below it; for a container see container.memory.usage.",
 	}
 	CgroupMemoryWorkingSet = &Metric{
 		Name:   "poolgauge.cgroup.memory.working_set",
 		Kind:   UpDownCounter,
 		Number: Int,
 		Unit:   "By",
-		Help:   "Memory charged to an ancestor and all groups below it, minus the page cache that can be dropped at once.",
+		Help:   "Memory charged to an ancestor and all cgroups below it, minus the page cache that can be dropped at once.",
 	}
 	CgroupMemoryLimit = &Metric{
 		Name: "poolgauge.cgroup.memory.limit", Kind: UpDownCounter, Number: Int, Unit: "By",
@@ -152,12 +152,12 @@ var (
 	}
 	CgroupMemorySwap = &Metric{
 		Name: "poolgauge.cgroup.memory.swap", Kind: UpDownCounter, Number: Int, Unit: "By",
-		Help:   "Memory of the group that is in swap.",
-		Absent: "the kernel does not account for swap by group",
+		Help:   "Memory of the cgroup that is in swap.",
+		Absent: "the kernel does not record swap by cgroup",
 	}
 	CgroupProcessCount = &Metric{
 		Name: "poolgauge.cgroup.process.count", Kind: UpDownCounter, Number: Int, Unit: "{process}",
-		Help:   "Processes and threads in the group and all groups below it; the limit counts both.",
+		Help:   "Processes and threads in the cgroup and all cgroups below it; the limit counts both.",
 		Absent: "no pids controller",
 	}
 	CgroupProcessLimit = &Metric{
@@ -170,7 +170,7 @@ var (
 		Kind:   Counter,
 		Number: Int,
 		Unit:   "{event}",
-		Help:   "How many times the group reached its memory limits. A container that ended by a kill has its last count once more, after its end; docs/sidecar.md says when such a kill cannot be seen.",
+		Help:   "How many times the cgroup reached its memory limits. The last count of a container that was killed is reported once more after its end; docs/sidecar.md says when such a kill cannot be seen.",
 		Attributes: []Attribute{{
 			Key: CgroupEventKey, Values: []string{"low", "high", "max", "oom", "oom_kill", "oom_group_kill"},
 		}},
@@ -185,25 +185,25 @@ const (
 	PressureScopeKey    = attribute.Key("poolgauge.pressure.scope")
 )
 
-// Pressure is the group of pressure stall information, of the host and of the groups that
-// [Container] reports.
+// Pressure holds the pressure stall information of the host and of the cgroups that [Container]
+// reports.
 var Pressure = &Group{
 	Name:       "pressure",
-	Help:       "Pressure stall information (PSI) of the host and of the control groups.",
+	Help:       "Pressure stall information (PSI) of the host and of the cgroups.",
 	Attributes: cgroupAttributes,
 	Metrics:    []*Metric{PressureStallTime},
 }
 
-// PressureStallTime is the row of [Pressure].
+// PressureStallTime is the metric in [Pressure].
 var PressureStallTime = &Metric{
 	Name: "poolgauge.pressure.stall.time",
 	Kind: Counter,
 	Unit: "s",
-	Help: "Time in which some task, or every task that was not idle (full), waited for the resource. Includes throttling.",
+	Help: "Time in which some task (some), or every task that was not idle (full), waited for the resource. Includes throttling.",
 	Attributes: []Attribute{
 		{Key: PressureResourceKey, Values: []string{"cpu", "memory", "io"}},
 		{Key: PressureKindKey, Values: []string{"some", "full"}},
 		{Key: PressureScopeKey, Values: []string{"host", "cgroup"}},
 	},
-	Absent: "kernels without PSI, and the lines that older kernels lack",
+	Absent: "kernels without PSI; modes that older kernels lack",
 }

@@ -2,11 +2,11 @@ package catalog
 
 import semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
-// DBClient is the group of metrics of database connection pools, under the names of the
-// conventions.
+// DBClient holds the metrics of database connection pools that OpenTelemetry's semantic conventions
+// define.
 var DBClient = &Group{
 	Name: "db.client",
-	Help: "Pools of database connections, also under the names of the conventions if they were created with `instrument.WithConventions`.",
+	Help: "Database connection pools that were created with `instrument.WithConventions`, under OpenTelemetry's semantic-convention metric names, in addition to `poolgauge.pool.*`.",
 	Attributes: []Attribute{
 		{Key: semconv.DBClientConnectionPoolNameKey, Help: "the name of the pool"},
 	},
@@ -16,7 +16,7 @@ var DBClient = &Group{
 	},
 }
 
-// The rows of [DBClient].
+// The metrics in [DBClient].
 var (
 	DBConnectionCount = &Metric{
 		Name: "db.client.connection.count", Kind: UpDownCounter, Number: Int, Unit: "{connection}", Standard: true,
@@ -37,12 +37,17 @@ var (
 		Absent:   "pools that do not report it, such as database/sql",
 	}
 	DBConnectionTimeouts = &Metric{
-		Name: "db.client.connection.timeouts", Kind: Counter, Number: Int, Unit: "{timeout}", Standard: true,
-		Help: "Callers that gave up at their deadline.", Absent: "pools that do not report it, such as database/sql",
+		Name:     "db.client.connection.timeouts",
+		Kind:     Counter,
+		Number:   Int,
+		Unit:     "{timeout}",
+		Standard: true,
+		Help:     "Callers that gave up waiting at their deadline.",
+		Absent:   "pools that do not report it, such as database/sql",
 	}
 	DBConnectionCreateTime = &Metric{
 		Name: "db.client.connection.create_time", Kind: Histogram, Unit: "s", Standard: true,
-		Help: "Time to make a connection, if it succeeded.", Absent: "pools that do not report it",
+		Help: "Time to establish a connection, if that succeeded.", Absent: "pools that do not report it",
 	}
 	DBConnectionWaitTime = &Metric{
 		Name:     "db.client.connection.wait_time",
@@ -62,10 +67,10 @@ var (
 	}
 )
 
-// HTTPClient is the group of metrics of HTTP clients, under the names of the conventions.
+// HTTPClient holds the metrics of HTTP clients that OpenTelemetry's semantic conventions define.
 var HTTPClient = &Group{
 	Name: "http.client",
-	Help: "Wrapped HTTP transports, by host, under the names of the conventions if they were created with `instrument.WithConventions`. " +
+	Help: "Wrapped HTTP transports that were created with `instrument.WithConventions`, by host, under OpenTelemetry's semantic-convention metric names. " +
 		"Hosts beyond the first 100 of a transport share the address `_OTHER`, without a port.",
 	Attributes: []Attribute{
 		{Key: semconv.ServerAddressKey, Help: "the host of the URL, or `_OTHER`"},
@@ -75,15 +80,15 @@ var HTTPClient = &Group{
 	Metrics: []*Metric{HTTPActiveRequests, HTTPRequestDuration},
 }
 
-// The rows of [HTTPClient].
+// The metrics in [HTTPClient].
 var (
 	HTTPActiveRequests = &Metric{
 		Name: "http.client.active_requests", Kind: UpDownCounter, Number: Int, Unit: "{request}", Standard: true,
-		Help: "Requests that have no response yet.",
+		Help: "Requests that have not received a response yet.",
 	}
 	HTTPRequestDuration = &Metric{
 		Name: "http.client.request.duration", Kind: Histogram, Unit: "s", Standard: true,
-		Help: "Time from the request to the header of the response.",
+		Help: "Time from the request to the response's header.",
 		Attributes: []Attribute{
 			{Key: semconv.HTTPRequestMethodKey, Help: "or `_OTHER`"},
 			{Key: semconv.HTTPResponseStatusCodeKey, Help: "absent without a response"},

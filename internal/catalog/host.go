@@ -2,7 +2,7 @@ package catalog
 
 import semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
-// Host is the group of metrics of the host's CPU and memory. In a pod, the host is the whole node.
+// Host holds the metrics of the host's CPU and memory. In a pod, the host is the whole node.
 var Host = &Group{
 	Name: "host",
 	Help: "CPU and memory of the host; inside a pod, of the whole node. Left out with `--host=false`.",
@@ -13,14 +13,14 @@ var Host = &Group{
 	},
 }
 
-// The rows of [Host].
+// The metrics in [Host].
 var (
 	SystemCPUTime = &Metric{
 		Name:     "system.cpu.time",
 		Kind:     Counter,
 		Unit:     "s",
 		Standard: true,
-		Help:     "Seconds that the logical CPUs spent in each mode, all CPUs together.",
+		Help:     "Seconds that all logical CPUs together spent in each mode.",
 		Attributes: []Attribute{
 			{
 				Key:    semconv.CPUModeKey,
@@ -42,7 +42,7 @@ var (
 		Number:   Int,
 		Unit:     "By",
 		Standard: true,
-		Help:     "Memory in use, by state; the states add up to the limit.",
+		Help:     "Memory by state; the states add up to the limit.",
 		Attributes: []Attribute{
 			{Key: semconv.SystemMemoryStateKey, Values: []string{"used", "free", "cached", "buffers"}},
 		},
@@ -53,7 +53,7 @@ var (
 	}
 	SystemMemoryAvailable = &Metric{
 		Name: "system.memory.linux.available", Kind: UpDownCounter, Number: Int, Unit: "By", Standard: true,
-		Help:   "The kernel's estimate of the memory that new work could get without swapping.",
+		Help:   "The kernel's estimate of how much memory is available to new work without swapping.",
 		Absent: "not Linux",
 	}
 	SystemPagingUsage = &Metric{
@@ -81,7 +81,7 @@ var (
 		Kind:   Counter,
 		Number: Int,
 		Unit:   "{kill}",
-		Help:   "Processes that the kernel killed because the host or a control group ran out of memory, anywhere on the host.",
+		Help:   "Processes anywhere on the host that the kernel killed because the host or a cgroup ran out of memory.",
 		Absent: "kernels before 4.13, sandboxes, or not Linux",
 	}
 )

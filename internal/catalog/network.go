@@ -2,11 +2,11 @@ package catalog
 
 import semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
-// Network is the group of metrics of the network interfaces that the sidecar sees.
+// Network holds the metrics of the network interfaces that the sidecar sees.
 var Network = &Group{
 	Name: "network",
-	Help: "The interfaces of the network namespace that the sidecar is in: its pod's, which the pod's containers share, or the host's with " +
-		"the host's network. The loopback, the host's ends of pod links and interfaces without any packet are omitted. Counted since the interface was created, which is after the boot.",
+	Help: "The interfaces in the sidecar's network namespace: its pod's, which the pod's containers share, or the host's with " +
+		"the host's network. The loopback interface, the host's ends of pod links and interfaces without any packets are omitted. Counts start when the interface is created, after the boot.",
 	Attributes: []Attribute{
 		{Key: semconv.NetworkInterfaceNameKey},
 		{Key: semconv.NetworkIODirectionKey, Values: []string{"receive", "transmit"}},
@@ -14,7 +14,7 @@ var Network = &Group{
 	Metrics: []*Metric{SystemNetworkIO, SystemNetworkErrors, SystemNetworkDropped},
 }
 
-// The rows of [Network].
+// The metrics in [Network].
 var (
 	SystemNetworkIO = &Metric{
 		Name: "system.network.io", Kind: Counter, Number: Int, Unit: "By", Standard: true,

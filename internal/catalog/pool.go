@@ -16,8 +16,8 @@ const (
 	VerdictKey     = attribute.Key("poolgauge.verdict")
 )
 
-// Pool is the group of metrics of pools, which all have the same model: n slots, some used and some
-// waited for.
+// Pool holds the metrics of pools, all of which are modeled as n slots, some in use and some waited
+// for.
 var Pool = &Group{
 	Name: "pool",
 	Help: "All pools, whether of `pools` or wrapped by `instrument`. A pool consists of n slots, some used and some waited for.",
@@ -26,7 +26,7 @@ var Pool = &Group{
 		{Key: PoolKindKey, Help: "worker, resource, semaphore or group, or what was wrapped: sql, http …"},
 		{
 			Key:  semconv.ServerAddressKey,
-			Help: "only for a wrapped `http.Transport` with a limit per host, as are the next two",
+			Help: "this and the next two only for a wrapped `http.Transport` with a limit per host",
 		},
 		{Key: semconv.ServerPortKey},
 		{Key: semconv.URLSchemeKey},
@@ -60,7 +60,7 @@ var requestOutcomes = Attribute{
 	Values: []string{"acquired", "rejected", "canceled", "timeout", "closed"},
 }
 
-// The rows of [Pool].
+// The metrics in [Pool].
 var (
 	PoolLimit = &Metric{
 		Name: "poolgauge.pool.limit", Kind: UpDownCounter, Number: Int, Unit: "{slot}",
@@ -71,19 +71,19 @@ var (
 		Kind:   Gauge,
 		Number: Int,
 		Unit:   "{slot}",
-		Help: "The limit that would suit the recent load, in steps: at most twice as many slots, or a quarter fewer. " +
-			"It equals the limit if that suits.",
+		Help: "The recommended limit for the recent load. It is approached in steps: at most twice as many slots, or a quarter fewer. " +
+			"It equals the limit if no change is recommended.",
 		Attributes: []Attribute{
-			{Key: semconv.ServiceNameKey, Help: "from the sidecar: of the app, with the next"},
+			{Key: semconv.ServiceNameKey, Help: "only from the sidecar, with the next: the app's"},
 			{Key: semconv.ServiceInstanceIDKey},
 		},
-		Absent: "the cause is undetermined, or is not the limit; no limit; pools that report through a MeterProvider; " +
+		Absent: "the cause is undetermined or something other than the limit; no limit; pools that report through a MeterProvider; " +
 			"from the sidecar: apps that report it themselves",
 	}
 	PoolLimitChanges = &Metric{
 		Name: "poolgauge.pool.limit.changes", Kind: Counter, Number: Int, Unit: "{change}",
 		Help:   "Changes of the limit since the pool was created, by the program or by `pools/autosize`.",
-		Absent: "pools whose limit does not change; wrapped pools, which do not report it",
+		Absent: "pools whose limit cannot change; wrapped pools, which do not report changes",
 	}
 	PoolUsage = &Metric{
 		Name:       "poolgauge.pool.usage",
@@ -104,7 +104,7 @@ var (
 	}
 	PoolPendingAge = &Metric{
 		Name: "poolgauge.pool.pending.age", Kind: Gauge, Unit: "s",
-		Help: "How long the oldest of them has waited.", Absent: "none is waiting",
+		Help: "How long the oldest waiting caller or task has waited.", Absent: "nothing is waiting",
 	}
 	PoolRequests = &Metric{
 		Name:       "poolgauge.pool.requests",
@@ -126,14 +126,14 @@ var (
 		Kind:   Counter,
 		Number: Int,
 		Unit:   "{request}",
-		Help:   "Requests that had to wait, for pools that do not report the wait of each request.",
+		Help:   "Requests that had to wait, for pools that do not report how long each request waits.",
 		Absent: "pools with `poolgauge.pool.wait.duration`, which is more detailed",
 	}
 	PoolWaitTime = &Metric{
 		Name:   "poolgauge.pool.wait.time",
 		Kind:   Counter,
 		Unit:   "s",
-		Help:   "Total time that those requests waited. A wait is added when it ends, whether the request was granted or gave up.",
+		Help:   "Total time that requests waited, for the same pools. A wait is added when it ends, whether the request was granted or gave up.",
 		Absent: "as for `poolgauge.pool.waits`",
 	}
 	PoolUseDuration = &Metric{
@@ -146,20 +146,20 @@ var (
 		Name: "poolgauge.pool.use.age",
 		Kind: Gauge,
 		Unit: "s",
-		Help: "How long the oldest use in progress has lasted. If the pool is full or has an unusual use, exemplars name the oldest holders: " +
+		Help: "How long the oldest use in progress has lasted. If the pool is full or has an unusually long use, exemplars name the oldest holders: " +
 			"`code.function.name`, `code.stacktrace`, the trace, and the age as the value.",
-		Absent: "no use in progress; pools that do not see each use",
+		Absent: "no use in progress; pools that do not see single uses",
 	}
 	PoolUseTime = &Metric{
 		Name: "poolgauge.pool.use.time", Kind: Counter, Unit: "s",
-		Help: "Slot-seconds used. Its rate divided by the limit is the utilization.",
+		Help: "Total use in slot-seconds. Its rate divided by the limit is the utilization.",
 	}
 	PoolHeldBackTime = &Metric{
 		Name:   "poolgauge.pool.held_back.time",
 		Kind:   Counter,
 		Unit:   "s",
-		Help:   "Slot-seconds that were free while requests waited, because the first of them wanted more slots than were free.",
-		Absent: "pools in which a request takes one slot; wrapped pools, which do not report it",
+		Help:   "Slot-seconds that were free while requests waited, because the first waiting request needed more slots than were free.",
+		Absent: "pools in which every request takes one slot; wrapped pools, which do not report it",
 	}
 	PoolCompleted = &Metric{
 		Name:       "poolgauge.pool.completed",
@@ -171,10 +171,10 @@ var (
 	}
 	PoolUseCPUTime = &Metric{
 		Name: "poolgauge.pool.use.cpu.time", Kind: Counter, Unit: "s",
-		Help: "Use time by the state of the task's thread, estimated from a sample of the tasks. " +
-			"Time for which a task was ready but Go's scheduler had no processor for it counts as blocked.",
+		Help: "Use time by the state of the task's thread, estimated from a sample of tasks. " +
+			"Time in which a task was ready but Go's scheduler had no processor for it counts as blocked.",
 		Attributes: []Attribute{{Key: PoolStateKey, Values: []string{"on_cpu", "run_queue", "blocked"}}},
-		Absent:     "no task was sampled; pools that do not run tasks; not Linux",
+		Absent:     "no task has been sampled; pools that do not run tasks; not Linux",
 	}
 	PoolResources = &Metric{
 		Name: "poolgauge.pool.resources", Kind: Counter, Number: Int, Unit: "{resource}",
@@ -189,7 +189,7 @@ var (
 		Name:       "poolgauge.pool.create.duration",
 		Kind:       Histogram,
 		Unit:       "s",
-		Help:       "Time to construct a resource, never counted as waiting.",
+		Help:       "Time to construct a resource, which is not part of any wait.",
 		Attributes: []Attribute{{Key: semconv.ErrorTypeKey}},
 		Absent:     "pools without resources",
 	}
@@ -198,7 +198,7 @@ var (
 		Kind:   UpDownCounter,
 		Number: Int,
 		Unit:   "{pool}",
-		Help:   "1 for the verdict that currently holds on why the pool is full, and 0 for each verdict that held before.",
+		Help:   "Why the pool is full: 1 for the verdict that holds now, and 0 for each verdict that held before.",
 		Attributes: []Attribute{
 			{Key: VerdictKey, Values: []string{
 				"undetermined",
@@ -213,9 +213,9 @@ var (
 				"head_of_line",
 				"failing",
 			}, Help: "see docs/verdicts.md"},
-			{Key: semconv.ServiceNameKey, Help: "from the sidecar: of the app, with the next"},
+			{Key: semconv.ServiceNameKey, Help: "only from the sidecar, with the next: the app's"},
 			{Key: semconv.ServiceInstanceIDKey},
 		},
-		Absent: "verdicts that never held; pools that report through a MeterProvider; from the sidecar: apps that report it themselves",
+		Absent: "verdicts that never held; pools that report through a MeterProvider; from the sidecar: apps that report verdicts themselves",
 	}
 )

@@ -13,11 +13,11 @@ const (
 	ProbeSkipReasonKey = attribute.Key("poolgauge.probe.skip.reason")
 )
 
-// ProbeNames has the values of [ProbeNameKey], in the order in which they are shown.
+// ProbeNames lists the values of [ProbeNameKey], in the order in which they are shown.
 var ProbeNames = []string{"cpu", "parallelism", "disk", "tcp", "dns", "http", "grpc"}
 
-// ProbePhases has the values of [ProbePhaseKey], in the order in which the phases happen. total
-// lasts from the intended start to the end.
+// ProbePhases lists the values of [ProbePhaseKey], in the order in which the phases happen. total
+// is the time from the intended start to the end.
 var ProbePhases = []string{"lookup", "connect", "tls", "response", "write", "sync", "read", "total"}
 
 var probeErrorType = Attribute{
@@ -25,8 +25,8 @@ var probeErrorType = Attribute{
 	Help: "what failed (`timeout`, `connection_refused`, `nxdomain`, `tls`, an HTTP status, `ENOSPC` …, see docs/probes.md); absent when the run or the phase succeeded",
 }
 
-// Probe is the group of metrics of the periodic synthetic probes. docs/probes.md says what each
-// probe measures.
+// Probe holds the metrics of the periodic synthetic probes. docs/probes.md says what each probe
+// measures.
 var Probe = &Group{
 	Name: "probe",
 	Help: "Periodic synthetic probes. They measure the node and the sidecar's own quota, not the app's throttling: for that see `poolgauge.cgroup.cpu.*`.",
@@ -49,13 +49,13 @@ var Probe = &Group{
 	},
 }
 
-// The rows of [Probe].
+// The metrics in [Probe].
 var (
 	ProbeDuration = &Metric{
 		Name: "poolgauge.probe.duration",
 		Kind: Histogram,
 		Unit: "s",
-		Help: "How long a probe, or a phase of it, took. The phase total is timed from the intended start, so that lateness counts.",
+		Help: "How long a probe, or a phase of it, took. The phase total is timed from the intended start, so that it includes a late start.",
 		Attributes: []Attribute{
 			{Key: ProbePhaseKey, Values: ProbePhases},
 			probeErrorType,
@@ -66,39 +66,42 @@ var (
 		Name: "poolgauge.probe.cpu.stretch",
 		Kind: Histogram,
 		Unit: "1",
-		Help: "Wall time divided by CPU time of a thread that computes for 5 ms: 1 on an idle core, 2 if other threads used half of the time.",
+		Help: "Wall time divided by CPU time of a thread that runs a busy loop for 5 ms: 1 on an idle core, 2 if other threads used half of the time.",
 	}
 	ProbeCPURunDelay = &Metric{
 		Name: "poolgauge.probe.cpu.run_delay", Kind: Histogram, Unit: "s",
-		Help:   "Time that the probe's thread was ready to run but waited for a CPU, as accounted by the kernel.",
+		Help:   "Time that the probe's thread was ready to run but waited for a CPU, as recorded by the kernel.",
 		Absent: "kernels without schedstat, or not Linux",
 	}
 	ProbeCPUWork = &Metric{
 		Name: "poolgauge.probe.cpu.work",
 		Kind: Gauge,
 		Unit: "s",
-		Help: "CPU time of one unit of the probe's work, the same on every machine, in the last run. Compared with work.min, it shows a lower frequency or a busy sibling thread.",
+		Help: "CPU time that one unit of the probe's work, the same on every machine, took in the last run. If it is above work.min, the CPU's frequency is lower or its sibling thread is busy.",
 	}
 	ProbeCPUWorkMin = &Metric{
 		Name: "poolgauge.probe.cpu.work.min", Kind: Gauge, Unit: "s",
-		Help: "Lowest cpu.work since the start: the frequency reference.",
+		Help: "Lowest cpu.work since the start, as the reference for the frequency.",
 	}
 	ProbeParallelism = &Metric{
 		Name: "poolgauge.probe.cpu.parallelism",
 		Kind: Gauge,
 		Unit: "{cpu}",
-		Help: "Number of CPUs that the probe's threads actually got in parallel in the last run, a burst of at least 30 ms.",
+		Help: "Number of CPUs that the probe's threads got in parallel in the last run, a burst of at least 30 ms.",
 	}
 	ProbeParallelismRequested = &Metric{
-		Name: "poolgauge.probe.cpu.parallelism.requested", Kind: Gauge, Unit: "{cpu}",
-		Help: "Threads of the parallelism probe: the maximum number of CPUs that the sidecar may use.", Number: Int,
+		Name:   "poolgauge.probe.cpu.parallelism.requested",
+		Kind:   Gauge,
+		Unit:   "{cpu}",
+		Help:   "Number of threads of the parallelism probe: the maximum number of CPUs that the sidecar may use.",
+		Number: Int,
 	}
 	ProbeCertificateRemaining = &Metric{
 		Name:   "poolgauge.probe.tls.certificate.remaining",
 		Kind:   Gauge,
 		Unit:   "s",
 		Help:   "Time until the first of the server's certificates expires; negative after that.",
-		Absent: "no TLS, or no certificate was seen yet",
+		Absent: "no TLS, or no certificate has been seen yet",
 	}
 	ProbeRuns = &Metric{
 		Name: "poolgauge.probe.runs", Kind: Counter, Number: Int, Unit: "{run}",
@@ -107,7 +110,7 @@ var (
 	ProbeSkipped = &Metric{
 		Name: "poolgauge.probe.skipped", Kind: Counter, Number: Int, Unit: "{run}",
 		Help:       "Skipped runs, by reason.",
-		Absent:     "nothing was skipped yet",
+		Absent:     "no run has been skipped yet",
 		Attributes: []Attribute{{Key: ProbeSkipReasonKey, Values: []string{"quota", "budget", "running"}}},
 	}
 	ProbeCost = &Metric{

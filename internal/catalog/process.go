@@ -2,8 +2,8 @@ package catalog
 
 import semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
-// Process is the group of metrics of processes: those of the pod, or those selected by --process,
-// and the sidecar itself.
+// Process holds the metrics of processes: those of the pod, or those selected by --process, and the
+// sidecar itself.
 var Process = &Group{
 	Name: "process",
 	Help: "The pod's processes (or those named with `--process`) and the sidecar's own.",
@@ -23,7 +23,7 @@ var Process = &Group{
 	},
 }
 
-// The rows of [Process].
+// The metrics in [Process].
 var (
 	ProcessCPUTime = &Metric{
 		Name: "process.cpu.time", Kind: Counter, Unit: "s", Standard: true,
@@ -40,7 +40,7 @@ var (
 	}
 	ProcessThreadCount = &Metric{
 		Name: "process.thread.count", Kind: UpDownCounter, Number: Int, Unit: "{thread}", Standard: true,
-		Help: "Threads of the operating system.",
+		Help: "Operating system threads.",
 	}
 	ProcessContextSwitches = &Metric{
 		Name:     "process.context_switches",
@@ -64,7 +64,7 @@ var (
 		Name:   "poolgauge.process.run_queue.time",
 		Kind:   Counter,
 		Unit:   "s",
-		Help:   "Time that threads of the process were ready to run and waited for a CPU (schedstat), since the process was first seen. Includes throttling.",
+		Help:   "Time that threads of the process were ready to run but waited for a CPU (schedstat), since the process was first seen. Includes throttling.",
 		Absent: "kernels without schedstat, or not Linux",
 	}
 )

@@ -13,11 +13,11 @@ const (
 	PointReasonKey   = attribute.Key("poolgauge.point.reason")
 )
 
-// Relay is the group of metrics that account for the points that the sidecar accepts, including its
-// own.
+// Relay holds the metrics that count what happens to the points that the sidecar accepts, including
+// its own.
 var Relay = &Group{
 	Name: "relay",
-	Help: "Accounts for the points that the sidecar accepts, from the app and from itself. A point is a data point, a span or a log record.",
+	Help: "What happens to the points that the sidecar accepts, from the app and from itself. A point is a data point, a span or a log record.",
 	Metrics: []*Metric{
 		RelayPoints,
 		RelayQueuePoints,
@@ -37,10 +37,10 @@ var Relay = &Group{
 var laneAttribute = Attribute{
 	Key:    LaneKey,
 	Values: []string{"metrics", "traces", "logs", "own"},
-	Help:   "the signal of the app; own for the sidecar's own points",
+	Help:   "the signal of the app's points; own for the sidecar's own points",
 }
 
-// The rows of [Relay].
+// The metrics in [Relay].
 var (
 	RelayPoints = &Metric{
 		Name: "poolgauge.relay.points", Kind: Counter, Number: Int, Unit: "{point}",
@@ -61,7 +61,7 @@ var (
 	}
 	RelayQueuePoints = &Metric{
 		Name: "poolgauge.relay.queue.points", Kind: UpDownCounter, Number: Int, Unit: "{point}",
-		Help: "Points that wait for the upstream or are on their way to it.", Attributes: []Attribute{laneAttribute},
+		Help: "Points that are waiting for the upstream or being sent to it.", Attributes: []Attribute{laneAttribute},
 	}
 	RelayQueueUsage = &Metric{
 		Name: "poolgauge.relay.queue.usage", Kind: UpDownCounter, Number: Int, Unit: "By",
@@ -69,7 +69,7 @@ var (
 	}
 	RelayQueueLimit = &Metric{
 		Name: "poolgauge.relay.queue.limit", Kind: UpDownCounter, Number: Int, Unit: "By",
-		Help: "Maximum size of all lanes' queues together.",
+		Help: "Maximum total size of all lanes' queues.",
 	}
 	RelayQueueAge = &Metric{
 		Name:       "poolgauge.relay.queue.age",
@@ -81,7 +81,7 @@ var (
 	}
 	RelayQueueDurable = &Metric{
 		Name: "poolgauge.relay.queue.durable", Kind: Gauge, Number: Int, Unit: "1",
-		Help: "1 while the queue is on disk, 0 while its storage fails.", Absent: "no directory configured",
+		Help: "1 while the queue is on disk, 0 while its storage is failing.", Absent: "no directory configured",
 	}
 	RelayConnections = &Metric{
 		Name: "poolgauge.relay.connections", Kind: UpDownCounter, Number: Int, Unit: "{connection}",
@@ -93,34 +93,34 @@ var (
 	}
 	RelayLogDropped = &Metric{
 		Name: "poolgauge.log.dropped", Kind: Counter, Number: Int, Unit: "{line}",
-		Help: "Lines of the sidecar's log that were dropped because standard error was not read.",
+		Help: "Lines of the sidecar's log that were dropped because nothing read standard error fast enough.",
 	}
 	ExportDuration = &Metric{
 		Name: "poolgauge.export.duration",
 		Kind: Histogram,
 		Unit: "s",
-		Help: "How long the upstream took to answer an export.",
+		Help: "How long the upstream took to respond to an export.",
 		Attributes: []Attribute{
 			laneAttribute,
 			{Key: semconv.ErrorTypeKey, Help: "the gRPC status or HTTP code; absent when it was OK"},
 		},
-		Absent: "nothing exported yet",
+		Absent: "nothing has been exported yet",
 	}
 	UpstreamAvailable = &Metric{
 		Name:       "poolgauge.upstream.available",
 		Kind:       Gauge,
 		Number:     Int,
 		Unit:       "1",
-		Help:       "1 while the upstream accepts requests of the lane, otherwise 0.",
+		Help:       "1 while the upstream is accepting the lane's requests, otherwise 0.",
 		Attributes: []Attribute{laneAttribute},
-		Absent:     "nothing exported yet",
+		Absent:     "nothing has been exported yet",
 	}
 	UpstreamTransitions = &Metric{
 		Name:   "poolgauge.upstream.transitions",
 		Kind:   Counter,
 		Number: Int,
 		Unit:   "{transition}",
-		Help:   "Transitions of a lane's state at the upstream: ok, retrying (items wait), rejecting (items are lost).",
+		Help:   "Changes of a lane's state: ok, retrying (items wait), rejecting (items are lost).",
 		Attributes: []Attribute{
 			laneAttribute,
 			{Key: UpstreamStateKey, Values: []string{"ok", "retrying", "rejecting"}},

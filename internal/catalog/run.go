@@ -8,13 +8,13 @@ const (
 	RunOutcomeKey = attribute.Key("poolgauge.run.outcome")
 )
 
-// Run is the group of metrics of batches of tasks, reported by package instrument/monitor.
+// Run holds the metrics of batches of tasks, reported by package instrument/monitor.
 var Run = &Group{
 	Name: "run",
-	Help: "Batches of tasks that `instrument/monitor` measures. Tasks are reported as they end, the other metrics when the run ends. CPU, memory and " +
-		"allocations are those of the whole process during the run.",
+	Help: "Batches of tasks that `instrument/monitor` measures. Tasks are reported as they end, the other metrics when the run ends. CPU time, memory and " +
+		"allocations cover the whole process during the run.",
 	Attributes: []Attribute{
-		{Key: RunNameKey, Help: "the name that the program gave; runs of one name share their series"},
+		{Key: RunNameKey, Help: "the name that the program gave; runs with the same name share their series"},
 	},
 	Metrics: []*Metric{
 		RunTaskDuration,
@@ -28,7 +28,7 @@ var Run = &Group{
 	},
 }
 
-// The rows of [Run].
+// The metrics in [Run].
 var (
 	RunTaskDuration = &Metric{
 		Name:       "poolgauge.run.task.duration",
@@ -47,7 +47,7 @@ var (
 	}
 	RunMemoryPeak = &Metric{
 		Name: "poolgauge.run.memory.peak", Kind: Gauge, Number: Int, Unit: "By",
-		Help:   "Highest resident memory of the process observed during the last run.",
+		Help:   "Highest resident memory of the process during the last run, as far as observed.",
 		Absent: "not Linux",
 	}
 	RunMemoryGrowth = &Metric{

@@ -10,8 +10,8 @@ const (
 	SourceKey = attribute.Key("poolgauge.source")
 )
 
-// Sidecar is the group of metrics of the sidecar itself. Its CPU and memory are in [Process], its
-// runtime in [Runtime].
+// Sidecar holds the metrics about the sidecar itself. Its CPU time and memory are in [Process], its
+// Go runtime in [Runtime].
 var Sidecar = &Group{
 	Name: "sidecar",
 	Help: "The sidecar's own metrics. Its CPU and memory are among the `process.*` points, its heap and goroutines among `go.*`.",
@@ -33,7 +33,7 @@ var sourceAttribute = []Attribute{
 	{Key: SourceKey, Values: []string{"host", "network", "container", "pressure", "process", "filesystem"}},
 }
 
-// The rows of [Sidecar].
+// The metrics in [Sidecar].
 var (
 	SourceDuration = &Metric{
 		Name: "poolgauge.source.duration", Kind: Gauge, Unit: "s",
@@ -48,19 +48,19 @@ var (
 		Kind:       Counter,
 		Number:     Int,
 		Unit:       "{error}",
-		Help:       "Values that could not be read or understood; each cost only its own metric.",
+		Help:       "Values that could not be read or parsed. Only the affected metrics are missing.",
 		Attributes: sourceAttribute,
 	}
 )
 
-// The rows of [Sidecar] about the data that the page, /api and the summary show.
+// The metrics in [Sidecar] about the data that the page, /api and the summary show.
 var (
 	LiveUsage = &Metric{
 		Name:   "poolgauge.live.usage",
 		Kind:   UpDownCounter,
 		Number: Int,
 		Unit:   "By",
-		Help:   "Approximate memory of the live picture: the newest points of the app and a quarter of an hour of its pools.",
+		Help:   "Approximate memory used by the live picture: the app's newest points and the last 15 minutes of its pools.",
 	}
 	LiveLimit = &Metric{
 		Name: "poolgauge.live.limit", Kind: UpDownCounter, Number: Int, Unit: "By",
@@ -75,29 +75,29 @@ var (
 		Kind:   Counter,
 		Number: Int,
 		Unit:   "{connection}",
-		Help:   "Connections to the page that were closed because there were 64, longest idle first.",
+		Help:   "Connections to the page that were closed because at most 64 may be open, longest idle first.",
 		Absent: "no page",
 	}
 	LiveRefused = &Metric{
 		Name: "poolgauge.live.refused", Kind: Counter, Number: Int, Unit: "{point}",
-		Help: "Points that are missing from the live picture because it is full. They are relayed nevertheless.",
+		Help: "Points that are missing from the live picture because it is full. They are still relayed.",
 	}
 )
 
-// HostVerdict is the row for shortages of the machine.
+// HostVerdict is the metric for shortages of the machine.
 var HostVerdict = &Metric{
 	Name:   "poolgauge.host.verdict",
 	Kind:   UpDownCounter,
 	Number: Int,
 	Unit:   "{host}",
-	Help:   "1 for the verdict that currently holds on what the machine or the container is short of, and 0 for each verdict that held before.",
+	Help:   "What the machine or the container is short of: 1 for the verdict that holds now, and 0 for each verdict that held before.",
 	Absent: "verdicts that never held",
 	Attributes: []Attribute{{Key: VerdictKey, Values: []string{
 		"undetermined", "ok", "throttled", "memory_pressure", "steal", "noisy_neighbor", "disk_slow",
 	}, Help: "see docs/verdicts.md"}},
 }
 
-// SidecarProblems is the row for problems that the sidecar tolerates.
+// SidecarProblems is the metric for problems that the sidecar tolerates.
 var SidecarProblems = &Metric{
 	Name:   "poolgauge.sidecar.problems",
 	Kind:   UpDownCounter,
@@ -109,17 +109,17 @@ var SidecarProblems = &Metric{
 // GoroutineStateKey is the attribute key of [Goroutines].
 const GoroutineStateKey = attribute.Key("poolgauge.go.goroutine.state")
 
-// Goroutines is the row for goroutines by state, which has no convention yet.
+// Goroutines is the metric for goroutines by state, for which there is no convention yet.
 var Goroutines = &Metric{
 	Name:       "poolgauge.go.goroutines",
 	Kind:       UpDownCounter,
 	Number:     Int,
 	Unit:       "{goroutine}",
-	Help:       "Goroutines by state, approximately: they may not add up to go.goroutine.count. Many runnable goroutines need more CPUs.",
+	Help:       "Goroutines by state, approximately: they may not add up to go.goroutine.count. Many runnable goroutines mean that the program needs more CPUs.",
 	Attributes: []Attribute{{Key: GoroutineStateKey, Values: []string{"running", "runnable", "waiting", "not_in_go"}}},
 }
 
-// LockWaitTime is the row for waits for locks, which has no convention yet.
+// LockWaitTime is the metric for waits for locks, for which there is no convention yet.
 var LockWaitTime = &Metric{
 	Name: "poolgauge.go.lock.wait.time",
 	Kind: Counter,
@@ -127,12 +127,12 @@ var LockWaitTime = &Metric{
 	Help: "Approximate total time that goroutines waited for a sync.Mutex, a sync.RWMutex or a lock of the runtime.",
 }
 
-// Runtime is the group of metrics of the Go runtime, for the sidecar and for programs that use
-// instrument/telemetry. The rows named by a convention are emitted by
-// go.opentelemetry.io/contrib/instrumentation/runtime.
+// Runtime holds the metrics of the Go runtime, for the sidecar and for programs that use
+// instrument/telemetry. go.opentelemetry.io/contrib/instrumentation/runtime emits the rows that a
+// convention defines.
 var Runtime = &Group{
 	Name: "runtime",
-	Help: "The Go runtime of the sidecar, and of a program that calls `telemetry.Start`: `go.*` by OpenTelemetry's runtime instrumentation.",
+	Help: "The Go runtime of the sidecar, and of programs that call `telemetry.Start`. OpenTelemetry's runtime instrumentation emits `go.*`.",
 	Metrics: []*Metric{
 		Goroutines,
 		LockWaitTime,

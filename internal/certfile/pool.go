@@ -7,7 +7,8 @@ import (
 	"os"
 )
 
-// Pool returns the certificates of a PEM file. It is an error if there are none.
+// Pool returns the certificates in the PEM file at path. It returns an error if the file contains
+// none.
 func Pool(path string) (*x509.CertPool, error) {
 	pem, err := os.ReadFile(path)
 	if err != nil {

@@ -1,4 +1,4 @@
-// Package conventions reports pools under the names of OpenTelemetry's semantic conventions.
+// Package conventions reports pools under OpenTelemetry's semantic-convention metric names.
 package conventions
 
 import (
@@ -9,8 +9,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// DB returns the option that reports a pool of database connections under the names of the
-// conventions. name is the name of the pool.
+// DB returns an option that also reports a database connection pool under OpenTelemetry's
+// semantic-convention metric names. name is the pool's name.
 func DB(name string) instrument.Option {
 	pool := semconv.DBClientConnectionPoolName(name)
 	all := attribute.NewSet(pool)

@@ -1,6 +1,6 @@
-// Package goroutines reports the goroutines of the process by state, as the Go runtime counts them
-// since 1.26, and how long they wait for locks. Many runnable goroutines that are not running need
-// more CPUs; many waiting goroutines need whatever they wait for.
+// Package goroutines reports the process's goroutines by state, as the Go runtime has counted them
+// since 1.26, and how long they wait for locks. Many goroutines that are runnable but not running
+// need more CPUs; many waiting goroutines need whatever they are waiting for.
 package goroutines
 
 import (
@@ -13,7 +13,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/instruments"
 )
 
-// states has the values of [catalog.GoroutineStateKey] and the runtime metrics with their counts.
+// states lists the values of [catalog.GoroutineStateKey], each with the runtime metric that counts
+// goroutines in that state.
 var states = [...]struct{ state, name string }{
 	{"running", "/sched/goroutines/running:goroutines"},
 	{"runnable", "/sched/goroutines/runnable:goroutines"},

@@ -44,7 +44,7 @@ func TestStates(t *testing.T) {
 		}()
 		<-started
 	}
-	waitForALock(20 * time.Millisecond) // 4 s in all
+	waitForALock(20 * time.Millisecond) // 4 s in total
 	reader := sdk.NewManualReader()
 	if err := Start(sdk.NewMeterProvider(sdk.WithReader(reader)).Meter("test")); err != nil {
 		t.Fatal(err)

@@ -10,7 +10,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/lineage"
 )
 
-// files has the names of the files to read in a control group.
+// files holds the names of the files to read in a cgroup.
 type files struct{ limit, usage, cache string }
 
 var (
@@ -18,8 +18,8 @@ var (
 	v2 = files{"memory.max", "memory.current", "inactive_file"}
 )
 
-// groups returns the memory that the control group of the process and its ancestors leave: the
-// smallest value of any of them.
+// groups returns how much memory the process's cgroup and its ancestors leave, which is the
+// smallest amount that any of them leaves.
 func groups(membership, mount string) (bytes int64, ok bool) {
 	for _, g := range lineage.Of(membership, mount, "memory") {
 		names := v1
@@ -33,22 +33,22 @@ func groups(membership, mount string) (bytes int64, ok bool) {
 	return bytes, ok
 }
 
-// left returns the memory that one group leaves.
+// left returns how much memory the cgroup at dir leaves.
 func (f files) left(dir string) (bytes int64, ok bool) {
 	limit, ok := number(filepath.Join(dir, f.limit))
-	if !ok || limit > math.MaxInt64/2 { // version 1 represents "no limit" by a number near the largest
+	if !ok || limit > math.MaxInt64/2 { // version 1 represents "no limit" by a number near the largest int64
 		return 0, false
 	}
 	usage, ok := number(filepath.Join(dir, f.usage))
 	if !ok {
 		return 0, false
 	}
-	// If it cannot be read, the cache is unknown.
+	// If the file cannot be read, no page cache counts as available.
 	stat, _ := os.ReadFile(filepath.Join(dir, "memory.stat"))
 	return limit - usage + min(usage, lookUp(string(stat), f.cache)), true
 }
 
-// number reads a file that contains one number. It returns false for "max", which means no limit.
+// number reads file, which contains one number. It returns false for "max", which means no limit.
 func number(file string) (n int64, ok bool) {
 	data, err := os.ReadFile(file)
 	if err != nil {
@@ -57,13 +57,15 @@ func number(file string) (n int64, ok bool) {
 	return parse(strings.TrimSpace(string(data)))
 }
 
-// parse parses a non-negative number. A number too large for an int64 becomes the largest int64.
+// parse parses a non-negative number. It returns the largest int64 for a number that is too large
+// for an int64.
 func parse(s string) (n int64, ok bool) {
 	u, err := strconv.ParseUint(s, 10, 64)
 	return int64(min(u, math.MaxInt64)), err == nil
 }
 
-// lookUp returns the number for key in lines of the form "key number", or 0 if there is none.
+// lookUp returns the number for key in table, whose lines have the form "key number", or 0 if there
+// is none.
 func lookUp(table, key string) int64 {
 	for line := range strings.Lines(table) {
 		if name, value, found := strings.Cut(strings.TrimSpace(line), " "); found && name == key {

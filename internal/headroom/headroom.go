@@ -1,5 +1,5 @@
-// Package headroom reports how much more memory the process may use, given its control groups and
-// GOMEMLIMIT.
+// Package headroom reports how much more memory the process may use before it exceeds GOMEMLIMIT or
+// the limit of a cgroup.
 package headroom
 
 import (
@@ -11,12 +11,12 @@ import (
 )
 
 // Available returns how many more bytes the process can use before it exceeds GOMEMLIMIT or the
-// memory limit of one of its control groups, whichever comes first. The result is negative if a
-// limit is already exceeded. ok is false if there is no limit, or none can be read.
+// memory limit of one of its cgroups, whichever comes first. The result is negative if a limit is
+// already exceeded. ok is false if there is no limit or no limit can be read.
 //
-// Page cache that the kernel would drop counts as available, as does heap that the runtime holds
-// but does not use. If GOMEMLIMIT is set, garbage counts too, since the runtime collects it before
-// it exceeds that limit.
+// Page cache that the kernel would drop counts as available, as does heap memory that the runtime
+// holds but does not use. If GOMEMLIMIT is set, garbage counts as available too, since the runtime
+// collects garbage before it exceeds that limit.
 //
 // Available takes about 50 µs. It is safe for concurrent use.
 func Available() (bytes int64, ok bool) {
@@ -42,11 +42,11 @@ func least(bytes int64, ok bool, other int64) (int64, bool) {
 	return other, true
 }
 
-// heap is the memory of the runtime.
+// heap is the Go runtime's memory use as GOMEMLIMIT counts it.
 type heap struct {
 	limit    int64 // GOMEMLIMIT, or [math.MaxInt64] if there is none
-	taken    int64 // memory that counts toward the limit
-	reusable int64 // part of taken that is available for new objects
+	taken    int64 // bytes that count toward the limit
+	reusable int64 // bytes of taken that are available for new objects
 }
 
 func readHeap() heap {

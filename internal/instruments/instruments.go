@@ -12,18 +12,18 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// boundaries has the bucket boundaries of explicit-bucket histograms, by unit. OpenTelemetry's
-// default boundaries are for milliseconds.
+// boundaries holds the bucket boundaries of explicit-bucket histograms, by unit. OpenTelemetry's
+// default boundaries are meant for milliseconds.
 var boundaries = map[string][]float64{
 	"s": {0, 1e-6, 1e-5, 1e-4, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60},
 	"1": {1.01, 1.02, 1.05, 1.1, 1.2, 1.5, 2, 3, 5, 10, 20, 50},
 }
 
-// Boundaries returns the bucket boundaries for a unit, or nil if there are none. The caller must
-// not modify them.
+// Boundaries returns the bucket boundaries for unit, or nil if there are none. The caller must not
+// modify them.
 func Boundaries(unit string) []float64 { return boundaries[unit] }
 
-// Histogram creates the histogram of a row.
+// Histogram creates the histogram instrument for m.
 func Histogram(meter metric.Meter, m *catalog.Metric) (metric.Float64Histogram, error) {
 	h, err := meter.Float64Histogram(
 		m.Name,
@@ -34,14 +34,14 @@ func Histogram(meter metric.Meter, m *catalog.Metric) (metric.Float64Histogram, 
 	return h, wrap(m, err)
 }
 
-// Observables are observable instruments, one for each row.
+// Observables holds observable instruments, one for each row.
 type Observables struct {
-	All    []metric.Observable // for RegisterCallback
+	All    []metric.Observable // all instruments, for RegisterCallback
 	ints   map[*catalog.Metric]metric.Int64Observable
 	floats map[*catalog.Metric]metric.Float64Observable
 }
 
-// NewObservables creates the instruments of rows, none of which may be a histogram.
+// NewObservables creates instruments for rows, none of which may be a histogram.
 func NewObservables(meter metric.Meter, rows ...*catalog.Metric) (*Observables, error) {
 	o := &Observables{
 		ints:   map[*catalog.Metric]metric.Int64Observable{},
@@ -85,22 +85,23 @@ func (o *Observables) add(meter metric.Meter, m *catalog.Metric) (made metric.Ob
 
 var errNotObservable = errors.New("a histogram is not observable")
 
-// Int passes v, a value of row m, to an observer. The row must be one of o and have integer values.
+// Int passes the value v of m to an observer. m must be one of the rows of o and have integer
+// values.
 func (o *Observables) Int(to metric.Observer, m *catalog.Metric, v int64, opts ...metric.ObserveOption) {
 	to.ObserveInt64(o.ints[m], v, opts...)
 }
 
-// Float passes v, a value of row m, to an observer. The row must be one of o and have
+// Float passes the value v of m to an observer. m must be one of the rows of o and have
 // floating-point values.
 func (o *Observables) Float(to metric.Observer, m *catalog.Metric, v float64, opts ...metric.ObserveOption) {
 	to.ObserveFloat64(o.floats[m], v, opts...)
 }
 
-// Recorders record values as they occur. There is one recorder for each row. Values of integer rows
-// are truncated.
+// Recorders holds functions that record values as they occur, one for each row. For integer rows,
+// they truncate the value.
 type Recorders map[*catalog.Metric]func(ctx context.Context, value float64, attrs metric.MeasurementOption)
 
-// NewRecorders creates the recorders of rows, which must be counters, gauges or histograms.
+// NewRecorders creates recorders for rows, which must be counters, gauges or histograms.
 func NewRecorders(meter metric.Meter, rows ...*catalog.Metric) (Recorders, error) {
 	r := Recorders{}
 	var errs []error

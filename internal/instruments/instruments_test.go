@@ -11,7 +11,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// Every row of the catalog becomes the instrument that it describes, observed or recorded.
+// Every metric in the catalog becomes the instrument that its row describes, observed or recorded.
 func TestRowsBecomeTheirInstruments(t *testing.T) {
 	reader := sdkmetric.NewManualReader()
 	meter := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader)).Meter("test")

@@ -8,40 +8,41 @@ import (
 	"syscall"
 )
 
-// File is a file that is read repeatedly. A file of a kernel file system, which generates the
-// content whenever it is read from the start, stays open, since opening costs more than most reads.
-// It is closed when it can no longer be read because its process or group is gone, and when the
-// File is garbage collected. The zero File has no path and must not be read. A File is not safe for
-// concurrent use.
+// File is a file that is read repeatedly. A file in a kernel file system, which generates the
+// content whenever the file is read from the start, stays open between reads, since opening costs
+// more than most reads. It is closed when it can no longer be read because its process or cgroup is
+// gone, and when the File is garbage-collected. The zero File has no path and must not be read. A
+// File is not safe for concurrent use.
 type File struct {
 	Path string
 	// Chunked means that one read may return less than the whole file, because the kernel generates
-	// it record by record, like vmstat and mountinfo. For other files, the additional read that
-	// detects the end is avoided.
+	// the file record by record, as for vmstat and mountinfo. Other files are read without the
+	// additional read that detects the end.
 	Chunked bool
-	// Rare means that the file is probably missing and unlikely to be created. If it was not found,
-	// the next rareSkip reads return that error without trying to open it.
+	// Rare means that the file is probably missing and unlikely to be created. After an attempt
+	// that did not find the file, the next rareSkip reads return the same error without trying to
+	// open it.
 	Rare bool
 
 	kept        *descriptor
-	replaceable bool // on a file system whose files may be replaced while they are open
-	lost        bool // the open file could no longer be read
-	skip        int  // number of reads to skip before a rare file is opened again
-	reopened    int  // number of times that it was opened again after it was lost
+	replaceable bool // the file system may replace the file while it is open
+	lost        bool // the open file can no longer be read
+	skip        int  // number of reads to skip before the next attempt to open a rare file
+	reopened    int  // how often the file was opened again after it was lost
 }
 
-// NewFile returns the file at path. It does not open it.
+// NewFile returns a File for path. It does not open the file.
 func NewFile(path string) File { return File{Path: path} }
 
 // Reopened returns how many times the file was removed and created again, for example together with
-// its control group.
+// its cgroup.
 func (f *File) Reopened() int { return f.reopened }
 
 // maxKept is the maximum number of descriptors that stay open; most systems allow a process 1,024.
-// Further files are opened for each read.
+// Files beyond maxKept are opened for each read.
 const maxKept = 384
 
-// rareSkip is the number of reads for which a rare file that was not found is skipped.
+// rareSkip is the number of reads that are skipped after a rare file was not found.
 const rareSkip = 15
 
 var keptNow atomic.Int64
@@ -53,7 +54,7 @@ type descriptor struct {
 	_ *byte
 }
 
-// keep stores fd in the File if it may stay open. It reports whether it did.
+// keep stores fd in f if fd may stay open. It reports whether it stored fd.
 func (f *File) keep(fd handle) bool {
 	if f.replaceable || keptNow.Load() >= maxKept {
 		return false
@@ -72,10 +73,10 @@ func release(fd handle) {
 	_ = syscall.Close(fd) // read only: no data can be lost
 }
 
-// drop drops the descriptor, which is closed when it is garbage collected.
+// drop drops the descriptor, which is closed when it is garbage-collected.
 func (f *File) drop() { f.kept = nil }
 
-// ReadFile returns the content of a file, valid until the next call. An error names the file.
+// ReadFile returns the content of f, which is valid until the next call. Errors contain the path.
 func (r *Reader) ReadFile(f *File) ([]byte, error) {
 	if f.skip > 0 {
 		f.skip--
@@ -87,7 +88,7 @@ func (r *Reader) ReadFile(f *File) ([]byte, error) {
 		if err == nil {
 			return data, nil
 		}
-		f.drop() // another group may have the same path now or later
+		f.drop() // another cgroup may have the same path now or later
 		f.lost = true
 	}
 	fd, err := open(f.Path)

@@ -9,8 +9,8 @@ const (
 	cgroup2Magic = 0x63677270
 )
 
-// onKernelFS reports whether the content of an open file is generated at each read. It returns
-// false for lxcfs, which runs in user space and may be restarted.
+// onKernelFS reports whether fd is a file whose content the kernel generates at each read. It
+// returns false for lxcfs, which runs in user space and may be restarted.
 func onKernelFS(fd handle) bool {
 	var fs syscall.Statfs_t
 	if err := syscall.Fstatfs(fd, &fs); err != nil {

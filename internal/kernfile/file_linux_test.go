@@ -145,7 +145,7 @@ func TestRareFileIsOpenedNowAndThen(t *testing.T) {
 	}
 }
 
-// A file that replaces one that can no longer be read counts as another file.
+// A file that replaces a file that can no longer be read counts as another file.
 func TestReopenedFileIsCounted(t *testing.T) {
 	f := NewFile(filepath.Join(t.TempDir(), "file"))
 	if err := os.WriteFile(f.Path, []byte("x"), 0o600); err != nil {

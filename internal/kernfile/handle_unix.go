@@ -2,5 +2,5 @@
 
 package kernfile
 
-// handle is an open file, as system calls represent it.
+// handle is the system's descriptor of an open file.
 type handle = int

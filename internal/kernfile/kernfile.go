@@ -1,8 +1,8 @@
-// Package kernfile reads the small text files through which Linux exposes its state: /proc and
-// control groups.
+// Package kernfile reads the small text files through which Linux exposes its state, in /proc and
+// in cgroups.
 //
-// Files are read in full into a buffer that is reused. A [File] that is read repeatedly stays open
-// if possible. The package compiles on every platform, so that its parsers can be tested there.
+// It reads whole files into a reused buffer. A [File], which is read repeatedly, stays open if
+// possible. The package compiles on every platform, so that its parsers can be tested everywhere.
 package kernfile
 
 import (
@@ -15,8 +15,8 @@ import (
 	"syscall"
 )
 
-// Optional is a value that may be undefined, such as a file or a line that the kernel does not
-// have, or a limit that is not set. The zero Optional is undefined.
+// Optional is a value that may be undefined, for example because the kernel lacks a file or a line,
+// or because a limit is not set. The zero Optional is undefined.
 type Optional[T any] struct {
 	Value   T
 	Defined bool
@@ -28,8 +28,8 @@ func Some[T any](v T) Optional[T] { return Optional[T]{Value: v, Defined: true} 
 // Get returns the value and whether it is defined.
 func (o Optional[T]) Get() (T, bool) { return o.Value, o.Defined }
 
-// maxSize bounds the size of a file. The largest in practice, mountinfo on a busy node, is well
-// below 1 MiB.
+// maxSize bounds the size of a file. The largest file in practice, mountinfo on a busy node, is
+// well below 1 MiB.
 const maxSize = 8 << 20
 
 // Reader reads files into one buffer, which grows to the size of the largest file. The zero Reader
@@ -38,9 +38,10 @@ type Reader struct {
 	buf []byte
 }
 
-// Read returns the content of a file, valid until the next call. An error names the file.
+// Read returns the content of the file at path, which is valid until the next call. Errors contain
+// the path.
 //
-// It uses system calls directly: os.Open would register the descriptor with the runtime's poller,
+// Read uses system calls directly: os.Open would register the descriptor with the runtime's poller,
 // which costs more than the read.
 func (r *Reader) Read(path string) ([]byte, error) {
 	fd, err := open(path)
@@ -51,8 +52,8 @@ func (r *Reader) Read(path string) ([]byte, error) {
 	return r.content(path, fd, func(fd handle, to []byte, _ int) (int, error) { return syscall.Read(fd, to) }, false)
 }
 
-// content reads a file from start to end. If whole is true, one read returns the rest of the file
-// unless it fills the buffer.
+// content reads a file from start to end. If whole is true, a read that does not fill the buffer
+// returns the rest of the file.
 func (r *Reader) content(
 	path string, fd handle, read func(fd handle, to []byte, at int) (int, error), whole bool,
 ) ([]byte, error) {
@@ -84,7 +85,8 @@ func (r *Reader) content(
 	}
 }
 
-// Number reads a file that contains one integer, or "max" for no limit, which is undefined.
+// Number reads f, which contains one integer or "max". For "max", which means no limit, the result
+// is undefined.
 func (r *Reader) Number(f *File) (Optional[int64], error) {
 	b, err := r.ReadFile(f)
 	if err != nil {
@@ -102,8 +104,7 @@ func (r *Reader) Number(f *File) (Optional[int64], error) {
 }
 
 // Absent reports whether err means that there is nothing to read: the file does not exist, its
-// control group or process is gone, or the kernel feature is disabled. Other errors should be
-// reported.
+// cgroup or process is gone, or the kernel feature is disabled. Other errors should be reported.
 func Absent(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENODEV) || errors.Is(err, syscall.ESRCH) ||
 		errors.Is(err, syscall.EOPNOTSUPP)
@@ -119,16 +120,16 @@ func ParseInt(b []byte) (int64, error) {
 	return int64(min(v, math.MaxInt64)), nil
 }
 
-// Key selects a line "name number" of a table such as memory.stat, and stores the number in To. A
-// number in kB, as in meminfo, is converted to bytes.
+// Key selects a line "name number" of a table such as memory.stat. Table stores the number in To,
+// and converts a number in kB, as in meminfo, to bytes.
 type Key struct {
 	Name string
 	To   *Optional[int64]
 }
 
-// Table stores the numbers for those keys that are in the table, and leaves the others unchanged. A
-// malformed number leaves its key unchanged and is reported to fail by name. Lines with other keys
-// are ignored.
+// Table stores the number of each key in keys that occurs in data. For a malformed number, it calls
+// fail with an error that contains the key's name. It leaves To unchanged for keys that are missing
+// or malformed, and ignores other lines.
 func Table(data []byte, fail func(error), keys ...Key) {
 	for line := range bytes.Lines(data) {
 		name, number := cutWord(line)
@@ -146,7 +147,7 @@ func Table(data []byte, fail func(error), keys ...Key) {
 	}
 }
 
-// parseAmount parses a number in bytes, or in kB if it has that unit.
+// parseAmount parses an amount in bytes, which may have the unit kB.
 func parseAmount(b []byte) (int64, error) {
 	kib, scaled := bytes.CutSuffix(b, []byte(" kB"))
 	v, err := ParseInt(kib)
@@ -159,7 +160,7 @@ func parseAmount(b []byte) (int64, error) {
 	return v << 10, nil
 }
 
-// cutWord returns the first word of a line and the rest.
+// cutWord splits line into its first word and the rest.
 func cutWord(line []byte) (first, rest []byte) {
 	line = bytes.TrimSpace(line)
 	end := bytes.IndexAny(line, " \t")
@@ -169,5 +170,5 @@ func cutWord(line []byte) (first, rest []byte) {
 	return line[:end], line[end+1:]
 }
 
-// clip shortens a quotation for an error.
+// clip shortens b for use in an error.
 func clip(b []byte) []byte { return b[:min(len(b), 40)] }

@@ -7,15 +7,15 @@ import (
 	"time"
 )
 
-// Pressure is the pressure stall information of one resource: the total time for which some task,
-// or all non-idle tasks, waited for it. A line that the kernel does not have is undefined: "full"
-// of cpu was added in Linux 5.13.
+// Pressure is the pressure stall information of one resource: the total time in which some task
+// (some), or all non-idle tasks (full), waited for the resource. A line that the kernel lacks is
+// undefined: for cpu, "full" was added in Linux 5.13.
 type Pressure struct {
 	Some, Full Optional[time.Duration]
 }
 
-// parsePressure parses a PSI file, as in /proc/pressure and in control groups. It returns the
-// totals; averages can be derived from them. A malformed line leaves its value undefined.
+// parsePressure parses a PSI file, as in /proc/pressure and in cgroups. It returns only the totals,
+// from which averages can be derived. The value of a malformed line is undefined.
 //
 // Format: https://docs.kernel.org/accounting/psi.html.
 func parsePressure(data []byte) (Pressure, error) {
@@ -45,8 +45,8 @@ func parsePressure(data []byte) (Pressure, error) {
 	return p, errors.Join(errs...)
 }
 
-// pressureTotal returns the total from the rest of a line, such as "avg10=0.00 avg60=0.00
-// avg300=0.00 total=0". The total is in microseconds.
+// pressureTotal returns the total, which the kernel gives in microseconds, from the fields of a
+// line, such as "avg10=0.00 avg60=0.00 avg300=0.00 total=0".
 func pressureTotal(fields []byte) (time.Duration, error) {
 	_, total, ok := bytes.Cut(fields, []byte("total="))
 	if !ok {
@@ -59,14 +59,14 @@ func pressureTotal(fields []byte) (time.Duration, error) {
 	return Micro(us), nil
 }
 
-// Micro converts microseconds to a duration. A value that would overflow, after 292 years, is
-// clamped.
+// Micro converts microseconds to a duration. It clamps values above 292 years, which would
+// overflow.
 func Micro(us int64) time.Duration {
 	const most = int64(1<<63-1) / int64(time.Microsecond)
 	return time.Duration(min(us, most)) * time.Microsecond
 }
 
-// Pressure reads a PSI file.
+// Pressure reads f, a PSI file.
 func (r *Reader) Pressure(f *File) (Pressure, error) {
 	data, err := r.ReadFile(f)
 	if err != nil {

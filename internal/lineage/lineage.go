@@ -1,5 +1,5 @@
-// Package lineage finds the control groups of the process and their ancestors, any of which may
-// limit it.
+// Package lineage finds the process's cgroups and their ancestors, any of which may limit the
+// process.
 package lineage
 
 import (
@@ -9,28 +9,30 @@ import (
 	"strings"
 )
 
-// Group is a control group of the process, or an ancestor. It need not exist: a container may see
-// the path on the host, although only the top of the mount exists, which is then the group itself.
+// Group is a cgroup of the process, or an ancestor of one. It need not exist: in a container, /proc
+// may show the path on the host although only the top of the mount exists, which is then the
+// process's cgroup.
 type Group struct {
 	Dir string
-	V2  bool // version 2, in which all controllers share a group
+	V2  bool // version 2, in which all controllers share a cgroup
 }
 
-// Membership and Mount are the standard paths on Linux.
+// Membership and Mount are the standard paths of a process's list of cgroups and of the cgroup
+// mount point on Linux.
 const (
 	Membership = "/proc/self/cgroup"
 	Mount      = "/sys/fs/cgroup"
 )
 
-// Of returns the groups for the version 1 controller and for version 2, each followed by its
-// ancestors, innermost first. Groups that cannot be read or parsed are omitted. See cgroups(7).
+// Of returns the cgroups for the version 1 controller and for version 2, each followed by its
+// ancestors, innermost first. Cgroups that cannot be read or parsed are omitted. See cgroups(7).
 func Of(membership, mount, controller string) (groups []Group) {
 	data, err := os.ReadFile(membership)
 	if err != nil {
 		return nil
 	}
 	for line := range strings.Lines(string(data)) {
-		// hierarchy:controllers:path; version 2 has no controllers
+		// the line has the form hierarchy:controllers:path; for version 2 controllers is empty
 		fields := strings.SplitN(strings.TrimSpace(line), ":", 3)
 		if len(fields) < 3 {
 			continue

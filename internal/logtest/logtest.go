@@ -6,8 +6,8 @@ import (
 	"sync"
 )
 
-// Buffer keeps what is written to it, and may be read while the program writes. The zero Buffer is
-// empty.
+// Buffer keeps what is written to it. It may be read while the program is writing. The zero Buffer
+// is empty.
 type Buffer struct {
 	mu   sync.Mutex
 	text bytes.Buffer

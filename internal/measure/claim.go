@@ -8,21 +8,20 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// Claim is one request for a slot in a pool that may construct a slot for a request. While a slot
-// is being constructed for it, the request does not count as waiting. The claim ends when the
-// request gets a slot or gives up. The zero Claim is no request. It is guarded by the lock of the
-// recorder.
+// Claim is a request for a slot in a pool that may construct a slot for a request. While a slot is
+// being constructed for it, the request does not count as waiting. The claim ends when the request
+// gets a slot or gives up. The zero Claim is not active. The recorder's lock guards a Claim.
 type Claim struct {
-	asked  time.Duration // start of the request
+	asked  time.Duration // when the request started
 	span   trace.SpanContext
 	wait   Span
-	pended *Pended       // set while it waits
-	since  time.Duration // start of the construction, while a slot is being constructed for it
-	spent  time.Duration // on earlier constructions
+	pended *Pended       // nil unless the request is waiting
+	since  time.Duration // when the construction of a slot for the request started, while it lasts
+	spent  time.Duration // total time of earlier constructions
 	active bool
 }
 
-// Ask begins a request, which is part of a span.
+// Ask records the start of a request that is part of span.
 func (r *Recorder) Ask(span trace.SpanContext) Claim {
 	c := Claim{asked: Clock(), span: span, wait: r.Wait(), active: true}
 	c.pended = r.Pending.Add(c.wait)
@@ -35,11 +34,11 @@ func (c *Claim) IsActive() bool { return c.active }
 // IsConstructing reports whether a slot is being constructed for the request.
 func (c *Claim) IsConstructing() bool { return c.active && c.pended == nil }
 
-// Asked returns the start of the request.
+// Asked returns when the request started.
 func (c *Claim) Asked() time.Duration { return c.asked }
 
-// Construct ends or interrupts the wait: since that time, a slot has been under construction for
-// the request.
+// Construct records that a slot has been under construction for the request since the time since,
+// which ends or interrupts the wait.
 func (c *Claim) Construct(r *Recorder, since time.Duration) {
 	if c.pended != nil {
 		r.Pending.Remove(c.pended)
@@ -47,7 +46,7 @@ func (c *Claim) Construct(r *Recorder, since time.Duration) {
 	}
 }
 
-// Resume continues the wait, because the constructed slot cannot be used.
+// Resume records that the wait continues, because the constructed slot cannot be used.
 func (c *Claim) Resume(r *Recorder) {
 	if c.IsConstructing() {
 		c.spent += Clock() - c.since
@@ -55,7 +54,7 @@ func (c *Claim) Resume(r *Recorder) {
 	}
 }
 
-// Get ends the claim and begins a use.
+// Get records that the request got a slot, which ends the claim and starts a use.
 func (c *Claim) Get(r *Recorder) Use {
 	now := r.Meter.Event(r.Uses.InUse())
 	c.end(r, instrument.Acquired, now)
@@ -73,13 +72,13 @@ func (c *Claim) GetAfter(r *Recorder, waited time.Duration) Use {
 	return r.begin(now)
 }
 
-// GiveUp ends the claim without a use.
+// GiveUp records the end of the claim without a use.
 func (c *Claim) GiveUp(r *Recorder, how instrument.Outcome) {
 	c.end(r, how, r.Meter.Event(r.Uses.InUse()))
 }
 
-// end ends the claim. The wait is the duration of the request, without the time for which slots
-// were being constructed for it. now is the time of an event, or 0.
+// end records the end of the claim. The wait is the duration of the request minus the time for
+// which slots were being constructed for it. now is the time that [Meter.Event] returned.
 func (c *Claim) end(r *Recorder, how instrument.Outcome, now time.Duration) {
 	ended := now
 	if c.pended == nil || c.spent > 0 {

@@ -1,8 +1,8 @@
 // Package measure measures pools and wrappers. A [Meter] integrates the number of slots used over
-// time and decides what is timed, [Durations] records how long waits and uses took, and a [Split]
-// divides the time of some tasks by the state of their threads.
+// time and decides what is timed. [Durations] records how long waits and uses took. A [Split]
+// breaks down the time of some tasks by the state of their threads.
 //
-// A pool calls it with its lock held:
+// A pool calls these types with its lock held:
 //
 //	now := p.meter.Event(p.used)                    // before used changes: one reading of the clock
 //	use := p.uses.Begin(&p.meter, now)              // a use begins
@@ -10,7 +10,7 @@
 //	now = p.meter.Event(p.used)
 //	p.uses.End(&p.meter, use, instrument.OK, now)   // and ends
 //
-// At up to 200,000 events a second, each event reads the clock, and all figures are exact. Above
-// that rate the pool is overloaded: the slots used are sampled 1,000 times a second, and one use in
-// 32 is timed, as is every use of more than about 2 ms.
+// At up to 200,000 events per second, each event reads the clock, and all measurements are exact.
+// Above that rate the pool is overloaded: the number of slots used is sampled 1,000 times per
+// second, and one use in 32 is timed, as is every use of more than about 2 ms.
 package measure

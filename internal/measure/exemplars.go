@@ -10,36 +10,37 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// Waited is a wait that has ended. The zero Waited is one that was not measured.
+// Waited is a wait that has ended. The zero Waited is a wait that was not measured.
 type Waited struct {
 	how  instrument.Outcome
-	took time.Duration // 0 if it is not known
+	took time.Duration // 0 if unknown
 }
 
-// exemplars keep, for each outcome, the longest wait of about the last minute that was part of a
-// sampled trace. They have no lock. The zero exemplars have none.
+// exemplars holds, for each outcome, the longest wait in about the last minute that was part of a
+// sampled trace. The zero value is empty. No lock guards exemplars.
 type exemplars [5]atomic.Pointer[instrument.Exemplar]
 
-// exemplarAge is how long an exemplar is kept if no longer wait follows.
+// exemplarAge is how long an exemplar is kept unless a longer wait replaces it.
 const exemplarAge = time.Minute
 
-// Traced notes the trace of a request that has waited, if it is sampled and the wait is the longest
-// of its outcome in about the last minute. It is safe for concurrent use. The lock of the pool must
-// not be held: ctx runs code of the program.
+// Traced records wait w as an exemplar if ctx belongs to a sampled trace and w is the longest wait
+// with its outcome in about the last minute. Traced is safe for concurrent use. The caller must not
+// hold the pool's lock, since reading from ctx may run the program's code.
 func (r *Requests) Traced(ctx context.Context, w Waited) {
 	if r.exemplars.wants(w) {
 		r.exemplars.keep(trace.SpanContextFromContext(ctx), w)
 	}
 }
 
-// TracedBy is [Requests.Traced] for a request whose span is already known. The lock may be held.
+// TracedBy is like [Requests.Traced], but for a request whose span is already known. The caller may
+// hold the pool's lock.
 func (r *Requests) TracedBy(span trace.SpanContext, w Waited) {
 	if r.exemplars.wants(w) {
 		r.exemplars.keep(span, w)
 	}
 }
 
-// wants reports whether w is longer than what is kept.
+// wants reports whether w is longer than the exemplar that is kept for its outcome.
 func (e *exemplars) wants(w Waited) bool {
 	if w.took <= 0 {
 		return false
@@ -63,7 +64,7 @@ func (e *exemplars) keep(span trace.SpanContext, w Waited) {
 	}
 }
 
-// report writes the exemplars into s, and forgets those that are too old.
+// report adds the exemplars to s, and drops those that are too old.
 func (e *exemplars) report(s *instrument.Stats, now time.Time) {
 	for i := range e {
 		kept := e[i].Load()

@@ -18,7 +18,7 @@ func span(id byte, flags trace.TraceFlags) trace.SpanContext {
 	)
 }
 
-// A wait is an exemplar if its trace is sampled and no longer one ended in the last minute.
+// A wait is an exemplar if its trace is sampled and no longer wait ended in the last minute.
 func TestExemplarIsTheLongestOfAMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var r measure.Recorder

@@ -9,29 +9,29 @@ import (
 	"github.com/poolgauge/poolgauge/internal/callsite"
 )
 
-// Groups measures groups of goroutines, such as those of errgroup, that are reported together. Its
+// Groups measures groups of goroutines, such as errgroup.Group, that are reported together. Its
 // methods take its lock. A nil Groups measures nothing.
 type Groups struct {
 	rec         Recorder
-	first, last *Run // runs in progress, in the order in which they began
+	first, last *Run // list of the runs in progress, in the order in which they started
 }
 
-// Run is one run of a function of a group. The caller sets Func and Span, and must keep the Run
+// Run is one run of a function in a group. The caller sets Func and Span, and must keep the Run
 // until it has ended.
 type Run struct {
-	Func func() error       // the function of the program
-	Span *trace.SpanContext // the span that it is part of; nil if unknown
+	Func func() error       // the program's function
+	Span *trace.SpanContext // span that the run is part of; nil if unknown
 
 	use        Use
 	prev, next *Run
 }
 
-// Init sets up Groups.
+// Init initializes g.
 func (g *Groups) Init(t instrument.Timing) {
 	g.rec.InitTasks(t)
 }
 
-// Start begins the run of a function that has a slot and did not wait for it.
+// Start records that a function started in a slot that it got without waiting.
 func (g *Groups) Start(r *Run) {
 	if g == nil {
 		return
@@ -43,7 +43,8 @@ func (g *Groups) Start(r *Run) {
 	g.rec.Unlock()
 }
 
-// begin begins the use of r, and appends r to the runs in progress. Caller must hold the lock.
+// begin records the start of r's use, and appends r to the runs in progress. Caller must hold the
+// lock.
 func (g *Groups) begin(r *Run, now time.Duration) {
 	r.use = g.rec.Uses.Begin(&g.rec.Meter, now)
 	r.prev, r.next = g.last, nil
@@ -80,7 +81,7 @@ func (g *Groups) Reject() {
 	g.rec.Requests.Add(instrument.Rejected, 1)
 }
 
-// Block begins the wait of a caller for a slot.
+// Block records that a caller starts to wait for a slot.
 func (g *Groups) Block() *Pended {
 	if g == nil {
 		return nil
@@ -90,7 +91,7 @@ func (g *Groups) Block() *Pended {
 	return g.rec.Pending.Add(g.rec.Wait())
 }
 
-// Unblock ends the wait, and begins the run of a function.
+// Unblock records that wait p ended with a slot and that r starts.
 func (g *Groups) Unblock(p *Pended, r *Run) {
 	if g == nil {
 		return
@@ -105,7 +106,7 @@ func (g *Groups) Unblock(p *Pended, r *Run) {
 	g.begin(r, now)
 }
 
-// Call calls the function of r, whose run has begun, and then ends the run.
+// Call calls r's function, whose run has started, and then records the end of the run.
 func (g *Groups) Call(r *Run) (err error) {
 	how := instrument.Exited
 	defer func() {
@@ -140,7 +141,7 @@ func (g *Groups) Running() int {
 
 // Stats returns a consistent snapshot of all groups together. Limit is absent, since each group has
 // its own limit and any number of groups may exist. A function that does not return counts as exit,
-// because a panic would have ended the program.
+// since a panic would have ended the program.
 func (g *Groups) Stats() instrument.Stats {
 	s, holders := g.stats()
 	s.Holders = holders.Name() // without the lock held
@@ -158,8 +159,8 @@ func (g *Groups) stats() (s instrument.Stats, held Holders) {
 	return s, held
 }
 
-// holders sets the age of the oldest run in s, and returns the holders if s wants them. Caller must
-// hold the lock.
+// holders sets s.UseAge to the age of the oldest run, and returns the holders if s.WantsHolders
+// returns true. Caller must hold the lock.
 func (g *Groups) holders(s *instrument.Stats, now time.Duration) Holders {
 	var oldest Oldest[*Run]
 	for r := g.first; r != nil && oldest.n < mostHolders; r = r.next {
@@ -176,5 +177,6 @@ func (r *Run) hold() Hold {
 	return h
 }
 
-// Close ends overload permanently. Groups may still be used.
+// Close makes sure that the groups are never again in overload, so that no timer runs. They may
+// still be used.
 func (g *Groups) Close() { g.rec.Close() }

@@ -13,15 +13,15 @@ import (
 // mostHolders is the maximum number of holders that a pool names.
 const mostHolders = 5
 
-// Oldest finds the oldest uses in progress of a pool. H identifies a use to the pool. The zero
-// Oldest is empty.
+// Oldest finds a pool's oldest uses in progress. An H identifies a use to the pool. The zero Oldest
+// is empty.
 type Oldest[H any] struct {
 	n  int
 	at [mostHolders]time.Duration
 	of [mostHolders]H
 }
 
-// Add adds a use. It ignores a use that is not measured.
+// Add adds the use s, which of identifies. It ignores uses that are not measured.
 func (o *Oldest[H]) Add(s Span, of H) {
 	if s.at == 0 || o.n == mostHolders && s.at >= o.at[mostHolders-1] {
 		return
@@ -34,8 +34,9 @@ func (o *Oldest[H]) Add(s Span, of H) {
 	o.at[i], o.of[i] = s.at, of
 }
 
-// Report sets the age of the oldest use in s, which must be complete otherwise. If s wants holders,
-// Report returns them as described by hold. now is the time of the call.
+// Report sets s.UseAge to the age of the oldest use; all other fields of s must already be set. If
+// s.WantsHolders returns true, Report returns the holders, as described by hold. now is the current
+// time.
 func (o *Oldest[H]) Report(s *instrument.Stats, now time.Duration, hold func(H) Hold) Holders {
 	if o.n == 0 {
 		return nil
@@ -59,7 +60,7 @@ type Hold struct {
 	age   time.Duration
 }
 
-// Holders describes the holders of the oldest uses. They are copies, so no lock guards them.
+// Holders describes the holders of the oldest uses. It contains copies, so no lock guards it.
 type Holders []Hold
 
 // Name resolves the holders to lines of code, which takes about 0.5 µs per call.
@@ -77,7 +78,7 @@ func (h Holders) Name() []instrument.Holder {
 func calls(site callsite.Site) (all []instrument.Call) {
 	for f := range site.Frames() {
 		c := instrument.Call{Function: f.Function, File: f.File, Line: f.Line}
-		// a method value
+		// the compiler's wrapper for a method value
 		if name, bound := strings.CutSuffix(c.Function, "-fm"); bound {
 			c.Function = name
 		}

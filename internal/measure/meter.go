@@ -9,36 +9,36 @@ import (
 )
 
 const (
-	// price is the charge for one reading of the clock, over a hundred times its cost. So readings
-	// take less than 1 % of a CPU, and their number is at most 200,000 a second.
+	// price is what a clock reading takes from the budget. It is over a hundred times the actual
+	// cost, so that clock readings use less than 1 % of a CPU, and there are at most 200,000 of
+	// them per second.
 	price = 5 * time.Microsecond
 	// burst is the maximum budget that may be spent at once.
 	burst = 200 * price
 )
 
-// Meter integrates the number of used slots of one pool over time, and decides what is timed.
+// Meter integrates one pool's number of used slots over time, and decides what is timed.
 //
-// While the pool has fewer than 200,000 events a second, each event reads the clock and the
-// integral is exact. Above that rate the pool is overloaded, and the meter samples the slots used;
-// see overload.
+// At up to 200,000 events per second, each event reads the clock and the integral is exact. Above
+// that rate the pool is overloaded, and the meter samples the number of used slots; see overload.
 //
-// A Meter is guarded by the lock of the pool.
+// The pool's lock guards a Meter.
 type Meter struct {
-	blind  bool // events do not read the clock, because the pool is overloaded or the meter is off
+	blind  bool // most events do not read the clock, because the pool is overloaded or the meter is off
 	over   bool // the pool is overloaded
 	always bool // every event reads the clock
 	closed bool
 	at     time.Duration // time up to which area is integrated; may be in the future by up to a stratum
-	area   float64       // slot-nanoseconds
-	budget time.Duration // for readings of the clock
+	area   float64       // the integral, in slot-nanoseconds
+	budget time.Duration // what may be spent on clock readings; see price
 	lock   sync.Locker
 	used   func() int64
 
 	overload
 }
 
-// Init initializes the meter of a pool. used returns the number of slots used; it is called with
-// the lock held.
+// Init initializes the meter. lock is the pool's lock, and used returns the number of slots used;
+// it is called with the lock held.
 func (m *Meter) Init(t instrument.Timing, lock sync.Locker, used func() int64) {
 	m.lock, m.used = lock, used
 	m.always, m.blind = t.Exact, t.Off
@@ -48,8 +48,8 @@ func (m *Meter) Init(t instrument.Timing, lock sync.Locker, used func() int64) {
 	}
 }
 
-// Blind returns the number of events that need not be announced with [Meter.Event]: the pool may
-// count up to that many events itself and call [Meter.Events] later.
+// Blind returns for how many events the pool need not call [Meter.Event]: it may count up to that
+// many events itself and pass their number to [Meter.Events] later.
 func (m *Meter) Blind() int64 {
 	if !m.blind {
 		return 0
@@ -60,13 +60,13 @@ func (m *Meter) Blind() int64 {
 // Off reports whether nothing is measured.
 func (m *Meter) Off() bool { return m.blind && !m.over }
 
-// Event announces that the number of slots used is about to change from used, or that a wait begins
-// or ends. It returns the time, or 0 if the clock was not read.
+// Event tells the meter that the number of slots used is about to change from used, or that a wait
+// begins or ends. It returns the time, or 0 if it did not read the clock.
 func (m *Meter) Event(used int64) (now time.Duration) {
 	if m.events++; m.blind && m.events < m.next {
 		return 0
 	}
-	return m.event(used) // separate, so that Event is inlined
+	return m.event(used) // a separate function, so that Event can be inlined
 }
 
 func (m *Meter) event(used int64) (now time.Duration) {
@@ -84,14 +84,14 @@ func (m *Meter) event(used int64) (now time.Duration) {
 	return now
 }
 
-// Events announces n events of a blind meter that were not announced with [Meter.Event].
+// Events adds n events of a blind meter for which [Meter.Event] was not called.
 func (m *Meter) Events(n int64) { m.events += n }
 
 // advance brings the integral up to now. The number of slots used must not have changed since the
 // last event.
 func (m *Meter) advance(now time.Duration, used int64) {
 	passed := now - m.at
-	if passed < 0 { // the last sample counts until then, or a bubble of testing/synctest has an earlier clock
+	if passed < 0 { // the last sample covers the time until m.at, or the clock of a synctest bubble is behind
 		return
 	}
 	m.at = now
@@ -99,8 +99,8 @@ func (m *Meter) advance(now time.Duration, used int64) {
 	m.budget = min(m.budget+passed, burst)
 }
 
-// Total returns the slot-seconds used until now, the time of the call. During overload the time
-// since the last sample is not included yet.
+// Total returns the slot-seconds used until now, the current time. During overload it does not
+// include the time since the last sample yet.
 func (m *Meter) Total(now time.Duration, used int64) float64 {
 	if !m.blind {
 		m.advance(now, used)
@@ -109,7 +109,8 @@ func (m *Meter) Total(now time.Duration, used int64) float64 {
 	return (m.area - ahead) / float64(time.Second)
 }
 
-// Close ends overload permanently. A closed meter may still be used.
+// Close makes sure that the meter is never again in overload, so that no timer runs. A closed meter
+// may still be used.
 func (m *Meter) Close() {
 	m.closed = true
 	if m.over {

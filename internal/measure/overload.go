@@ -8,54 +8,53 @@ import (
 const (
 	// stratum is the interval in which an overloaded pool is sampled once.
 	stratum = time.Millisecond
-	// In an overloaded pool, pairs of successive events read the clock. There are about this many
-	// pairs per stratum, but one begins no more often than every leastEvery events, and no less
-	// often than every mostEvery events.
+	// In an overloaded pool, pairs of successive events read the clock, about this many pairs per
+	// stratum. On average, a pair begins every leastEvery to mostEvery events.
 	pairs      = 50
 	leastEvery = 4
 	mostEvery  = 2048
 	// gap is the minimum time between the two events of a pair that counts as a gap.
 	gap = 200 * time.Microsecond
-	// coarseFor is the number of events for which a reading of the clock is accurate enough to
-	// recognize long spans.
+	// coarseFor is how many events old a clock reading may be and still be good enough to recognize
+	// long spans.
 	coarseFor = 8
-	// readings is the number of recent clock readings that are kept. readSpread is the minimum time
-	// between two of them.
+	// readings is the number of recent clock readings to keep. readSpread is the minimum time
+	// between two of these readings.
 	readings   = 16
 	readSpread = 250 * time.Microsecond
 )
 
-// overload is the part of a [Meter] for a pool with too many events to read the clock at each. It
-// samples the number of slots used at one random instant of each stratum; the sample stands for the
-// whole stratum. So the integral is right on average whatever the pattern of use, and the samples
-// are evenly spread (Cochran, Sampling Techniques, 1977, chapter 5): with a share u of the slots
-// used, the standard error over t seconds is at most sqrt((1-u)/(1000·u·t)).
+// overload is the part of a [Meter] for pools with too many events to read the clock at each. It
+// samples the number of slots used at one random instant in each stratum, and the sample stands for
+// the whole stratum. So the integral is right on average whatever the pattern of use, and the
+// samples are evenly spread (Cochran, Sampling Techniques, 1977, chapter 5): with a share u of the
+// slots used, the relative standard error over t seconds is at most sqrt((1-u)/(1000·u·t)).
 //
 // A timer, which runs only while the pool is overloaded, takes the samples. If every CPU is busy,
-// Go runs the timer late, when goroutines are switched, which is not a random instant. In that case
-// events take the samples. An event that finds a sample due postpones it by a few events, and each
-// event reads the clock until then: the sample is the number of slots used before the event that
-// follows the instant.
+// Go runs the timer late, when it switches goroutines, which is not a random instant. In that case
+// events take the samples. An event that finds a sample due postpones it to a random instant a few
+// events later, and until then each event reads the clock. The sample is the number of slots used
+// before the first event after that instant.
 //
-// This does not work in a gap, a time without events, such as when all goroutines compute. If the
-// sample was due in a gap, it is the mean number of slots used in gaps, which is estimated from a
-// random sample of the intervals between two events.
+// Postponing does not work if the sample was due in a gap, a time without events, for example
+// because all goroutines are computing. Such a sample is the mean number of slots used in gaps,
+// which is estimated from a random sample of the intervals between events.
 type overload struct {
 	level   float64       // the last sample
-	events  int64         // since the last sample
+	events  int64         // number of events since the last sample
 	sampled time.Duration // time of the last sample
 	due     time.Duration // time of the next sample
-	moved   bool          // due was postponed, and each event reads the clock until then
+	moved   bool          // due was postponed, and each event reads the clock until due
 	next    int64         // number of the event that reads the clock next; 0 means each event
 	paired  bool          // the event before next has read the clock
 	every   float64       // mean number of events between the starts of two pairs
 	gaps    struct{ time, area float64 }
 	timer   *time.Timer
 
-	coarse time.Duration // the last reading of the clock
-	fresh  int64         // number of events at that reading
-	latest time.Duration // the last reading in readAt
-	read   uint32        // number of that reading
+	coarse time.Duration // last clock reading
+	fresh  int64         // number of events at the time of coarse
+	latest time.Duration // last clock reading stored in readAt
+	read   uint32        // number of the clock reading latest
 	readAt [readings]time.Duration
 }
 
@@ -78,8 +77,8 @@ func (m *Meter) calm() {
 	m.budget = burst
 }
 
-// tick is called by the timer. Only tick resets the timer, and nothing stops it, because a timer
-// that was created in a bubble of testing/synctest must not be used from outside.
+// tick is the timer's function. Only tick resets the timer, and nothing stops it, because a timer
+// that was created in a bubble of testing/synctest must not be used outside the bubble.
 func (m *Meter) tick() {
 	m.lock.Lock()
 	defer m.lock.Unlock()
@@ -100,7 +99,7 @@ func (m *Meter) tick() {
 	}
 }
 
-// eventInOverload records a reading of the clock, and takes a sample if one is due.
+// eventInOverload processes an event that has read the clock, and takes a sample if one is due.
 func (m *Meter) eventInOverload(now time.Duration, used int64) {
 	passed, n, paired := now-m.coarse, m.events-m.fresh, m.paired
 	m.noteTime(now)
@@ -124,15 +123,17 @@ func (m *Meter) eventInOverload(now time.Duration, used int64) {
 	}
 }
 
-// drawPair draws the event at which the next pair begins, counting from event number from. All
-// events are equally likely, so the events before an interval do not affect whether it is timed.
+// drawPair draws at random the event at which the next pair begins, at least from events from now.
+// The draw does not depend on earlier events, so each interval between events is equally likely to
+// be timed.
 func (m *Meter) drawPair(from int64) {
 	n := from + int64(rand.ExpFloat64()*m.every)
-	m.paired = n == 0 // the current event has read the clock
+	m.paired = n == 0 // the current event, which has read the clock, is the first of the pair
 	m.next = m.events + max(1, n)
 }
 
-// noteGap records the slots used between two events that read the clock, if that was a gap.
+// noteGap records how many slots were used between two events that read the clock, if the time
+// passed between them is a gap.
 func (m *Meter) noteGap(passed time.Duration, used int64) {
 	if passed < gap {
 		return
@@ -145,7 +146,8 @@ func (m *Meter) noteGap(passed time.Duration, used int64) {
 	m.gaps.area += float64(passed) * float64(used)
 }
 
-// usedInGaps returns the mean number of slots used in gaps, or unknown if no gap was recorded.
+// usedInGaps returns the mean number of slots used in gaps, or the parameter unknown if no gap was
+// recorded.
 func (m *Meter) usedInGaps(unknown float64) float64 {
 	if m.gaps.time == 0 {
 		return unknown
@@ -153,13 +155,14 @@ func (m *Meter) usedInGaps(unknown float64) float64 {
 	return m.gaps.area / m.gaps.time
 }
 
-// drawDue draws the instant of the next sample in the stratum that begins at m.at.
+// drawDue draws a random instant for the next sample, in the rest of the stratum that contains
+// m.at.
 func (m *Meter) drawDue() {
 	m.due = m.at + rand.N(stratum-m.at%stratum)
 }
 
-// sample applies used to each stratum whose sample was due by now. It ends the overload if there
-// were few events.
+// sample uses used as the sample of each stratum whose sample was due by now. It ends the overload
+// if there were few events since the last sample.
 func (m *Meter) sample(now time.Duration, used float64) {
 	for now >= m.due {
 		end := m.at - m.at%stratum + stratum + (now - m.due).Truncate(stratum)
@@ -177,15 +180,15 @@ func (m *Meter) sample(now time.Duration, used float64) {
 	m.restart(now)
 }
 
-// restart starts to count events for the next sample.
+// restart resets the event count for the next sample.
 func (m *Meter) restart(now time.Duration) {
 	m.events, m.sampled, m.moved = 0, now, false
-	m.fresh = -coarseFor // so that uses that end after a late sample read the clock
+	m.fresh = -coarseFor // makes uses that end after a late sample read the clock
 	m.drawPair(1)
 }
 
-// noteTime records a reading of the clock. It is not added to readAt if it is close to the previous
-// one.
+// noteTime records the clock reading now. It adds the reading to readAt only if it is at least
+// readSpread after the previous one.
 func (m *Meter) noteTime(now time.Duration) {
 	m.coarse, m.fresh = now, m.events
 	if now-m.latest >= readSpread {
@@ -194,7 +197,7 @@ func (m *Meter) noteTime(now time.Duration) {
 	}
 }
 
-// nearly returns now or, if that is 0, a time that is less than coarseFor events old.
+// nearly returns now or, if now is 0, a clock reading that is less than coarseFor events old.
 func (m *Meter) nearly(now time.Duration) time.Duration {
 	if now != 0 {
 		return now
@@ -205,8 +208,8 @@ func (m *Meter) nearly(now time.Duration) time.Duration {
 	return m.coarse
 }
 
-// Approx returns the time. If the pool is overloaded, it may be up to two milliseconds old. now is
-// the result of [Meter.Event], or 0.
+// Approx returns the approximate time, which may be up to two milliseconds old if the pool is
+// overloaded. now is the result of [Meter.Event].
 func (m *Meter) Approx(now time.Duration) time.Duration {
 	switch {
 	case now != 0:

@@ -7,11 +7,12 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// Recorder measures a pool that has no lock of its own, such as a wrapped one. Its lock may guard
-// other state too. Unless a method says otherwise, the caller must hold the lock.
+// Recorder measures a pool that has no lock of its own, such as a wrapped pool. The Recorder's lock
+// may guard other state too. The caller must hold the lock unless a method's comment says
+// otherwise.
 //
-// It is for pools that see the beginning and the end of each use, with one slot per use. Other
-// pools use the parts of a Recorder directly.
+// A Recorder is for pools that see the start and the end of each use, and whose uses take one slot
+// each. Other pools use the parts of a Recorder directly.
 type Recorder struct {
 	mu sync.Mutex // guards everything below
 
@@ -20,16 +21,16 @@ type Recorder struct {
 	Uses     Uses
 	Pending  Pending
 
-	going  []Span  // starts of uses in progress, by place; zero for free places
+	going  []Span  // uses in progress, by place; zero for free places
 	places []int32 // free places
 }
 
-// Init initializes the recorder of a pool.
+// Init initializes the recorder.
 func (r *Recorder) Init(t instrument.Timing) {
 	r.Meter.Init(t, r, r.Uses.InUse)
 }
 
-// InitTasks initializes the recorder of a pool whose uses are tasks.
+// InitTasks initializes the recorder for a pool whose uses are tasks.
 func (r *Recorder) InitTasks(t instrument.Timing) {
 	r.Init(t)
 	r.Uses.Split.Init(t)
@@ -41,14 +42,14 @@ func (r *Recorder) Lock() { r.mu.Lock() }
 // Unlock unlocks the recorder.
 func (r *Recorder) Unlock() { r.mu.Unlock() }
 
-// Start counts a request that did not wait, and begins its use.
+// Start records a request that did not wait, and the start of its use.
 func (r *Recorder) Start() Use {
 	now := r.Meter.Event(r.Uses.InUse())
 	r.Requests.Add(instrument.Acquired, 1)
 	return r.begin(now)
 }
 
-// begin begins a use.
+// begin records the start of a use.
 func (r *Recorder) begin(now time.Duration) Use {
 	use := r.Uses.Begin(&r.Meter, now)
 	if last := len(r.places) - 1; last >= 0 {
@@ -62,19 +63,19 @@ func (r *Recorder) begin(now time.Duration) Use {
 	return use
 }
 
-// Wait begins a wait.
+// Wait records the start of a wait.
 func (r *Recorder) Wait() Span {
 	return r.Requests.Begin(&r.Meter, r.Meter.Event(r.Uses.InUse()))
 }
 
-// StartAfter ends a wait and begins a use.
+// StartAfter records the end of a wait and the start of a use.
 func (r *Recorder) StartAfter(wait Span) Use {
 	now := r.Meter.Event(r.Uses.InUse())
 	r.Requests.End(&r.Meter, instrument.Acquired, wait, now)
 	return r.begin(now)
 }
 
-// End ends a use.
+// End records the end of a use.
 func (r *Recorder) End(use Use, how instrument.Ending) {
 	r.going[use.place] = Span{}
 	r.places = append(r.places, use.place)
@@ -93,7 +94,8 @@ func (r *Recorder) ReportUses(s *instrument.Stats, now time.Duration, endings ..
 	s.UseAge = first.Age(now)
 }
 
-// Close ends overload permanently. It takes the lock. The recorder may still be used.
+// Close makes sure that the recorder is never again in overload, so that no timer runs. It takes
+// the lock. The recorder may still be used.
 func (r *Recorder) Close() {
 	r.Lock()
 	defer r.Unlock()

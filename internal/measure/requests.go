@@ -6,28 +6,28 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// Requests counts requests for slots by outcome, and times those that wait. It is guarded by the
-// lock of the pool.
+// Requests counts requests for slots by outcome, and times requests that wait. The pool's lock
+// guards it.
 type Requests struct {
-	ended  [5]int64 // by instrument.Outcome
-	waited [5]int64 // of these, requests that waited
+	ended  [5]int64 // requests that ended, by instrument.Outcome
+	waited [5]int64 // those of ended that waited
 	took   [5]Durations
 
 	blocks    blocks
 	exemplars exemplars
 }
 
-// Begin begins a wait. now is the time that [Meter.Event] returned.
+// Begin records the start of a wait. now is the time that [Meter.Event] returned.
 func (r *Requests) Begin(m *Meter, now time.Duration) Span { return r.blocks.begin(m, now) }
 
-// Add counts n requests that did not wait.
+// Add counts n requests with outcome o that did not wait.
 func (r *Requests) Add(o instrument.Outcome, n int64) { r.ended[o] += n }
 
 // Ended returns the number of requests with outcome o.
 func (r *Requests) Ended(o instrument.Outcome) int64 { return r.ended[o] }
 
-// End counts a request that waited. now is the time that [Meter.Event] returned. Requests that were
-// not granted are always timed.
+// End records the end of a request that waited, with outcome o. now is the time that [Meter.Event]
+// returned. Requests that were not granted are always timed.
 func (r *Requests) End(m *Meter, o instrument.Outcome, wait Span, now time.Duration) Waited {
 	r.ended[o]++
 	r.waited[o]++
@@ -51,7 +51,7 @@ func (r *Requests) Report(s *instrument.Stats, m *Meter, outcomes ...instrument.
 	r.exemplars.report(s, time.Now())
 }
 
-// AllOutcomes has all outcomes. The pools of package pools distinguish all of them.
+// AllOutcomes lists all outcomes. The pools of package pools distinguish all of them.
 var AllOutcomes = []instrument.Outcome{
 	instrument.Acquired, instrument.Rejected, instrument.Canceled, instrument.TimedOut, instrument.WasClosed,
 }

@@ -7,26 +7,26 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// Span is a wait or a use that has begun. The zero Span is one that has not begun or is not
+// Span is a wait or a use that has started. The zero Span is one that has not started or is not
 // measured.
 type Span struct {
-	at     time.Duration // start: exact, or a lower bound if weight is 0
-	weight uint32        // number of short spans that it represents; 0 if it is not timed
-	read   uint32        // number of the last clock reading before the start, if the pool was overloaded
+	at     time.Duration // start: exact if the span is timed, and otherwise a lower bound
+	weight uint32        // number of short spans that the span represents; 0 if it is not timed
+	read   uint32        // number of the last clock reading before the start, if the pool was overloaded then
 }
 
-// block is the number of spans in an overloaded pool of which one is timed.
+// block is the number of successive spans in an overloaded pool of which one is timed.
 const block = 32
 
 // blocks chooses which waits, or which uses, are timed while the pool is overloaded: one random
-// span of each block, a stratified sample. A block that is not full when an overload ends continues
-// in the next one, so that each timed span represents a full block.
+// span of each block, which makes a stratified sample. If an overload ends within a block, the
+// block continues in the next overload, so that each timed span represents a full block.
 type blocks struct {
-	skip uint32 // number of spans until the next one that is timed
-	rest uint32 // number of spans after that in its block
+	skip uint32 // number of spans before the next one that is timed
+	rest uint32 // number of spans in the same block after that one
 }
 
-// begin begins a span. now is the time that [Meter.Event] returned.
+// begin returns a span that starts now. now is the time that [Meter.Event] returned.
 func (b *blocks) begin(m *Meter, now time.Duration) Span {
 	switch {
 	case !m.over:
@@ -56,11 +56,11 @@ func (s Span) Age(now time.Duration) instrument.Optional[time.Duration] {
 	return instrument.Some(max(0, now-s.at))
 }
 
-// long is the minimum duration of a long span in an overloaded pool.
+// long is the minimum duration for which a span in an overloaded pool counts as long.
 const long = 2 * time.Millisecond
 
-// longSince returns the start of a span, and whether the span is known to be long. If the span was
-// not timed, the readings of the clock since its start decide: it began before the first of them.
+// longSince returns the start of s, and whether s is known to be long. If s was not timed, clock
+// readings since its start decide: s must have started before the first of them.
 func (m *Meter) longSince(s Span, now time.Duration) (began time.Duration, ok bool) {
 	if s.weight > 0 {
 		return s.at, now-s.at >= long
@@ -77,23 +77,22 @@ func (m *Meter) longSince(s Span, now time.Duration) (began time.Duration, ok bo
 	}
 }
 
-// isShort reports whether nothing needs to be done at the end of the span, because it is neither
-// timed nor long.
+// isShort reports whether the end of s needs no processing, because s is neither timed nor long.
 func (m *Meter) isShort(s Span) bool {
 	return s.weight == 0 && s.read == m.read && m.over
 }
 
-// Durations records how long spans took, as a histogram. Timed spans represent the other spans of
-// their block; long spans represent only themselves (post-stratification: Cochran, chapter 5A). The
-// zero Durations is empty. It is guarded by the lock of the pool.
+// Durations records how long spans took, as a histogram. A timed span represents all spans in its
+// block, except that long spans represent only themselves (post-stratification: Cochran, chapter
+// 5A). The zero Durations is empty. The pool's lock guards it.
 type Durations struct {
 	h    *instrument.Histogram // nil until the first span has ended
 	last time.Duration         // duration of the last timed span
-	due  uint64                // number of spans that h and last represent
+	due  uint64                // number of spans that h and last together represent
 }
 
-// End ends a span. now is the time that [Meter.Event] returned. n is the number of spans that have
-// ended, including this one. End returns the duration of the span, or 0 if it is unknown.
+// End records the end of s. now is the time that [Meter.Event] returned. n is the number of spans
+// that have ended, including s. End returns the duration of s, or 0 if it is unknown.
 func (d *Durations) End(m *Meter, s Span, now time.Duration, n int64) (took time.Duration) {
 	switch {
 	case s.at == 0:
@@ -118,7 +117,7 @@ func (d *Durations) End(m *Meter, s Span, now time.Duration, n int64) (took time
 }
 
 // EndTimed is like [Durations.End], but always times the span. It is for spans that ended without
-// success, since these are few, and other spans do not represent them.
+// success: there are few of them, and other spans must not represent them.
 func (d *Durations) EndTimed(m *Meter, s Span, now time.Duration) (took time.Duration) {
 	if s.at == 0 {
 		return 0
@@ -147,8 +146,8 @@ func (m *Meter) exactly(now time.Duration) time.Duration {
 	return now
 }
 
-// sample adds a duration that represents weight spans. Since the block may not have ended yet, the
-// duration is counted as the spans end.
+// sample adds a duration that represents weight spans. The block may not have ended yet, so the
+// duration is counted only as the block's spans end.
 func (d *Durations) sample(took time.Duration, weight uint32, n int64) {
 	d.fill(min(d.due, uint64(n)))
 	d.due = min(d.due, uint64(n)) + uint64(weight)
@@ -161,7 +160,7 @@ func (d *Durations) record(took time.Duration, weight uint32) {
 	d.due += uint64(weight)
 }
 
-// fill makes the last duration represent all spans up to number n.
+// fill counts the last duration for all spans up to number n.
 func (d *Durations) fill(n uint64) {
 	if h := d.histogram(); n > h.Count() {
 		h.RecordN(d.last, n-h.Count())
@@ -175,14 +174,14 @@ func (d *Durations) histogram() *instrument.Histogram {
 	return d.h
 }
 
-// Read returns the histogram of the first n durations, or nil if there are none. The caller owns
-// the result.
+// Read returns the histogram of the first n durations, or nil if n is 0. The caller owns the
+// result.
 func (d *Durations) Read(n int64) *instrument.Histogram {
 	return d.ReadWithZeros(n, n)
 }
 
-// ReadWithZeros is like [Durations.Read], for n spans out of all requests. The other requests took
-// no time.
+// ReadWithZeros is like [Durations.Read], but adds zeros such that the histogram holds all
+// durations: n spans, and all-n requests that took no time.
 func (d *Durations) ReadWithZeros(n, all int64) *instrument.Histogram {
 	if all == 0 {
 		return nil

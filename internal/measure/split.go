@@ -9,56 +9,58 @@ import (
 )
 
 const (
-	splitAfter  = 100                   // number of uses that must end before one is sampled
+	splitAfter  = 100                   // number of uses that must end before a use is sampled
 	splitLonger = 10 * time.Millisecond // a pool with a use of this duration or longer is not sampled
-	splitDelay  = 5 * time.Millisecond  // delay to expect of the first sample, if the task communicates
-	splitRepay  = 200                   // time between samples, as a multiple of the delay that the last sample caused
+	splitDelay  = 5 * time.Millisecond  // assumed delay by the first sample, if the task communicates
+	splitRepay  = 200                   // minimum time between samples, as a multiple of the last one's delay
 )
 
-// Split divides the time of tasks into the time that their threads were on a CPU, ready but without
-// a CPU, and blocked. It samples about 100 tasks a second and scales their parts to the total use
-// time, which is known.
+// Split breaks down the time of tasks into the time that their threads were on a CPU, ready but
+// without a CPU, and blocked. It samples about 100 tasks per second and scales the results to the
+// total use time, which is known.
 //
-// A sampled task is locked to its thread while it runs, which takes 10 µs and makes each of its
-// waits more expensive. So only tasks that are known to be short are sampled: sampling starts when
-// 100 tasks have ended and then a second, or 200 times their mean, has passed, and a pool is not
-// sampled if one of its last 100 tasks took 10 ms. If a sampled task took longer than the mean of the others, the next
-// sample is taken after 200 times the difference, so that samples delay tasks by less than 0.5 %.
-// Time for which a task is ready but Go's scheduler has no processor for it counts as blocked,
-// since its thread sleeps then. Work of goroutines that the task starts is not included.
+// A sampled task is locked to its thread while it runs, which takes 10 µs and makes each of the
+// task's waits more expensive. So only pools whose tasks are known to be short are sampled:
+// sampling starts when 100 tasks have ended and then a second, or 200 times their mean duration,
+// has passed. It pauses while one of the last 100 tasks took 10 ms or longer. If a sampled task
+// took longer than the mean of other tasks, the next sample is taken after 200 times the
+// difference, so that sampling delays tasks by less than 0.5 %. Time in which a task is ready but
+// Go's scheduler has no processor for it counts as blocked, since the task's thread sleeps during
+// that time. The work of goroutines that the task starts is not included.
 //
-// The zero Split samples nothing. A Split is guarded by the lock of the pool.
+// The zero Split samples nothing. The pool's lock guards a Split.
 type Split struct {
-	pace    time.Duration // time between two samples; 0 means off
+	pace    time.Duration // mean time between samples; 0 means off
 	next    time.Duration // earliest time of the next sample; 0 means at once
 	longest time.Duration // longest of the last ended uses
-	before  time.Duration // longest of the splitAfter uses before those
-	ended   int64         // number of uses, up to splitAfter
-	mean    float64       // mean use in nanoseconds, exponentially weighted
-	warm    bool          // splitAfter uses have ended
+	before  time.Duration // longest of the splitAfter uses before that
+	ended   int64         // number of uses that longest covers, less than splitAfter
+	mean    float64       // exponentially weighted mean use, in nanoseconds
+	warm    bool          // at least splitAfter uses have ended
 
-	parts   [3]time.Duration // of the samples since the last reading, by instrument.CPUState
-	until   float64          // use time that has been divided
+	parts   [3]time.Duration // time of samples since the last call of Read, by instrument.CPUState
+	until   float64          // use time that Read has broken down
 	seconds [3]float64
 	known   bool
 }
 
-// Init initializes the Split of a pool. It samples nothing if telemetry is off, or if the system
-// does not report how long a thread waits for a CPU, which only Linux does.
+// Init initializes s. It turns sampling off if telemetry is off, or if the system does not report
+// how long a thread waits for a CPU, which only Linux does.
 func (s *Split) Init(t instrument.Timing) {
 	if !t.Off && t.CPUSamples > 0 && thread.HasMeter {
 		s.pace = time.Second / time.Duration(t.CPUSamples)
 	}
 }
 
-// Sample is a task whose time is divided. A nil Sample measures nothing.
+// Sample measures one sampled task. A nil Sample measures nothing.
 type Sample struct {
 	meter thread.Meter
 	split thread.Split
 	known bool
 }
 
-// Next is called for each task that is about to begin. It returns nil if the task is not sampled.
+// Next must be called for each task that is about to start. It returns nil if the task is not
+// sampled.
 func (s *Split) Next(use Span) *Sample {
 	early := s.next != 0 && use.at < s.next
 	if s.pace == 0 || use.weight == 0 || early || !s.warm || max(s.longest, s.before) >= splitLonger {
@@ -68,8 +70,8 @@ func (s *Split) Next(use Span) *Sample {
 	return new(Sample)
 }
 
-// Ended is called for each task that ends, with its sample and its duration, or 0 if that is
-// unknown.
+// Ended must be called for each task that ends. sample is the result of Next, and took is the
+// task's duration, or 0 if it is unknown.
 func (s *Split) Ended(sample *Sample, took time.Duration) {
 	if s.pace == 0 || took == 0 {
 		return
@@ -93,7 +95,7 @@ func (s *Split) Ended(sample *Sample, took time.Duration) {
 
 func (s *Split) add(sample *Sample, took time.Duration) {
 	if !sample.known {
-		s.pace = 0 // the kernel does not account for the wait for a CPU
+		s.pace = 0 // the kernel does not record run-queue delay
 		return
 	}
 	if delay := took - time.Duration(s.mean); delay > 0 {
@@ -104,8 +106,9 @@ func (s *Split) add(sample *Sample, took time.Duration) {
 	s.parts[instrument.Blocked] += sample.split.Blocked
 }
 
-// Read divides the use time, in seconds, up to the last sample. The result is absent before the
-// first sample.
+// Read breaks down useTime, the total use time in seconds, by instrument.CPUState. Without a new
+// sample, it leaves out the use time since the last one. The result is absent before the first
+// sample.
 func (s *Split) Read(useTime float64) (seconds [3]instrument.Optional[float64]) {
 	if whole := s.parts[0] + s.parts[1] + s.parts[2]; whole > 0 {
 		for i, part := range s.parts {

@@ -71,7 +71,7 @@ func TestTasksOfAPoolWithLongOnesAreNotSampled(t *testing.T) {
 	}
 }
 
-// Samples delay tasks by less than 0.5 %: the delay of one is compensated before the next.
+// Samples delay tasks by less than 0.5 %: a sample's delay is compensated before the next sample.
 func TestADelayedSampleIsRepaid(t *testing.T) {
 	if !thread.HasMeter {
 		t.Skip("no system but Linux reports the wait for a CPU")

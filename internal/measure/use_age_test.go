@@ -8,8 +8,8 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// The age of the oldest use is that of the use in progress that began first, whatever the order in
-// which uses end. It is absent if no use is in progress.
+// The oldest use is the use in progress that began first, whatever the order in which uses end. It
+// is absent if no use is in progress.
 func TestAgeOfTheOldestUse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var r Recorder

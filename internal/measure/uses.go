@@ -6,26 +6,26 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// Uses counts and times the uses of a pool that sees the beginning and the end of each. If the uses
-// are tasks, it also divides their time. It is guarded by the lock of the pool.
+// Uses counts and times the uses of a pool that sees the start and the end of each use. If the uses
+// are tasks, it also breaks down their time. The pool's lock guards it.
 type Uses struct {
 	Split Split // zero if uses are not tasks
 
 	began  int64
 	blocks blocks
-	ended  [4]int64 // by instrument.Ending
+	ended  [4]int64 // uses that ended, by instrument.Ending
 	took   Durations
 }
 
-// Use is a use that has begun. The zero Use is not measured.
+// Use is a use that has started. The zero Use is not measured.
 type Use struct {
 	Span
-	Sample *Sample // of a task that is to be sampled; nil for most
+	Sample *Sample // set if the use is a task that is to be sampled, which most are not
 
-	place int32 // in Recorder.going
+	place int32 // index in Recorder.going
 }
 
-// Begin begins a use. now is the time that [Meter.Event] returned.
+// Begin records the start of a use. now is the time that [Meter.Event] returned.
 func (u *Uses) Begin(m *Meter, now time.Duration) (use Use) {
 	u.began++
 	if use.Span = u.blocks.begin(m, now); use.weight != 0 {
@@ -34,7 +34,7 @@ func (u *Uses) Begin(m *Meter, now time.Duration) (use Use) {
 	return use
 }
 
-// End ends a use. now is the time that [Meter.Event] returned.
+// End records the end of a use. now is the time that [Meter.Event] returned.
 func (u *Uses) End(m *Meter, use Use, how instrument.Ending, now time.Duration) {
 	u.ended[how]++
 	if m.isShort(use.Span) {
@@ -43,7 +43,7 @@ func (u *Uses) End(m *Meter, use Use, how instrument.Ending, now time.Duration) 
 	u.Split.Ended(use.Sample, u.took.End(m, use.Span, now, u.done()))
 }
 
-// Skip counts a use that ended at once, because there was no resource to use.
+// Skip records a use that ended at once, because there was no resource to use.
 func (u *Uses) Skip(m *Meter, how instrument.Ending) {
 	u.began++
 	u.ended[how]++
@@ -54,14 +54,14 @@ func (u *Uses) done() int64 {
 	return u.ended[0] + u.ended[1] + u.ended[2] + u.ended[3]
 }
 
-// InUse returns the number of uses that have begun but not ended.
+// InUse returns the number of uses in progress.
 func (u *Uses) InUse() int64 { return u.began - u.done() }
 
-// Ended returns the number of uses that ended in the given way.
+// Ended returns the number of uses that ended with ending how.
 func (u *Uses) Ended(how instrument.Ending) int64 { return u.ended[how] }
 
-// Report sets the uses, and the slots used over time, in s, for the endings that the pool
-// distinguishes. now is the time of the call.
+// Report sets in s the number and durations of uses and the slot-seconds used, with the endings
+// that the pool distinguishes. now is the current time.
 func (u *Uses) Report(s *instrument.Stats, m *Meter, now time.Duration, endings ...instrument.Ending) {
 	s.Usage[instrument.Used] = instrument.Some(u.InUse())
 	for _, e := range endings {
@@ -76,5 +76,5 @@ func (u *Uses) Report(s *instrument.Stats, m *Meter, now time.Duration, endings 
 	s.CPUTime = u.Split.Read(useTime)
 }
 
-// AllEndings has all endings. The pools of package pools distinguish all of them.
+// AllEndings lists all endings. The pools of package pools distinguish all of them.
 var AllEndings = []instrument.Ending{instrument.OK, instrument.Failed, instrument.Panicked, instrument.Exited}

@@ -1,6 +1,5 @@
-// Package otlptest provides a receiver of OTLP/gRPC metrics exports for tests and benchmarks. The
-// receiver calls a function for each request, and Points returns the points of a request in a flat
-// form.
+// Package otlptest provides an OTLP/gRPC metrics receiver for tests and benchmarks. The receiver
+// calls a function for each request, and Points yields a request's points in a flat form.
 package otlptest
 
 import (
@@ -11,7 +10,7 @@ import (
 
 	colmetricpb "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
 	"google.golang.org/grpc"
-	_ "google.golang.org/grpc/encoding/gzip" // exporters may compress
+	_ "google.golang.org/grpc/encoding/gzip" // decompresses what exporters may compress
 )
 
 // Request is an OTLP metrics export request.
@@ -20,8 +19,8 @@ type Request = colmetricpb.ExportMetricsServiceRequest
 // Response is the response to a [Request].
 type Response = colmetricpb.ExportMetricsServiceResponse
 
-// Handler answers one export. Calls may be concurrent; ctx carries the request's metadata and ends
-// with the call.
+// Handler handles one export. Calls may be concurrent; ctx carries the request's metadata and is
+// canceled at the end of the call.
 type Handler func(ctx context.Context, r *Request) (*Response, error)
 
 // Receiver is a running OTLP/gRPC metrics service. The caller closes it.
@@ -31,7 +30,7 @@ type Receiver struct {
 	served chan struct{}
 }
 
-// Start listens on addr, such as "127.0.0.1:0" or "unix:/path", and answers every export with h.
+// Start listens on addr, such as "127.0.0.1:0" or "unix:/path", and calls h for every export.
 func Start(addr string, h Handler, opts ...grpc.ServerOption) (*Receiver, error) {
 	network := "tcp"
 	if path, isUnix := strings.CutPrefix(addr, "unix:"); isUnix {
@@ -61,7 +60,7 @@ type service struct {
 	answer Handler
 }
 
-// Export implements the service.
+// Export implements colmetricpb.MetricsServiceServer.
 func (s service) Export(ctx context.Context, r *Request) (*Response, error) {
 	return s.answer(ctx, r)
 }

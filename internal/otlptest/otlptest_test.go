@@ -14,7 +14,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/otlptest"
 )
 
-// The points of a compressed export of the SDK equal those that were recorded.
+// The points in a compressed export by the SDK equal the recorded ones.
 func TestPointsOfTheSDK(t *testing.T) {
 	var got []otlptest.Point
 	var counted int

@@ -12,17 +12,17 @@ import (
 type Point struct {
 	Metric      string
 	Unit        string
-	Temporality metricpb.AggregationTemporality // of sums and histograms
+	Temporality metricpb.AggregationTemporality // only for sums and histograms
 	Resource    map[string]string
 	Attributes  map[string]string
 	Start, Time time.Time
-	Value       float64 // of a sum or gauge; for a histogram, its sum
-	Count       uint64  // of a histogram
-	Max         float64 // of a histogram; 0 if unknown
+	Value       float64 // for a histogram, its sum
+	Count       uint64  // only for a histogram
+	Max         float64 // only for a histogram; 0 if unknown
 }
 
-// Points yields every point of r. The points of one resource or series share their maps, which must
-// not be modified.
+// Points yields every point in r. Points of the same resource or series share their maps, which
+// must not be modified.
 func Points(r *Request) iter.Seq[Point] {
 	return func(yield func(Point) bool) {
 		for m, resource := range metrics(r) {
@@ -62,7 +62,7 @@ func metrics(r *Request) iter.Seq2[*metricpb.Metric, map[string]string] {
 	}
 }
 
-// points yields the points of m. Name, unit and resource are not set.
+// points yields the points of m, without name, unit and resource.
 func points(m *metricpb.Metric) iter.Seq[Point] {
 	return func(yield func(Point) bool) {
 		for _, d := range append(m.GetGauge().GetDataPoints(), m.GetSum().GetDataPoints()...) {
@@ -113,8 +113,7 @@ func number(d *metricpb.NumberDataPoint) float64 {
 	return d.GetAsDouble()
 }
 
-// stringMap returns kvs with the values as text. Values that are not strings are in protobuf text
-// form.
+// stringMap returns kvs as a map, with values that are not strings in protobuf's text format.
 func stringMap(kvs []*commonpb.KeyValue) map[string]string {
 	m := make(map[string]string, len(kvs))
 	for _, kv := range kvs {

@@ -1,5 +1,5 @@
-// Package ownfigures reads the figures of the calling process that it can determine without a
-// sidecar, for verdicts on its pools.
+// Package ownfigures takes the measurements for verdicts on pools that a process can take of
+// itself, without a sidecar.
 package ownfigures
 
 import (
@@ -14,10 +14,10 @@ import (
 	"github.com/poolgauge/poolgauge/internal/throttle"
 )
 
-// Read returns the current figures: the CPUs that the process may use and how often a quota
-// throttled it, its CPU time, how long its threads waited for a CPU, how many of its goroutines are
-// waiting for one, and how long its goroutines waited for locks. It takes about 50 µs, plus 10 µs
-// per thread. It is safe for concurrent use.
+// Read returns the current measurements: the number of CPUs that the process may use and how often
+// a quota throttled it, its CPU time, how long its threads waited for a CPU, how many goroutines
+// are waiting for a CPU, and how long goroutines waited for locks. Read takes about 50 µs, plus 10
+// µs per thread. It is safe for concurrent use.
 func Read(now time.Time) diagnose.HostFigures {
 	f := diagnose.UnknownHost(now)
 	f.CPUs = float64(runtime.GOMAXPROCS(0))
@@ -39,16 +39,16 @@ func Read(now time.Time) diagnose.HostFigures {
 
 var own quota
 
-// quota accumulates how often a CPU quota throttled the process. If several groups have a quota,
-// each interval between two readings counts for the group that was throttled longest.
+// quota accumulates how often a CPU quota throttled the process. If several cgroups have a quota,
+// it uses, for each interval between two readings, the cgroup that was throttled longest.
 type quota struct {
 	mu                 sync.Mutex // guards everything below
 	last               throttle.Reading
 	periods, throttled float64
 }
 
-// add adds a reading, and sets in f the figures that follow from it. Without a quota it sets
-// nothing.
+// add adds reading r, and sets the fields of f that depend on the quota. If there is no quota, it
+// sets nothing.
 func (q *quota) add(r throttle.Reading, f *diagnose.HostFigures) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -12,7 +12,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/throttle"
 )
 
-// Each figure that this system supports is present and increases.
+// Each value that this system supports is present and increases.
 func TestFiguresCountOn(t *testing.T) {
 	before := Read(time.Now())
 	for begin := before.BusyTime; Read(time.Now()).BusyTime < begin+0.02; {
@@ -32,8 +32,8 @@ func TestFiguresCountOn(t *testing.T) {
 	}
 }
 
-// If two groups have a quota, the one that was throttled longest counts, and CPUs is the smaller
-// quota.
+// If two cgroups have a quota, the cgroup that was throttled longest counts, and CPUs is the
+// smaller quota.
 func TestQuotaOfThisGroupOrOneAroundIt(t *testing.T) {
 	dir := t.TempDir()
 	write := func(name, content string) {

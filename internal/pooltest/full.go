@@ -6,8 +6,8 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// Full returns Stats in which no field is absent, so that every row and every attribute of the
-// table is reported.
+// Full returns Stats in which no field is absent, so that every metric and every attribute of a
+// pool is reported.
 func Full() instrument.Stats {
 	histogram := func() *instrument.Histogram {
 		h := new(instrument.Histogram)

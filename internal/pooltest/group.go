@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Group has the methods that a group has in common with an errgroup.Group.
+// Group is the interface that the groups under test share with errgroup.Group.
 type Group interface {
 	Go(f func() error)
 	TryGo(f func() error) bool
@@ -24,9 +24,9 @@ type Group interface {
 
 type newGroup = func(ctx context.Context) (Group, context.Context)
 
-// BehavesAsErrgroup tests that groups behave like those of errgroup, which must pass the same
-// tests. zero returns a group equivalent to the zero errgroup.Group, and withContext one equivalent
-// to that of errgroup.WithContext.
+// BehavesAsErrgroup tests that groups behave like errgroup.Group, which must pass the same tests.
+// zero returns a group equivalent to the zero errgroup.Group, and withContext a group equivalent to
+// the result of errgroup.WithContext.
 func BehavesAsErrgroup(
 	t *testing.T,
 	zero func() Group,

@@ -1,5 +1,5 @@
-// Package pooltest has the tests that every pool must pass: the invariants of its Stats under load,
-// and its telemetry in the three settings in which it may run. Only tests import it.
+// Package pooltest contains tests that every pool must pass: the invariants of the pool's Stats
+// under load, and its telemetry in the three settings in which it may run. Only tests import it.
 package pooltest
 
 import (
@@ -14,14 +14,14 @@ import (
 // Invariants checks successive Stats of one pool.
 type Invariants struct {
 	Weighted bool // a use may take several slots, so slots and uses do not add up
-	Shrinks  bool // the limit may fall below the number of slots in use
+	Shrinks  bool // the limit may be lowered below the number of slots in use
 
 	last instrument.Stats
 }
 
 // HoldUnder reads stats repeatedly while load runs, and once more afterwards. It fails the test at
-// the first Stats that break an invariant. It returns the last Stats, for the test to compare with
-// the calls made by load.
+// the first Stats that break an invariant. It returns the last Stats, so that the test can compare
+// them with the calls that load made.
 func (in *Invariants) HoldUnder(t testing.TB, stats func() instrument.Stats, load func()) instrument.Stats {
 	t.Helper()
 	done := make(chan struct{})
@@ -35,7 +35,7 @@ func (in *Invariants) HoldUnder(t testing.TB, stats func() instrument.Stats, loa
 			running = false
 		default:
 		}
-		runtime.Gosched() // on one CPU, load must not wait for a time slice to end
+		runtime.Gosched() // so that on one CPU load need not wait for the end of a time slice
 		s := stats()
 		if err := in.Check(s); err != nil {
 			<-done
@@ -45,7 +45,7 @@ func (in *Invariants) HoldUnder(t testing.TB, stats func() instrument.Stats, loa
 	return in.last
 }
 
-// Check returns an error if s is inconsistent, in itself or with the Stats checked before.
+// Check returns an error if s is inconsistent, in itself or with the previously checked Stats.
 func (in *Invariants) Check(s instrument.Stats) error {
 	errs := []error{in.grown(s)}
 	used, hasUsed := s.Usage[instrument.Used].Get()

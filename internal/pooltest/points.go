@@ -7,9 +7,9 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// Points returns the points that a reader gets of all pools: values by the name of the metric and
-// the values of its own attributes, such as "poolgauge.pool.usage used". The value of a histogram
-// is its count.
+// Points returns the points that a reader gets from all pools. Its keys consist of the metric's
+// name and the values of the metric's own attributes, such as "poolgauge.pool.usage used". The
+// value of a histogram is its count.
 func Points(t testing.TB) map[string]float64 {
 	t.Helper()
 	r := instrument.OpenReader()
@@ -37,8 +37,8 @@ func Points(t testing.TB) map[string]float64 {
 	return got
 }
 
-// HasPoints checks that got has the wanted points, among others. A wanted value below 0 stands for
-// any value above 0.
+// HasPoints checks that got contains the points in want. A wanted value below 0 stands for any
+// value above 0.
 func HasPoints(t testing.TB, got, want map[string]float64) {
 	t.Helper()
 	for key, w := range want {
@@ -49,7 +49,7 @@ func HasPoints(t testing.TB, got, want map[string]float64) {
 	}
 }
 
-// WantPoints is like [HasPoints], but got must have no other points.
+// WantPoints is like [HasPoints], but got must not contain any other points.
 func WantPoints(t testing.TB, got, want map[string]float64) {
 	t.Helper()
 	HasPoints(t, got, want)

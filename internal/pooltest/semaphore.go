@@ -12,15 +12,15 @@ import (
 	"golang.org/x/sync/semaphore"
 )
 
-// Permits has the methods that a semaphore has in common with that of x/sync.
+// Permits is the interface that the semaphores under test share with x/sync's semaphore.
 type Permits interface {
 	Acquire(ctx context.Context, n int64) error
 	TryAcquire(n int64) bool
 	Release(n int64)
 }
 
-// BehavesAsXSync tests that the semaphores returned by open behave like those of x/sync, which must
-// pass the same tests. open must close them at the end of the test.
+// BehavesAsXSync tests that the semaphores returned by open behave like x/sync's semaphore, which
+// must pass the same tests. open must arrange that they are closed at the end of the test.
 func BehavesAsXSync(t *testing.T, open func(t testing.TB, size int64) Permits) {
 	for _, b := range semaphoreBehaviors {
 		t.Run(b.name, func(t *testing.T) {
@@ -101,7 +101,7 @@ var semaphoreBehaviors = []struct {
 		}
 	}},
 	{"canceled before permits come, while it has not queued up yet", 1, func(t *testing.T, p Permits) {
-		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // so that the other goroutine runs when this one yields
+		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // makes the other goroutine run when this one yields
 		ctx, cancel := context.WithCancel(background)
 		_ = p.Acquire(background, 1)
 		go func() {
@@ -186,7 +186,7 @@ var semaphoreBehaviors = []struct {
 	}},
 }
 
-// PanicOf returns the message with which f panics, or "none" if it does not panic.
+// PanicOf returns the message with which f panics, or "none" if f does not panic.
 func PanicOf(f func()) (message string) {
 	defer func() {
 		if v := recover(); v != nil {

@@ -19,9 +19,9 @@ type Pool struct {
 	Close func()
 }
 
-// Settings tests a pool in each setting: with the Producer on the reader, with only a
-// MeterProvider, and without telemetry. In the first two it checks that every use is reported with
-// the given kind of pool, and that a closed pool disappears after its last figures were collected.
+// Settings tests a pool in each setting: with a Producer on the reader, with only a MeterProvider,
+// and without telemetry. In the first two settings it checks that every use is reported with the
+// given kind of pool, and that a closed pool disappears after its last values have been collected.
 // open returns a pool with the given name and options.
 func Settings(t *testing.T, kind string, open func(name string, opts ...instrument.Option) (Pool, error)) {
 	t.Run("producer", func(t *testing.T) {
@@ -71,12 +71,12 @@ func reports(
 	checkUses(t, kind, Collect(t, reader), uses)
 	pool.Use()
 	pool.Close()
-	for range 2 { // so that every reader has collected
+	for range 2 { // until every reader has collected
 		checkUses(t, kind, Collect(t, reader), uses+1)
 	}
 }
 
-// checkUses checks that a collection reports the given number of uses, all of them successful.
+// checkUses checks that a collection got contains the given number of uses, all of them successful.
 func checkUses(t *testing.T, kind string, got map[Series]float64, uses float64) {
 	t.Helper()
 	with := func(outcome string) attribute.Distinct {
@@ -99,13 +99,13 @@ func checkUses(t *testing.T, kind string, got map[Series]float64, uses float64) 
 	}
 }
 
-// Series identifies a series of a collection.
+// Series identifies a series in a collection.
 type Series struct {
 	Metric     string
 	Attributes attribute.Distinct
 }
 
-// Collect returns the value of every series that reader collects; for a histogram, its count. It
+// Collect returns the value of every series that reader collects, or the count for a histogram. It
 // fails the test if a series occurs twice.
 func Collect(t testing.TB, reader sdkmetric.Reader) map[Series]float64 {
 	t.Helper()

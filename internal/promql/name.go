@@ -1,9 +1,9 @@
-// Package promql builds queries for the metrics of the table, with the names that they have in
-// Prometheus when they arrive over OTLP.
+// Package promql builds queries for the metrics in package catalog, with the names that Prometheus
+// gives to metrics received over OTLP.
 //
-// Dashboards are generated with it from rows of [catalog], so that a metric, attribute or value
-// that was renamed or does not exist stops the generator. It is for generators and tests: it panics
-// if a query does not fit the table.
+// Dashboards are generated with it, so that a metric, attribute or value that does not exist, for
+// example because it was renamed, stops the generator. The package is for generators and tests: it
+// panics if a query does not match [catalog].
 package promql
 
 import (
@@ -14,15 +14,15 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// unitSuffixes has the suffixes that the translation appends for the units of the table. Other
-// units have none.
+// unitSuffixes maps units to the suffixes that Prometheus appends to names. Other units in package
+// catalog have no suffix.
 var unitSuffixes = map[string]string{"s": "seconds", "By": "bytes", "%": "percent"}
 
-// Name returns the name of m in Prometheus, translated as its OTLP receiver, Mimir and the
-// Collector's exporters do by default (UnderscoreEscapingWithSuffixes): dots become underscores,
-// followed by the unit, "total" for counters and "ratio" for gauges of unit 1. Histograms with
-// explicit buckets have further suffixes. A test in e2e/prometheus compares the result with the
-// translator's.
+// Name returns m's name in Prometheus. It translates the name as Prometheus's OTLP receiver, Mimir
+// and the Collector's exporters do by default (UnderscoreEscapingWithSuffixes): it replaces dots by
+// underscores and appends the unit, "total" for counters, and "ratio" for gauges of unit 1.
+// Histograms with explicit buckets have further suffixes. A test in e2e/prometheus compares the
+// result with the official translator's.
 func Name(m *catalog.Metric) string {
 	tokens := strings.FieldsFunc(m.Name, func(r rune) bool { return r == '.' || r == '_' })
 	suffix := unitSuffixes[m.Unit]
@@ -43,12 +43,12 @@ func Name(m *catalog.Metric) string {
 	return strings.Join(tokens, "_")
 }
 
-// Label returns the name of an attribute as a Prometheus label.
+// Label returns the Prometheus label for the attribute key.
 func Label(key attribute.Key) string {
 	return strings.ReplaceAll(string(key), ".", "_")
 }
 
-// Labels is [Label] for several keys.
+// Labels is like [Label], but for several keys.
 func Labels(keys ...attribute.Key) []string {
 	names := make([]string, len(keys))
 	for i, k := range keys {

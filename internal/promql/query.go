@@ -10,14 +10,14 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// Matcher selects series by the values of an attribute of the table.
+// Matcher selects series by the values of an attribute.
 type Matcher struct {
 	key    attribute.Key
 	op     string
 	values []string
 }
 
-// Is selects points that have one of the values.
+// Is selects series for which the attribute key has one of the values.
 func Is(key attribute.Key, values ...string) Matcher {
 	if len(values) == 1 {
 		return Matcher{key, "=", values}
@@ -25,7 +25,7 @@ func Is(key attribute.Key, values ...string) Matcher {
 	return Matcher{key, "=~", values}
 }
 
-// Not selects points that have none of the values.
+// Not selects series for which the attribute key has none of the values.
 func Not(key attribute.Key, values ...string) Matcher {
 	if len(values) == 1 {
 		return Matcher{key, "!=", values}
@@ -33,7 +33,7 @@ func Not(key attribute.Key, values ...string) Matcher {
 	return Matcher{key, "!~", values}
 }
 
-// check panics if m does not have the attribute or the attribute does not have the values.
+// check panics if m does not have the attribute, or if the attribute cannot have the values.
 func (s Matcher) check(m *catalog.Metric) {
 	attributes := slices.Clone(m.Attributes)
 	for _, g := range append(catalog.Groups(), catalog.Relay) {
@@ -59,7 +59,7 @@ func (s Matcher) String() string {
 // Queries builds queries that share a scope and a range.
 type Queries struct {
 	Scope string // PromQL matchers of every selector; may be empty
-	Range string // of rates, for example 5m
+	Range string // range of rates, for example 5m
 }
 
 // selector returns the selector of m's series; suffix is appended to the name.
@@ -78,12 +78,12 @@ func (q Queries) selector(m *catalog.Metric, suffix string, matchers []Matcher) 
 	return Name(m) + suffix + "{" + strings.Join(parts, ",") + "}"
 }
 
-// fresh is the age up to which a sample counts as current. OTLP has no end-of-series marker, and
-// Prometheus looks back five minutes by default, so a program that restarted as another instance
-// would be counted twice.
+// fresh is the maximum age at which a sample counts as current. OTLP has no end-of-series marker,
+// and Prometheus looks back five minutes by default, which would count a program twice after it
+// restarted as another instance.
 const fresh = "2m"
 
-// Value returns a query for the current value of an up-down counter or gauge.
+// Value returns a query for the current value of m, an up-down counter or gauge.
 func (q Queries) Value(m *catalog.Metric, matchers ...Matcher) string {
 	return "last_over_time(" + q.level(m, matchers) + "[" + fresh + "])"
 }
@@ -95,23 +95,23 @@ func (q Queries) Before(m *catalog.Metric, matchers ...Matcher) string {
 
 func (q Queries) level(m *catalog.Metric, matchers []Matcher) string {
 	if m.Kind != catalog.UpDownCounter && m.Kind != catalog.Gauge {
-		panic(fmt.Sprintf("promql: the %s %s has no present value: query its rate", m.Kind, m.Name))
+		panic(fmt.Sprintf("promql: the %s %s has no current value: query its rate", m.Kind, m.Name))
 	}
 	return q.selector(m, "", matchers)
 }
 
-// Over returns a query that applies a function over time, such as avg_over_time, to an up-down
+// Over returns a query that applies a function over time, such as avg_over_time, to m, an up-down
 // counter or gauge.
 func (q Queries) Over(function string, m *catalog.Metric, matchers ...Matcher) string {
 	return fmt.Sprintf("%s(%s[%s])", function, q.level(m, matchers), q.Range)
 }
 
-// Rate returns a query for the increase of a counter per second.
+// Rate returns a query for the increase per second of m, a counter.
 func (q Queries) Rate(m *catalog.Metric, matchers ...Matcher) string {
 	return q.growth("rate", m, matchers)
 }
 
-// Increase returns a query for the increase of a counter over the range.
+// Increase returns a query for the increase over the range of m, a counter.
 func (q Queries) Increase(m *catalog.Metric, matchers ...Matcher) string {
 	return q.growth("increase", m, matchers)
 }
@@ -123,16 +123,16 @@ func (q Queries) growth(function string, m *catalog.Metric, matchers []Matcher) 
 	return fmt.Sprintf("%s(%s[%s])", function, q.selector(m, "", matchers), q.Range)
 }
 
-// Without sums expr over the values of labels.
+// Without returns a query that sums expr over all values of labels.
 func Without(labels []string, expr string) string {
 	return fmt.Sprintf("sum without (%s) (%s)", strings.Join(labels, ", "), expr)
 }
 
-// Sum sums expr by labels.
+// Sum returns a query that sums expr by the labels by.
 func Sum(by []string, expr string) string { return Aggregate("sum", by, expr) }
 
-// Aggregate applies an aggregation, such as max, by labels. Without labels it aggregates
-// everything.
+// Aggregate returns a query that aggregates expr by the labels by, with a function such as max.
+// Without labels it aggregates everything.
 func Aggregate(function string, by []string, expr string) string {
 	if len(by) == 0 {
 		return function + "(" + expr + ")"
@@ -140,15 +140,15 @@ func Aggregate(function string, by []string, expr string) string {
 	return fmt.Sprintf("%s by (%s) (%s)", function, strings.Join(by, ", "), expr)
 }
 
-// Buckets returns a query for a heatmap of a histogram, with its increase over the range. The first
-// half is for native histograms, to which Prometheus converts exponential ones; the second half is
-// for explicit buckets.
+// Buckets returns a query for the increase of a histogram's buckets over the range, for use in a
+// heatmap. The first half matches native histograms, to which Prometheus converts OTLP exponential
+// histograms; the second matches classic buckets.
 func (q Queries) Buckets(m *catalog.Metric, matchers ...Matcher) string {
 	return q.histogram("increase", nil, m, matchers, func(growth string) string { return growth })
 }
 
-// Quantile returns a query for a quantile of a histogram over the range, by labels, whether its
-// buckets are native or explicit.
+// Quantile returns a query for a quantile of m, a histogram, over the range, by the labels by. It
+// works for native and for classic buckets.
 func (q Queries) Quantile(quantile float64, by []string, m *catalog.Metric, matchers ...Matcher) string {
 	return q.histogram("rate", by, m, matchers, func(growth string) string {
 		return fmt.Sprintf("histogram_quantile(%v, %s)", quantile, growth)

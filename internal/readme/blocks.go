@@ -11,14 +11,14 @@ import (
 
 // block is a fenced code block to be executed.
 type block struct {
-	line   int  // of the opening fence, from 1
-	serve  bool // marked serve; otherwise run
+	line   int  // line number of the opening fence, from 1
+	serve  bool // the mark is serve rather than run
 	script string
 }
 
 // blocks returns the blocks of a Markdown document whose opening fence is "```sh run" or "```sh
-// serve". It returns an error if such a block is not closed or has any other mark; a plain "```sh"
-// is not executed.
+// serve". It returns an error if such a block is not closed, or if a sh block has any other mark.
+// Plain "```sh" blocks are not executed.
 func blocks(r io.Reader) ([]block, error) {
 	var (
 		found []block
@@ -50,13 +50,13 @@ func blocks(r io.Reader) ([]block, error) {
 		}
 	}
 	if open != nil {
-		return nil, fmt.Errorf("line %d: the block is not closed", open.line)
+		return nil, fmt.Errorf("line %d: block is not closed", open.line)
 	}
 	return found, lines.Err()
 }
 
-// opened returns the block that a fence with this info string opens, or nil if it is not to be
-// executed.
+// opened returns the block that a fence with the given info string opens, or nil if the block is
+// not to be executed.
 func opened(info string, line int) (*block, error) {
 	words := strings.Fields(info)
 	if len(words) < 2 || words[0] != "sh" {

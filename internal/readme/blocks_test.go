@@ -29,7 +29,7 @@ func TestBlocks(t *testing.T) {
 			want:     []block{{line: 1, script: "```\na\n```\n"}},
 		},
 		"misspelt": {document: "\n```sh runs\n```\n", err: `line 2: expected run or serve after sh, got "runs"`},
-		"open":     {document: "```sh run\na\n", err: "line 1: the block is not closed"},
+		"open":     {document: "```sh run\na\n", err: "line 1: block is not closed"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := blocks(strings.NewReader(test.document))

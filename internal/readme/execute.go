@@ -15,22 +15,22 @@ import (
 	"time"
 )
 
-// These bound hanging commands; they are not expected durations. A first build of everything takes
-// minutes on a slow machine.
+// These limits stop hung commands; commands usually take much less time. On a slow machine, a first
+// build of everything takes minutes.
 const (
 	runLimit  = 20 * time.Minute
 	stopLimit = 30 * time.Second
 )
 
-// execute runs the block in dir and forwards its output. When execute returns, all of its processes
-// have ended, except those that left the process group. A run block fails if it leaves a process
-// behind that keeps its standard output open.
+// execute runs the block in dir and forwards its output. When execute returns, all processes of the
+// block have exited, except those that left the process group. A run block fails if it leaves a
+// process behind that keeps standard output open.
 func (b *block) execute(ctx context.Context, dir string) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, runLimit, fmt.Errorf("not done after %s", runLimit))
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "bash", "-euo", "pipefail", "-c", b.script)
 	cmd.Dir = dir
-	// so that go run and its child are stopped together, as by a terminal
+	// a process group, so that go run and its child are stopped together, as by a terminal
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = stopLimit
@@ -52,14 +52,14 @@ func (b *block) execute(ctx context.Context, dir string) error {
 		return interrupt(cmd, exited)
 	case err := <-exited:
 		if b.serve {
-			err = errors.Join(errors.New("ended before it was stopped"), err)
+			err = errors.Join(errors.New("exited before it was stopped"), err)
 		}
 		return errors.Join(err, context.Cause(ctx))
 	}
 }
 
-// interrupt sends an interrupt, as Ctrl-C does, and waits for the end. It ignores the exit status,
-// because that of go run is 1 even if the program exits with 0.
+// interrupt sends an interrupt, as Ctrl-C does, and waits until the command has exited. It ignores
+// the exit status, because go run exits with 1 even if the program exits with 0.
 func interrupt(cmd *exec.Cmd, exited <-chan error) error {
 	if err := syscall.Kill(-cmd.Process.Pid, syscall.SIGINT); err != nil {
 		return err
@@ -72,7 +72,7 @@ func interrupt(cmd *exec.Cmd, exited <-chan error) error {
 	}
 }
 
-// firstLine closes seen at the end of the first line written through it.
+// firstLine is a writer that closes seen at the end of the first line written to it.
 type firstLine struct {
 	w    io.Writer
 	seen chan struct{}

@@ -20,7 +20,7 @@ func TestExecute(t *testing.T) {
 		"run fails in a pipe":        {block: block{script: "false | true\n"}, err: "exit status 1"},
 		"serve":                      {block: block{serve: true, script: "echo up\nexec sleep 600\n"}},
 		"serve, exit status 1":       {block: block{serve: true, script: "trap 'exit 1' INT\nsleep 600 >/dev/null 2>&1 &\necho up\nwait\n"}},
-		"serve ends":                 {block: block{serve: true, script: "true\n"}, err: "ended before it was stopped"},
+		"serve ends":                 {block: block{serve: true, script: "true\n"}, err: "exited before it was stopped"},
 		"serve fails with no output": {block: block{serve: true, script: "echo bad >&2; exit 5\n"}, err: "exit status 5"},
 	} {
 		t.Run(name, func(t *testing.T) {

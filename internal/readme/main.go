@@ -1,19 +1,19 @@
 //go:build unix
 
-// Command readme executes the commands in the documentation, so that a command that does not work
-// fails the gate.
+// Command readme executes the commands in the documentation, so that CI fails if one of them does
+// not work.
 //
 //	go run ./internal/readme README.md docs/*.md
 //
-// In a copy of the working tree it runs each fenced block that is marked as executable:
+// It runs each fenced block that is marked as executable in a copy of the working tree:
 //
 //   - ```sh run: must exit with 0;
 //   - ```sh serve: runs until it is stopped. It must print a line to standard output, and exit on
 //     Ctrl-C.
 //
-// The blocks of one document run in order. Each runs in a shell of its own, which starts at the
-// root of the copy and stops at the first command that fails. Blocks are not isolated from the
-// machine: files that they write outside the copy remain.
+// The blocks of a document run in order. Each block runs in its own shell, which starts at the root
+// of the copy and stops at the first command that fails. Blocks are not isolated from the machine:
+// files that they write outside the copy remain.
 package main
 
 import (
@@ -38,7 +38,7 @@ func main() {
 	}
 }
 
-// run executes the blocks of the documents, whose paths are relative to the current directory.
+// run executes the blocks of documents, whose paths are relative to the current directory.
 func run(ctx context.Context, documents []string) (err error) {
 	dir, err := os.MkdirTemp("", "readme-")
 	if err != nil {

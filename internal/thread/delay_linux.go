@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Delay measures how long the thread that opened it has waited for a CPU. The total of a nil Delay
-// is unknown.
+// Delay measures how long the thread that opened it has waited for a CPU. A nil Delay is valid; its
+// Total returns false.
 type Delay struct{ fd int }
 
 // OpenDelay opens the schedstat file of the calling thread.
@@ -24,15 +24,15 @@ func openSchedstat() (fd int, err error) {
 	return syscall.Open("/proc/thread-self/schedstat", syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
 }
 
-// Close closes the file. Total must not be called afterwards.
+// Close closes the schedstat file. Total must not be called afterwards.
 func (d *Delay) Close() {
 	if d != nil {
-		_ = syscall.Close(d.fd) // read only
+		_ = syscall.Close(d.fd) // opened for reading only
 	}
 }
 
-// Total returns how long the thread has been ready to run without having a CPU, since it started.
-// It returns false if the kernel does not account for that.
+// Total returns how long the thread has been ready to run but had no CPU, since it started. ok is
+// false if the kernel does not record run-queue delay.
 func (d *Delay) Total() (delay time.Duration, ok bool) {
 	if d == nil {
 		return 0, false
@@ -49,9 +49,10 @@ func readSchedstat(fd int) (time.Duration, bool) {
 	return parseSchedstat(buf[:n])
 }
 
-// parseSchedstat returns the run delay of a schedstat file: "<on CPU, ns> <run delay, ns> <time
-// slices>". Kernels without this accounting show zeros. A running thread has had at least one time
-// slice, though its time on the CPU may still be 0.
+// parseSchedstat returns the run-queue delay from a schedstat file: "<on CPU, ns> <run delay, ns>
+// <time slices>". Kernels that do not record it show zeros. A running thread has had at least one
+// time slice, although its time on a CPU may still be 0, so no time slices mean that the delay is
+// not recorded.
 func parseSchedstat(b []byte) (time.Duration, bool) {
 	f := bytes.Fields(b)
 	if len(f) != 3 {

@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// ReadCounts returns false: the counts are unknown on this system.
+// ReadCounts returns false: this system does not report the counts.
 func ReadCounts() (c Counts, ok bool) { return Counts{}, false }
 
-// Delay measures nothing: the wait for a CPU is unknown on this system.
+// Delay measures nothing: this system does not report how long a thread waits for a CPU.
 type Delay struct{}
 
 // OpenDelay returns [errors.ErrUnsupported].

@@ -1,33 +1,34 @@
-// Package thread reads the figures of the calling thread: CPU time, the wait for a CPU, page faults
-// and context switches. To compare two readings, the goroutine must be locked to its thread between
+// Package thread measures the calling thread: its CPU time, how long it waited for a CPU, its page
+// faults and context switches. To compare two readings, lock the goroutine to its thread between
 // them; see [runtime.LockOSThread].
 //
-// Linux has all of these, macOS the CPU time only, and Windows none.
+// Linux reports all of these, macOS only the CPU time, and Windows none.
 package thread
 
 import "time"
 
-// Counts counts events of a thread since its start.
+// Counts holds the number of events of a thread since its start.
 type Counts struct {
-	MinorFaults int64 // page faults without a disk read
-	MajorFaults int64 // page faults with a disk read
+	MinorFaults int64 // page faults that did not need a disk read
+	MajorFaults int64 // page faults that needed a disk read
 	// context switches because the thread went to sleep
 	Voluntary   int64
 	Involuntary int64 // context switches because another thread got the CPU
 }
 
-// Split is how the wall time of a piece of work was spent. The parts add up to Wall.
+// Split says how the wall time of a piece of work was spent. Its other fields add up to Wall.
 type Split struct {
 	Wall  time.Duration
 	OnCPU time.Duration
-	// ready to run but waiting for a CPU, behind other threads or throttled
+	// ready to run but waiting for a CPU, because of other threads or throttling
 	RunQueue time.Duration
-	// the rest, including the wait for Go's scheduler, during which the thread sleeps
+	// the rest, including waits for Go's scheduler, during which the thread sleeps
 	Blocked time.Duration
 }
 
-// splitOf divides wall according to the clocks of the thread. Since these are read outside the
-// readings of the wall clock, they may exceed it slightly; the excess is cut off.
+// splitOf breaks down wall by the thread's CPU time and run-queue delay. These clocks are read
+// before and after the wall clock, so their sum may slightly exceed wall; splitOf cuts off the
+// excess.
 func splitOf(wall, cpu, delay time.Duration) Split {
 	s := Split{Wall: max(wall, 0)}
 	s.OnCPU = min(max(cpu, 0), s.Wall)

@@ -6,17 +6,17 @@ import (
 	"time"
 )
 
-// Meter measures the [Split] of a piece of work in one goroutine, which is locked to its thread
-// meanwhile. The zero Meter is ready to use. A Meter may be reused, but not concurrently.
+// Meter measures the [Split] of a piece of work in one goroutine, which it locks to its thread
+// during the work. The zero Meter is ready to use. A Meter may be reused, but not concurrently.
 type Meter struct {
 	fd    int
-	open  bool // fd is open, so the delay is known
+	open  bool // the delay's file is open, so the delay is known
 	delay time.Duration
 	cpu   time.Duration
 	start time.Time
 }
 
-// HasMeter reports whether [Meter] works on this system.
+// HasMeter says whether [Meter] works on this system.
 const HasMeter = true
 
 // Start starts measuring. The calling goroutine must call Stop afterwards, preferably with defer.
@@ -30,14 +30,14 @@ func (m *Meter) Start() {
 			_ = syscall.Close(fd)
 		}
 	}
-	// The wall clock is read last here and first in Stop, so that the time of the other readings
-	// does not count as blocked.
+	// The wall clock is read last here and first in Stop, so that reading the other clocks does not
+	// count as blocked time.
 	m.cpu = CPU()
 	m.start = time.Now()
 }
 
-// Stop stops measuring and unlocks the goroutine. It returns false if the kernel does not account
-// for the wait for a CPU.
+// Stop stops measuring and unlocks the goroutine from its thread. ok is false if the kernel does
+// not record run-queue delay.
 func (m *Meter) Stop() (s Split, ok bool) {
 	defer runtime.UnlockOSThread()
 	wall := time.Since(m.start)

@@ -2,11 +2,11 @@
 
 package thread
 
-// Meter does not measure anything on this system, because the wait for a CPU is unknown and would
-// count as blocked.
+// Meter does not measure anything on this system, which does not report how long a thread waits for
+// a CPU: the wait would count as blocked.
 type Meter struct{}
 
-// HasMeter reports whether [Meter] works on this system.
+// HasMeter says whether [Meter] works on this system.
 const HasMeter = false
 
 // Start does nothing.

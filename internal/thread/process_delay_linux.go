@@ -5,12 +5,12 @@ import (
 	"time"
 )
 
-// tasks is the directory of the threads of the process.
+// tasks is the directory that lists the process's threads.
 const tasks = "/proc/self/task"
 
-// ProcessDelay returns the total time for which the current threads of the process have been ready
-// to run without having a CPU. It returns false if the kernel does not account for that. The cost
-// is proportional to the number of threads.
+// ProcessDelay returns the total time for which the process's current threads have been ready to
+// run but had no CPU. ok is false if the kernel does not record run-queue delay. The cost is
+// proportional to the number of threads.
 func ProcessDelay() (total time.Duration, ok bool) {
 	dir, err := os.Open(tasks)
 	if err != nil {
@@ -24,7 +24,7 @@ func ProcessDelay() (total time.Duration, ok bool) {
 	for _, id := range threads {
 		data, err := os.ReadFile(tasks + "/" + id + "/schedstat")
 		if os.IsNotExist(err) {
-			continue // the thread has ended
+			continue // the thread has exited
 		}
 		delay, kept := parseSchedstat(data)
 		total += delay

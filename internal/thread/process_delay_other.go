@@ -4,5 +4,5 @@ package thread
 
 import "time"
 
-// ProcessDelay returns false: the wait for a CPU is unknown on this system.
+// ProcessDelay returns false: this system does not report how long threads wait for a CPU.
 func ProcessDelay() (total time.Duration, ok bool) { return 0, false }

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// ProcessCPU returns the CPU time of the process, user and system.
+// ProcessCPU returns the process's CPU time, user and system.
 func ProcessCPU() time.Duration {
 	var u syscall.Rusage
 	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// ProcessCPU returns the CPU time of the process, user and system.
+// ProcessCPU returns the process's CPU time, user and system.
 func ProcessCPU() time.Duration {
 	self, err := syscall.GetCurrentProcess()
 	if err != nil {

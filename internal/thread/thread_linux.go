@@ -6,7 +6,7 @@ import (
 	"unsafe"
 )
 
-// HasClock reports whether [CPU] returns the time of the thread.
+// HasClock says whether [CPU] returns the CPU time of the thread rather than of the process.
 const HasClock = true
 
 const (
@@ -16,7 +16,8 @@ const (
 
 // CPU returns the CPU time of the calling thread.
 //
-// It uses package syscall, so that importers of package pools do not depend on golang.org/x/sys.
+// CPU uses package syscall so that programs that import package pools do not depend on
+// golang.org/x/sys.
 func CPU() time.Duration {
 	var ts syscall.Timespec
 	if _, _, errno := syscall.RawSyscall(

@@ -13,7 +13,7 @@ func TestParseSchedstat(t *testing.T) {
 		"1 0 1\n":                0,
 		"0 73 1\n":               73, // a thread that has just started
 		"5 0 0\n":                -1,
-		"0 0 0\n":                -1, // a kernel without this accounting
+		"0 0 0\n":                -1, // a kernel that does not record run-queue delay
 		"1715558 323494\n":       -1,
 		"1715558 -1 1\n":         -1,
 		"a b c\n":                -1,

@@ -1,5 +1,5 @@
-// Package throttle reports how often CPU quotas throttled the process, through its control groups
-// and their ancestors.
+// Package throttle reports how often CPU quotas of its cgroups and their ancestors throttled the
+// process.
 package throttle
 
 import (
@@ -11,8 +11,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/lineage"
 )
 
-// Reading has the counters of each group with a quota. It is empty if there is no quota or none can
-// be read.
+// Reading holds the counters of each cgroup with a quota. It is empty if there is no quota or no
+// quota can be read.
 type Reading map[string]group
 
 type group struct {
@@ -21,20 +21,21 @@ type group struct {
 	time               time.Duration
 }
 
-// Stops describes how a quota throttled a group between two readings.
+// Stops describes how a quota throttled a cgroup between two readings.
 type Stops struct {
-	Quota     float64 // in CPUs
-	Periods   int64   // periods of the quota in which the group was runnable
-	Throttled int64   // of these, periods in which it was throttled
-	// throttled time, summed over the CPUs: at least as long as the wall time
+	Quota     float64 // number of CPUs
+	Periods   int64   // quota periods in which the cgroup had something to run
+	Throttled int64   // quota periods in which the cgroup was throttled
+	// throttled time, summed over the CPUs: at least the wall time during which the cgroup was
+	// throttled
 	Time time.Duration
 }
 
-// Read reads the groups. It takes about 50 µs.
+// Read reads the counters of the process's cgroups. It takes about 50 µs.
 func Read() Reading { return ReadAt(lineage.Membership, lineage.Mount) }
 
-// ReadAt reads the groups that are listed in a file like /proc/self/cgroup, below a mount point
-// like /sys/fs/cgroup.
+// ReadAt reads the counters of the cgroups that are listed in membership, a file like
+// /proc/self/cgroup, below mount, a mount point like /sys/fs/cgroup.
 func ReadAt(membership, mount string) Reading {
 	all := Reading{}
 	var files kernfile.Reader
@@ -46,7 +47,7 @@ func ReadAt(membership, mount string) Reading {
 	return all
 }
 
-// Quota returns the smallest quota, in CPUs. ok is false if there is none.
+// Quota returns the smallest quota as a number of CPUs. ok is false if there is no quota.
 func (r Reading) Quota() (least float64, ok bool) {
 	for _, g := range r {
 		if !ok || g.quota < least {
@@ -76,7 +77,7 @@ func readGroup(files *kernfile.Reader, l lineage.Group) (g group, ok bool) {
 	return g, periods.Defined && throttled.Defined && (us.Defined || ns.Defined)
 }
 
-// quotaOf returns the number of CPUs that a group may use. ok is false if that is not limited.
+// quotaOf returns the number of CPUs that a cgroup may use. ok is false if that is not limited.
 func quotaOf(files *kernfile.Reader, l lineage.Group) (cpus float64, ok bool) {
 	var quota, period int64
 	if l.V2 {
@@ -96,8 +97,8 @@ func quotaOf(files *kernfile.Reader, l lineage.Group) (cpus float64, ok bool) {
 	return float64(quota) / float64(period), true
 }
 
-// readMax reads a line such as "50000 100000", where the first number may be "max". It returns 0
-// for a number that is missing.
+// readMax reads a file that contains a quota and a period, such as "50000 100000"; the quota may be
+// "max". It returns 0 for a missing number.
 func readMax(files *kernfile.Reader, path string) (quota, period int64) {
 	data, err := files.Read(path)
 	if err != nil {
@@ -107,7 +108,7 @@ func readMax(files *kernfile.Reader, path string) (quota, period int64) {
 	return number(first), number(second)
 }
 
-// readNumber returns the number in a file, or 0 if there is no positive number: -1 means no limit.
+// readNumber returns the number in the file at path, or 0 if it is not positive: -1 means no limit.
 func readNumber(files *kernfile.Reader, path string) int64 {
 	data, err := files.Read(path)
 	if err != nil {
@@ -124,8 +125,8 @@ func number(b []byte) int64 {
 	return n
 }
 
-// Since returns the Stops between the reading before and r, for the group that was throttled
-// longest. ok is false if no group had a quota at both readings.
+// Since returns the Stops between the earlier reading before and r, for the cgroup that was
+// throttled longest. ok is false if no cgroup had a quota at both readings.
 func (r Reading) Since(before Reading) (most Stops, ok bool) {
 	for dir, now := range r {
 		then, known := before[dir]

@@ -12,10 +12,10 @@ import (
 	"strings"
 )
 
-// extensions are those of the files that are checked.
+// extensions lists the extensions of the files to check.
 var extensions = []string{".go", ".md", ".yaml", ".yml", ".sh", ".cel", ".service"}
 
-// findInTree returns the findings in the files of the working tree at root: the tracked files and
+// findInTree returns the findings in the working tree at root. It checks tracked files, and
 // untracked files that are not ignored, except test data.
 func findInTree(ctx context.Context, root string) ([]string, error) {
 	list := exec.CommandContext(ctx, "git", "ls-files", "-z", "-c", "-o", "--exclude-standard", "--full-name", ":/")
@@ -48,7 +48,7 @@ func isExcepted(name string) bool {
 }
 
 // goProse returns the comments and strings of Go source, each at its offset, with blanks in place
-// of code. It also returns the listed words that occur in identifiers.
+// of code. It also returns findings for listed words that occur in identifiers.
 func goProse(source []byte) (text []byte, identifiers []finding) {
 	text = []byte(strings.Repeat(" ", len(source)))
 	file := token.NewFileSet().AddFile("", -1, len(source))

@@ -3,7 +3,7 @@
 //
 //	go run ./internal/words
 //
-// Each line of its output has the position, the wording found, and what to write instead. The
+// Each output line contains the position, the wording found, and what to write instead. The
 // suggestion is only a hint: rewrite the sentence rather than replace the word.
 package main
 
@@ -16,8 +16,8 @@ import (
 	"strings"
 )
 
-// phrases must not occur in comments, strings, documents and manifests. A blank in a pattern
-// matches any white space, so that a phrase is also found across a line break.
+// phrases lists patterns that must not match in comments, strings, documents and manifests. A blank
+// in a pattern matches any white space, so that a phrase is also found across a line break.
 var phrases = []struct{ pattern, instead string }{
 	{"he|him|his|himself", "it, the caller, the goroutine"},
 	{"whoever|whomever|somebody|someone|anybody", "the caller, a client, another process"},
@@ -60,14 +60,16 @@ var phrases = []struct{ pattern, instead string }{
 	{"nudge(s|d)?", "wake"},
 }
 
-// names must not occur in identifiers, either alone or as a part, such as the Rush of inRush.
+// names lists words that must not occur in identifiers, either alone or as a part, such as Rush in
+// inRush.
 var names = map[string]string{
 	"rush": "overload", "unseen": "unsampled", "tend": "maintain", "nudge": "wake", "upkeep": "maintain",
 	"expel": "invalidate", "soil": "markDirty", "doom": "evict", "disown": "clearID",
 	"whereabouts": "attributes", "lonely": "single",
 }
 
-// exceptions are files, or directories if they end with a slash, that may contain any of these.
+// exceptions lists files, and directories ending with a slash, that may contain listed phrases and
+// names.
 var exceptions = []string{
 	"CHANGELOG.md",    // says what was renamed
 	"internal/words/", // the lists
@@ -99,7 +101,7 @@ func main() {
 	}
 }
 
-// find returns the findings in a file, in the order of lines.
+// find returns the findings in the file called name, in the order of lines.
 func find(name string, content []byte) []string {
 	var found []finding
 	text := content
@@ -123,7 +125,7 @@ func find(name string, content []byte) []string {
 	return lines
 }
 
-// finding is a word or phrase at an offset of a file.
+// finding is a listed word or phrase at an offset in a file.
 type finding struct {
 	offset        int
 	text, instead string

@@ -26,25 +26,25 @@ type Config struct {
 	// Name identifies the pool in the log.
 	Name string
 
-	// Min and Max bound the limit: 1 ≤ Min ≤ Max. A limit outside of these bounds is left alone
-	// until there is advice.
+	// Min and Max bound the limit: 1 ≤ Min ≤ Max. The Resizer leaves a limit outside these bounds
+	// alone until it has advice for it.
 	Min, Max int
 
 	// Apply makes the Resizer change the limit. If it is false, the Resizer only logs the changes
 	// that it would make.
 	Apply bool
 
-	// Interval is the time between two readings of the pool, at least 100 ms. Zero means one
+	// Interval is how often the Resizer reads the pool's Stats, at least 100 ms. Zero means one
 	// second. Several uses should end in each interval.
 	Interval time.Duration
 
-	// Machine returns the figures of the machine for the time since its last call. If it is nil,
-	// the Resizer uses the figures of the process itself: its CPU quota and time, its threads and
-	// goroutines, and its locks.
+	// Machine describes the machine for the time since the last call of Machine. If it is nil, the
+	// Resizer measures the process itself: its CPU quota, its CPU time, and how long its threads
+	// and goroutines wait for CPUs and locks.
 	Machine func() diagnose.Machine
 
-	// Logger receives one line for each change, or for each change that would be made, with the
-	// reason. If it is nil, slog.Default() is used.
+	// Logger logs each change, or each change that the Resizer would make, with the reason. If it
+	// is nil, the Resizer uses slog.Default().
 	Logger *slog.Logger
 }
 
@@ -53,7 +53,7 @@ func (c *Config) check() error {
 	case c.Min < 1:
 		return fmt.Errorf("autosize %q: Min is %d, expected at least 1", c.Name, c.Min)
 	case c.Max < c.Min:
-		return fmt.Errorf("autosize %q: Max is %d, expected at least Min, %d", c.Name, c.Max, c.Min)
+		return fmt.Errorf("autosize %q: Max is %d, expected at least %d (Min)", c.Name, c.Max, c.Min)
 	case c.Interval != 0 && c.Interval < 100*time.Millisecond:
 		return fmt.Errorf("autosize %q: Interval is %v, expected at least 100ms", c.Name, c.Interval)
 	}
@@ -76,7 +76,7 @@ type Resizer struct {
 	done sync.WaitGroup
 }
 
-// Start starts to resize a pool, in a goroutine of its own. Close the Resizer before the pool.
+// Start starts to resize pool, in its own goroutine. Close the Resizer before the pool.
 func Start[N int | int64](pool Pool[N], cfg Config) (*Resizer, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
@@ -93,7 +93,7 @@ func (r *Resizer) Close() {
 	r.done.Wait()
 }
 
-// watch resizes the pool once per interval, until ctx ends.
+// watch checks, and if necessary resizes, the pool once per interval until ctx is done.
 func watch[N int | int64](ctx context.Context, pool Pool[N], cfg Config) {
 	ticker := time.NewTicker(cfg.Interval)
 	defer ticker.Stop()
@@ -113,12 +113,12 @@ func watch[N int | int64](ctx context.Context, pool Pool[N], cfg Config) {
 			said = limit
 			change := []any{"pool", cfg.Name, "from", int(f.Limit), "to", limit, "reason", reason}
 			if !cfg.Apply {
-				s.trial = trial{} // the change is not made
-				cfg.Logger.Info("the pool would be resized", change...)
+				s.trial = trial{} // the limit stays as it is, so there is nothing to try
+				cfg.Logger.Info("pool would be resized", change...)
 			} else if err := pool.Resize(N(limit)); err != nil {
-				cfg.Logger.Warn("the pool could not be resized", append(change, "error", err)...)
+				cfg.Logger.Warn("failed to resize pool", append(change, "error", err)...)
 			} else {
-				cfg.Logger.Info("the pool was resized", change...)
+				cfg.Logger.Info("pool resized", change...)
 			}
 		}
 	}

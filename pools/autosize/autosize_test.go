@@ -31,7 +31,7 @@ func newRig(t *testing.T, size int64, cfg autosize.Config) *rig {
 	}
 	t.Cleanup(s.Close)
 	r := &rig{t: t, pool: s}
-	if cfg.Machine == nil { // the time of a bubble is not that of its CPUs
+	if cfg.Machine == nil { // a bubble's virtual time does not match CPU time
 		cfg.Machine = diagnose.UnknownMachine
 	}
 	cfg.Name, cfg.Logger = "orders", slog.New(slog.NewTextHandler(&r.log, nil))
@@ -87,7 +87,7 @@ func TestAPoolThatIsTooSmallGrows(t *testing.T) {
 		r := newRig(t, 2, autosize.Config{Min: 1, Max: 50, Apply: true})
 		r.load(2*time.Millisecond, 20*time.Second, sleep(20*time.Millisecond)) // ten at a time
 		r.wantSize(11, 20)
-		r.wantLog(`msg="the pool was resized" pool=orders from=2 to=4`, "requests a second of 20ms")
+		r.wantLog(`msg="pool resized" pool=orders from=2 to=4`, "requests per second of 20ms")
 	})
 }
 
@@ -111,7 +111,7 @@ func TestSlotsThatDoNotHelpAreTakenBack(t *testing.T) {
 			<-lock
 		})
 		r.wantSize(4, 8)
-		r.wantLog("from=4 to=8", "from=8 to=4", "8 slots served 200 requests a second, and 4 served 200")
+		r.wantLog("from=4 to=8", "from=8 to=4", "8 slots served 200 requests per second, and 4 served 200")
 		if tries := strings.Count(r.said(), "from=4 to=8"); tries > 4 {
 			t.Errorf("%d tries in a minute, want pauses that grow", tries)
 		}
@@ -168,7 +168,7 @@ func TestWithoutApplyItOnlySaysWhatItWouldDo(t *testing.T) {
 		r := newRig(t, 2, autosize.Config{Min: 1, Max: 50})
 		r.load(2*time.Millisecond, 20*time.Second, sleep(20*time.Millisecond))
 		r.wantSize(2, 2)
-		r.wantLog(`msg="the pool would be resized" pool=orders from=2 to=4`)
+		r.wantLog(`msg="pool would be resized" pool=orders from=2 to=4`)
 		if n := strings.Count(r.said(), "\n"); n != 1 {
 			t.Errorf("%d lines, want 1:\n%s", n, r.said())
 		}
@@ -229,7 +229,7 @@ func TestWorkers(t *testing.T) {
 func TestConfigIsChecked(t *testing.T) {
 	for want, cfg := range map[string]autosize.Config{
 		`autosize "p": Min is 0, expected at least 1`:            {Name: "p", Max: 4},
-		`autosize "p": Max is 3, expected at least Min, 4`:       {Name: "p", Min: 4, Max: 3},
+		`autosize "p": Max is 3, expected at least 4 (Min)`:      {Name: "p", Min: 4, Max: 3},
 		`autosize "p": Interval is 1ms, expected at least 100ms`: {Name: "p", Min: 1, Max: 3, Interval: time.Millisecond},
 	} {
 		if _, err := autosize.Start[int64]((*pools.Semaphore)(nil), cfg); err == nil || err.Error() != want {

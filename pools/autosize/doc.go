@@ -1,14 +1,15 @@
-// Package autosize adapts the number of slots of a pool to its load, within bounds that the user
+// Package autosize adapts a pool's number of slots to its load, within bounds that the program
 // sets.
 //
-// Once per interval it reads the pool's Stats and asks [diagnose.Advisor] which limit would suit.
-// It raises the limit at most twofold at a time, and then checks whether more requests are served.
-// If not, as when tasks wait for each other at a shared resource, it returns to the previous limit
-// and stays there for a while, longer each time. It lowers the limit in steps of a quarter, once
-// half a minute (thirty intervals) has shown that fewer slots are enough.
+// Once per interval, a [Resizer] reads the pool's Stats and gets a recommended limit from
+// [diagnose.Advisor]. It raises the limit at most twofold at a time, and then checks whether the
+// pool serves more requests. If it does not, for example because tasks wait for a shared resource,
+// the Resizer returns to the previous limit and stays there for a while, longer each time. It
+// lowers the limit in steps of a quarter, once half a minute (thirty intervals) has shown that
+// fewer slots are enough.
 //
-// It changes nothing while a CPU quota throttles the process, while uses fail, leak or are held up
-// by one large request, or while too few uses end to decide. If the pool is full but the verdict is
-// "undetermined", because the pool does not report how its tasks spend their time, it raises the
-// limit to find out.
+// A Resizer changes nothing while a CPU quota throttles the process, while uses fail or leak, while
+// one large request holds up the others, or while too few uses end to decide. If the pool is full
+// but the verdict is "undetermined", because the pool does not report how its tasks spend their
+// time, the Resizer tries a higher limit.
 package autosize

@@ -8,12 +8,12 @@ import (
 	"github.com/poolgauge/poolgauge/internal/ownfigures"
 )
 
-// process observes the machine for all Resizers. One reading of the quota's files for each Resizer
-// would cost more than everything else that the Resizers do.
+// process observes the machine for all Resizers. If each Resizer read the quota's files, that would
+// cost more than everything else that it does.
 var process observer
 
-// observer determines how many CPUs the program may use, how much CPU time it uses, and how often a
-// quota has recently throttled it.
+// observer measures how many CPUs the program may use, how much CPU time it uses, and how often a
+// quota has throttled it recently.
 type observer struct {
 	mu      sync.Mutex
 	last    diagnose.HostFigures
@@ -21,11 +21,11 @@ type observer struct {
 }
 
 const (
-	fresh = 900 * time.Millisecond // how long a reading is reused
-	stale = 10 * time.Second       // age beyond which the previous reading is too old to compare with
+	fresh = 900 * time.Millisecond // how long a measurement is reused
+	stale = 10 * time.Second       // age above which the previous measurement is too old for comparison
 )
 
-// look returns the figures of the machine for about the last second.
+// look describes the machine for about the last second.
 func (o *observer) look() diagnose.Machine {
 	o.mu.Lock()
 	defer o.mu.Unlock()

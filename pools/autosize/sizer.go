@@ -7,39 +7,39 @@ import (
 	"github.com/poolgauge/poolgauge/diagnose"
 )
 
-// sizer decides on the limit of one pool.
+// sizer decides on one pool's limit.
 type sizer struct {
 	min, max int
 	last     diagnose.Figures
 	judge    diagnose.Judge
 	advisor  diagnose.Advisor
 	trial    trial
-	ceiling  int // while barred, the limit beyond which more slots did not help
-	barred   int // number of windows for which the ceiling still applies
-	patience int // number of windows for which it applied the last time
+	ceiling  int // the limit above which more slots did not help, while barred is above 0
+	barred   int // number of windows for which ceiling still applies
+	patience int // number of windows for which ceiling applied the last time
 }
 
-// trial is a higher limit that must show that it helps. The zero trial means none.
+// trial is a test of whether a higher limit helps. The zero trial means no trial.
 type trial struct {
 	from, to int
-	before   float64 // uses per second that ended at the limit from
-	ended    float64 // uses that have ended since
+	before   float64 // uses that ended per second while the limit was from
+	ended    float64 // uses that have ended since the trial started
 	seconds  float64
 	windows  int
 }
 
 const (
-	// the fraction of their proportional throughput that the added slots must serve
+	// minimum throughput of the added slots, as a fraction of their proportional share
 	worth      = 0.25
-	sample     = 100 // number of uses that decide a trial
-	longest    = 5   // number of windows after which fewer uses decide it
+	sample     = 100 // number of ended uses that decide a trial
+	longest    = 5   // number of windows after which fewer uses decide a trial
 	firstBar   = 10  // number of windows for which a limit that did not help is not tried again
 	longestBar = 160
 )
 
-// next takes the pool's current figures and the machine's window since the last call. It returns
-// the new limit of the pool and the reason for it. If nothing is to be changed, the limit is the
-// current one.
+// next takes the pool's current measurements, and a description of the machine since the last call.
+// It returns the pool's new limit and the reason. If nothing is to change, it returns the current
+// limit.
 func (s *sizer) next(f diagnose.Figures, m diagnose.Machine) (limit int, reason string) {
 	limit = int(f.Limit)
 	last := s.last
@@ -52,7 +52,7 @@ func (s *sizer) next(f diagnose.Figures, m diagnose.Machine) (limit int, reason 
 	s.barred = max(0, s.barred-1)
 	verdict := finding.Verdict
 	if verdict == diagnose.Undetermined && w.IsCongested() {
-		verdict = diagnose.TooSmall // a trial will show
+		verdict = diagnose.TooSmall // a trial will show whether this is right
 	}
 	advice := s.advisor.See(w, m, verdict)
 	if s.trial.to != limit {
@@ -75,7 +75,8 @@ func (s *sizer) next(f diagnose.Figures, m diagnose.Machine) (limit int, reason 
 	return target, advice.Reason
 }
 
-// judgeTrial adds a window to the trial. It returns why the trial failed, or "" if it has not.
+// judgeTrial adds window w to the trial. It returns why the trial failed, or "" if it has not
+// failed.
 func (s *sizer) judgeTrial(w diagnose.Window) (failed string) {
 	t := &s.trial
 	t.ended += w.Ended
@@ -94,5 +95,5 @@ func (s *sizer) judgeTrial(w diagnose.Window) (failed string) {
 	}
 	s.patience = min(max(firstBar, 2*s.patience), longestBar)
 	s.barred, s.ceiling = s.patience, t.from
-	return fmt.Sprintf("%d slots served %.3g requests a second, and %d served %.3g", to, rate, t.from, t.before)
+	return fmt.Sprintf("%d slots served %.3g requests per second, and %d served %.3g", to, rate, t.from, t.before)
 }

@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// samples holds the logarithms of the measured rates, by size and round. A size need not be
+// samples holds the logarithms of measured rates, by size and round. A size need not have been
 // measured in every round.
 type samples map[int]map[int]float64
 
@@ -26,18 +26,18 @@ func (s samples) sizes() []int {
 	return sizes
 }
 
-// estimate is a point of the curve: the logarithm of its rate, its standard error and its values.
-// The effects of rounds have been removed.
+// estimate is a point of the curve: the logarithm of its rate, the standard error, and the measured
+// values, all with the effects of rounds removed.
 type estimate struct {
 	workers int
 	log, se float64
 	values  []float64
 }
 
-// estimates separates the effect of a size from the effect of a round: log rate = size + round. A
-// drift of the machine affects all sizes of a round alike, so it does not bend the curve. The two
-// effects are found alternately, from the upper values, so that measurements slowed by a neighbor
-// do not count.
+// estimates separates the effect of a size from the effect of a round: log rate = size + round. If
+// the machine's speed drifts, that affects all sizes of a round alike, and so does not bend the
+// curve. The two effects are computed in turn, from the upper values, so that measurements slowed
+// by a neighbor do not count.
 //
 // Source: J. W. Tukey, "Exploratory Data Analysis", 1977 (median polish).
 func (s samples) estimates() []estimate {
@@ -65,7 +65,8 @@ func (s samples) estimates() []estimate {
 	return points
 }
 
-// without returns the values of a size minus the effects of their rounds, in increasing order.
+// without returns the values for the size workers minus the effects of their rounds, in increasing
+// order.
 func (s samples) without(workers int, effect map[int]float64) []float64 {
 	values := make([]float64, 0, len(s[workers]))
 	for r, v := range s[workers] {
@@ -75,9 +76,9 @@ func (s samples) without(workers int, effect map[int]float64) []float64 {
 	return values
 }
 
-// typical returns the mean of the values between the upper third and the ninth decile. Neighbors
-// can only slow a task down, so the lower values may reflect a neighbor, while the upper values
-// reflect the task. typical sorts values.
+// typical returns the mean of the values in the upper third, without the highest tenth. Neighbors
+// can only slow a task down, so lower values may reflect a neighbor, while upper values reflect the
+// task. typical sorts values.
 func typical(values []float64) float64 {
 	k := len(values)
 	if k == 0 {
@@ -93,7 +94,7 @@ func typical(values []float64) float64 {
 }
 
 // standardError returns the standard error of typical, estimated from the quartiles. For fewer than
-// three values, it is assumed to be 10 %.
+// three values, it returns 10 %.
 func standardError(sorted []float64) float64 {
 	k := len(sorted)
 	if k < 3 {
@@ -103,8 +104,9 @@ func standardError(sorted []float64) float64 {
 	return 1.1 * quartiles / 1.35 / math.Sqrt(float64(k))
 }
 
-// top returns the logarithm of the highest rate: the mean over the sizes that do not differ
-// significantly from the best. The best size by itself benefits from luck, so its rate is too high.
+// top returns the logarithm of the highest rate, as the mean over all sizes that do not differ
+// significantly from the best. The rate of the best size alone would be too high, since luck helped
+// to make it the best.
 func top(points []estimate) float64 {
 	best := points[0]
 	for _, p := range points {
@@ -122,9 +124,9 @@ func top(points []estimate) float64 {
 	return sum / weights
 }
 
-// settled returns the points that were measured at least a third as often as any other. With a
-// neighbor that comes and goes, the other points depend on luck, and the luckiest of many would
-// become the top.
+// settled returns the points that were measured at least a third as often as any other point. If a
+// neighbor comes and goes, points with fewer measurements depend on luck, and the luckiest of many
+// would become the top.
 func settled(points []estimate) []estimate {
 	most := 0
 	for _, p := range points {
@@ -139,10 +141,10 @@ func settled(points []estimate) []estimate {
 	return kept
 }
 
-// bracket returns the knee, and the largest settled size below it, or 0 if there is none. The knee
-// is the smallest size with 95 % of the highest rate, by linear interpolation between measured
-// sizes. The curve is assumed to rise up to the best size: where noise makes it fall, adjacent
-// sizes are pooled.
+// bracket returns the knee, and the largest settled size below the knee, or 0 if there is none. The
+// knee is the smallest size with 95 % of the highest rate, by linear interpolation between measured
+// sizes. bracket assumes that the curve rises up to the best size: where noise makes it fall, it
+// pools adjacent sizes.
 func bracket(points []estimate) (below, knee int) {
 	points = settled(points)
 	goal := math.Exp(top(points)) * goodEnough
@@ -152,7 +154,7 @@ func bracket(points []estimate) (below, knee int) {
 		if rates[i] >= goal {
 			part := (goal - prev) / (rates[i] - prev)
 			n := float64(prevN) + part*float64(p.workers-prevN)
-			// A size that is too small by less than a tenth of a worker is good enough.
+			// A size that is less than a tenth of a worker too small is good enough.
 			return prevN, max(prevN+1, int(math.Ceil(n-0.1)))
 		}
 		prevN, prev = p.workers, rates[i]
@@ -161,7 +163,7 @@ func bracket(points []estimate) (below, knee int) {
 	return last, last
 }
 
-// rising returns the rates, pooled where they fall before the best size.
+// rising returns the rates of points, pooled where they fall before the best size.
 //
 // Source: pool adjacent violators, Ayer et al., 1955.
 func rising(points []estimate) []float64 {
@@ -195,8 +197,8 @@ func rising(points []estimate) []float64 {
 	return rates
 }
 
-// resample returns, in increasing order, the knees of curves whose values are drawn at random from
-// the measured values.
+// resample returns the knees of curves whose values are drawn at random from the measured values,
+// in increasing order.
 //
 // Source: B. Efron, "Bootstrap Methods: Another Look at the Jackknife", 1979.
 func resample(points []estimate, times int, rng *rand.Rand) []int {

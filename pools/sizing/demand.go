@@ -8,21 +8,21 @@ import (
 )
 
 // ErrUnbounded is returned if a demand does not bound the number of slots, because the tasks use
-// neither CPU nor a lock.
-var ErrUnbounded = errors.New("sizing: the size is unbounded, because the tasks use neither CPU nor a lock")
+// neither CPU time nor a lock.
+var ErrUnbounded = errors.New("sizing: the size is unbounded, because the tasks use neither CPU time nor a lock")
 
-// Demand is the mean time for which a task uses each shared resource. It excludes queueing, as if
+// Demand says for how long a task uses each shared resource on average, without any queueing, as if
 // the task ran alone.
 type Demand struct {
-	// CPU is the time on a CPU.
+	// CPU is the time that a task spends on a CPU.
 	CPU time.Duration
 
 	// Blocked is the time that a task sleeps or waits for a disk or the network. It excludes waits
 	// for a CPU and for Lock.
 	Blocked time.Duration
 
-	// Lock is the time for which a task holds the most contended lock, as part of CPU or Blocked.
-	// It is 0 if there is no such lock.
+	// Lock is the time for which a task holds the most contended lock, which is part of CPU or
+	// Blocked. It is 0 if there is no such lock.
 	Lock time.Duration
 
 	// CPUs is the effective parallelism: the number of CPUs or the quota, minus what neighbors use.
@@ -40,7 +40,7 @@ func (d Demand) check() error {
 		}
 	}
 	if !(d.CPUs > 0) || math.IsInf(d.CPUs, 1) {
-		return fmt.Errorf("sizing: %v effective CPUs, expected more than 0", d.CPUs)
+		return fmt.Errorf("sizing: CPUs is %v, expected a positive finite number", d.CPUs)
 	}
 	if d.Lock > d.CPU+d.Blocked {
 		return fmt.Errorf(
@@ -52,13 +52,13 @@ func (d Demand) check() error {
 	return nil
 }
 
-// bottleneck returns the minimum time between two tasks at the busiest shared resource, in seconds.
+// bottleneck returns the minimum time per task at the busiest shared resource, in seconds.
 func (d Demand) bottleneck() float64 {
 	return max(d.CPU.Seconds()/d.CPUs, d.Lock.Seconds())
 }
 
-// MaxRate returns the rate, in tasks per second, that no number of slots can exceed. It is the
-// inverse of the demand at the bottleneck.
+// MaxRate returns the rate, in tasks per second, that the pool cannot exceed with any number of
+// slots. It is the inverse of the demand at the bottleneck.
 //
 // Source: P. J. Denning and J. P. Buzen, "The Operational Analysis of Queueing Network Models",
 // 1978.
@@ -72,18 +72,17 @@ func (d Demand) MaxRate() (float64, error) {
 	return 1 / d.bottleneck(), nil
 }
 
-// headroom is the ratio of the recommended size to the point where the two asymptotes of throughput
-// meet. Tasks vary, so the bottleneck is idle at times even if the mean number of tasks would keep
-// it busy.
+// headroom is the recommended size divided by the size at which the two asymptotes of throughput
+// meet. Tasks vary, so at the latter size the bottleneck would sometimes be idle.
 const headroom = 1.25
 
 // goodEnough is the fraction of the highest throughput that defines the knee.
 const goodEnough = 0.95
 
-// Slots returns the size beyond which more slots gain almost nothing: 1.25 × (CPU + Blocked) /
-// max(CPU/CPUs, Lock). The two asymptotes of throughput meet at four fifths of that; the rest is
-// headroom for variation. With less than one CPU, CPU is stretched to CPU/CPUs. The size is 1 if
-// one slot reaches 95 % of the limit.
+// Slots returns the size above which more slots gain almost nothing: 1.25 × (CPU + Blocked) /
+// max(CPU/CPUs, Lock). The two asymptotes of throughput meet at four fifths of that size; the rest
+// is headroom for variation. If there is less than one CPU, Slots uses CPU/CPUs in place of CPU.
+// The size is 1 if one slot reaches 95 % of the maximum rate.
 //
 // Source: the asymptotic bounds of Denning and Buzen, 1978, with the CPUs as one fast server.
 func (d Demand) Slots() (int, error) {
@@ -95,16 +94,16 @@ func (d Demand) Slots() (int, error) {
 	}
 	alone := d.CPU.Seconds()/min(1, d.CPUs) + d.Blocked.Seconds()
 	meet := alone / d.bottleneck()
-	if 1/meet >= goodEnough { // one slot never waits, so this is its exact fraction
+	if 1/meet >= goodEnough { // with one slot nothing queues, so the fraction is exact
 		return 1, nil
 	}
 	return int(min(math.Ceil(headroom*meet-1e-9), maxSlots)), nil
 }
 
-// Recommend returns the size of a pool for tasks with demand d that arrive at load l. The size is
+// Recommend returns the size of a pool for tasks with demand d that arrive with load l. The size is
 // large enough to keep waits within [AcceptableWait], but no larger than the bottleneck can use. If
-// the load exceeds the capacity of the bottleneck, no size shortens the waits, and Recommend
-// returns the size that the bottleneck can use.
+// the load exceeds the bottleneck's capacity, no size keeps waits short, and Recommend returns the
+// size that the bottleneck can use.
 func Recommend(d Demand, l Load) (int, error) {
 	bound, err := d.Slots()
 	if errors.Is(err, ErrUnbounded) {
@@ -120,8 +119,8 @@ func Recommend(d Demand, l Load) (int, error) {
 	return min(need, bound), err
 }
 
-// Observation is what metrics show of a running pool at its current size. All times are means over
-// tasks.
+// Observation holds what metrics show about a running pool at its current size. All times are means
+// over tasks.
 type Observation struct {
 	// Used is the mean number of slots in use. Rate is the number of tasks completed per second.
 	Used, Rate float64
@@ -129,32 +128,33 @@ type Observation struct {
 	// Wall is the run time of a task, CPU is its time on a CPU, and RunDelay is its wait for a CPU.
 	Wall, CPU, RunDelay time.Duration
 
-	// LockWait is the time that a task waits for locks, as part of Wall. For Go's mutexes it is the
-	// increase of the runtime metric /sync/mutex/wait/total:seconds, divided by the number of tasks
-	// completed meanwhile.
+	// LockWait is the time that a task waits for locks, which is part of Wall. For Go's mutexes it
+	// is the increase of the runtime metric /sync/mutex/wait/total:seconds, divided by the number
+	// of tasks completed in the same time.
 	LockWait time.Duration
 
-	// CPUs is as in [Demand]. The number of CPUs that a pool has used is a lower bound, which only
-	// a saturated pool reaches.
+	// CPUs is as in [Demand]. The number of CPUs that a pool has used is only a lower bound, unless
+	// the CPUs were saturated.
 	CPUs float64
 }
 
-// residual is the mean fraction of a hold that remains when another request finds the lock busy:
-// 0.5 for constant holds, 1 for exponential ones. Holds of a lock vary less than exponential ones;
-// their variation is not measured.
+// residual is the mean fraction of a lock's hold time that remains when another request finds the
+// lock held: 0.5 for constant hold times, 1 for exponential ones. Real hold times vary less than
+// exponential ones; how much they vary is not measured.
 const residual = 0.6
 
-// Demand returns the demand of a task without the queueing that the current size causes, that is,
-// without waits for a CPU and for the lock. The demand on the lock follows from the waits for it,
+// Demand returns a task's demand without the queueing that the current size causes, that is,
+// without waits for a CPU and for the lock. The demand for the lock follows from the waits for it,
 // which grow with the number of other tasks. The other tasks request the lock at the rate λ = Rate
-// × (Used-1)/Used. A fraction λ × Lock of requests finds the lock held, with λ × LockWait others
+// × (Used-1)/Used. A fraction λ × Lock of requests finds the lock held, with λ × LockWait requests
 // queued on average, so
 //
 //	LockWait = λ × Lock × residual × Lock + λ × LockWait × Lock
 //
-// which is solved for Lock. A pool so small or so regular that its tasks never compete for the lock
-// shows no demand on it. Queueing elsewhere, such as in a saturated database, cannot be seen and
-// inflates Blocked; if that is likely, use the lower quartile over tasks for Wall.
+// which Demand solves for Lock. In a pool so small or so regular that its tasks never compete for
+// the lock, the demand for it is not visible. Queueing elsewhere, such as in a saturated database,
+// is not visible either and inflates Blocked; if that is likely, set Wall to the lower quartile
+// over tasks.
 //
 // Source: mean value analysis with Schweitzer's approximation, 1979, and the residual hold of
 // Pollaczek and Khinchine.
@@ -178,7 +178,7 @@ func (o Observation) check() error {
 		return err
 	}
 	if !(o.Used > 0) || math.IsInf(o.Used, 1) {
-		return fmt.Errorf("sizing: %v slots in use, expected more than 0", o.Used)
+		return fmt.Errorf("sizing: Used is %v, expected more than 0", o.Used)
 	}
 	for _, part := range []struct {
 		name string

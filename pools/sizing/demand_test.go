@@ -38,7 +38,7 @@ func TestMaxRateIsThatOfTheBottleneck(t *testing.T) {
 }
 
 func TestRecommendIsTheSmallerOfNeedAndBound(t *testing.T) {
-	demand := Demand{CPU: 1 * ms, Blocked: 9 * ms, CPUs: 2} // 25 slots, 2000 tasks a second
+	demand := Demand{CPU: 1 * ms, Blocked: 9 * ms, CPUs: 2} // 25 slots, 2000 tasks per second
 	for _, c := range []struct {
 		name string
 		rate float64

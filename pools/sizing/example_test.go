@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Requests arrive 200 times a second and use a connection for 25 ms each.
+// Requests arrive 200 times per second and use a connection for 25 ms each.
 func ExampleLoad_Slots() {
 	load := Load{Rate: 200, Service: 25 * time.Millisecond, CV: 1}
 	slots, err := load.Slots(AcceptableWait)

@@ -10,37 +10,37 @@ import (
 	"time"
 )
 
-// measurement is the work that a number of workers did within a window.
+// measurement describes the work that a number of workers did within a window.
 type measurement struct {
 	rate   float64 // tasks per second
 	failed float64 // fraction of the tasks that returned an error, 0 to 1
-	err    error   // the first of these errors
+	err    error   // the first error that a task returned
 }
 
 // measurer runs workers, first to warm up and then to count the tasks that they complete within a
 // window.
 type measurer func(ctx context.Context, workers int, warm, window time.Duration) (measurement, error)
 
-// errGoexit is returned if a task ends the goroutine of its worker.
+// errGoexit is returned if a task ends its worker's goroutine.
 var errGoexit = errors.New("sizing: the task ended its goroutine (runtime.Goexit)")
 
-// A worker reads the clock once for a batch of tasks that takes this long, so that the clock costs
-// little even if tasks are short.
+// A worker reads the clock once per batch of tasks, and a batch takes about this long, so that
+// clock readings cost little even if tasks are short.
 const (
 	shortBatch = 50 * time.Microsecond
 	longBatch  = time.Millisecond
 )
 
-// stagger returns the time over which workers start at random during the warm-up. If they all
-// started together, tasks of equal length would stay in step, and queue behind each other more than
-// in a real pool.
+// stagger returns the time within which workers start, at random moments, during the warm-up. If
+// all workers started together, tasks of equal length would stay in step, and queue behind each
+// other more than in a real pool.
 func stagger(warm time.Duration) time.Duration { return warm / 2 }
 
-// measureTask returns a measurer that runs task in goroutines.
+// measureTask returns a measurer that runs task in one goroutine per worker.
 //
-// A task that is partly within the window counts in part, so that long tasks are not rounded away.
-// All workers keep running until each has finished the task that it was running when the window
-// closed, because the last tasks would be faster if they ran alone.
+// A task that is partly within the window counts as a fraction, so that long tasks are not rounded
+// away. All workers keep running tasks until each of them has finished the task that it was running
+// when the window closed. Otherwise the last tasks would run with less competition, and so faster.
 func measureTask(task func(context.Context) error, rng *rand.Rand) measurer {
 	return func(ctx context.Context, workers int, warm, window time.Duration) (measurement, error) {
 		from := time.Now().Add(warm)
@@ -64,17 +64,17 @@ func measureTask(task func(context.Context) error, rng *rand.Rand) measurer {
 type meter struct {
 	task     func(context.Context) error
 	from, to time.Time
-	inside   atomic.Int64 // workers that have not finished their last task of the window
+	inside   atomic.Int64 // number of workers that have not finished their last task of the window
 	stop     atomic.Bool
 
 	mu            sync.Mutex // guards everything below
-	done          float64    // tasks and fractions of tasks
+	done          float64    // number of tasks, including fractions
 	tasks, failed int
 	firstErr      error
 	fatal         error
 }
 
-// tally is the count of one worker.
+// tally holds what one worker has counted.
 type tally struct {
 	done          float64
 	tasks, failed int
@@ -135,7 +135,7 @@ func (m *meter) loop(ctx context.Context, own *tally) {
 	}
 }
 
-// overlap returns the fraction, 0 to 1, of the time from begin to end that is within the window.
+// overlap returns the fraction, 0 to 1, of the time from begin to end that is between from and to.
 func overlap(begin, end, from, to time.Time) float64 {
 	if !end.After(begin) {
 		return 0

@@ -25,7 +25,8 @@ func use(s chan struct{}, d time.Duration) {
 
 func testRNG() *rand.Rand { return rand.New(rand.NewPCG(16, 16)) }
 
-// Four servers complete 400 tasks of 10 ms a second, whatever the number of workers and the window.
+// Four servers complete 400 tasks of 10 ms per second, whatever the number of workers and the
+// window.
 func TestMeasureCountsPartsOfTasks(t *testing.T) {
 	for _, c := range []struct {
 		workers int

@@ -21,7 +21,7 @@ func (m model) cpu() float64 { return m.before + m.locked }
 // limit returns the throughput that no number of workers can exceed.
 func (m model) limit() float64 { return 1 / max(m.cpu()/m.cpus, m.locked) }
 
-// seen has the figures that instruments would report: means over tasks; wall is the mean over
+// seen holds what instruments would report: means over tasks, except that wall is the mean over
 // sampled tasks.
 type seen struct{ rate, wall, cpu, runDelay, lockWait float64 }
 

@@ -7,16 +7,17 @@ import (
 	"time"
 )
 
-// ErrOverload is returned if work arrives faster than the slots can serve it: the wait would grow
-// without limit.
+// ErrOverload is wrapped by the error if work arrives faster than the slots can serve it, so that
+// waits would grow without limit.
 var ErrOverload = errors.New("sizing: work arrives faster than the slots can serve it")
 
-// maxSlots bounds the slots of every argument and result, and every loop of this package.
+// maxSlots bounds the number of slots in every argument and result, and thereby every loop of this
+// package.
 const maxSlots = 1_000_000
 
-// Little returns the mean number of requests in a system: their rate per second times the mean time
-// that each spends inside. It holds for every stable system, whatever the order of service and the
-// distributions.
+// Little returns the mean number of requests in a system: rate, in requests per second, times
+// inside, the mean time that a request spends in the system. This holds for every stable system,
+// whatever the order of service and the distributions.
 //
 // Source: J. D. C. Little, "A Proof for the Queuing Formula: L = λW", Operations Research 9(3),
 // 1961.
@@ -25,7 +26,7 @@ func Little(rate float64, inside time.Duration) (float64, error) {
 		return 0, err
 	}
 	if inside < 0 {
-		return 0, fmt.Errorf("sizing: time inside is %v, expected 0 or more", inside)
+		return 0, fmt.Errorf("sizing: inside is %v, expected 0 or more", inside)
 	}
 	return rate * inside.Seconds(), nil
 }
@@ -33,7 +34,8 @@ func Little(rate float64, inside time.Duration) (float64, error) {
 // ErlangC returns the probability, 0 to 1, that a request finds all slots used and has to wait.
 // load is the offered load in erlangs: arrivals per second times seconds of service. ErlangC
 // assumes Poisson arrivals, exponential service times and a single first-in, first-out queue that
-// no request abandons. If the load exceeds what the slots can serve, the error wraps [ErrOverload].
+// no request leaves early. If the load exceeds what the slots can serve, the error wraps
+// [ErrOverload].
 //
 // Source: A. K. Erlang, 1917; computed by the stable recursion of Erlang B, so that large pools do
 // not overflow.
@@ -54,7 +56,8 @@ func ErlangC(slots int, load float64) (float64, error) {
 	return erlangC(blocked, slots, load), nil
 }
 
-// nextErlangB returns the blocking probability with n slots, given the probability with n-1.
+// nextErlangB returns the blocking probability with n slots, given blocked, the probability with
+// n-1 slots.
 func nextErlangB(blocked float64, n int, load float64) float64 {
 	return load * blocked / (float64(n) + load*blocked)
 }
@@ -70,11 +73,11 @@ type Load struct {
 	// service time.
 	Rate float64
 
-	// Service is the mean time for which a request uses a slot, without its wait.
+	// Service is the mean time for which a request uses a slot, not including its wait.
 	Service time.Duration
 
-	// CV is the coefficient of variation of the service time, which is its standard deviation
-	// divided by its mean: 0 if constant, 1 if exponential.
+	// CV is the service time's coefficient of variation, which is its standard deviation divided by
+	// its mean: 0 if the service time is constant, 1 if it is exponentially distributed.
 	CV float64
 }
 
@@ -93,8 +96,9 @@ func (l Load) check() error {
 
 func (l Load) erlangs() float64 { return l.Rate * l.Service.Seconds() }
 
-// Wait returns the mean wait for a slot over all requests, including those that do not wait. It is
-// the wait of M/M/c times (1+CV²)/2: exact for one slot and for CV 1, an approximation otherwise.
+// Wait returns the mean wait for a slot over all requests, including requests that do not wait. It
+// is the wait in an M/M/c queue times (1+CV²)/2, which is exact for one slot and for a CV of 1, and
+// otherwise an approximation.
 //
 // Source: A. O. Allen, "Probability, Statistics, and Queueing Theory", 1990 (Allen–Cunneen with
 // Poisson arrivals).
@@ -109,7 +113,8 @@ func (l Load) Wait(slots int) (time.Duration, error) {
 	return time.Duration(l.relativeWait(waiting, slots) * float64(l.Service)), nil
 }
 
-// relativeWait returns the mean wait as a multiple of the service time.
+// relativeWait returns the mean wait as a multiple of the service time, given the probability
+// waiting that a request has to wait.
 func (l Load) relativeWait(waiting float64, slots int) float64 {
 	return waiting / (float64(slots) - l.erlangs()) * (1 + l.CV*l.CV) / 2
 }
@@ -133,12 +138,12 @@ func (l Load) Slots(wait float64) (int, error) {
 			return n, nil
 		}
 	}
-	return 0, fmt.Errorf("%w: more than %d slots for a load of %.4g", ErrOverload, maxSlots, load)
+	return 0, fmt.Errorf("%w: a load of %.4g needs more than %d slots", ErrOverload, load, maxSlots)
 }
 
 func checkRate(rate float64) error {
 	if math.IsNaN(rate) || rate < 0 || math.IsInf(rate, 1) {
-		return fmt.Errorf("sizing: rate is %v a second, expected 0 or more", rate)
+		return fmt.Errorf("sizing: rate is %v per second, expected 0 or more", rate)
 	}
 	return nil
 }

@@ -15,24 +15,24 @@ type SweepOptions struct {
 	// Max is the largest number of workers to try. Zero means 1024.
 	Max int
 
-	// Budget bounds the duration of a sweep whose answer does not become clear sooner. Zero means
-	// 50 seconds. Running tasks may exceed it.
+	// Budget is how long a sweep may take if its answer does not become clear sooner. Zero means 50
+	// seconds. Running tasks may exceed it.
 	Budget time.Duration
 
 	// Seed determines the order in which the sizes of a round are measured.
 	Seed uint64
 
-	// Progress, if set, is called before each measurement, by the goroutine of Sweep.
+	// Progress, if set, is called before each measurement, in the goroutine that called Sweep.
 	Progress func(SweepProgress)
 }
 
 // SweepProgress is the progress of a sweep.
 type SweepProgress struct {
-	Workers int           // size measured next
-	Round   int           // from 1
-	Elapsed time.Duration // since the start
-	Left    time.Duration // upper bound; most sweeps end sooner
-	Known   SweepResult   // result so far
+	Workers int           // number of workers to be measured next
+	Round   int           // current round, from 1
+	Elapsed time.Duration // time since the start
+	Left    time.Duration // upper bound of the remaining time; most sweeps end sooner
+	Known   SweepResult   // the result so far
 }
 
 // SweepPoint is a point of the measured curve.
@@ -43,21 +43,21 @@ type SweepPoint struct {
 	Rounds  int     // number of measurements
 }
 
-// Latency returns the mean duration of a task with that number of workers.
+// Latency returns the mean duration of a task with p.Workers workers.
 func (p SweepPoint) Latency() time.Duration {
 	return time.Duration(float64(p.Workers) / p.Rate * float64(time.Second))
 }
 
 // SweepResult is the result of a sweep.
 type SweepResult struct {
-	// Curve has the measured points, in order of increasing number of workers.
+	// Curve holds the measured points, sorted by number of workers.
 	Curve []SweepPoint
 
-	// Knee is the smallest number of workers with 95 % of the highest throughput: any more workers
-	// only wait for each other. It is 0 if nothing was measured.
+	// Knee is the smallest number of workers with 95 % of the highest throughput; more workers
+	// would only wait for each other. It is 0 if nothing was measured.
 	Knee int
 
-	// Low and High enclose 90 % of the knees that resampled measurements yield.
+	// Low and High enclose 90 % of the knees that result from resampling the measurements.
 	Low, High int
 
 	// Confidence is the probability, 0 to 1, that the true knee is within 20 % of Knee, estimated
@@ -73,7 +73,7 @@ type SweepResult struct {
 	Rising bool
 
 	// FailedAt is the smallest size at which more than 1 % of the tasks returned an error, or 0 if
-	// there is none. FailedWith is one of these errors. The curve ends before that size.
+	// there is no such size. FailedWith is one of these errors. The curve ends before that size.
 	FailedAt   int
 	FailedWith error
 
@@ -85,31 +85,31 @@ const (
 	defaultMax    = 1024
 	defaultBudget = 50 * time.Second
 
-	minRounds   = 10   // before an answer is clear
-	clearEnough = 0.99 // fraction of the resampled knees within 20 %
+	minRounds   = 10   // minimum number of rounds before an answer is clear
+	clearEnough = 0.99 // minimum fraction of resampled knees within 20 % for a clear answer
 	resamples   = 300
 
 	shortWindow = 100 * time.Millisecond
-	windowTasks = 40   // tasks in a window, fewer if each is long
+	windowTasks = 40   // number of tasks in a window; fewer if tasks are long
 	fineEnough  = 1.25 // ratio of adjacent sizes near the knee
 
-	// enoughBeyond is the number of sizes, from twice the knee on, that are measured in each round.
-	// They show how high the curve rises, but take long.
+	// enoughBeyond is the number of sizes from twice the knee on that are measured in each round.
+	// These sizes show how high the curve rises, but take long to measure.
 	enoughBeyond = 1
 	maxFailed    = 0.01
 )
 
 // Sweep finds the best number of workers for a task. It runs the task with 1, 2, 4, … workers until
-// more workers gain nothing, and then with sizes near the knee. It measures in rounds, each in a
-// different order, so that neighbors and a drifting clock rate do not bend the curve. It stops when
-// the answer is clear.
+// more workers gain nothing, and then with numbers of workers near the knee. It measures in rounds,
+// each in a different order, so that neighbors and a drifting CPU frequency do not bend the curve.
+// It stops when the answer is clear.
 //
-// Many goroutines call the task, thousands of times in all. The task must do what the real work
+// Many goroutines call the task, thousands of times in total. The task must do what the real work
 // does, with the same resources, and should return early when its context is done.
 //
-// If ctx ends first, Sweep returns what is known so far and the error of ctx. It waits for the
-// running tasks: no goroutine outlives the call. A panic of the task ends the sweep with an error.
-// Errors of the task limit the sizes; see [SweepResult].
+// If ctx is done first, Sweep returns what is known so far and ctx.Err(). It waits for running
+// tasks: no goroutine outlives the call. If the task panics, the sweep ends with an error. If it
+// returns errors, that limits the sizes; see [SweepResult].
 func Sweep(
 	ctx context.Context, task func(context.Context) error, opts SweepOptions,
 ) (SweepResult, error) {
@@ -156,12 +156,12 @@ type sweeper struct {
 	began   time.Time
 	rng     *rand.Rand
 
-	largest    int // largest size to try; less than opts.Max once tasks fail
+	largest    int // largest size to try; less than opts.Max once tasks have failed
 	failedAt   int
 	failedWith error
 
 	data    samples
-	latency map[int]float64 // seconds, as last measured
+	latency map[int]float64 // last measured latency in seconds, by size
 	round   int
 	clear   bool
 }
@@ -211,7 +211,7 @@ func (s *sweeper) explore(ctx context.Context, n int) error {
 	return nil
 }
 
-// rate returns the last measured rate of a size, or 0 if there is none.
+// rate returns the last measured rate with n workers, or 0 if there is none.
 func (s *sweeper) rate(n int) float64 {
 	if s.latency[n] == 0 {
 		return 0
@@ -237,9 +237,9 @@ func (s *sweeper) rising() bool {
 	return last.log-best.log > max(0.03, 2*math.Hypot(last.se, best.se))
 }
 
-// relevant returns the sizes that decide where the knee is: those near it, and those that show how
-// high the curve rises. It adds a size in between while the gap at the knee is too wide. Other
-// sizes are measured in the first rounds only.
+// relevant returns the sizes that decide where the knee is: sizes near the knee, and sizes that
+// show how high the curve rises. While the gap at the knee is too wide, it adds a size within the
+// gap. Other sizes are measured only in the first rounds.
 func (s *sweeper) relevant() []int {
 	points := s.data.estimates()
 	goal := math.Exp(top(settled(points)))
@@ -264,9 +264,9 @@ func (s *sweeper) relevant() []int {
 	return sizes
 }
 
-// between returns the middle of a gap that is too wide, or 0 if the gap is narrow enough. The
-// middles are halves of the doublings and halves of those, so that despite noise only a few sizes
-// are measured.
+// between returns a size in the middle of the gap from below to above, or 0 if the gap is narrow
+// enough. It only halves the gaps between doublings, repeatedly, so that only a few different sizes
+// are measured despite noise.
 func between(below, above int) int {
 	if above-below < 2 || float64(above) <= fineEnough*float64(below) || below == 0 {
 		return 0
@@ -295,7 +295,7 @@ func (s *sweeper) isClear() bool {
 	return s.result().Confidence >= clearEnough
 }
 
-// one measures a size once.
+// one measures n workers once.
 func (s *sweeper) one(ctx context.Context, n int) error {
 	if n > s.largest {
 		return nil
@@ -322,7 +322,7 @@ func (s *sweeper) one(ctx context.Context, n int) error {
 	return nil
 }
 
-// fail removes a size and all larger ones from the sweep.
+// fail removes size n and all larger sizes from the sweep, because tasks failed with err.
 func (s *sweeper) fail(n int, err error) error {
 	s.failedAt, s.failedWith = n, err
 	s.largest = n - 1
@@ -333,7 +333,7 @@ func (s *sweeper) fail(n int, err error) error {
 		}
 	}
 	if n == 1 {
-		return fmt.Errorf("sizing: the task fails with one worker: %w", err)
+		return fmt.Errorf("sizing: the task failed with one worker: %w", err)
 	}
 	return nil
 }

@@ -60,7 +60,7 @@ func (r SweepResult) best() SweepPoint {
 	return best
 }
 
-// at returns the rate for a number of workers, by linear interpolation.
+// at returns the rate with the given number of workers, by linear interpolation.
 func (r SweepResult) at(workers int) float64 {
 	var prev SweepPoint
 	for _, p := range r.Curve {
@@ -95,7 +95,7 @@ func (r SweepResult) WriteCurve(w io.Writer) error {
 	return out.Flush()
 }
 
-// bar returns a bar that is filled to part, 0 to 1, in eighths of a cell.
+// bar returns a bar of which the fraction part, 0 to 1, is filled, in eighths of a cell.
 func bar(part float64) string {
 	eighths := int(math.Round(8 * float64(barWidth) * min(1, max(0, part))))
 	full := strings.Repeat("█", eighths/8)
@@ -106,7 +106,7 @@ func bar(part float64) string {
 }
 
 // number formats v with three significant digits, or with all digits before the decimal point if
-// there are more.
+// these are more.
 func number(v float64) string {
 	if v >= 100 || v == 0 {
 		return fmt.Sprintf("%.0f", v)

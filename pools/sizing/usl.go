@@ -5,7 +5,7 @@ import (
 	"math"
 )
 
-// Point is the measured throughput for a number of workers.
+// Point is the measured throughput with a number of workers.
 type Point struct {
 	Workers int
 	Rate    float64 // tasks per second
@@ -17,18 +17,18 @@ type Point struct {
 // Source: N. J. Gunther, "Guerrilla Capacity Planning", 2007.
 type USL struct {
 	Rate       float64 // tasks per second with one worker
-	Contention float64 // serial fraction, 0 to 1 (σ)
+	Contention float64 // serial fraction of the work, 0 to 1 (σ)
 	Coherency  float64 // cost of coordination between each pair of workers, 0 or more (κ)
 	R2         float64 // fraction of the points' variation that the law explains, at most 1
 }
 
-// Throughput returns the tasks per second that the law predicts for n workers.
+// Throughput returns the number of tasks per second that the law predicts for n workers.
 func (u USL) Throughput(n float64) float64 {
 	return u.Rate * n / (1 + u.Contention*(n-1) + u.Coherency*n*(n-1))
 }
 
-// Peak returns the number of workers with the highest throughput. If Coherency is 0, it is +Inf:
-// throughput levels off without a peak.
+// Peak returns the number of workers with the highest throughput. If Coherency is 0, it returns
+// +Inf, since throughput levels off without a peak.
 func (u USL) Peak() float64 {
 	if u.Coherency == 0 {
 		return math.Inf(1)
@@ -37,17 +37,17 @@ func (u USL) Peak() float64 {
 }
 
 // FitUSL fits the law to the curve of a sweep. It needs at least three different sizes, measured
-// with the same work. Points of a pool in production do not work: their rate is the rate of
-// arrivals, not what the size can do.
+// with the same work. Do not use points from a pool in production: their rate is the arrival rate,
+// not the throughput that the size allows.
 //
-// It minimizes the relative errors of N/X, which is linear in the coefficients. No coefficient is
-// negative.
+// FitUSL minimizes the squared relative errors of N/X, which is linear in the coefficients. No
+// coefficient of the result is negative.
 func FitUSL(points []Point) (USL, error) {
 	sizes := map[int]bool{}
 	for _, p := range points {
 		if p.Workers < 1 || !(p.Rate > 0) || math.IsInf(p.Rate, 1) {
 			return USL{}, fmt.Errorf(
-				"sizing: %v tasks a second with %d workers, expected more than 0 with at least 1",
+				"sizing: got %v tasks per second with %d workers, expected more than 0 with at least 1",
 				p.Rate,
 				p.Workers,
 			)
@@ -55,7 +55,7 @@ func FitUSL(points []Point) (USL, error) {
 		sizes[p.Workers] = true
 	}
 	if len(sizes) < 3 {
-		return USL{}, fmt.Errorf("sizing: %d different sizes, expected at least 3 to fit a curve", len(sizes))
+		return USL{}, fmt.Errorf("sizing: got %d different sizes, expected at least 3 to fit a curve", len(sizes))
 	}
 	best, bestErr := USL{}, math.Inf(1)
 	for _, use := range [][3]bool{{true, true, true}, {true, true, false}, {true, false, true}, {true, false, false}} {
@@ -100,8 +100,8 @@ func (u USL) explained(points []Point) float64 {
 	return 1 - left/all
 }
 
-// fitTerms solves the least squares problem for the terms in use; the others are 0. It returns
-// false if a coefficient is negative or the points do not determine it.
+// fitTerms solves the least squares problem for the terms selected by use; the other coefficients
+// are 0. It returns false if a coefficient is negative or not determined by the points.
 func fitTerms(points []Point, use [3]bool) (USL, bool) {
 	var m [3][4]float64 // normal equations
 	for i := range use {
@@ -119,7 +119,8 @@ func fitTerms(points []Point, use [3]bool) (USL, bool) {
 	return USL{Rate: 1 / x[0], Contention: x[1] / x[0], Coherency: x[2] / x[0]}, true
 }
 
-// terms returns the factors of the coefficients in N/X of a point, relative to its N/X.
+// terms returns what each coefficient is multiplied by in the law's N/X for p, divided by the
+// measured N/X.
 func terms(p Point, use [3]bool) (row [3]float64) {
 	n := float64(p.Workers)
 	for i, factor := range [3]float64{1, n - 1, n * (n - 1)} {

@@ -14,16 +14,16 @@ import (
 	"testing"
 )
 
-// Postgres starts a PostgreSQL server for the test and returns it with its URL. It skips the test
-// if PostgreSQL is not installed. PostgreSQL refuses to run as root; in that case it runs as the
-// user postgres or nobody.
+// Postgres starts a PostgreSQL server for the test and returns the server and its URL. It skips the
+// test if PostgreSQL is not installed. PostgreSQL refuses to run as root, so a test run by root
+// starts it as the user postgres or nobody.
 func Postgres(t testing.TB) (s *Server, url string) {
 	t.Helper()
 	initdb, postgres := postgresProgram("initdb"), postgresProgram("postgres")
 	if initdb == "" || postgres == "" {
 		t.Skip("PostgreSQL is not installed: apt-get install postgresql")
 	}
-	// another user could not enter the test's own directory
+	// other users cannot enter t.TempDir
 	dir, err := os.MkdirTemp("", "postgres")
 	if err != nil {
 		t.Fatal(err)
@@ -57,8 +57,8 @@ func Postgres(t testing.TB) (s *Server, url string) {
 	return s, "postgres://test@" + s.Address + "/postgres?sslmode=disable"
 }
 
-// postgresProgram returns the path of a program, or "" if it is not found. Debian keeps the
-// server's programs outside PATH, in one directory per version.
+// postgresProgram returns the path of the program called name, or "" if it is not found. Debian
+// keeps the server's programs outside PATH, in one directory per version.
 func postgresProgram(name string) string {
 	if path, err := exec.LookPath(name); err == nil {
 		return path
@@ -71,8 +71,8 @@ func postgresProgram(name string) string {
 	return paths[len(paths)-1]
 }
 
-// unprivileged returns the attributes to run a server as a user other than root, and makes that
-// user the owner of dir. It returns nil if the test does not run as root.
+// unprivileged returns the process attributes to run a server as a user other than root, and makes
+// that user the owner of dir. It returns nil if the test does not run as root.
 func unprivileged(t testing.TB, dir string) *syscall.SysProcAttr {
 	t.Helper()
 	if os.Geteuid() != 0 {
@@ -83,7 +83,7 @@ func unprivileged(t testing.TB, dir string) *syscall.SysProcAttr {
 		u, err = user.Lookup("nobody")
 	}
 	if err != nil {
-		t.Skipf("PostgreSQL does not run as root, and there is no other user to run it: %v", err)
+		t.Skipf("PostgreSQL refuses to run as root, and there is no other user to run it as: %v", err)
 	}
 	uid, _ := strconv.ParseUint(u.Uid, 10, 32)
 	gid, _ := strconv.ParseUint(u.Gid, 10, 32)

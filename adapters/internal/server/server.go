@@ -15,8 +15,7 @@ import (
 	"testing"
 )
 
-// attempts is how many times a server is started, since another process may take the free port
-// before the server does.
+// attempts limits how often a server is started: another process may take the free port first.
 const attempts = 5
 
 // Server is a running server. It can be stopped and started again.
@@ -25,15 +24,15 @@ type Server struct {
 
 	t       testing.TB
 	port    int
-	ready   string // part of the line that says that the server is ready
+	ready   string // part of the log line that announces that the server is ready
 	signal  syscall.Signal
 	command func(port int) *exec.Cmd
 	end     func() // nil while it is stopped
 }
 
-// start starts a server and waits until it is ready, that is, until it writes a line that contains
-// ready. The server is stopped by signal at the end of the test. command returns how to start the
-// server on a port.
+// start starts a server and waits until it prints a line that contains ready. At the end of the
+// test it stops the server by sending signal. command returns the command that starts the server on
+// the given port.
 func start(t testing.TB, ready string, signal syscall.Signal, command func(port int) *exec.Cmd) *Server {
 	t.Helper()
 	s := &Server{t: t, ready: ready, signal: signal, command: command}
@@ -47,11 +46,11 @@ func start(t testing.TB, ready string, signal syscall.Signal, command func(port 
 			return s
 		}
 	}
-	t.Fatalf("the server did not start in %d attempts; output of the last one:\n%s", attempts, said)
+	t.Fatalf("the server did not start in %d attempts; the last one printed:\n%s", attempts, said)
 	return nil
 }
 
-// Stop stops the server and waits until it has ended.
+// Stop stops the server and waits until it has exited.
 func (s *Server) Stop() {
 	if s.end != nil {
 		s.end()
@@ -59,15 +58,15 @@ func (s *Server) Stop() {
 	}
 }
 
-// Start starts a stopped server again, at the same address.
+// Start restarts a stopped server at the same address.
 func (s *Server) Start() {
 	s.t.Helper()
 	if said, ok := s.run(); !ok {
-		s.t.Fatalf("the server did not start again:\n%s", said)
+		s.t.Fatalf("the server did not restart:\n%s", said)
 	}
 }
 
-// run starts the server and waits until it is ready or has ended. It returns the output so far.
+// run starts the server and waits until it is ready or has exited. It returns the output so far.
 func (s *Server) run() (said string, ok bool) {
 	s.t.Helper()
 	reader, writer, err := os.Pipe()
@@ -97,7 +96,7 @@ func (s *Server) run() (said string, ok bool) {
 	}()
 	select {
 	case said = <-ended:
-		_ = cmd.Wait() // the output is the better reason
+		_ = cmd.Wait() // the output explains the failure better than the error
 		return said, false
 	case said = <-isReady:
 	}

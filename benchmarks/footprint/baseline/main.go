@@ -1,5 +1,6 @@
-// Baseline is a minimal Go program that sends host CPU and memory over OTLP/gRPC: OpenTelemetry's
-// SDK and exporter, and gopsutil. Only the OTEL_* variables configure it.
+// Baseline is a minimal Go program that sends host CPU and memory metrics over OTLP/gRPC. It
+// consists of OpenTelemetry's SDK and exporter, and gopsutil. Only the OTEL_* variables configure
+// it.
 package main
 
 import (

@@ -1,6 +1,6 @@
-// Otelcol is the peer that the sidecar is compared with: a minimal OpenTelemetry Collector with the
-// cpu and memory scrapers of the host metrics receiver and the OTLP/gRPC exporter. It has the
-// Collector's own flags; see ../contender.go for its configuration.
+// Otelcol is the Collector that the sidecar is compared with. It is a minimal OpenTelemetry
+// Collector, with the host metrics receiver's cpu and memory scrapers and the OTLP/gRPC exporter.
+// It accepts the Collector's flags; see ../contender.go for its configuration.
 package main
 
 import (

@@ -1,5 +1,5 @@
-// Package machine describes the machine on which a benchmark runs, and measures other processes on
-// it.
+// Package machine describes the machine on which a benchmark runs, and measures the CPU time and
+// memory of processes.
 package machine
 
 import (
@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Describe returns the number and model of CPUs, the kernel and the Go release.
+// Describe returns the number and model of the CPUs, the kernel release and the Go version.
 func Describe() string {
 	return fmt.Sprintf("%d CPUs (%s), %s, %s", runtime.NumCPU(), cpuModel(), kernel(), runtime.Version())
 }
@@ -37,30 +37,31 @@ func kernel() string {
 	return "Linux " + strings.TrimSpace(string(text))
 }
 
-// CPUTime returns the CPU time that a process has used. It reads the process's CPU clock, whose
-// resolution is a nanosecond; that of /proc is 10 ms.
+// CPUTime returns the CPU time that process pid has used. It reads the process's CPU clock, which
+// has nanosecond resolution, while times in /proc are multiples of 10 ms.
 func CPUTime(pid int) (time.Duration, error) {
-	// CPUCLOCK_SCHED of the kernel's posix-timers.h, as clock_getcpuclockid(3) composes it
+	// CPUCLOCK_SCHED in the kernel's posix-timers.h; clock IDs are as in clock_getcpuclockid(3)
 	const schedClock = 2
 	var ts unix.Timespec
 	err := unix.ClockGettime(int32(^pid<<3|schedClock), &ts)
 	return time.Duration(ts.Nano()), err
 }
 
-// Memory returns the resident and the anonymous memory of a process in MiB. It reads smaps_rollup,
-// which walks the pages: the counters in status may lag by a few hundred KiB.
+// Memory returns the resident and the anonymous memory of process pid in MiB. It reads
+// smaps_rollup, for which the kernel walks the pages, since the counters in status may lag by a few
+// hundred KiB.
 func Memory(pid int) (rss, anon float64, err error) {
 	values, err := kibibytes(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
 	return values["Rss"] / 1024, values["Anonymous"] / 1024, err
 }
 
-// PeakMemory returns the peak resident memory of a process, in MiB.
+// PeakMemory returns the peak resident memory of process pid in MiB.
 func PeakMemory(pid int) (float64, error) {
 	values, err := kibibytes(fmt.Sprintf("/proc/%d/status", pid))
 	return values["VmHWM"] / 1024, err
 }
 
-// kibibytes reads the lines "name: n kB" of a file.
+// kibibytes reads the lines of the form "name: n kB" in the file at path.
 func kibibytes(path string) (map[string]float64, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 )
 
-// Build builds the sidecar with the flags of the Makefile into a file. The working directory must
+// Build compiles the sidecar into file with the flags of the Makefile. The working directory must
 // be benchmarks.
 func Build(ctx context.Context, file string) error {
 	file, err := filepath.Abs(file)
@@ -17,7 +17,7 @@ func Build(ctx context.Context, file string) error {
 	}
 	cmd := exec.CommandContext(ctx, "make", "--no-print-directory", "-C", "..", "build", "OUT="+file)
 	if text, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("build the sidecar (run from the directory benchmarks): %w\n%s", err, text)
+		return fmt.Errorf("building the sidecar (run from the directory benchmarks): %w\n%s", err, text)
 	}
 	return nil
 }

@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// Figure is one of the figures of a Sample.
+// Figure identifies one of the metrics in a Sample.
 type Figure int
 
-// The figures that a Bar can limit.
+// The metrics that a Bar can limit.
 const (
 	CPU Figure = iota
 	Wall
@@ -25,8 +25,8 @@ func (f Figure) of(s Sample) float64 {
 	return [...]float64{s.CPU, s.Wall, s.Max, s.Bytes, s.Count}[f]
 }
 
-// Bar requires a figure of ours to be at most Ratio × Peer's + Plus, or at most Most without a
-// Peer.
+// Bar is a target: ours must be at most Ratio times the value of Peer, plus Plus. If Peer is empty,
+// ours must be at most Most.
 type Bar struct {
 	Peer  string
 	Of    Figure
@@ -51,7 +51,7 @@ func (b Bar) String() string {
 	return b.Of.String() + " " + s
 }
 
-// met reports whether ours met the bar.
+// met reports whether ours met target b.
 func (r Result) met(b Bar) bool {
 	if b.Peer == "" {
 		return r.over(0, b.Of).Median <= b.Most
@@ -59,7 +59,7 @@ func (r Result) met(b Bar) bool {
 	return r.against(r.Case.index(b.Peer), b.Of, float64(b.Plus)).Median <= b.Ratio
 }
 
-// Missed returns a line for each bar that ours did not meet.
+// Missed returns a line for each target that ours did not meet.
 func (r Result) Missed() []string {
 	var missed []string
 	for _, b := range r.Case.Bars {
@@ -68,17 +68,17 @@ func (r Result) Missed() []string {
 		}
 		ours := r.over(0, b.Of).Median
 		if b.Peer == "" {
-			missed = append(missed, fmt.Sprintf("%s: %.0f, the bar is %v", r.Case.Name, ours, b))
+			missed = append(missed, fmt.Sprintf("%s: %.0f, the target is %v", r.Case.Name, ours, b))
 			continue
 		}
 		i := r.Case.index(b.Peer)
-		missed = append(missed, fmt.Sprintf("%s: %.2f of %s (%.1f, it %.1f), the bar is %v",
+		missed = append(missed, fmt.Sprintf("%s: %.2f of %s (%.1f against %.1f), the target is %v",
 			r.Case.Name, r.against(i, b.Of, 0).Median, b.Peer, ours, r.over(i, b.Of).Median, b))
 	}
 	if r.Case.NoAlloc && !r.noAlloc() {
 		missed = append(
 			missed,
-			fmt.Sprintf("%s: %.0f B per operation, the bar is 0", r.Case.Name, r.over(0, Bytes).Median),
+			fmt.Sprintf("%s: %.0f B per operation, the target is 0", r.Case.Name, r.over(0, Bytes).Median),
 		)
 	}
 	return missed

@@ -8,14 +8,14 @@ import (
 	"os"
 )
 
-// Baseline holds the committed ratios, with which new ones are compared.
+// Baseline holds the checked-in ratios that new ratios are compared with.
 type Baseline struct {
 	Machine string                       `json:"machine"`
 	Command string                       `json:"command"`
 	Ratios  map[string]map[string]Spread `json:"ratios"` // by case, then by peer
 }
 
-// Load reads a baseline. If the file does not exist, the baseline is empty.
+// Load reads a baseline from the file at path. If the file does not exist, the baseline is empty.
 func Load(path string) (Baseline, error) {
 	b := Baseline{Ratios: map[string]map[string]Spread{}}
 	data, err := os.ReadFile(path)
@@ -31,7 +31,7 @@ func Load(path string) (Baseline, error) {
 	return b, nil
 }
 
-// Save writes the baseline.
+// Save writes the baseline to the file at path.
 func (b Baseline) Save(path string) error {
 	data, err := json.MarshalIndent(b, "", "  ")
 	if err != nil {
@@ -40,7 +40,7 @@ func (b Baseline) Save(path string) error {
 	return os.WriteFile(path, append(data, '\n'), 0o644)
 }
 
-// Add replaces the ratios of the measured cases and keeps the others.
+// Add replaces the ratios of the cases in results and keeps all others.
 func (b Baseline) Add(results []Result) {
 	for _, r := range results {
 		peers := map[string]Spread{}
@@ -53,8 +53,8 @@ func (b Baseline) Add(results []Result) {
 	}
 }
 
-// Worse returns a line for each ratio of r that exceeds that of the baseline by more than the noise
-// of both.
+// Worse returns a line for each ratio in r that exceeds the baseline's by more than the noise of
+// both.
 func (b Baseline) Worse(r Result) []string {
 	var worse []string
 	for i, subject := range r.Case.Subjects[1:] {

@@ -10,10 +10,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// cpuTime returns the CPU time of the process so far.
+// cpuTime returns the CPU time that the process has used.
 func cpuTime() time.Duration { return clock(unix.CLOCK_PROCESS_CPUTIME_ID) }
 
-// threadTime returns the CPU time of the calling thread so far.
+// threadTime returns the CPU time that the calling thread has used.
 func threadTime() time.Duration { return clock(unix.CLOCK_THREAD_CPUTIME_ID) }
 
 func clock(id int32) time.Duration {
@@ -24,7 +24,7 @@ func clock(id int32) time.Duration {
 	return time.Duration(t.Nano())
 }
 
-// Machine describes where the process runs.
+// Machine describes the machine that the process runs on.
 func Machine() string {
 	model := runtime.GOARCH
 	info, err := os.ReadFile("/proc/cpuinfo")

@@ -1,10 +1,10 @@
-// Package harness compares implementations of one operation within one process: the CPU time, wall
-// time and memory of an operation, its delay, and the ratio of ours to each peer.
+// Package harness compares implementations of an operation within one process. It measures CPU
+// time, wall time, memory and latency, and the ratios of our implementation to its peers.
 //
 // Only ratios within one run are worth quoting, since the machine may be shared. So every round
-// measures all subjects of a case one after the other, in a fresh random order, and a ratio is the
-// median over the rounds of the ratios within a round. Its noise is the 95 % confidence interval of
-// that median.
+// measures all subjects of a case one after the other, in a new random order. A reported ratio is
+// the median over all rounds of the ratios within a round, and its noise is the 95 % confidence
+// interval of that median.
 package harness
 
 import (
@@ -20,11 +20,11 @@ import (
 // Case is an operation that several subjects perform.
 type Case struct {
 	Name     string
-	Subjects []Subject // the first is ours, the others are its peers
-	Bars     []Bar     // bars that ours must meet
+	Subjects []Subject // the first is ours, the others are the peers
+	Bars     []Bar     // targets that ours must meet
 	NoAlloc  bool      // ours must allocate less than one byte per operation
 	Procs    []int     // values of GOMAXPROCS to run with, 0 for all CPUs; empty means {0}
-	Trials   int       // operations in a round; 0 means as many as take about Settings.Time
+	Trials   int       // number of operations in a round; 0 means as many as take about Settings.Time
 }
 
 // Subject is one implementation.
@@ -34,20 +34,21 @@ type Subject struct {
 	// New sets up the subject for a round. run does n operations and returns when they are done.
 	// stop, which may be nil, tears the subject down.
 	New func() (run func(n int), stop func())
-	// Measure is used instead of New if a sample is more than the cost of n operations.
+	// Measure, if set, is used instead of New. It is for subjects that measure something other than
+	// the cost of n operations.
 	Measure func(n int) Sample
 }
 
 // Settings configure a measurement.
 type Settings struct {
 	Rounds int
-	Time   time.Duration  // approximate time of a subject in one round
+	Time   time.Duration  // approximate time per subject and round
 	Only   *regexp.Regexp // matches the names of the cases to run; nil means all
 	Done   func(Result)   // called after each case, if not nil
-	Once   bool           // do not repeat the measurement of a case that misses a bar
+	Once   bool           // do not measure a case again that misses a target
 }
 
-// Run measures the cases. It sets GOMAXPROCS, so nothing else should run in the process.
+// Run measures cases. It sets GOMAXPROCS, so nothing else should run in the process.
 func Run(cases []Case, s Settings) ([]Result, error) {
 	var results []Result
 	for _, c := range expand(cases) {
@@ -56,7 +57,7 @@ func Run(cases []Case, s Settings) ([]Result, error) {
 		}
 		for _, b := range c.Bars {
 			if b.Peer != "" && c.index(b.Peer) < 0 {
-				return nil, fmt.Errorf("case %q: the bar names %q, which is not one of its subjects", c.Name, b.Peer)
+				return nil, fmt.Errorf("case %q: the target names %q, which is not one of its subjects", c.Name, b.Peer)
 			}
 		}
 		r := measure(c, s)
@@ -73,8 +74,8 @@ func (r Result) Again(s Settings) Result {
 	return measure(r.Case, s)
 }
 
-// expand returns a case for each value of GOMAXPROCS. The value is in the name unless Procs is
-// empty.
+// expand returns a separate case for each value in Procs, with the value in its name. It leaves
+// cases without Procs unchanged.
 func expand(cases []Case) []Case {
 	var all []Case
 	for _, c := range cases {
@@ -90,7 +91,7 @@ func expand(cases []Case) []Case {
 	return all
 }
 
-// processors returns the values of GOMAXPROCS that the machine supports, without duplicates.
+// processors returns the values in wanted that the machine supports, without duplicates.
 func processors(wanted []int) []int {
 	if len(wanted) == 0 {
 		wanted = []int{0}
@@ -132,8 +133,8 @@ func (c Case) index(subject string) int {
 	return slices.IndexFunc(c.Subjects, func(s Subject) bool { return s.Name == subject })
 }
 
-// enough returns how many operations take about the wanted time. It accepts a long time only if it
-// measures it twice, since another process can delay this one for that long.
+// enough returns how many operations of s take about the time want. It believes a long measurement
+// only if a second one is as long, since another process may have delayed the first.
 func enough(s Subject, want time.Duration) int {
 	for n := 1; ; n *= 4 {
 		took := sample(s, n).Wall
@@ -147,12 +148,12 @@ func enough(s Subject, want time.Duration) int {
 	}
 }
 
-// Sample is one measurement of one subject, per operation. Figures that were not measured are 0.
+// Sample is one measurement of one subject, per operation. Values that were not measured are 0.
 type Sample struct {
 	CPU    float64 // nanoseconds, of all threads, user and system
 	Wall   float64 // nanoseconds; the median if single operations were timed
 	Max    float64 // nanoseconds of the slowest operation, if single operations were timed
-	Bytes  float64 // allocated or, in some cases, kept
+	Bytes  float64 // bytes allocated or, in some cases, kept
 	Allocs float64
 	Count  float64 // number of events that the case counts
 }

@@ -16,8 +16,8 @@ import (
 )
 
 func TestSpreadIsTheMedianWithItsConfidenceInterval(t *testing.T) {
-	// The ranks are those in the tables of the sign test: below 9 values none is left out, at 9
-	// one, at 12 two.
+	// The ranks are those in tables of the sign test: below 9 values, no value is left out at
+	// either end; from 9 on one; from 12 on two.
 	for _, c := range []struct {
 		n         int
 		low, high float64
@@ -33,8 +33,8 @@ func TestSpreadIsTheMedianWithItsConfidenceInterval(t *testing.T) {
 	}
 }
 
-// measured returns a result in which, in each of 9 rounds, ours took the given nanoseconds and the
-// peer 100.
+// measured returns a result of 9 rounds, in each of which ours took the given nanoseconds and the
+// peer took 100.
 func measured(ours ...float64) Result {
 	r := Result{
 		Case:    Case{Name: "case", Subjects: []Subject{{Name: "ours"}, {Name: "peer"}}},
@@ -161,7 +161,7 @@ func TestRunMeasuresEverySubjectInEveryRound(t *testing.T) {
 	}
 	c.Bars[0].Peer = "nobody"
 	if _, err := Run([]Case{c}, Settings{Rounds: 1}); err == nil {
-		t.Error("a bar against an unknown peer is accepted")
+		t.Error("a target relative to an unknown peer is accepted")
 	}
 }
 
@@ -207,7 +207,7 @@ func TestBarsOfOtherFigures(t *testing.T) {
 
 func TestSpinTakesWhatItWasAskedFor(t *testing.T) {
 	Calibrate()
-	// neighbors on the machine change it, but not by that much
+	// neighbors on the machine change the speed, but not by that much
 	if v := spun(); v < 0.2 || v > 5 {
 		t.Errorf("a nanosecond takes %v", v)
 	}

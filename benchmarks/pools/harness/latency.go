@@ -9,17 +9,17 @@ import (
 	"time"
 )
 
-// Gate is a pool that is full except while a request is measured.
+// Gate is a pool with one slot, which is in use except while a request is measured.
 type Gate struct {
 	Acquire func(context.Context) error
 	Release func() // releases an acquired slot
-	// Waits reports whether a request is waiting. It is nil if the pool does not report that.
+	// Waits reports whether a request is waiting. It is nil if the pool does not expose that.
 	Waits func() bool
 	Stop  func()
 }
 
-// HandOver measures the time from Release until Acquire returns in the waiting goroutine, next to
-// busy goroutines.
+// HandOver measures the time from Release until Acquire returns in the waiting goroutine, while
+// busy goroutines compete for the CPUs.
 func HandOver(name, order string, busy int, open func() Gate) Subject {
 	return Subject{Name: name, Order: order, Measure: func(n int) Sample {
 		defer busyGoroutines(busy)()
@@ -36,10 +36,10 @@ func HandOver(name, order string, busy int, open func() Gate) Subject {
 		}()
 		delays := make([]time.Duration, n+1)
 		for i := range delays {
-			time.Sleep(time.Millisecond) // so that a time slice begins
+			time.Sleep(time.Millisecond) // so that the next trial starts with a new time slice
 			asked <- struct{}{}
 			<-waits
-			Spin(20 * time.Microsecond) // with a free CPU, it now waits
+			Spin(20 * time.Microsecond) // if a CPU is free, the goroutine now waits
 			released = time.Now()
 			g.Release()
 			delays[i] = <-took
@@ -49,8 +49,8 @@ func HandOver(name, order string, busy int, open func() Gate) Subject {
 	}}
 }
 
-// Deadline measures how late Acquire returns if its context ends after 20 ms, next to busy
-// goroutines.
+// Deadline measures how late Acquire returns if its context ends after 20 ms, while busy goroutines
+// compete for the CPUs.
 func Deadline(name, order string, busy int, open func() Gate) Subject {
 	return Subject{Name: name, Order: order, Measure: func(n int) Sample {
 		defer busyGoroutines(busy)()
@@ -79,7 +79,7 @@ func timed(delays []time.Duration) Sample {
 	return Sample{Wall: float64(delays[len(delays)/2]), Max: float64(delays[len(delays)-1])}
 }
 
-// busyGoroutines starts goroutines that use the CPU and never yield. stop stops them.
+// busyGoroutines starts busy goroutines that use a CPU and never yield. stop stops them.
 func busyGoroutines(busy int) (stop func()) {
 	var over atomic.Bool
 	var wg sync.WaitGroup
@@ -96,11 +96,11 @@ func busyGoroutines(busy int) (stop func()) {
 	}
 }
 
-// Overtaken counts how many of n requests were served after one that arrived at least 5 ms later.
-// The function use makes a request, and calls hold when it is served. One request is served at a
-// time. Enough goroutines make requests that each waits for at least 20 ms. The order of requests
-// that arrive closer together cannot be observed: each is stamped before the call, and so before
-// the pool's lock.
+// Overtaken counts how many of n requests were served after a request that arrived at least 5 ms
+// later. The function use makes a request, and calls hold when the request is served. The pool
+// serves one request at a time, and so many goroutines make requests that each request waits for at
+// least 20 ms. The order of requests that arrive less than 5 ms apart cannot be observed: a
+// request's arrival time is read before the call, and so before the request gets the pool's lock.
 func Overtaken(name, order string, open func() (use func(hold func()), stop func())) Subject {
 	const (
 		goroutines = 1024
@@ -117,11 +117,11 @@ func Overtaken(name, order string, open func() (use func(hold func()), stop func
 				use(func() {
 					served = append(served, came)
 					Spin(20 * time.Microsecond)
-					runtime.Gosched() // so that others can make requests meanwhile
+					runtime.Gosched() // lets other goroutines make requests meanwhile
 				})
 			}
 		})
-		stop() // tasks have ended
+		stop() // returns when all tasks have ended
 		var overtaken, last time.Duration
 		for _, came := range served {
 			if came+margin < last {
@@ -168,15 +168,15 @@ func LaterFirst(name, order string, open func() Gate) Subject {
 			}
 			g.Release()
 			<-done
-			must(g.Acquire(context.Background())) // full again
+			must(g.Acquire(context.Background())) // the pool is full again
 		}
 		close(asked)
 		return Sample{Wall: float64(time.Since(start)) / float64(n), Count: float64(overtaken)}
 	}}
 }
 
-// awaitWaiter waits until the request announced by asking is waiting. It polls the gate if
-// possible. Otherwise it spins for 5 µs, which is too short in one of 40,000 tries, because the
+// awaitWaiter waits until the request announced by asking is waiting. It polls g.Waits if it can.
+// Otherwise it spins for 5 µs, which is too short in one of 40,000 tries, because the requesting
 // goroutine may lose its CPU just before the call.
 func (g Gate) awaitWaiter(asking *atomic.Bool) {
 	for !asking.Load() {

@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// AtRate measures the CPU cost of a use if one begins once per interval and the CPU spins in
-// between. Wall is the time of a use minus that of an empty use. CPU adds the CPU time of other
-// threads (timers, background work), minus the same for empty uses. The spinning is in neither,
-// because its noise exceeds the cost of a use.
+// AtRate measures the CPU cost of a use if a use starts once per interval every and the CPU spins
+// in between. Wall is the time of a use minus that of an empty use. CPU also includes the CPU time
+// of other threads (timers, background work), again minus that of empty uses. Neither includes the
+// time spent spinning, whose noise exceeds the cost of a use.
 func AtRate(name, order string, every time.Duration, open func() (use, stop func())) Subject {
 	return Subject{Name: name, Order: order, Measure: func(n int) Sample {
 		use, stop := open()
@@ -33,7 +33,7 @@ func AtRate(name, order string, every time.Duration, open func() (use, stop func
 type pace struct{ self, others, max float64 }
 
 func paced(n int, every time.Duration, use func()) pace {
-	const interrupted = 20 * time.Microsecond // a longer use was interrupted
+	const interrupted = 20 * time.Microsecond // a use that takes longer was interrupted
 	var sum, slowest time.Duration
 	base := time.Now()
 	all, own := cpuTime(), threadTime()

@@ -13,20 +13,21 @@ import (
 type Result struct {
 	Case    Case
 	Samples [][]Sample // by subject, then by round
-	Spun    []float64  // CPU time of a nanosecond of Spin at the end of each round
+	Spun    []float64  // CPU time that spinning for a nanosecond took at the end of each round
 }
 
-// Spread is a median over rounds and its noise: the 95 % confidence interval of the median.
+// Spread is a median over rounds and its noise, which is the median's 95 % confidence interval.
 type Spread struct {
 	Median float64 `json:"median"`
 	Low    float64 `json:"low"`
 	High   float64 `json:"high"`
 }
 
-// spread assumes no distribution of the values. The interval goes from the k-th smallest to the
-// k-th largest value, where the probability that fewer than k of n values are below the true median
-// is at most 2.5 % (the sign test, Conover, Practical Nonparametric Statistics, 3.1). With fewer
-// than 6 values, the interval contains all of them, and its confidence is below 95 %.
+// spread returns the median of values and its noise, and assumes nothing about their distribution.
+// The interval goes from the k-th smallest to the k-th largest value, where the probability that
+// fewer than k of n values are below the true median is at most 2.5 % (the sign test, Conover,
+// Practical Nonparametric Statistics, 3.1). With fewer than 6 values, the interval contains all of
+// them, and its confidence is below 95 %.
 func spread(values []float64) Spread {
 	v := slices.Sorted(slices.Values(values))
 	n := len(v)
@@ -41,7 +42,7 @@ func spread(values []float64) Spread {
 	return Spread{Median: (v[n/2] + v[(n-1)/2]) / 2, Low: v[k], High: v[n-1-k]}
 }
 
-// figures returns one figure of a subject, by round.
+// figures returns a subject's values of one metric, by round.
 func (r Result) figures(subject int, figure func(Sample) float64) []float64 {
 	values := make([]float64, len(r.Samples[subject]))
 	for i, s := range r.Samples[subject] {
@@ -50,12 +51,12 @@ func (r Result) figures(subject int, figure func(Sample) float64) []float64 {
 	return values
 }
 
-// over returns the spread of one figure of a subject.
+// over returns the spread of a subject's values of f.
 func (r Result) over(subject int, f Figure) Spread {
 	return spread(r.figures(subject, f.of))
 }
 
-// against returns the ratio of a figure of ours, reduced by less, to that of a subject.
+// against returns the ratio of our value of f, reduced by less, to a subject's value.
 func (r Result) against(subject int, f Figure, less float64) Spread {
 	ratios := make([]float64, len(r.Samples[subject]))
 	for i, s := range r.Samples[subject] {
@@ -64,7 +65,7 @@ func (r Result) against(subject int, f Figure, less float64) Spread {
 	return spread(ratios)
 }
 
-// main returns the figure that the ratios in the table compare.
+// main returns the metric whose ratios the table shows.
 func (r Result) main() Figure {
 	if r.counts() {
 		return Count
@@ -82,7 +83,7 @@ func (r Result) counts() bool {
 	return slices.ContainsFunc(r.Case.Bars, func(b Bar) bool { return b.Of == Count })
 }
 
-// ratio returns the ratio of our result to that of a subject, and false if it is undefined.
+// ratio returns the ratio of our result to a subject's, and false if the ratio is undefined.
 func (r Result) ratio(subject int) (Spread, bool) {
 	s := r.against(subject, r.main(), 0)
 	sum := s.Median + s.Low + s.High
@@ -98,11 +99,12 @@ func Table(w io.Writer, results []Result) {
 	Footer(w, results)
 }
 
-// Header writes the header of a table, whose rows are written as they become available.
+// Header writes a table's header. Call Rows for each result when it becomes available, and then
+// Footer.
 func Header(w io.Writer) {
 	fmt.Fprintln(
 		w,
-		"| case | subject | order | CPU ns/op (min–max) | wall ns/op | max | B/op | allocs/op | count | ours ÷ it (95 %) | bar | met |",
+		"| case | subject | order | CPU ns/op (min–max) | wall ns/op | max | B/op | allocs/op | count | ours ÷ peer (95 %) | target | met |",
 	)
 	fmt.Fprintln(w, "|---|---|---|---|---|---|---|---|---|---|---|---|")
 }
@@ -114,7 +116,7 @@ func (r Result) Rows(w io.Writer) {
 	}
 }
 
-// Footer writes the end of a table.
+// Footer writes the text below a table.
 func Footer(w io.Writer, results []Result) {
 	var spun []float64
 	for _, r := range results {
@@ -171,8 +173,8 @@ func (r Result) row(i int) string {
 		cpu, cell(Wall, "%.1f"), slowest, cell(Bytes, "%.0f"), allocated, count, ratio, bars, met)
 }
 
-// bars returns the bars against a subject, and whether each is met. Bars without a peer are listed
-// with ours.
+// bars returns the targets relative to subject i, and whether each is met. Targets without a peer
+// are listed with subject 0, which is ours.
 func (r Result) bars(i int) (bars, met string) {
 	peer := ""
 	if i > 0 {

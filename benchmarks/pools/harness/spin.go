@@ -6,15 +6,16 @@ import (
 	"time"
 )
 
-// loops is the number of iterations of work in a nanosecond of CPU time. Only Calibrate writes it,
+// loops is how many iterations of work take a nanosecond of CPU time. Only Calibrate writes it,
 // while nothing spins.
 var loops float64
 
-// Spin uses the CPU for d, if the speed of the machine has not changed since the last Calibrate. It
-// never yields.
+// Spin uses the CPU for d without yielding. It is as exact as the last Calibrate: the speed of the
+// machine may have changed since.
 func Spin(d time.Duration) { work(int(float64(d) * loops)) }
 
-// work is never inlined: copies of the loop could differ in alignment, and so in speed.
+// work runs n iterations of a loop. It is never inlined, since copies of the loop could differ in
+// alignment, and so in speed.
 //
 //go:noinline
 func work(n int) {
@@ -27,11 +28,11 @@ func work(n int) {
 // round.
 func Calibrate() { loops = 1 / perLoop() }
 
-// spun returns the current CPU time of a nanosecond of Spin, in nanoseconds.
+// spun returns how much CPU time, in nanoseconds, spinning for a nanosecond takes now.
 func spun() float64 { return perLoop() * loops }
 
-// perLoop returns the CPU time of an iteration, in nanoseconds. It is the minimum of several tries,
-// since interrupts count as CPU time of this process.
+// perLoop returns the CPU time of an iteration of work, in nanoseconds. It takes the minimum of
+// several tries, since interrupts count as CPU time of this process.
 func perLoop() float64 {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()

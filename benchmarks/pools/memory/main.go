@@ -1,6 +1,6 @@
-// Command memory compares the memory of worker pools that run a million tasks, which sleep 10 ms,
-// on 10,000 workers. Each pool runs in a process of its own, in random order. It reports the peak
-// resident memory less that at the start of the process.
+// Command memory compares the memory use of worker pools that run a million tasks, each of which
+// sleeps 10 ms, on 10,000 workers. Each pool runs in its own process, in random order. The command
+// prints by how much the peak resident memory exceeds that at the start of the process.
 //
 //	go run ./pools/memory            # from benchmarks/
 //	go run ./pools/memory -rounds 9
@@ -45,7 +45,7 @@ func main() {
 	}
 }
 
-// pools returns every pool by name.
+// pools returns the constructors of all pools, by name.
 func pools() map[string]peers.NewWorkers {
 	all := map[string]peers.NewWorkers{ours: peers.Ours()}
 	for name, open := range peers.WorkerPools {
@@ -54,7 +54,7 @@ func pools() map[string]peers.NewWorkers {
 	return all
 }
 
-// measure runs the tasks and prints the memory that they used, in KiB.
+// measure runs the tasks on the pool called name and prints the memory that they used, in KiB.
 func measure(name string) error {
 	open, known := pools()[name]
 	if !known {
@@ -84,7 +84,7 @@ func measure(name string) error {
 	return nil
 }
 
-// status returns the value of a line of /proc/self/status, in KiB.
+// status returns the value of the line of /proc/self/status that starts with key, in KiB.
 func status(key string) (int, error) {
 	data, err := os.ReadFile("/proc/self/status")
 	if err != nil {
@@ -119,7 +119,7 @@ func compare(rounds int) error {
 			kib[names[i]] = append(kib[names[i]], n)
 		}
 	}
-	fmt.Println("| pool | peak, MiB (min–max) | ours ÷ it |\n|---|---|---|")
+	fmt.Println("| pool | peak, MiB (min–max) | ours ÷ peer |\n|---|---|---|")
 	leanest := 0.0
 	median := func(name string) float64 { return float64(slices.Sorted(slices.Values(kib[name]))[rounds/2]) / 1024 }
 	for _, name := range names {

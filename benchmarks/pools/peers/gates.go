@@ -6,9 +6,9 @@ import (
 	"github.com/poolgauge/poolgauge/benchmarks/pools/harness"
 )
 
-// The gates of the latency cases are pools of one slot, which is in use.
+// The latency cases measure these gates.
 
-// PermitGate returns the gate of a semaphore of one permit.
+// PermitGate returns a gate for s, a semaphore with one permit.
 func PermitGate(s Permits, closeIt func()) harness.Gate {
 	must(s.Acquire(context.Background(), 1))
 	return harness.Gate{
@@ -24,7 +24,7 @@ func PermitGate(s Permits, closeIt func()) harness.Gate {
 	}
 }
 
-// LenderGate returns the gate of a pool of one resource.
+// LenderGate returns a gate for p, a pool of one resource.
 func LenderGate(p Lender) harness.Gate {
 	p.Fill()
 	giveBack, err := p.Borrow(context.Background())
@@ -55,8 +55,8 @@ func waitsFor(p Lender) func() bool {
 	return nil
 }
 
-// SubmitGate returns the gate of a pool of one worker and a queue of one task, both in use. Acquire
-// submits another task, and Release ends the running one.
+// SubmitGate returns a gate for a pool with one worker and a queue of one task, both in use.
+// Acquire submits another task, and Release ends the running task.
 func SubmitGate(submit func(context.Context, Task) error, waits func() bool, stop func()) harness.Gate {
 	end := make(chan struct{})
 	task := NewTask(func() { <-end })
@@ -78,12 +78,12 @@ func SubmitGate(submit func(context.Context, Task) error, waits func() bool, sto
 func OurSubmit() (submit func(context.Context, Task) error, waits func() bool, stop func()) {
 	p := OurWorkers(1, 1)
 	submit = func(ctx context.Context, t Task) error { return p.Submit(ctx, t.Context) }
-	waits = func() bool { return p.Stats().Pending.Or(0) > 1 } // the queue holds one
+	waits = func() bool { return p.Stats().Pending.Or(0) > 1 } // one is in the queue
 	return submit, waits, p.Close
 }
 
-// ChannelSubmit makes a pool of one worker and a queue of one task from a channel, which does not
-// count the requests that wait.
+// ChannelSubmit creates a pool with one worker and a queue of one task from a channel, which does
+// not count waiting requests.
 func ChannelSubmit() (submit func(context.Context, Task) error, waits func() bool, stop func()) {
 	tasks := make(chan func(), 1)
 	ended := make(chan struct{})

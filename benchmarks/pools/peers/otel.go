@@ -11,8 +11,8 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// otelWorkers is our pool without its own telemetry. Synchronous OpenTelemetry instruments are
-// added as usual, with attribute sets built once.
+// otelWorkers is our pool without its own telemetry, but with synchronous OpenTelemetry
+// instruments, added as programs usually do, with attribute sets built once.
 type otelWorkers struct {
 	pool      Workers
 	provider  *sdkmetric.MeterProvider

@@ -11,13 +11,13 @@ import (
 	"github.com/poolgauge/poolgauge/pools"
 )
 
-// All calls with which the benchmarks create our pools are in this file.
+// This file contains all calls with which the benchmarks create our pools.
 
 // OurOrder is the order in which our pools serve waiting requests, as the rows of overtaken
 // requests show.
 const OurOrder = "strict FIFO"
 
-// names numbers pools, so that those in use at the same time have different names.
+// names numbers pools, so that pools in use at the same time have different names.
 var names atomic.Int64
 
 func name() string { return fmt.Sprintf("benchmark-%d", names.Add(1)) }
@@ -29,14 +29,14 @@ func Semaphore(size int64, opts ...instrument.Option) *pools.Semaphore {
 	return s
 }
 
-// Resources creates our pool of resources, which is empty.
+// Resources creates our pool of resources, without any resources yet.
 func Resources(limit int, opts ...instrument.Option) *pools.Resources[*Resource] {
 	p, err := pools.NewResources(name(), limit, NewResource, pools.ResourcesConfig[*Resource]{}, opts...)
 	must(err)
 	return p
 }
 
-// OurWorkers creates our worker pool. A queue of 0 means the default.
+// OurWorkers creates our worker pool. If queue is 0, the queue has the default size.
 func OurWorkers(n, queue int, opts ...instrument.Option) *pools.Workers {
 	p, err := pools.NewWorkers(name(), n, pools.WorkersConfig{Queue: queue}, opts...)
 	must(err)
@@ -50,8 +50,8 @@ func OurGroups(opts ...instrument.Option) *pools.Groups {
 	return g
 }
 
-// MemoryBudget creates our budget of bytes for tasks of at most task bytes. The available memory is
-// constant.
+// MemoryBudget creates our memory budget for tasks that need at most task bytes. The available
+// memory is constant.
 func MemoryBudget(task, available int64, opts ...instrument.Option) *pools.MemoryBudget {
 	b, err := pools.NewMemoryBudget(name(), task, pools.MemoryConfig{
 		Available: func() (int64, bool) { return available, true },

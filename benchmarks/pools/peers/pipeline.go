@@ -8,18 +8,18 @@ import (
 	"github.com/poolgauge/poolgauge/benchmarks/pools/harness"
 )
 
-// Goer is the common interface of the groups.
+// Goer is the common interface of groups of tasks.
 type Goer interface {
 	Go(f func() error)
 	Wait() error
 }
 
-// items is the number of items that go through a pipeline. It is small enough that a round creates
-// many pipelines.
+// items is the number of items that go through a pipeline. It is so small that a round creates many
+// pipelines.
 const items = 1000
 
 // Pipeline returns a subject whose operation sends one item from one task to another over an
-// unbuffered channel. Each pipeline is a group of its own, as for a request.
+// unbuffered channel. Each pipeline has its own group, as if it served one request.
 func Pipeline(name string, open func() (newGroup func() Goer, stop func())) harness.Subject {
 	return harness.Subject{Name: name, Order: "none", New: func() (func(int), func()) {
 		newGroup, stop := open()
@@ -51,7 +51,7 @@ func pipe(g Goer, n int) {
 	})
 }
 
-// ErrgroupPipeline returns the subject of the plain errgroup.
+// ErrgroupPipeline returns the pipeline benchmark for a plain errgroup.Group.
 func ErrgroupPipeline() harness.Subject {
 	return Pipeline(Errgroup, func() (func() Goer, func()) { return func() Goer { return new(errgroup.Group) }, nil })
 }
@@ -62,7 +62,7 @@ type workersGroup struct {
 	running sync.WaitGroup
 }
 
-// OnWorkers returns a function that creates groups of tasks on a pool of workers.
+// OnWorkers returns a function that creates groups whose tasks run on w.
 func OnWorkers(w Workers) func() Goer {
 	return func() Goer { return &workersGroup{submit: w.Submit} }
 }

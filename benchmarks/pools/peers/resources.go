@@ -10,8 +10,8 @@ import (
 	"github.com/poolgauge/poolgauge/pools"
 )
 
-// Resource is the resource in the pools. It is cheap, since the cost of a connection does not
-// matter here.
+// Resource is what the pools lend. It is cheap to create, since the cost of a real connection does
+// not matter here.
 type Resource struct{ used int }
 
 // NewResource creates a resource.
@@ -19,7 +19,7 @@ func NewResource(context.Context) (*Resource, error) { return new(Resource), nil
 
 // Lender is a pool of resources.
 type Lender interface {
-	// Use borrows a resource, calls between, which may be nil, and returns the resource.
+	// Use borrows a resource, calls between unless it is nil, and returns the resource.
 	Use(ctx context.Context, between func())
 	// Borrow borrows a resource. giveBack returns it.
 	Borrow(ctx context.Context) (giveBack func(), err error)
@@ -108,10 +108,10 @@ func (p puddles) Borrow(ctx context.Context) (func(), error) {
 	return r.Release, nil
 }
 
-// channelPool is the pool that plain Go offers.
+// channelPool is a pool made of a channel, as programs without a library write it.
 type channelPool chan *Resource
 
-// ChannelPool creates a pool from a channel.
+// ChannelPool creates a pool from a buffered channel.
 func ChannelPool(size int) Lender { return make(channelPool, size) }
 
 // Fill implements [Lender].

@@ -1,4 +1,5 @@
-// Package peers has the peers of our pools. The pools of each kind have a common interface.
+// Package peers contains the pools that ours are compared with. The pools of each kind have a
+// common interface.
 package peers
 
 import (
@@ -15,17 +16,17 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// Queue is the number of tasks that may wait, if a pool has a bound.
+// Queue is the number of tasks that may wait in pools with a bounded queue.
 const Queue = 1024
 
-// Task is one task in the forms that the pools accept, so that none pays for an adapter.
+// Task is one task in all the forms that the pools accept, so that no pool pays for an adapter.
 type Task struct {
 	Plain   func()
 	Err     func() error
 	Context func(context.Context) error
 }
 
-// NewTask returns the task that calls work.
+// NewTask returns a task that calls work.
 func NewTask(work func()) Task {
 	return Task{
 		Plain:   work,
@@ -34,7 +35,7 @@ func NewTask(work func()) Task {
 	}
 }
 
-// Nothing is the empty task.
+// Nothing is a task that does nothing.
 var Nothing = Task{
 	Plain:   func() {},
 	Err:     func() error { return nil },
@@ -77,12 +78,12 @@ var Orders = map[string]string{
 // WorkerPools holds every peer of pools.Workers by name.
 var WorkerPools = map[string]NewWorkers{
 	Pond: PondWithQueue(Queue),
-	PondPlain: func(n int) Workers { // the queue has no bound
+	PondPlain: func(n int) Workers { // the queue is unbounded
 		p := pond.NewPool(n)
 		return Workers{func(t Task) { must(p.Go(t.Plain)) }, p.StopAndWait}
 	},
 	Channel: ChannelWithQueue(Queue),
-	Gopool: func(n int) Workers { // cannot wait for the tasks, and has an unbounded queue
+	Gopool: func(n int) Workers { // gopool cannot wait for tasks to end, and its queue is unbounded
 		p := gopool.NewPool("peer", int32(n), gopool.NewConfig())
 		return Workers{func(t Task) { p.Go(t.Plain) }, func() {}}
 	},
@@ -106,7 +107,7 @@ var WorkerPools = map[string]NewWorkers{
 	},
 }
 
-// PondWithQueue returns a constructor of pond's pool with a bounded queue.
+// PondWithQueue returns a constructor of pond's pool whose queue is bounded to queue tasks.
 func PondWithQueue(queue int) NewWorkers {
 	return func(n int) Workers {
 		p := pond.NewPool(n, pond.WithQueueSize(queue))
@@ -114,8 +115,8 @@ func PondWithQueue(queue int) NewWorkers {
 	}
 }
 
-// ChannelWithQueue returns a constructor of the pool that plain Go offers: n goroutines that
-// receive tasks from a channel.
+// ChannelWithQueue returns a constructor of a pool as programs without a library write it: n
+// goroutines that receive tasks from a channel.
 func ChannelWithQueue(queue int) NewWorkers {
 	return func(n int) Workers {
 		tasks := make(chan func(), queue)
@@ -137,10 +138,11 @@ func ChannelWithQueue(queue int) NewWorkers {
 	}
 }
 
-// Ours returns a constructor of our pool with options.
+// Ours returns a constructor of our pool with opts.
 func Ours(opts ...instrument.Option) NewWorkers { return OursWithQueue(Queue, opts...) }
 
-// OursWithQueue returns a constructor of our pool with a queue. A queue of 0 means the default.
+// OursWithQueue returns a constructor of our pool with opts and a queue of the given size. If queue
+// is 0, the queue has the default size.
 func OursWithQueue(queue int, opts ...instrument.Option) NewWorkers {
 	return func(n int) Workers {
 		p := OurWorkers(n, queue, opts...)

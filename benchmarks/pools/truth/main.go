@@ -1,6 +1,6 @@
-// Command truth compares the time in use that pools report with the time that the benchmark
-// measures, and counts how often the histogram misses a long use among many short ones. It fails if
-// a target is not met.
+// Command truth checks the telemetry of our pools. It compares the time in use that pools report
+// with the time that the benchmark measures, and counts how often the histogram misses a long use
+// among many short ones. It fails if a target is not met.
 //
 //	go run ./pools/truth            # from benchmarks/
 //	go run ./pools/truth -run 10s   # some cases
@@ -39,7 +39,11 @@ func run(args []string, stdout io.Writer) error {
 	}
 	_, closeProducer := peers.Producer()
 	defer closeProducer()
-	fmt.Fprintf(stdout, "%s\n\n| case | measured | reported | bar | met |\n|---|---|---|---|---|\n", harness.Machine())
+	fmt.Fprintf(
+		stdout,
+		"%s\n\n| case | measured | reported | target | met |\n|---|---|---|---|---|\n",
+		harness.Machine(),
+	)
 	missed := 0
 	for _, c := range cases(*rounds) {
 		if !names.MatchString(c.name) {
@@ -60,7 +64,7 @@ func run(args []string, stdout io.Writer) error {
 	return nil
 }
 
-// check is a test of one figure that a pool reports.
+// check is a test of one metric that a pool reports.
 type check struct {
 	name    string
 	measure func() result
@@ -71,8 +75,8 @@ type result struct {
 	met                     bool
 }
 
-// loads are below and above 100,000 uses a second. In some, consecutive uses differ, which is hard
-// on sampling.
+// loads lists loads below and above 100,000 uses per second. In some, consecutive uses differ,
+// which makes sampling harder.
 var loads = []struct {
 	name   string
 	load   load

@@ -22,7 +22,7 @@ type load struct {
 	work, rest time.Duration
 }
 
-// run runs the load until the given time.
+// run applies the load to s until the time until.
 func (l load) run(s subject, until time.Time) {
 	use := s.use
 	if l.each >= 10*time.Microsecond {
@@ -46,8 +46,8 @@ func (l load) run(s subject, until time.Time) {
 	}
 }
 
-// useTime compares use.time with the truth, and checks at many moments that it does not exceed
-// slots × time.
+// useTime compares use.time with the measured time, and checks at many moments that use.time does
+// not exceed slots × time.
 func useTime(open func(int) subject, l load, round time.Duration, within float64) result {
 	start := time.Now()
 	s := open(slots)
@@ -84,7 +84,7 @@ func useTime(open func(int) subject, l load, round time.Duration, within float64
 	return r
 }
 
-// off returns how far v is outside the bounds, relative to the nearer bound.
+// off returns how far v is outside the bounds least and most, relative to the nearer bound.
 func off(v, least, most float64) float64 {
 	switch {
 	case v < least:
@@ -95,8 +95,8 @@ func off(v, least, most float64) float64 {
 	return 0
 }
 
-// longUse searches for one use of 20 ms among 20,000 short ones on one slot, in many pools. The
-// long use sleeps, so that the pools use little CPU time.
+// longUse checks, in many pools, whether the metrics show one use of 20 ms among 20,000 short ones
+// on one slot. The long use sleeps, so that the pools use little CPU time.
 func longUse(open func(int) subject, rounds int) result {
 	const short, long = 20_000, 20 * time.Millisecond
 	inHistogram, counted, possible := 0, 0, 0

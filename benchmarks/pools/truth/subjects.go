@@ -10,19 +10,19 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// subject is a pool that reports how long its slots were used. All calls of use must have returned
-// before finish is called.
+// subject is a pool that reports how long its slots were used. finish must not be called before all
+// calls of use have returned.
 type subject struct {
 	use    func(held func())
-	await  func(held func()) // is like use, but waits until the use has ended
+	await  func(held func()) // like use, but waits until the use has ended
 	finish func()            // waits until all uses have ended
 	stats  func() instrument.Stats
 	stop   func()
 	truth  *truth
 }
 
-// truth holds a lower and an upper bound of the time that slots were used. The clock is read before
-// and after each change.
+// truth holds a lower and an upper bound on how long slots were used. The lower bound is the time
+// spent in held functions, the upper bound the time spent in whole calls of use.
 type truth struct{ least, most atomic.Int64 }
 
 // inside runs held and adds its duration to the lower bound.
@@ -39,13 +39,13 @@ func (t *truth) around(use func()) {
 	t.most.Add(int64(time.Since(start)))
 }
 
-// perTask is the time before and after a task that a worker may count as part of the use.
+// perTask is how much time before and after a task a worker may count as part of the use.
 const perTask = 150 * time.Nanosecond
 
 var subjects = []struct {
 	kind      string
 	open      func(slots int) subject
-	histogram bool // has a histogram of uses; a semaphore cannot match releases to acquisitions
+	histogram bool // the pool has a histogram of uses; a semaphore cannot match releases to acquisitions
 }{
 	{"Semaphore", openSemaphore, false},
 	{"Resources", openResources, true},
@@ -102,7 +102,7 @@ func openWorkers(slots int) subject {
 			t.around(func() { t.inside(held) })
 		})
 	}
-	// A slot may count as used as soon as it is assigned to a task, even if the worker is not
+	// A slot may count as used as soon as it is assigned to a task, even if its worker is not
 	// running yet. The upper bound includes that time.
 	await := func(held func()) {
 		t.around(func() {

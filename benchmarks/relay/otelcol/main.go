@@ -1,6 +1,6 @@
-// Otelcol is the peer that the relay is compared with: a minimal OpenTelemetry Collector with the
-// OTLP receiver, the OTLP/gRPC exporter and the file storage for its queue. See ../contender.go for
-// its configurations.
+// Otelcol is the Collector that the relay is compared with. It is a minimal OpenTelemetry Collector
+// with the OTLP receiver, the OTLP/gRPC exporter and file storage for its queue. See
+// ../contender.go for its configurations.
 package main
 
 import (

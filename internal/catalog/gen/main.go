@@ -1,4 +1,4 @@
-// Command gen writes docs/metrics.md from the metric table. Run it with `make generate`; a test
+// Command gen writes docs/metrics.md from package catalog. Run it with `make generate`; a test
 // fails if the page is out of date.
 package main
 
@@ -10,7 +10,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// page is relative to internal/catalog, where go generate runs.
+// page is the path of the page relative to internal/catalog, where go generate runs.
 const page = "../../docs/metrics.md"
 
 func main() {
@@ -30,8 +30,8 @@ conventions, version 1.43. A value that cannot be measured is omitted, never 0; 
 when, where that is not obvious.
 `
 
-// markdown renders the groups. Each becomes a section with the attributes of all its points and a
-// table of its metrics.
+// markdown renders groups. Each becomes a section with the attributes of all its points and a table
+// of its metrics.
 func markdown(groups []*catalog.Group) string {
 	var b strings.Builder
 	b.WriteString(intro)
@@ -67,7 +67,7 @@ func row(m *catalog.Metric) string {
 	return "| " + strings.Join(cells, " | ") + " |\n"
 }
 
-// attribute renders a key, its values and its help: `key` = `a`, `b` (help).
+// attribute renders a's key, values and help: `key` = `a`, `b` (help).
 func attribute(a catalog.Attribute) string {
 	s := "`" + string(a.Key) + "`"
 	if len(a.Values) > 0 {

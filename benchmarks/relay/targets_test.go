@@ -9,7 +9,7 @@ import (
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
-// goodRun returns a run in which every bar is just met.
+// goodRun returns a run in which every target is just met.
 func goodRun() []*result {
 	of := func(family, setting string, synced bool, rate float64) *result {
 		r := &result{
@@ -41,7 +41,7 @@ func goodRun() []*result {
 	}
 }
 
-func TestBars(t *testing.T) {
+func TestTargets(t *testing.T) {
 	for name, worsen := range map[string]func(ours, synced, peer *result){
 		"":                                     func(_, _, _ *result) {},
 		"default, gRPC requests of 100":        func(_, _, peer *result) { peer.throughput[form{100, false}].forwarded[0] = 61_000 },
@@ -59,7 +59,7 @@ func TestBars(t *testing.T) {
 			results := goodRun()
 			worsen(results[1], results[2], results[4])
 			var out bytes.Buffer
-			if met := printBars(&out, judge(results)); met != (name == "") {
+			if met := printTargets(&out, judge(results)); met != (name == "") {
 				t.Errorf("all met: %v\n%s", met, out.String())
 			}
 			for line := range strings.Lines(out.String()) {
