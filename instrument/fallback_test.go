@@ -191,7 +191,9 @@ type registeringMeter struct {
 	of *registering
 }
 
-func (p *registering) Meter(string, ...metric.MeterOption) metric.Meter { return registeringMeter{of: p} }
+func (p *registering) Meter(string, ...metric.MeterOption) metric.Meter {
+	return registeringMeter{of: p}
+}
 
 func (m registeringMeter) RegisterCallback(metric.Callback, ...metric.Observable) (metric.Registration, error) {
 	m.of.registered++
@@ -229,6 +231,10 @@ func TestPoolsShareACallback(t *testing.T) {
 	b.Close()
 	pool("d", three)
 	if one.registered != 1 || one.unregistered != 1 || two.unregistered != 0 {
-		t.Errorf("without: unregistered %d times, and the provider of another pool %d times", one.unregistered, two.unregistered)
+		t.Errorf(
+			"without: unregistered %d times, and the provider of another pool %d times",
+			one.unregistered,
+			two.unregistered,
+		)
 	}
 }
