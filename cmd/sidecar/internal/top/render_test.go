@@ -317,6 +317,7 @@ func TestKeys(t *testing.T) {
 		{"/ w o r k", "b", "payments thumbnails cache reports"},
 		{"/ w o r k Enter n", "d", ""},
 		{"/ w o r k Enter n n", "b", ""},
+		{"/ a Enter n", "b", ""},
 		{"F4 q Enter", "a", ""},
 	} {
 		s := shown(picture())
