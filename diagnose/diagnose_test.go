@@ -86,6 +86,8 @@ func TestPoolNamesTheCause(t *testing.T) {
 		}, Undetermined, "it is unknown how its uses spend their time"},
 		{"free slots", func(w *Window, _ *Machine, _ *Usual) { *w = well() }, OK, "50 % of 10 slots"},
 		{"hardly any use", func(w *Window, _ *Machine, _ *Usual) { *w = well(); w.Utilization = 0.02 }, Oversized, "0.2 of 10 slots"},
+		{"hardly any use of 8 slots", func(w *Window, _ *Machine, _ *Usual) { *w = well(); w.Limit, w.Utilization = 8, 0.02 }, Oversized, "0.2 of 8 slots"},
+		{"hardly any use of a small pool", func(w *Window, _ *Machine, _ *Usual) { *w = well(); w.Limit, w.Utilization = 7, 0.02 }, OK, "2 % of 7 slots"},
 		{"waits in bursts", func(w *Window, _ *Machine, _ *Usual) { *w = well(); w.Wait = 0.1 }, Undetermined, "in bursts"},
 		{"bursts that keep most slots used", func(w *Window, _ *Machine, _ *Usual) {
 			w.Utilization, w.Pending, w.Wait = 0.86, 0, 3.5
@@ -220,6 +222,14 @@ func TestBetweenTakesDifferences(t *testing.T) {
 	to.Served = 3
 	if w := Between(from, to); !math.IsNaN(w.Seconds) || Pool(w, machine(), Usual{}).Verdict != Undetermined {
 		t.Errorf("the pool was restarted, and is judged: %+v", w)
+	}
+}
+
+func TestAPoolWithoutUsesHasSpentNoTime(t *testing.T) {
+	var s instrument.Stats
+	s.Requests[instrument.Acquired], s.Completed[instrument.OK] = instrument.Some[int64](0), instrument.Some[int64](0)
+	if f := FiguresOf(&s, time.Unix(5, 0)); f.WaitTime != 0 || f.EndedTime != 0 {
+		t.Errorf("it waited for %v s and was used for %v s", f.WaitTime, f.EndedTime)
 	}
 }
 

@@ -9,6 +9,8 @@ import (
 
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/metric/noop"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.uber.org/goleak"
@@ -175,5 +177,64 @@ func TestTooManyDurations(t *testing.T) {
 	histogram(t, reader)
 	if len(reported) != 1 || !strings.Contains(reported[0].Error(), `"fallback"`) {
 		t.Errorf("reported %v, want one error with the name of the pool", reported)
+	}
+}
+
+// registering is a provider that counts callbacks.
+type registering struct {
+	noop.MeterProvider
+	registered, unregistered int
+}
+
+type registeringMeter struct {
+	noop.Meter
+	of *registering
+}
+
+func (p *registering) Meter(string, ...metric.MeterOption) metric.Meter {
+	return registeringMeter{of: p}
+}
+
+func (m registeringMeter) RegisterCallback(metric.Callback, ...metric.Observable) (metric.Registration, error) {
+	m.of.registered++
+	return &registeredCallback{of: m.of}, nil
+}
+
+type registeredCallback struct {
+	noop.Registration
+	of *registering
+}
+
+func (r *registeredCallback) Unregister() error {
+	r.of.unregistered++
+	return nil
+}
+
+// Pools share the callback of their provider. Once none is left, the next pool of another provider
+// unregisters it.
+func TestPoolsShareACallback(t *testing.T) {
+	one, two, three := &registering{}, &registering{}, &registering{}
+	pool := func(name string, p *registering) *instrument.Registration {
+		r, err := instrument.Observe(name, "test", pooltest.Full, instrument.WithMeterProvider(p))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(r.Close)
+		return r
+	}
+	a, b := pool("a", one), pool("b", one)
+	a.Close()
+	pool("c", two)
+	if one.registered != 1 || one.unregistered != 0 {
+		t.Errorf("with a pool left: registered %d times, unregistered %d times", one.registered, one.unregistered)
+	}
+	b.Close()
+	pool("d", three)
+	if one.registered != 1 || one.unregistered != 1 || two.unregistered != 0 {
+		t.Errorf(
+			"without: unregistered %d times, and the provider of another pool %d times",
+			one.unregistered,
+			two.unregistered,
+		)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/poolgauge/poolgauge/instrument"
 	"github.com/poolgauge/poolgauge/pools"
 )
 
@@ -54,7 +55,7 @@ func TestForEachOfAll(t *testing.T) {
 }
 
 func TestForEachWhoseItemsPanic(t *testing.T) {
-	p := newWorkers(t, 2, pools.WorkersConfig{OnPanic: func(*pools.PanicError) {}})
+	p := newWorkers(t, 1, pools.WorkersConfig{OnPanic: func(*pools.PanicError) {}})
 	for name, fn := range map[string]func(context.Context, int) error{
 		"panic": func(context.Context, int) error { panic(1) },
 		"exit":  func(context.Context, int) error { runtime.Goexit(); return nil },
@@ -64,6 +65,26 @@ func TestForEachWhoseItemsPanic(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+	p.Close() // after which the calls are counted
+	if s := p.Stats(); s.Completed[instrument.Panicked].Or(0) != 1 || s.Completed[instrument.Exited].Or(0) != 1 {
+		t.Errorf("completed %v", s.Completed)
+	}
+}
+
+func TestForEachKeepsToBoundedMemory(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newWorkers(t, 1, pools.WorkersConfig{})
+		var pulled int
+		begun := 0
+		_ = pools.ForEach(t.Context(), p, count(100, &pulled), func(context.Context, int) error {
+			begun++
+			time.Sleep(time.Second)                    // ForEach pulls what it may
+			if ahead := pulled - begun; ahead > 16+1 { // one waits for room
+				t.Errorf("%d items were pulled ahead of the calls, with 1 worker", ahead)
+			}
+			return nil
+		})
+	})
 }
 
 // A slow item kept ForEach from starting others, as if their order mattered.

@@ -232,6 +232,20 @@ func TestMapWhosePoolIsClosed(t *testing.T) {
 	})
 }
 
+func TestMapPullsNothingOnceThePoolIsClosed(t *testing.T) {
+	p := newWorkers(t, 1, pools.WorkersConfig{})
+	p.Close()
+	var pulled int
+	for _, err := range pools.Map(t.Context(), p, count(10, &pulled), func(context.Context, int) (int, error) { return 0, nil }) {
+		if !errors.Is(err, pools.ErrClosed) {
+			t.Errorf("result: %v", err)
+		}
+	}
+	if pulled != 1 {
+		t.Errorf("%d items were pulled", pulled)
+	}
+}
+
 func TestMapInItsOwnPool(t *testing.T) {
 	p := newWorkers(t, 1, pools.WorkersConfig{})
 	f := pools.Do(t.Context(), p, func(ctx context.Context) (int, error) {

@@ -227,6 +227,21 @@ func TestMemoryBudgetClose(t *testing.T) {
 	})
 }
 
+func TestMemoryBudgetClosedAtRestReadsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &memory{bytes: 100}
+		b := mustBudget(t, 100, m, 1)
+		b.Close()
+		reads := m.count()
+		if err := b.Acquire(t.Context(), 1); !errors.Is(err, ErrClosed) || b.TryAcquire(1) {
+			t.Errorf("after Close: %v", err)
+		}
+		if m.count() != reads {
+			t.Error("it reads after Close")
+		}
+	})
+}
+
 // Whatever is read, no request is forgotten, the limit stays within its bounds, and everything that
 // is taken is returned.
 func TestMemoryBudgetUnderFaults(t *testing.T) {

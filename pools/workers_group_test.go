@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/poolgauge/poolgauge/instrument"
 	"github.com/poolgauge/poolgauge/pools"
 )
 
@@ -76,10 +77,11 @@ func TestTaskGroupsShareThePool(t *testing.T) {
 }
 
 func TestTaskGroupOfTasksThatDoNotReturn(t *testing.T) {
-	for name, task := range map[string]pools.Task{
-		"panic": func(context.Context) error { panic(1) },
-		"exit":  func(context.Context) error { runtime.Goexit(); return nil },
+	for ending, task := range map[instrument.Ending]pools.Task{
+		instrument.Panicked: func(context.Context) error { panic(1) },
+		instrument.Exited:   func(context.Context) error { runtime.Goexit(); return nil },
 	} {
+		name := ending.String()
 		p, err := pools.NewWorkers(name, 1, pools.WorkersConfig{OnPanic: func(*pools.PanicError) {}})
 		if err != nil {
 			t.Fatal(err)
@@ -90,7 +92,10 @@ func TestTaskGroupOfTasksThatDoNotReturn(t *testing.T) {
 		if err := g.Wait(); !errors.As(err, &e) {
 			t.Errorf("%s: %v", name, err)
 		}
-		p.Close()
+		p.Close() // after which the task is counted
+		if s := p.Stats(); s.Completed[ending].Or(0) != 1 {
+			t.Errorf("%s: completed %v", name, s.Completed)
+		}
 	}
 }
 

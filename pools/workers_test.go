@@ -81,6 +81,20 @@ func TestNewWorkersRejectsInvalidSizes(t *testing.T) {
 	}
 }
 
+func TestQueueHolds1024TasksByDefault(t *testing.T) {
+	p := newWorkers(t, 1, pools.WorkersConfig{})
+	end := make(chan struct{})
+	defer close(end)
+	mustSubmit(t, p, func(context.Context) error { <-end; return nil })
+	queued := 0
+	for p.TrySubmit(nothing) == nil {
+		queued++
+	}
+	if queued != 1024 {
+		t.Errorf("%d tasks are queued", queued)
+	}
+}
+
 func TestSubmitOfNilPanics(t *testing.T) {
 	p := newWorkers(t, 1, pools.WorkersConfig{})
 	for name, submit := range map[string]func(){

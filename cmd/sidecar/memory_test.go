@@ -1,6 +1,11 @@
 package main
 
 import (
+	"log/slog"
+	"math"
+	"os"
+	"runtime"
+	"runtime/debug"
 	"testing"
 
 	"github.com/poolgauge/poolgauge/cmd/sidecar/internal/config"
@@ -24,5 +29,48 @@ func TestMemoryGrowsWithWhatTheSettingsAllow(t *testing.T) {
 		if got := memoryOf(&c.settings); got != c.want*mebibyte {
 			t.Errorf("%s: %d bytes, want %d MiB", name, got, c.want)
 		}
+	}
+}
+
+func TestMemoryIsLimitedUnlessTheEnvironmentSaysOtherwise(t *testing.T) {
+	settings := &config.Settings{QueueSize: 64 << 20}
+	for name, c := range map[string]struct {
+		env            string
+		procs, percent int
+		limit          int64
+	}{
+		"by default":  {"", 1, 50, memoryOf(settings)},
+		"environment": {"2", 2, 200, math.MaxInt64},
+	} {
+		t.Run(name, func(t *testing.T) {
+			procs, percent, limit := runtime.GOMAXPROCS(2), debug.SetGCPercent(200), debug.SetMemoryLimit(math.MaxInt64)
+			t.Cleanup(func() {
+				runtime.GOMAXPROCS(procs)
+				debug.SetGCPercent(percent)
+				debug.SetMemoryLimit(limit)
+			})
+			for _, variable := range []string{"GOMAXPROCS", "GOGC", "GOMEMLIMIT"} {
+				t.Setenv(variable, c.env)
+			}
+			limitMemory(settings, slog.New(slog.DiscardHandler))
+			if n := runtime.GOMAXPROCS(0); n != c.procs {
+				t.Errorf("GOMAXPROCS is %d, want %d", n, c.procs)
+			}
+			if n := debug.SetGCPercent(-1); n != c.percent {
+				t.Errorf("GOGC is %d, want %d", n, c.percent)
+			}
+			if n := debug.SetMemoryLimit(-1); n > c.limit || n < c.limit && c.env != "" {
+				t.Errorf("the limit is %d bytes, want %d, or less in a small container", n, c.limit)
+			}
+		})
+	}
+}
+
+func TestTheDiskProbeWritesToTheTemporaryDirectoryByDefault(t *testing.T) {
+	if dir := probeDir(&config.Settings{}); dir != os.TempDir() {
+		t.Errorf("by default in %q", dir)
+	}
+	if dir := probeDir(&config.Settings{ProbeDir: "/data"}); dir != "/data" {
+		t.Errorf("in %q, want /data", dir)
 	}
 }

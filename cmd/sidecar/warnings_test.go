@@ -54,3 +54,9 @@ func TestCheckWarningsListsVerdictsWithEvidence(t *testing.T) {
 		t.Errorf("exit code %d, %s\n%s\nwant\n%s", code, stderr, out, want)
 	}
 }
+
+func TestFetchOfWhatIsNoURLIsAnError(t *testing.T) {
+	if _, err := fetch(t.Context(), "http://[/"); err == nil {
+		t.Error("no error")
+	}
+}

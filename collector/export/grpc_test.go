@@ -13,6 +13,7 @@ import (
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/connectivity"
+	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/durationpb"
 
@@ -273,4 +274,12 @@ func TestGRPCConnectionsAreReplaced(t *testing.T) {
 	equal(t, "the first while it is used", first.GetState() == connectivity.Shutdown, false)
 	client.leave(first)
 	equal(t, "the first, then", first.GetState(), connectivity.Shutdown)
+}
+
+func TestAnswerThatCannotBeDecompressedIsAnError(t *testing.T) {
+	var answer []byte
+	cut := mem.BufferSlice{mem.SliceBuffer("\x1fg\x1f\x8b\x08")} // the mark, and the beginning of gzip's header
+	if err := (raw{}).Unmarshal(cut, &answer); err == nil {
+		t.Errorf("answer %q", answer)
+	}
 }

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -92,6 +93,25 @@ func TestIdleConnectionsAreClosed(t *testing.T) {
 			<-closed
 		}
 	})
+}
+
+func TestCloseClosesTheConnections(t *testing.T) {
+	closed := make(chan struct{})
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateClosed {
+			close(closed)
+		}
+	}
+	s.Start()
+	defer s.Close()
+	c, err := Dial(Config{Protocol: HTTPProtobuf, URL: s.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustSend(t, c, metrics("a"))
+	equal(t, "close", c.Close(), nil)
+	<-closed
 }
 
 // Every code is retried as specified, except that some of the permanent ones are held, and some are

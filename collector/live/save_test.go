@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -40,9 +41,25 @@ func TestSave(t *testing.T) {
 	expect(t, "used", onlyPool(t, after).Used, 3)
 }
 
+func TestCloseReturnsOnceTheHistoryIsSaved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		keeper := New(Config{}).Keep(t.TempDir(), func(err error) { t.Error(err) })
+		before := time.Now()
+		keeper.Close()
+		if took := time.Since(before); took != 0 {
+			t.Errorf("it waited for %v", took)
+		}
+	})
+}
+
 // A damaged file is reported and has no other effect.
 func TestLoadDamaged(t *testing.T) {
-	for _, text := range []string{"", "{", `{"version":9}`, `{"version":1,"slot":1000000000,"begin":"2020-01-01T00:00:00Z","pools":[{"seen":"2999-01-01T00:00:00Z"}]}`} {
+	for _, text := range []string{
+		"", "{", `{"version":9}`,
+		`{"version":9,"slot":1000000000,"begin":"2020-01-01T00:00:00Z"}`,
+		`{"version":1,"slot":7,"begin":"2020-01-01T00:00:00Z"}`,
+		`{"version":1,"slot":1000000000,"begin":"2020-01-01T00:00:00Z","pools":[{"seen":"2999-01-01T00:00:00Z"}]}`,
+	} {
 		dir := t.TempDir()
 		if err := os.WriteFile(filepath.Join(dir, fileName), []byte(text), 0o600); err != nil {
 			t.Fatal(err)

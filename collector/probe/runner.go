@@ -76,7 +76,6 @@ func (r *Runner) Close() error {
 	defer timeout.Stop()
 	select {
 	case <-r.closed:
-		return nil
 	case <-timeout.C:
 	}
 	var errs []error

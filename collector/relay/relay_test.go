@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"errors"
 	"net"
 	"os"
 	"path/filepath"
@@ -11,6 +12,8 @@ import (
 
 	"go.opentelemetry.io/otel/attribute"
 
+	"github.com/poolgauge/poolgauge/collector/export"
+	"github.com/poolgauge/poolgauge/collector/otlp"
 	"github.com/poolgauge/poolgauge/internal/logtest"
 
 	"go.opentelemetry.io/otel/sdk/metric"
@@ -229,6 +232,67 @@ func TestStartFails(t *testing.T) {
 		change(&cfg)
 		if _, err := Start(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", want, err)
+		}
+	}
+}
+
+// A queue whose directory cannot be used is in memory if Bear tolerates that.
+func TestBearDecidesWhetherTheQueueMayBeInMemory(t *testing.T) {
+	foreign := t.TempDir()
+	if err := os.WriteFile(filepath.Join(foreign, "notes.txt"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	u := listen(t, "127.0.0.1:0", nil)
+	b := start(t, u.Addr, func(c *Config) {
+		c.Queue.Dir = foreign
+		c.Bear = func(error) error { return nil }
+	})
+	if err := b.send(t, request(1)); err != nil {
+		t.Fatal(err)
+	}
+	u.next(t)
+
+	cfg := b.config(u.Addr)
+	cfg.Queue.Dir = foreign
+	cfg.Bear = func(err error) error { return err }
+	if _, err := Start(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), "notes.txt") {
+		t.Errorf("not tolerated: %v", err)
+	}
+}
+
+// closing is an upstream that counts how often it was closed.
+type closing struct {
+	busy
+	closed int
+}
+
+func (c *closing) Close() error {
+	c.closed++
+	return nil
+}
+
+func TestStartThatFailsClosesTheClients(t *testing.T) {
+	for name, change := range map[string]func(*Config){
+		"dial": func(c *Config) {
+			dial := c.Dial
+			c.Dial = func(s otlp.Signal) (export.Lane, error) {
+				if s == otlp.Logs {
+					return export.Lane{}, errors.New("no such upstream")
+				}
+				return dial(s)
+			}
+		},
+		"queue": func(c *Config) { c.Queue.Limit = 0 },
+	} {
+		dialed, client := 0, &closing{}
+		cfg := (&bench{reader: metric.NewManualReader(), log: &logtest.Buffer{}}).config("127.0.0.1:1")
+		cfg.Dial = func(otlp.Signal) (export.Lane, error) {
+			dialed++
+			return export.Lane{Client: client, Timeout: time.Second}, nil
+		}
+		change(&cfg)
+		if _, err := Start(t.Context(), cfg); err == nil || dialed == 0 || client.closed != dialed {
+			t.Errorf("%s: %v; of %d clients %d are closed", name, err, dialed, client.closed)
 		}
 	}
 }

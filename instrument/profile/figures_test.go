@@ -1,6 +1,7 @@
 package profile
 
 import (
+	"bytes"
 	"math"
 	"math/rand/v2"
 	"runtime/metrics"
@@ -170,5 +171,14 @@ func TestATraceWithoutTheCallsIsAnError(t *testing.T) {
 	}
 	if n, err := full.Write([]byte{1}); !full.cut || full.data.Len() != maxTrace || n != 1 || err != nil {
 		t.Errorf("%d bytes kept, cut: %v, %v", full.data.Len(), full.cut, err)
+	}
+}
+
+func TestADamagedTraceIsAnError(t *testing.T) {
+	tr := startTracer()
+	tr.stop()
+	damaged := bytes.NewReader(tr.data.Bytes()[:tr.data.Len()-1])
+	if _, err := readTrace(damaged); err == nil || strings.Contains(err.Error(), "it does not contain the calls") {
+		t.Errorf("%v", err)
 	}
 }

@@ -100,6 +100,36 @@ func TestMutexAndChannelAreDistinguished(t *testing.T) {
 	}
 }
 
+func TestWaitsInPackageSyncAreNamedByWhatIsAwaited(t *testing.T) {
+	for want, wait := range map[string]func(){
+		"wait group": func() {
+			var wg sync.WaitGroup
+			wg.Go(func() { time.Sleep(20 * time.Millisecond) })
+			wg.Wait()
+		},
+		"condition": func() {
+			var mu sync.Mutex
+			c := sync.NewCond(&mu)
+			mu.Lock()
+			defer mu.Unlock()
+			time.AfterFunc(20*time.Millisecond, func() {
+				mu.Lock() // once Wait has released it
+				defer mu.Unlock()
+				c.Broadcast()
+			})
+			c.Wait()
+		},
+	} {
+		p, err := Run(t.Context(), func(context.Context) error { wait(); return nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(p.Waits) == 0 || p.Waits[0].Reason != want {
+			t.Errorf("waiting for a %s:\n%v", want, p)
+		}
+	}
+}
+
 func TestWorkOfOtherGoroutinesIsUndetermined(t *testing.T) {
 	p, err := Times(t.Context(), 3, func(ctx context.Context) error {
 		var wg sync.WaitGroup

@@ -210,3 +210,19 @@ func TestASwitchedConnectionOutlivesItsContext(t *testing.T) {
 		t.Errorf("closed: %v", s)
 	}
 }
+
+func TestADialIsAtWorkWhileTheEndOfItsStageWillBeReported(t *testing.T) {
+	for d, want := range map[dial]bool{
+		{stage: assumed}:             false,
+		{stage: resolving}:           true,
+		{stage: resolved}:            false,
+		{stage: connecting, open: 1}: true,
+		{stage: connecting, left: 1}: false, // between two attempts
+		{stage: connected}:           false,
+		{stage: shaking}:             true,
+	} {
+		if d.isAtWork() != want {
+			t.Errorf("%+v: want %v", d, want)
+		}
+	}
+}

@@ -27,6 +27,12 @@ func TestParseSchedstat(t *testing.T) {
 	}
 }
 
+func TestTheDelayOfAThreadThatHasEndedIsUnknown(t *testing.T) {
+	if delay, ok := readSchedstat(-1); ok {
+		t.Errorf("got %v", delay)
+	}
+}
+
 func FuzzParseSchedstat(f *testing.F) {
 	f.Add([]byte("1715558 323494 1\n"))
 	f.Add([]byte("0 0 0\n"))

@@ -36,8 +36,8 @@ func TestSince(t *testing.T) {
 		"version 1, in a container that sees the path of the host": {map[string]string{
 			"self": "4:cpu,cpuacct:/docker/98e\n", "cpu/cpu.cfs_quota_us": "250000\n", "cpu/cpu.cfs_period_us": "100000\n",
 			"cpu/cpu.stat":  "nr_periods 10\nnr_throttled 2\nthrottled_time 500\n",
-			"+cpu/cpu.stat": "nr_periods 11\nnr_throttled 2\nthrottled_time 500\n",
-		}, &Stops{2.5, 1, 0, 0}},
+			"+cpu/cpu.stat": "nr_periods 11\nnr_throttled 3\nthrottled_time 80000500\n",
+		}, &Stops{2.5, 1, 1, 80 * time.Millisecond}},
 		"the group around it": {map[string]string{
 			"self": "0::/a/b\n", "a/cpu.max": "100000 100000\n", "a/b/cpu.max": "50000 100000\n",
 			"a/cpu.stat":    "nr_periods 10\nnr_throttled 0\nthrottled_usec 0\n",

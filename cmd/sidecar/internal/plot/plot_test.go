@@ -212,3 +212,12 @@ func TestLongNamesKeepTheirEnd(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 }
+
+func TestSVGHasTheColorsOfLightAndDarkPages(t *testing.T) {
+	light, dark, _ := strings.Cut(string(chart().SVG()), "prefers-color-scheme:dark")
+	for _, role := range []role{background, series} {
+		if !strings.Contains(light, palette[0][role]) || !strings.Contains(dark, palette[1][role]) {
+			t.Errorf("color %d is missing", role)
+		}
+	}
+}

@@ -202,8 +202,12 @@ func history() *live.History {
 func TestDetailsHaveCurvesAndWaits(t *testing.T) {
 	s := shown(picture())
 	s.show = details
-	expect(t, text(s, 80, 24, noon), "loading its history")
-	s.historyOf, s.history = "a", history()
+	s.historyOf, s.history = "b", history() // of the pool that was selected before
+	loading := text(s, 80, 24, noon)
+	if expect(t, loading, "loading its history"); strings.Contains(loading, "max 8") {
+		t.Errorf("it shows the history of another pool:\n%s", loading)
+	}
+	s.historyOf = "a"
 	s.picture.Pools[0].Holders = nil // so that everything fits in 24 lines
 	expect(
 		t,
@@ -313,6 +317,7 @@ func TestKeys(t *testing.T) {
 		{"/ w o r k", "b", "payments thumbnails cache reports"},
 		{"/ w o r k Enter n", "d", ""},
 		{"/ w o r k Enter n n", "b", ""},
+		{"/ a Enter n", "b", ""},
 		{"F4 q Enter", "a", ""},
 	} {
 		s := shown(picture())
@@ -334,6 +339,19 @@ func TestKeys(t *testing.T) {
 		if shown(picture()).pressed(key, 2) {
 			t.Errorf("%s does not quit", key)
 		}
+	}
+}
+
+func TestOnlyCharactersAreTypedAndOnly64(t *testing.T) {
+	s := shown(picture())
+	s.pressed("F4", 2)
+	for range 64 {
+		s.pressed("x", 2)
+		s.pressed("F5", 2)
+	}
+	s.pressed("y", 2)
+	if want := strings.Repeat("x", 64); *s.typing != want {
+		t.Errorf("typed %q, want %q", *s.typing, want)
 	}
 }
 
