@@ -55,7 +55,7 @@ func (j *Judge) See(f Figures, m Machine) (holds, window Finding[Verdict]) {
 }
 
 // Recommends returns the limit that an [Advisor] recommends after the windows seen so far, or 0 if
-// there is none. It recommends no limit while the verdict that holds, or the last window's verdict,
+// there is none. It recommends no limit while the current verdict, or the last window's verdict,
 // concerns something other than the pool's size.
 func (j *Judge) Recommends() int { return int(j.recommended) }
 

@@ -21,8 +21,8 @@ const Kind = "pgx"
 //     because it could not connect. A request that finds a broken or expired connection takes
 //     another one, and is counted once per connection,
 //   - how many acquired requests had to wait, and their total wait time, as counters. pgx includes
-//     the time to establish a connection: if waits grow after a quiet start, check how many
-//     connections are constructing,
+//     the time to establish a connection: if waits grow when load rises after an idle
+//     period, check how many connections are being established,
 //   - connections closed because they were too old (max_lifetime) or idle for too long
 //     (max_idle_time).
 //

@@ -20,8 +20,8 @@ const Kind = "puddle"
 //     deadline, which puddle counts together (canceled). puddle does not count requests that failed
 //     because their resource could not be created, nor calls of TryAcquire that got no resource,
 //   - how many acquired requests had to wait, and their total wait time, as counters. puddle
-//     includes the time to create a resource: if waits grow after a quiet start, check how many
-//     resources are constructing.
+//     includes the time to create a resource: if waits grow when load rises after an idle
+//     period, check how many resources are being created.
 //
 // puddle does not report which requests are waiting, how long each waits or uses a resource, the
 // waits of requests that gave up, or how many resources were created and destroyed. Pools from

@@ -174,7 +174,7 @@ func (r *run) read(path string) error {
 	})
 }
 
-// showMistakes prints the windows that we judge wrong, and the metrics in them.
+// showMistakes prints each window that was misjudged, with its metrics.
 func showMistakes(out io.Writer, runs []*run) {
 	for _, r := range runs {
 		var j judge

@@ -28,8 +28,8 @@ var controllerNames = [controllers]string{"memory", "cpu", "cpuacct", "pids", "b
 // mounts holds the cgroup mounts for each controller, in the order of mountinfo.
 type mounts [controllers][]proc.Mount
 
-// parseMounts returns the cgroup mounts in mountinfo. Malformed lines are skipped; the error is
-// about the first of them. If several mounts share a mount point, only the last one counts, because
+// parseMounts returns the cgroup mounts in mountinfo. Malformed lines are skipped; the error
+// describes the first of them. If several mounts share a mount point, only the last one counts, because
 // it hides the others.
 func parseMounts(mountinfo []byte) (mounts, error) {
 	var ms mounts

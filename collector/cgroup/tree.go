@@ -64,8 +64,8 @@ func Open(cfg Config) (*Tree, error) {
 	return nil, errors.Join(fmt.Errorf("%s: no cgroup file system is mounted", file), err)
 }
 
-// choose picks the mount to read from ms: the first at or below the directory below, or, if below
-// is empty, the one in the usual place, or else the first of ms.
+// choose picks the mount to read: the first one in ms at or under the directory below. If below is
+// empty, it prefers a mount under /sys/fs/cgroup, and falls back to the first one in ms.
 func choose(ms []proc.Mount, below string) (proc.Mount, bool) {
 	dir := cmp.Or(below, "/sys/fs/cgroup")
 	for _, m := range ms {

@@ -174,7 +174,8 @@ func (l *Live) point(s *series, m *otlp.Metric, p *otlp.Point, now time.Time) {
 // SDKs use by default take less.
 const mostWire = 2 << 10
 
-// copies is how many points of a histogram a series may keep, plus a reserve for growing points.
+// copies is how many times the size of its first histogram point a new series is expected to need:
+// once for each point that it may keep, and once more because later points may be larger.
 const copies = 4
 
 // heat adds to the heatmap the waits that were recorded between the last point of s and p.

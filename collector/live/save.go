@@ -43,8 +43,8 @@ type storedPool struct {
 
 const version = 1
 
-// Save writes the history to a file in dir, replacing a previous file. After [Live.Load], new
-// points from the apps continue the history.
+// Save writes the history to a file in dir, replacing any previous one. [Live.Load] restores it, and
+// new points from the apps are then appended.
 func (l *Live) Save(dir string) error {
 	data, err := json.Marshal(l.stored())
 	if err != nil {
@@ -217,7 +217,8 @@ func (k *Keeper) run() {
 	}
 }
 
-// Close saves the history once more and stops. It waits at most 200 ms for that.
+// Close saves the history one last time and stops the Keeper. It waits at most 200 ms for the save
+// to finish.
 func (k *Keeper) Close() {
 	close(k.stop)
 	select {

@@ -52,7 +52,7 @@ func (l *Live) trace(s *series, m *otlp.Metric, p *otlp.Point) {
 	}
 }
 
-// longestWait returns the longest wait with a trace. The request may have had any outcome.
+// longestWait returns the longest wait of any traced request, whatever its outcome.
 func (p *pool) longestWait() Waited {
 	if p.held == nil {
 		return Waited{}

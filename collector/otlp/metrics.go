@@ -206,7 +206,7 @@ func (p *Point) read(kind MetricKind) error {
 	return f.err
 }
 
-// Attribute returns the key and value in kv, a serialized KeyValue. A string value refers to kv's
+// Attribute returns the key and value in kv, a serialized KeyValue. A string value aliases kv's
 // memory, a number or boolean is formatted as Prometheus formats it, and any other value is empty.
 func Attribute(kv []byte) (key, value []byte) {
 	f := fields{rest: kv}

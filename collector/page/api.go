@@ -65,15 +65,15 @@ func (s *Server) picture(w http.ResponseWriter, _ *http.Request) {
 func (s *Server) history(w http.ResponseWriter, r *http.Request) {
 	h, ok := s.cfg.Live.History(r.PathValue("id"))
 	if !ok {
-		http.Error(w, "no such pool: /api/v1/picture lists the ids", http.StatusNotFound)
+		http.Error(w, "no such pool; /api/v1/picture lists the IDs of pools", http.StatusNotFound)
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(h) // fails only if the client has disconnected
 }
 
-// Changes are sent at most once a second, and at least every five seconds to show the viewer that
-// the sidecar is alive.
+// The picture is sent when it changes, but at most once a second, and otherwise every five seconds,
+// to show the viewer that the sidecar is alive.
 const (
 	least = time.Second
 	most  = 5 * time.Second

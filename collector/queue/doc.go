@@ -2,7 +2,7 @@
 // for each signal and one for the sidecar's own metrics, which share a limit and a directory.
 // Without a directory it buffers in memory.
 //
-// What survives, of the batches for which [Queue.Put] returned nil:
+// Once [Queue.Put] has returned nil for a batch, the batch survives as follows:
 //
 //	              kill -9, crash of the program   power loss, crash of the system
 //	Dir, Sync 0   all                             all
@@ -17,8 +17,8 @@
 // served. Within a lane [Queue.Take] returns the oldest batches or, with [Config.Fresh], those put
 // since the upstream recovered, followed by the backlog.
 //
-// While the upstream accepts a lane, Put waits for room in a full queue until its context is done;
-// calls get room in order. Batches are dropped, and counted, only after the exporter has called
+// While the upstream accepts data from a lane, Put waits for room in a full queue until its context
+// is done; waiting calls are served in order. Batches are dropped, and counted, only after the exporter has called
 // [Queue.SetAway] for their lane: the oldest batch in any such lane first. Put to [Own] never
 // waits: if there is no room, the oldest batch in that lane is dropped. Dropping a batch in flight
 // makes room immediately, but the batch counts as dropped only if it returns to the queue, since it
@@ -36,8 +36,8 @@
 //
 // On disk the queue is a sequence of segments. Each segment is a file with a header and records,
 // and is deleted once none of its records is needed. A record is protected by checksums and has one
-// state byte, overwritten in place: queued, in flight, done. The state never goes back, so after a
-// restart it is known which batches may have been sent. Torn or corrupt records are skipped and
+// state byte, overwritten in place: queued, in flight, done. The state only moves forward, so after a
+// restart the queue knows which batches may have been sent. Torn or corrupt records are skipped and
 // counted, and reading continues at the next record. If the directory is deleted while in use, it
 // is created again and every batch is written to it. After power loss, a batch that was already
 // sent may reappear as if it had never been in flight.

@@ -76,7 +76,7 @@ func (l *list) fill() {
 	}
 }
 
-// link appends e to the front part.
+// link adds e to the end of the linked list that starts at l.first.
 func (l *list) link(e *entry) {
 	if l.last == nil {
 		l.first = e

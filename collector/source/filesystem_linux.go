@@ -50,7 +50,7 @@ type fileSystemSource struct {
 // volume is a file system mounted in a container.
 type volume struct{ container, device, point, fs string }
 
-// query asks for the usage of one file system. It asks at each mount, since mounts may have
+// query is a request for the usage of one file system. Each mount is queried, since mounts may have
 // separate quotas.
 type query struct {
 	device string

@@ -151,7 +151,7 @@ func (h *Host) memory(data []byte, s *collector.Sample) error {
 		kernfile.Key{Name: "Cached:", To: &cached}, kernfile.Key{Name: "Slab:", To: &slab},
 		kernfile.Key{Name: "SReclaimable:", To: &reclaimable}, kernfile.Key{Name: "SwapTotal:", To: &swap})
 	if total.Value == 0 || total.Value > maxBytes {
-		return fmt.Errorf("%s: MemTotal is missing or impossible", h.meminfo.Path)
+		return fmt.Errorf("%s: MemTotal is missing or out of range", h.meminfo.Path)
 	}
 	s.Int(catalog.SystemMemoryLimit, total.Value, h.self)
 	if available.Value <= total.Value {
@@ -161,7 +161,7 @@ func (h *Host) memory(data []byte, s *collector.Sample) error {
 	}
 	s.Fail(h.swap(data, s, swap.Value))
 	if !free.Defined || free.Value > total.Value {
-		return fmt.Errorf("%s: MemFree is missing or impossible", h.meminfo.Path)
+		return fmt.Errorf("%s: MemFree is missing or out of range", h.meminfo.Path)
 	}
 	number(s, catalog.SystemMemoryUsage, free, h.memoryFree)
 	number(s, catalog.SystemMemoryUsage, buffers, h.memoryBuffers)
@@ -187,7 +187,7 @@ func (h *Host) swap(data []byte, s *collector.Sample, total int64) error {
 	var free kernfile.Optional[int64]
 	kernfile.Table(data, s.Fail, kernfile.Key{Name: "SwapFree:", To: &free})
 	if !free.Defined || free.Value > total || total > maxBytes {
-		return fmt.Errorf("%s: SwapTotal or SwapFree is missing or impossible", h.meminfo.Path)
+		return fmt.Errorf("%s: SwapTotal or SwapFree is missing or out of range", h.meminfo.Path)
 	}
 	s.Int(catalog.SystemPagingUsage, total-free.Value, h.pagingUsed)
 	s.Int(catalog.SystemPagingUsage, free.Value, h.pagingFree)

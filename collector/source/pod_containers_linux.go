@@ -222,9 +222,9 @@ func (c *containers) find(id string, inside []*candidate) *container {
 			), one.pid, err
 			return found
 		}
-		// The process may have ended. A process that a runtime has just created is not accessible
-		// until it executes the program. The pause container runs as another user and does not
-		// matter.
+		// The process may have ended. A process that the container runtime has just created is not
+		// accessible until it calls exec. The pause container runs as another user and can be
+		// ignored.
 		if found.err == nil && !kernfile.Absent(err) && one.inspections > 2 && !onlyPause(inside) {
 			found.err = fmt.Errorf(
 				"container %.12s: cgroups are not readable; run the sidecar with the same user id: %w",

@@ -125,8 +125,8 @@ func (r *Run) leave() []string {
 	return slices.Sorted(maps.Keys(beside))
 }
 
-// Do calls task, measures it and returns its error. Do counts a panic or [runtime.Goexit] in task,
-// and lets it continue. A task that ends after the run is not counted.
+// Do calls task, measures it and returns its error. If task panics or calls [runtime.Goexit], Do
+// counts that and lets it propagate to the caller. A task that ends after the run is not counted.
 func (r *Run) Do(task func() error) error {
 	start := time.Now()
 	ending := instrument.Exited

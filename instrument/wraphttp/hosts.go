@@ -128,7 +128,8 @@ func methodOf(method string) string {
 	return "_OTHER"
 }
 
-// convention returns the option that reports h under the convention's names.
+// convention returns an option that also reports h's metrics under the names of OpenTelemetry's HTTP
+// semantic conventions.
 func (h *hosts) convention() instrument.Option {
 	return instrument.Follow(instrument.Convention{
 		Rows: catalog.HTTPClient,

@@ -65,7 +65,7 @@ var semaphoreBehaviors = []struct {
 		}
 		p.Release(1)
 		if !p.TryAcquire(1) {
-			t.Error("the permit is lost")
+			t.Error("the permit was lost")
 		}
 	}},
 	{"0 permits of 0", 0, func(t *testing.T, p Permits) {
@@ -81,7 +81,7 @@ var semaphoreBehaviors = []struct {
 			t.Errorf("got %v", err)
 		}
 		if !p.TryAcquire(2) {
-			t.Error("the permit is lost")
+			t.Error("the permit was lost")
 		}
 	}},
 	{"canceled before permits come: golang/go#63615", 2, func(t *testing.T, p Permits) {
@@ -97,7 +97,7 @@ var semaphoreBehaviors = []struct {
 		}
 		synctest.Wait()
 		if !p.TryAcquire(2) {
-			t.Error("a permit is lost")
+			t.Error("a permit was lost")
 		}
 	}},
 	{"canceled before permits come, while it has not queued up yet", 1, func(t *testing.T, p Permits) {
@@ -123,7 +123,7 @@ var semaphoreBehaviors = []struct {
 		p.Release(1)
 		cancel()
 		if err := <-got; err != nil && !p.TryAcquire(1) {
-			t.Errorf("the permit is lost after %v", err)
+			t.Errorf("the permit was lost: Acquire returned %v", err)
 		}
 	}},
 	{"a request for too many does not hold back others", 2, func(t *testing.T, p Permits) {
@@ -155,7 +155,7 @@ var semaphoreBehaviors = []struct {
 		}
 		p.Release(1)
 		if first := <-served; first != 3 {
-			t.Errorf("%d is served first", first)
+			t.Errorf("request %d was served first", first)
 		}
 	}},
 	{"a canceled request unblocks those behind it: TestAllocCancelDoesntStarve", 10, func(t *testing.T, p Permits) {

@@ -39,7 +39,7 @@ func (s *Settings) validate() error {
 		))
 	}
 	if s.KeepRunning && s.EndpointURL(otlp.Metrics) == "" && slices.Equal(s.Exporters, []string{"auto"}) {
-		return s.tolerate(errors.New("--otlp-endpoint: expected an endpoint, got none: nothing is sent"))
+		return s.tolerate(errors.New("--otlp-endpoint: expected an endpoint, got none; nothing will be sent"))
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"math"
 	"regexp"
 	"slices"
 	"strconv"
@@ -122,7 +123,8 @@ func choices(p *[]string, exclusive []string, others ...string) *value {
 		single := len(words) == 1 && slices.Contains(exclusive, words[0])
 		unknown := slices.ContainsFunc(words, func(word string) bool { return !slices.Contains(others, word) })
 		if unknown && !single {
-			return fmt.Errorf("expected %s or %s, got %q", strings.Join(all, " or "), strings.Join(others, ","), given)
+			return fmt.Errorf("expected %s, or a comma-separated list of %s, got %q",
+				strings.Join(exclusive, ", "), strings.Join(others, " and "), given)
 		}
 		*p = words
 		return nil
@@ -210,7 +212,7 @@ func whole(p *int64, initial, least int64) *value {
 	return &value{kind: "NUMBER", initial: strconv.FormatInt(initial, 10), set: func(given string) error {
 		n, err := strconv.ParseInt(given, 10, 32)
 		if err != nil || n < least {
-			return fmt.Errorf("expected an integer of at least %d, got %q", least, given)
+			return fmt.Errorf("expected an integer from %d to %d, got %q", least, math.MaxInt32, given)
 		}
 		*p = n
 		return nil
@@ -222,8 +224,8 @@ func number(p *float64, initial float64) *value {
 	*p = initial
 	return &value{kind: "NUMBER", initial: fmt.Sprint(initial), set: func(given string) error {
 		v, err := strconv.ParseFloat(given, 64)
-		if err != nil || !(v >= 0 && v <= 1e6) {
-			return fmt.Errorf("expected a number of at least 0, got %q", given)
+		if err != nil || !(v >= 0 && v <= 1_000_000) {
+			return fmt.Errorf("expected a number from 0 to 1000000, got %q", given)
 		}
 		*p = v
 		return nil

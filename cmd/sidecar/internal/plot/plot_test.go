@@ -52,6 +52,9 @@ func TestSVGHasEachLineItsPointsAndItsName(t *testing.T) {
 	if got, want := count["circle"], 4+5+2*3+2; got != want { // points, marks, and one next to each name
 		t.Errorf("%d circles, expected %d", got, want)
 	}
+	if got := bytes.Count(chart().SVG(), []byte("font-weight")); got != 1 {
+		t.Errorf("%d texts are bold, expected the title alone", got)
+	}
 	all := strings.Join(texts, "|")
 	for _, want := range []string{"Throughput & more", "Rings: the best.", "workers", "1×", "32×", "|64|", "cpu: 2", "http: 24"} {
 		if !strings.Contains(all, want) {

@@ -55,7 +55,7 @@ func (c *Client) Picture(ctx context.Context) (*live.Picture, error) {
 		return nil, err
 	}
 	if p.At.IsZero() {
-		return nil, fmt.Errorf("%s does not serve a sidecar page, or is an incompatible version", c)
+		return nil, fmt.Errorf("%s does not serve a sidecar page, or serves that of an incompatible version", c)
 	}
 	return &p, nil
 }
@@ -84,7 +84,7 @@ func (c *Client) get(ctx context.Context, from *url.URL, into any) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		return fmt.Errorf("%s does not serve a sidecar page, or is an incompatible version", c)
+		return fmt.Errorf("%s does not serve a sidecar page, or serves that of an incompatible version", c)
 	}
 	return nil
 }

@@ -134,6 +134,22 @@ func TestTableShowsWhichPoolIsInTroubleAndWhy(t *testing.T) {
 	expect(t, text(shown(picture()), 160, 24, noon), "WHY", "downstream slow", "15 MINUTES")
 }
 
+func TestTheSelectedPoolIsDescribedAtTheSamePlaceHoweverManyPoolsThereAre(t *testing.T) {
+	place := func(p *live.Picture) int {
+		return slices.IndexFunc(strings.Split(text(shown(p), 80, 24, noon), "\n"), func(l string) bool {
+			return strings.HasPrefix(l, "payments (sql)")
+		})
+	}
+	few, many := picture(), picture()
+	few.Pools = few.Pools[:1]
+	for i := range 40 {
+		many.Pools = append(many.Pools, live.Pool{ID: fmt.Sprint(i), Name: "more", Level: live.Good})
+	}
+	if a, b := place(few), place(many); a < 0 || a != b {
+		t.Errorf("in line %d of a screen with one pool, and in line %d with many", a, b)
+	}
+}
+
 // Whatever the size and the names, there are as many lines as the screen has, and none is wider.
 func TestScreensOfAllSizes(t *testing.T) {
 	hostile := picture()
