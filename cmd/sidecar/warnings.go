@@ -84,7 +84,8 @@ func fetch(ctx context.Context, from string) (*live.Picture, error) {
 	}
 	picture := &live.Picture{}
 	if err := json.NewDecoder(body).Decode(picture); err != nil {
-		return nil, fmt.Errorf("%s does not serve a sidecar page, or serves that of an incompatible version: %w", from, err)
+		return nil, fmt.Errorf(
+			"%s does not serve a sidecar page, or serves that of an incompatible version: %w", from, err)
 	}
 	return picture, nil
 }

@@ -158,7 +158,7 @@ func TestToxicConnection(t *testing.T) {
 	var mu sync.Mutex // of random and l
 	var s *grpcServer
 	var p *proxy
-	s = serveGRPC(t, listen(t, ""), func(ctx context.Context, n int) ([]byte, error) {
+	s = serveGRPC(t, listen(t, ""), func(_ context.Context, n int) ([]byte, error) {
 		mu.Lock()
 		defer mu.Unlock()
 		numbers, good := l.numbers(s.requests()[n].body)
