@@ -156,16 +156,11 @@ func (c *grpcClient) leave(conn *grpcConn) {
 // gRPC might wait up to two minutes before the next attempt, but the exporter decides when to
 // retry.
 func (c *grpcClient) renew(ctx context.Context, failed *grpcConn) {
-	if ctx.Err() == nil {
-		switch failed.GetState() {
-		case connectivity.Ready:
-			return
-		case connectivity.Connecting:
-			// Another request has made gRPC connect again, or the upstream responded to the first
-			// request before gRPC changed the state to ready.
-			return
-		default:
-		}
+	state := failed.GetState()
+	// Connecting: the upstream responded to the first request before gRPC changed the state to ready,
+	// or another request has made gRPC connect again.
+	if ctx.Err() == nil && (state == connectivity.Ready || state == connectivity.Connecting) {
+		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
