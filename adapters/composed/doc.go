@@ -1,3 +1,3 @@
-// Package composed tests instrument's wrappers together with other libraries that wrap the same
-// types.
+// Package composed tests instrument's wrappers in combination with other libraries that wrap the
+// same types.
 package composed

@@ -17,19 +17,20 @@ import (
 //
 //   - requests by outcome: acquired, even if connecting failed (the use then ends as an error),
 //     canceled, timeout and closed,
-//   - how long each request waited for a connection, without the time to establish one; how many
-//     requests are waiting, and since when,
+//   - how long each request waited for a connection, not counting the time to establish one; how
+//     many requests are waiting, and how long the oldest has waited,
 //   - connections established, and how long that took, including BeforeConnect and AfterConnect;
-//     failed attempts, by type of error; and attempts in progress, even if the request has given
-//     up,
+//     failed attempts, by type of error; and attempts in progress, even those whose request was
+//     abandoned,
 //   - uses, from Acquire to Release: how long each took, the age of the oldest, and whether the
 //     connection could be reused (ok) or was closed (error). The use of a hijacked connection
-//     counts as ended at the next collection that detects the hijack,
+//     counts as ended once a collection detects the hijack,
 //   - connections closed, by reason: max_lifetime, max_idle_time, broken, and other, for example
 //     when the pool is closed.
 //
-// Connections that AcquireAllIdle returns count when they are released. A use costs two lock
-// operations and two clock readings; a query costs two calls of a no-op tracer.
+// Uses of connections that AcquireAllIdle returns are reported only when the connections are
+// released. A use costs two lock operations and two clock readings; a query costs two calls of a
+// no-op tracer.
 func NewWithConfig(
 	ctx context.Context,
 	name string,
@@ -136,7 +137,7 @@ func (l leaseTracer) TraceRelease(_ *pgxpool.Pool, data pgxpool.TraceReleaseData
 	l.t.release(data.Conn)
 }
 
-// connectTracer records how connections are established.
+// connectTracer records the result of one attempt to connect.
 type connectTracer struct {
 	noQueries
 	t    *track

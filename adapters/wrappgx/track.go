@@ -21,14 +21,14 @@ type track struct {
 
 	measure.Recorder // its lock guards everything below
 
-	events       int64 // uses started and ended
+	events       int64 // number of starts and ends of uses
 	uses         map[*pgx.Conn]measure.Use
 	preparing    map[*pgx.Conn]*dial
 	constructing int64
 	makes        [failures]instrument.Histogram
 	closed       int64 // connections closed
 	broken       int64 // of these, connections that were broken when they were released
-	other        int64 // of these, connections without another reason, as last reported
+	other        int64 // of these, connections closed for any other reason, as last reported
 }
 
 func newTrack(opts []instrument.Option) *track {
@@ -63,13 +63,13 @@ func failureOf(err error) failure {
 	return failed
 }
 
-// asked is one call of Acquire. The track's lock guards it.
+// asked is a call of Acquire. The track's lock guards it.
 type asked struct{ claim measure.Claim }
 
-// dial is one connection that is being established.
+// dial is a connection that is being established.
 type dial struct {
 	began    time.Duration
-	prepares bool // AfterConnect follows
+	prepares bool // AfterConnect will be called
 }
 
 func (t *track) ask(ctx context.Context) *asked {
@@ -80,7 +80,7 @@ func (t *track) ask(ctx context.Context) *asked {
 }
 
 // begin records the start of a connection attempt. If a call of Acquire caused the attempt, ctx
-// carries that call's values; the call may have given up since.
+// carries that call's values; the call may have returned since.
 func (t *track) begin(ctx context.Context, prepares bool) *dial {
 	d := &dial{began: measure.Clock(), prepares: prepares}
 	t.Lock()
@@ -92,7 +92,7 @@ func (t *track) begin(ctx context.Context, prepares bool) *dial {
 	return d
 }
 
-// made records that d is connected, or has failed with err.
+// made records that d has been established or, if err is not nil, has failed. It ignores a nil d.
 func (t *track) made(d *dial, err error) {
 	if d == nil {
 		return

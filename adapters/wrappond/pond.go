@@ -26,8 +26,8 @@ const Kind = "pond"
 // pond does not report how many tasks have started, which callers are blocked in Submit, how long a
 // task waits, or how long it runs. Pools from pools.NewWorkers report all of this.
 //
-// A collection holds p's lock for a few ns. Closing the Registration does not stop p; close it
-// before or after stopping p.
+// A collection holds p's lock for a few ns. Closing the Registration does not stop p; the
+// Registration may be closed before or after p is stopped.
 func Pool(name string, p pond.BasePool, opts ...instrument.Option) (*instrument.Registration, error) {
 	if p == nil {
 		return nil, fmt.Errorf("pond pool %q: the pool is nil, expected an open pool", name)

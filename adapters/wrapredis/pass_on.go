@@ -7,7 +7,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// passOn forwards all calls to other recorders.
+// passOn is a recorder that forwards all calls to the recorders in it.
 type passOn []redis.OTelRecorder
 
 // RecordOperationDuration forwards the call.

@@ -12,12 +12,13 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// installed reports whether the program has called Recorder. Without a recorder, hooks do nothing.
+// installed reports whether the program has called Recorder. If it has not, the hooks for commands
+// record nothing.
 var installed atomic.Bool
 
-// tracks maps the names that go-redis gives to pools to the tracks of these pools. The values are
-// of type weak.Pointer[track], so that the garbage collector can free clients that the program has
-// dropped.
+// tracks maps go-redis's names of pools to the pools' tracks. The values are of type
+// weak.Pointer[track], so that the garbage collector can free clients that the program no longer
+// uses.
 var tracks sync.Map
 
 // Recorder returns a go-redis recorder. Once it is installed, [Client] and [Pipelines] also report
@@ -42,8 +43,8 @@ func trackOf(name string) *track {
 	return nil
 }
 
-// learn stores t as the track of the pool called name, and removes tracks that have been
-// garbage-collected.
+// learn stores t as the track of the pool called name, and deletes the entries of tracks that have
+// been garbage-collected.
 func learn(name string, t *track) {
 	tracks.Range(func(other, p any) bool {
 		if w, _ := p.(weak.Pointer[track]); w.Value() == nil {
@@ -70,8 +71,8 @@ func (r recorder) RecordPendingRequests(ctx context.Context, delta int, cn redis
 	r.passOn.RecordPendingRequests(ctx, delta, cn, pool)
 }
 
-// RecordConnectionWaitTime implements redis.OTelRecorder. go-redis calls it when a connection was
-// acquired.
+// RecordConnectionWaitTime implements redis.OTelRecorder. go-redis calls it when a request has
+// acquired cn.
 func (r recorder) RecordConnectionWaitTime(ctx context.Context, waited time.Duration, cn redis.ConnInfo) {
 	if t := trackOf(cn.PoolName()); t != nil {
 		c, _ := ctx.Value(callKey{}).(*call)

@@ -33,9 +33,8 @@ type Pooled interface {
 //   - connections closed, for whatever reason (other).
 //
 // For a redis.Client it also installs a hook, and reports dials in progress (constructing) and
-// failed dials. Every dial counts, including dials for subscriptions. If [Recorder] was installed
-// before c was created, Client reports the following instead of the corresponding values of the
-// snapshot:
+// failed dials. These include dials for subscriptions. If [Recorder] was installed before c was
+// created, Client reports the following instead of the corresponding values of the snapshot:
 //
 //   - requests by outcome: acquired, even if dialing failed (the use then ends as an error),
 //     canceled and timeout,
@@ -65,8 +64,8 @@ func Pipelines(name string, c Pooled, opts ...instrument.Option) (*instrument.Re
 }
 
 // Subscriptions reports metrics for c's subscriptions, each of which has its own connection: how
-// many connections exist (used), and how many were established and closed. There is no limit, and
-// nothing waits.
+// many connections exist (used), and how many were established and closed. Subscriptions have no
+// limit and never wait for a connection.
 func Subscriptions(name string, c Pooled, opts ...instrument.Option) (*instrument.Registration, error) {
 	if c == nil {
 		return nil, errNil(name)
@@ -131,8 +130,8 @@ func pipelineLimit(o *redis.Options) int {
 	return o.PipelinePoolSize
 }
 
-// totals accumulates go-redis's 32-bit counters, which wrap around and fall when a node leaves a
-// cluster, in 64 bits.
+// totals accumulates, in 64 bits, the increases of go-redis's 32-bit counters, which wrap around,
+// and which decrease when a node leaves a cluster.
 type totals struct {
 	hits, misses, timeouts, waits, stale total
 	waited                               struct{ last, sum int64 } // nanoseconds
@@ -144,8 +143,8 @@ type total struct {
 	sum  int64
 }
 
-// at updates the sum for a counter that now reads n, and returns the sum. It treats a step of more
-// than half the range as a decrease.
+// at records that the counter is now n, and returns the updated sum. It treats an apparent increase
+// by more than half the counter's range as a decrease.
 func (t *total) at(n uint32) instrument.Optional[int64] {
 	if step := n - t.last; step < 1<<31 {
 		t.sum += int64(step)

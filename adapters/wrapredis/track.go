@@ -153,8 +153,8 @@ type call struct {
 
 type callKey struct{}
 
-// ask records the start of a request to the pool with the given name. The first request reveals
-// which pool has that name.
+// ask records the start of a request for a connection. pool is go-redis's name of the pool; the
+// first request with a name establishes which track belongs to it.
 func (c *call) ask(ctx context.Context, pool string) {
 	c.done()
 	t := c.main
@@ -173,7 +173,7 @@ func (c *call) ask(ctx context.Context, pool string) {
 }
 
 // fail records the end of a request that got no connection because ctx is done. If ctx is not done,
-// go-redis tells the recorder next whether the request timed out.
+// fail records nothing, because go-redis then calls RecordError if the request timed out.
 func (c *call) fail(ctx context.Context) {
 	if err := ctx.Err(); err != nil {
 		c.giveUp(instrument.GaveUp(err))
@@ -207,7 +207,7 @@ type hook struct{ main, pipelines *track }
 // hooks maps clients, as weak.Pointer[redis.Client], to their hooks.
 var hooks sync.Map // of weak.Pointer[hook]
 
-// follow returns c's hook, and adds one if there is none.
+// follow returns c's hook. If c has none, follow adds one.
 func follow(c *redis.Client, opts []instrument.Option) *hook {
 	h := &hook{newTrack(opts), newTrack(opts)}
 	key := weak.Make(c)

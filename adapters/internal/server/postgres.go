@@ -57,8 +57,8 @@ func Postgres(t testing.TB) (s *Server, url string) {
 	return s, "postgres://test@" + s.Address + "/postgres?sslmode=disable"
 }
 
-// postgresProgram returns the path of the program called name, or "" if it is not found. Debian
-// keeps the server's programs outside PATH, in one directory per version.
+// postgresProgram returns the path of the PostgreSQL program called name, or "" if it is not found.
+// Debian keeps the server's programs outside PATH, in one directory per version.
 func postgresProgram(name string) string {
 	if path, err := exec.LookPath(name); err == nil {
 		return path
@@ -71,8 +71,8 @@ func postgresProgram(name string) string {
 	return paths[len(paths)-1]
 }
 
-// unprivileged returns the process attributes to run a server as a user other than root, and makes
-// that user the owner of dir. It returns nil if the test does not run as root.
+// unprivileged returns the process attributes that make a server run as a user other than root, and
+// makes that user the owner of dir. It returns nil if the test does not run as root.
 func unprivileged(t testing.TB, dir string) *syscall.SysProcAttr {
 	t.Helper()
 	if os.Geteuid() != 0 {

@@ -15,7 +15,8 @@ import (
 	"testing"
 )
 
-// attempts limits how often a server is started: another process may take the free port first.
+// attempts is how many times start tries to start a server: another process may take the free port
+// before the server does.
 const attempts = 5
 
 // Server is a running server. It can be stopped and started again.
@@ -27,7 +28,7 @@ type Server struct {
 	ready   string // part of the log line that announces that the server is ready
 	signal  syscall.Signal
 	command func(port int) *exec.Cmd
-	end     func() // nil while it is stopped
+	end     func() // nil while the server is stopped
 }
 
 // start starts a server and waits until it prints a line that contains ready. At the end of the
@@ -66,7 +67,8 @@ func (s *Server) Start() {
 	}
 }
 
-// run starts the server and waits until it is ready or has exited. It returns the output so far.
+// run starts the server and waits until it is ready or has exited. It returns the server's output
+// so far, and whether the server is ready.
 func (s *Server) run() (said string, ok bool) {
 	s.t.Helper()
 	reader, writer, err := os.Pipe()
