@@ -13,34 +13,34 @@ import (
 // Advice is a recommended limit for a pool.
 type Advice struct {
 	Limit  int    // slots; 0 while no limit can be recommended
-	Reason string // one line of text for people
+	Reason string // one-line explanation for people
 }
 
-// Advisor recommends a limit for one pool, window by window. The limit is high enough to keep waits
-// within a tenth of a use at the current rate of requests, but no higher than the CPUs, or a lock
-// that the tasks share, can keep busy; see package sizing. An Advisor recommends changes only in
-// small steps, and only if several windows agree. The zero Advisor is ready to use. An Advisor is
-// not safe for concurrent use.
+// Advisor recommends a limit for one pool, window by window. The limit is high enough to keep the
+// mean wait within a tenth of a mean use at the current rate of requests, but no higher than needed
+// to saturate the CPUs or a lock that the tasks share; see package sizing. An Advisor recommends
+// changes only in small steps, and only if several windows agree. The zero Advisor is ready to use.
+// An Advisor is not safe for concurrent use.
 type Advisor struct {
-	// largest number of slots that a window needed, in each group of aPeak windows, newest group
-	// first
+	// for each group of aPeak windows, newest first: the largest number of slots that a window needed
 	peaks  [remembered/aPeak + 1]int32
 	newest uint8 // number of windows in the newest group
 	seen   uint8 // number of windows so far, at most remembered
-	short  uint8 // one bit per window, newest lowest: 1 if the window needed more slots than there were
+	short  uint8 // one bit per window, the newest in bit 0: 1 if the pool was short of slots
 }
 
 const (
-	remembered = 30   // minimum number of windows for which the limit is not lowered after a peak
-	aPeak      = 15   // number of windows in a group, which shares one peak
+	remembered = 30   // minimum number of windows after a peak before the limit is lowered
+	aPeak      = 15   // number of windows in a group, for which one peak is kept
 	largest    = 2.0  // largest step up, as a factor
 	smallest   = 0.75 // largest step down, as a factor
-	band       = 0.7  // fewer slots are advised if this fraction of the limit is enough
+	band       = 0.7  // the limit is lowered only if less than this fraction of it is needed
 )
 
-// See adds window w and its verdict, and returns the advice. It advises no limit if the pool's size
-// did not decide how requests fared: uses failed or leaked, a large request or the machine held up
-// the pool, or nothing is known about the pool.
+// See takes the next window w, with machine m and verdict v for that window, and returns the
+// advice. It recommends no limit if something other than the pool's size determined how requests
+// fared (for example, if uses failed or leaked, or if a large request or the machine held up the
+// pool), or if nothing is known about the pool.
 func (a *Advisor) See(w Window, m Machine, v Verdict) Advice {
 	if !v.isOfSize() {
 		return Advice{Reason: "the pool is " + v.String()}
@@ -56,7 +56,8 @@ func (a *Advisor) See(w Window, m Machine, v Verdict) Advice {
 	return a.step(int(w.Limit), need, why)
 }
 
-// isOfSize reports whether the pool's size, rather than a fault, decides how requests fare.
+// isOfSize reports whether v means that the pool's size, rather than a fault, determines how
+// requests fare.
 func (v Verdict) isOfSize() bool {
 	switch v {
 	case OK, TooSmall, Oversized, CPUSaturated, LockContention:
@@ -65,7 +66,7 @@ func (v Verdict) isOfSize() bool {
 	return false
 }
 
-// remember records how many slots a window needed, and whether the pool was short of slots.
+// remember records that a window needed need slots, and whether the pool was short of slots.
 func (a *Advisor) remember(need int, short bool) {
 	if a.newest == aPeak {
 		copy(a.peaks[1:], a.peaks[:])
@@ -79,7 +80,8 @@ func (a *Advisor) remember(need int, short bool) {
 	a.newest, a.seen = a.newest+1, min(a.seen+1, remembered)
 }
 
-// step returns the next limit on the way from limit to need.
+// step returns the advice to keep limit or to move it one step toward need. why says why need slots
+// are enough.
 func (a *Advisor) step(limit, need int, why string) Advice {
 	peak := int(slices.Max(a.peaks[:]))
 	switch {
@@ -123,8 +125,8 @@ func (w Window) need(m Machine) (slots int, why string, err error) {
 	return slots, why, nil
 }
 
-// bound returns how many slots keep the CPUs, or the lock that the tasks share, fully busy. ok is
-// false if that is unknown.
+// bound returns how many slots saturate the CPUs or the lock that the tasks share. use is the mean
+// duration of a use, in seconds. ok is false if the number is unknown.
 func (w Window) bound(m Machine, use float64) (slots int, ok bool) {
 	if math.IsNaN(w.OnCPU) || math.IsNaN(m.CPUs) {
 		return 0, false
@@ -149,8 +151,8 @@ func (w Window) bound(m Machine, use float64) (slots int, ok bool) {
 }
 
 // meanUse returns the mean duration of a use in seconds. If the pool does not time its uses,
-// meanUse returns the slot-seconds per ended use, by Little's law, which is too long while uses do
-// not end.
+// meanUse estimates the mean by Little's law, as slot-seconds per ended use; the estimate is too
+// high while uses do not end.
 func (w Window) meanUse() float64 {
 	if math.IsNaN(w.Use) {
 		return w.Utilization * w.Limit * w.Seconds / w.Ended

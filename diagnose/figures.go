@@ -22,9 +22,9 @@ type Figures struct {
 	NotMade   float64 // resources that could not be created
 	UseTime   float64 // slot-seconds
 	EndedTime float64 // slot-seconds of uses that have ended
-	Longest   float64 // longest use that ended
-	HeldBack  float64 // slot-seconds that were free while requests waited
-	OnCPU     float64 // this and the next two: parts of UseTime
+	Longest   float64 // duration of the longest use that ended
+	HeldBack  float64 // slot-seconds for which slots were free while requests waited
+	OnCPU     float64 // OnCPU, RunQueue and Blocked are parts of UseTime
 	RunQueue  float64
 	Blocked   float64
 }
@@ -76,8 +76,8 @@ func known(counts ...instrument.Optional[int64]) float64 {
 	return sum
 }
 
-// total returns the sum of the n durations in h. If n is above 0 and there is no h, the pool does
-// not time them, and total returns NaN.
+// total returns the sum of the n durations in h. If n is above 0 and h is nil, the pool does not
+// time them, and total returns NaN.
 func total(h *instrument.Histogram, n float64) float64 {
 	switch {
 	case h != nil:

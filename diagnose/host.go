@@ -9,8 +9,8 @@ import (
 )
 
 // HostFigures holds the measurements of a machine, a container and the process in it at one moment.
-// All fields except At, CPUs and Runnable are cumulative since some moment in the past. Times are
-// in seconds. Unknown values are NaN; start with [UnknownHost].
+// All fields except At, CPUs and Runnable are cumulative since an arbitrary moment in the past.
+// Times are in seconds. Unknown values are NaN; start with [UnknownHost].
 type HostFigures struct {
 	At          time.Time
 	CPUs        float64 // number of CPUs that the process may use: its quota, or the machine's CPUs
@@ -20,12 +20,12 @@ type HostFigures struct {
 	LockTime    float64 // time that goroutines of the process waited for locks
 	Periods     float64 // periods of the container's CPU quota
 	Throttled   float64 // quota periods in which the container was throttled
-	StealTime   float64 // CPU time of the machine that the hypervisor took
+	StealTime   float64 // CPU time that the hypervisor took from the machine
 	AllTime     float64 // CPU time of the machine, idle or not
-	MemoryStall float64 // time in which some task waited for memory
-	Writes      float64 // number of a disk probe's writes
+	MemoryStall float64 // time in which at least one task waited for memory
+	Writes      float64 // number of writes by a disk probe
 	WriteTime   float64 // total duration of these writes
-	Computes    float64 // number of runs of a probe that runs a busy loop on one thread
+	Computes    float64 // number of runs of a compute probe, which executes a busy loop on one thread
 	Stretch     float64 // sum of the ratios of wall time to CPU time of these runs
 }
 
@@ -39,19 +39,19 @@ func UnknownHost(at time.Time) HostFigures {
 }
 
 // Machine describes a machine, a container and the process in it over a window of time. Shares are
-// shares of the window's time unless their comment says otherwise. Unknown values are NaN; start
-// with [UnknownMachine].
+// shares of the window's time unless a field's comment says otherwise. Unknown values are NaN;
+// start with [UnknownMachine].
 type Machine struct {
 	CPUs           float64 // number of CPUs that the process may use: its quota, or the machine's CPUs
 	BusyCPUs       float64 // mean number of CPUs that the process used
 	Throttled      float64 // share of the quota's periods in which the container was throttled
-	MemoryPressure float64 // share of time in which some task waited for memory
+	MemoryPressure float64 // share of time in which at least one task waited for memory
 	Steal          float64 // share of the machine's CPU time that the hypervisor took
 	RunDelay       float64 // seconds that threads waited for a CPU, per second that they ran
 	Write          float64 // mean duration of a disk probe's write, in seconds
-	Stretch        float64 // mean ratio of wall time to CPU time of a probe that runs a busy loop on one thread
+	Stretch        float64 // mean ratio of wall time to CPU time of a compute probe's runs
 	LockWait       float64 // mean number of goroutines that waited for locks
-	Runnable       float64 // goroutines that are ready to run but have no CPU, per CPU of the process
+	Runnable       float64 // number of goroutines that are ready to run but have no CPU, divided by CPUs
 }
 
 // UnknownMachine returns a Machine with all values unknown.
@@ -60,8 +60,8 @@ func UnknownMachine() Machine {
 	return Machine{unknown, unknown, unknown, unknown, unknown, unknown, unknown, unknown, unknown, unknown}
 }
 
-// HostBetween returns the Machine for the window between two measurements. If a counter fell, what
-// depends on it is unknown.
+// HostBetween returns the Machine for the window between two measurements. If a counter decreased,
+// the values derived from it are unknown.
 func HostBetween(from, to HostFigures) Machine {
 	seconds := to.At.Sub(from.At).Seconds()
 	if !(seconds > 0) {

@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// Judge judges one pool, window by window. A verdict takes hold when two of three windows agree on
-// it, and holds until three windows in a row disagree. An undetermined window does not count as
-// disagreement. The zero Judge is ready to use. A Judge is not safe for concurrent use.
+// Judge judges one pool, window by window. A verdict takes hold when two of the last three windows
+// agree on it, and holds until three windows in a row disagree. An undetermined window does not
+// count as disagreement. The zero Judge is ready to use. A Judge is not safe for concurrent use.
 type Judge struct {
 	last   Figures
 	usual  Usual
@@ -16,7 +16,7 @@ type Judge struct {
 
 	advisor     Advisor
 	recommended int32
-	quiet       uint8 // number of windows from which usual was learned, at most learned
+	quiet       uint8 // number of windows from which usual was learned, counted up to the constant learned
 }
 
 const (
@@ -55,8 +55,8 @@ func (j *Judge) See(f Figures, m Machine) (holds, window Finding[Verdict]) {
 }
 
 // Recommends returns the limit that an [Advisor] recommends after the windows seen so far, or 0 if
-// there is none. It recommends no limit while the current verdict, or the last window's verdict,
-// concerns something other than the pool's size.
+// it recommends none. It never recommends a limit while the current verdict, or the last window's
+// verdict, concerns something other than the pool's size.
 func (j *Judge) Recommends() int { return int(j.recommended) }
 
 // Seen returns the time of the last measurement, or the zero Time if there is none.
@@ -65,7 +65,8 @@ func (j *Judge) Seen() time.Time { return j.last.At }
 // Holds returns the verdict that holds.
 func (j *Judge) Holds() Finding[Verdict] { return j.memory.holds() }
 
-// known returns the usual values. All of them are unknown until enough windows have been seen.
+// known returns what is usual for the pool. All of it is unknown until enough windows have been
+// seen.
 func (j *Judge) known() Usual {
 	if j.quiet < learned {
 		return unknownUsual()
@@ -73,8 +74,8 @@ func (j *Judge) known() Usual {
 	return j.usual
 }
 
-// learn updates the usual values from window w if the pool was well, and the number of lost slots
-// if slots leaked.
+// learn updates j.usual from window w, whose verdict is v: the usual values if the pool was well,
+// or the number of lost slots if slots leaked.
 func (j *Judge) learn(w Window, v Verdict) {
 	switch v {
 	case Leaking:
@@ -110,7 +111,7 @@ type HostJudge struct {
 	last    HostFigures
 	machine Machine
 	write   float64 // usual duration of a disk probe's write
-	writes  uint8   // number of windows from which write was learned, at most learned
+	writes  uint8   // number of windows from which write was learned, counted up to the constant learned
 	memory  memory[HostVerdict]
 }
 
@@ -150,15 +151,15 @@ func (j *HostJudge) Machine() Machine {
 	return j.machine
 }
 
-// States yields each verdict that has held so far, and whether it holds now, as metrics report
-// states.
+// States yields each verdict that has held so far, and whether it holds now. A metric can report
+// each verdict as 1 or 0.
 func (j *Judge) States() iter.Seq2[Verdict, bool] { return j.memory.states() }
 
-// States yields each verdict that has held so far, and whether it holds now, as metrics report
-// states.
+// States yields each verdict that has held so far, and whether it holds now. A metric can report
+// each verdict as 1 or 0.
 func (j *HostJudge) States() iter.Seq2[HostVerdict, bool] { return j.memory.states() }
 
-// memory decides which verdict holds.
+// memory decides, from the verdicts on recent windows, which verdict holds.
 type memory[V verdict] struct {
 	evidence string // evidence for the verdict that holds
 	held     uint16 // one bit per verdict: whether it has ever held
@@ -169,13 +170,13 @@ type memory[V verdict] struct {
 
 func (h *memory[V]) holds() Finding[V] { return Finding[V]{h.verdict, h.evidence} }
 
-// hold makes f's verdict the one that holds.
+// hold makes f's verdict the one that holds, and returns f.
 func (h *memory[V]) hold(f Finding[V]) Finding[V] {
 	h.against, h.verdict, h.evidence = 0, f.Verdict, f.Evidence
 	return f
 }
 
-// weigh takes the finding for a new window and returns the verdict that holds after it.
+// weigh takes the finding for a new window and returns the finding that then holds.
 func (h *memory[V]) weigh(window Finding[V]) Finding[V] {
 	h.held |= 1 << h.verdict
 	h.recent[2], h.recent[1], h.recent[0] = h.recent[1], h.recent[0], window.Verdict

@@ -16,7 +16,7 @@ type Usual struct {
 	// least number of slots occupied by uses that are meant to run forever, such as permanent
 	// workers
 	Held    float64
-	HeldFor float64 // seconds, up to the end of this window, during which more slots than Held were occupied
+	HeldFor float64 // seconds up to the window's end for which uses that do not end occupied more slots than Held
 	Lost    float64 // slots that leaked uses occupied in the previous window
 }
 
@@ -30,7 +30,7 @@ const (
 	enough  = 5    // minimum number of ended uses for their mean to be meaningful
 	noticed = 0.01 // waits in seconds above which callers notice
 	longAgo = 10   // multiple of the mean use after which a use should have ended
-	uneven  = 3    // ratio of the wait to the wait with random arrivals, if the squared cv of uses is 5
+	uneven  = 3    // multiple of the wait for random arrivals above which load is bursty; allows for uses with cv² = 5
 )
 
 // Pool judges a pool over window w. The first rule that holds decides. Rules for causes come first:
@@ -80,7 +80,7 @@ func (w Window) isBursty() bool {
 	if err != nil || w.Ended < enough {
 		return false
 	}
-	steady := waiting / (w.Limit * (1 - busy)) // expected wait, in units of a mean use
+	steady := waiting / (w.Limit * (1 - busy)) // expected wait for random arrivals, in units of a mean use
 	return w.Wait > uneven*steady*w.meanUse()
 }
 
@@ -106,8 +106,8 @@ func (w Window) isLeaking(usual Usual) bool {
 	return w.Held > 0.9*usual.Lost || w.Ended >= enough && w.Use < 2*usual.Use && usual.HeldFor-w.Seconds > longest
 }
 
-// holds reports whether uses that do not end occupy at least a tenth of the slots, and at least one
-// slot, more than the usual number.
+// holds reports whether uses that do not end occupy more slots than usual: at least one more, and
+// at least a tenth of the limit more.
 func (w Window) holds(usual float64) bool {
 	return w.Held-usual >= math.Max(0.8, 0.1*w.Limit)
 }
@@ -128,8 +128,8 @@ func (w Window) ends() string {
 	return fmt.Sprintf("the %.0f other uses took %v each", w.Ended, seconds(w.Use))
 }
 
-// waits reports whether requests are refused, or wait for longer than the fraction part of a mean
-// use.
+// waits reports whether requests are refused, or wait on average for longer than part times the
+// mean use.
 func (w Window) waits(part float64) bool {
 	long := w.Wait > part*w.Use || math.IsNaN(w.Use) && w.Wait > noticed
 	return long || w.Refused > 0.01
@@ -138,7 +138,7 @@ func (w Window) waits(part float64) bool {
 // idle judges a pool that has free slots for most of the time.
 func (w Window) idle() Finding[Verdict] {
 	switch {
-	case w.waits(0.5): // random arrivals make some requests wait
+	case w.waits(0.5): // random arrivals alone make some requests wait
 		return found(Undetermined, "%s: requests come in bursts, or take several slots at once", w.fill())
 	case w.Limit >= 8 && w.Utilization < 0.1 && w.Ended >= enough:
 		return found(Oversized, "%.1f of %.0f slots were used", w.Utilization*w.Limit, w.Limit)
@@ -154,7 +154,7 @@ func (w Window) idle() Finding[Verdict] {
 
 // spent describes how a window's uses spent their time.
 type spent struct {
-	account bool    // the pool reports it; otherwise the fields are bounds from what the whole process did
+	account bool    // whether the pool reports the values; if not, they are bounds derived from the whole process
 	cpus    float64 // CPUs used; an upper bound if account is false
 	queued  float64 // share of the time ready but without a CPU; an upper bound if account is false
 	blocked float64 // share of the time blocked; a lower bound if account is false
@@ -162,7 +162,7 @@ type spent struct {
 
 func (w Window) spent(m Machine) spent {
 	used := w.Utilization * w.Limit
-	inGo := m.Runnable * m.CPUs / used // time that Go's scheduler delays uses, which a pool counts as blocked
+	inGo := m.Runnable * m.CPUs / used // share of uses' time in Go's run queues, which a pool counts as blocked
 	if math.IsNaN(w.OnCPU) {
 		cpu, queue := m.BusyCPUs/used, m.RunDelay*m.BusyCPUs/used+inGo
 		return spent{false, m.BusyCPUs, queue, 1 - cpu - queue - m.LockWait/used}
@@ -174,7 +174,7 @@ func (w Window) spent(m Machine) spent {
 	return s
 }
 
-// congested judges a full pool by what its uses spend their time on.
+// congested judges a full pool by how its uses spend their time.
 func (w Window) congested(m Machine, usual Usual) Finding[Verdict] {
 	s := w.spent(m)
 	share := 0.75
@@ -255,7 +255,7 @@ func found(v Verdict, format string, args ...any) Finding[Verdict] {
 	return Finding[Verdict]{v, fmt.Sprintf(format, args...)}
 }
 
-// seconds formats a time, given in seconds, with up to three digits.
+// seconds formats s seconds as a duration with up to three digits.
 func seconds(s float64) string {
 	if math.IsNaN(s) {
 		return "an unknown time"

@@ -18,14 +18,14 @@ const (
 	CPUSaturated                  // the tasks use all available CPUs: more slots do not help
 	Starved                       // tasks are ready to run but wait for a CPU that is busy with other work
 	LockContention                // tasks wait for a lock that they share
-	DownstreamSlow                // tasks wait longer than before for what they call
+	DownstreamSlow                // tasks wait longer than before for a downstream
 	Leaking                       // uses that do not end occupy slots
 	HeadOfLine                    // slots are free, but too few for the first waiting request
 	Failing                       // uses fail, or resources cannot be created
 )
 
-// names returns the values of the attribute that identifies the verdict, in the order of the
-// constants.
+// names returns the values of the attribute of m that identifies the verdict, in the order of the
+// verdict constants.
 func names(m *catalog.Metric) []string { return m.Attributes[0].Values }
 
 // String returns the verdict as it appears in metrics.
@@ -79,5 +79,5 @@ type verdict interface {
 // Finding is a verdict and the evidence for it.
 type Finding[V verdict] struct {
 	Verdict  V
-	Evidence string // one line of text for people
+	Evidence string // one-line explanation for people
 }

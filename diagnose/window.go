@@ -17,16 +17,16 @@ type Window struct {
 	Failed      float64 // share of the ended uses that failed
 	NotMade     float64 // resources that could not be created
 	Use         float64 // mean duration of ended uses, in seconds
-	Longest     float64 // longest use that ever ended, in seconds
-	Held        float64 // slots whose uses did not end: slot-seconds used, minus those of ended uses, per second
+	Longest     float64 // duration of the longest use that ever ended, in seconds
+	Held        float64 // slots occupied by uses that did not end: slot-seconds per second, without those of ended uses
 	UseAge      float64 // age of the oldest use at the end, in seconds
-	OnCPU       float64 // this and the next two: shares of the uses' time
+	OnCPU       float64 // OnCPU, RunQueue and Blocked are shares of the uses' time
 	RunQueue    float64
 	Blocked     float64
 }
 
-// Between returns the window between two measurements. If a counter fell, the pool was replaced,
-// and nothing is known about the new one yet.
+// Between returns the window between two measurements. If a counter decreased, the pool has been
+// replaced by a new one, about which nothing is known yet.
 func Between(from, to Figures) Window {
 	w := Window{Seconds: to.At.Sub(from.At).Seconds(), Limit: to.Limit, Pending: to.Pending}
 	w.Longest, w.UseAge = to.Longest, to.UseAge
