@@ -22,7 +22,7 @@ import (
 //   - connections established, and how long that took, including BeforeConnect and AfterConnect;
 //     failed attempts, by type of error; and attempts in progress, even those whose request was
 //     abandoned,
-//   - uses, from Acquire to Release: how long each took, the age of the oldest, and whether the
+//   - uses, from Acquire to Release: how long each lasted, the age of the oldest, and whether the
 //     connection could be reused (ok) or was closed (error). The use of a hijacked connection
 //     counts as ended once a collection detects the hijack,
 //   - connections closed, by reason: max_lifetime, max_idle_time, broken, and other, for example

@@ -40,8 +40,8 @@ type Pooled interface {
 //     canceled and timeout,
 //   - how long each request waited, and how long the oldest pending request has waited. The wait of
 //     an acquired request does not include the time to dial,
-//   - uses: how long each took, the age of the oldest, and whether the connection was returned (ok)
-//     or closed (error),
+//   - uses: how long each lasted, the age of the oldest, and whether the connection was returned
+//     (ok) or closed (error),
 //   - connections established, and how long that took, including the handshake,
 //   - connections closed, by reason: stale (too old, idle for too long, or found broken before
 //     use), max_idle, broken, failover, pool_closed, other.

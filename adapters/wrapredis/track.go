@@ -16,7 +16,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/measure"
 )
 
-// track holds what the recorder reported about one pool of one client.
+// track holds the events that the recorder reported for one pool of one client.
 type track struct {
 	totals totals // counters of redis.PoolStats; used only by the goroutine that collects
 
