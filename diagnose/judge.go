@@ -62,7 +62,7 @@ func (j *Judge) Recommends() int { return int(j.recommended) }
 // Seen returns the time of the last measurement, or the zero Time if there is none.
 func (j *Judge) Seen() time.Time { return j.last.At }
 
-// Holds returns the verdict that holds.
+// Holds returns the verdict that holds, with its evidence.
 func (j *Judge) Holds() Finding[Verdict] { return j.memory.holds() }
 
 // known returns what is usual for the pool. All of it is unknown until enough windows have been
@@ -140,7 +140,7 @@ func (j *HostJudge) See(f HostFigures) (holds, window Finding[HostVerdict]) {
 // Seen returns the time of the last measurement, or the zero Time if there is none.
 func (j *HostJudge) Seen() time.Time { return j.last.At }
 
-// Holds returns the verdict that holds.
+// Holds returns the verdict that holds, with its evidence.
 func (j *HostJudge) Holds() Finding[HostVerdict] { return j.memory.holds() }
 
 // Machine returns the Machine for the last window.
