@@ -19,16 +19,16 @@ import (
 type limiter struct {
 	enter func(ctx context.Context) (leave func())
 	close func()
-	moves func() (all, throttled int64) // changes of the limit; nil if the limit is fixed
+	moves func() (all, throttled int64) // returns the number of limit changes; nil if the limit is fixed
 }
 
 const (
-	least, most, first = 1, 128, 4 // limits of the adaptive contenders
+	least, most, first = 1, 128, 4 // minimum, maximum and initial limit of the adaptive contenders
 )
 
 // line bounds how many requests wait for a fixed or a resized semaphore, so that in overload excess
-// requests are rejected instead of delaying all others. failsafe-go bounds its queue by multiples
-// of the limit.
+// requests are rejected instead of delaying all others. failsafe-go instead bounds its queue by
+// multiples of the limit.
 var line = pools.SemaphoreConfig{MaxPending: 32}
 
 // fixed returns a constructor for limiters with n slots.

@@ -11,7 +11,7 @@ import (
 	"github.com/poolgauge/poolgauge/diagnose"
 )
 
-// model is the program that serves a workload, in a synctest bubble's virtual time.
+// model simulates the program that serves a workload, in a synctest bubble's virtual time.
 type model struct {
 	load    workload
 	start   time.Time
@@ -21,7 +21,7 @@ type model struct {
 
 	mu   sync.Mutex
 	busy [length / period]time.Duration // CPU time used in each period of the quota
-	seen int                            // number of periods that method machine has reported
+	seen int                            // number of periods that the method machine has reported
 }
 
 const (
@@ -87,7 +87,7 @@ func (m *model) machine() diagnose.Machine {
 	return d
 }
 
-// request is one call of the task.
+// request is one request, as passed to the workload's task.
 type request struct {
 	*model
 	rng *rand.Rand

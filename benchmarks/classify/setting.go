@@ -14,7 +14,7 @@ const neighbors = 4
 
 const helperSpin = "spin" // use one CPU until killed
 
-// setting is the other load on the machine during the profiles.
+// setting is the load on the machine while the tasks are profiled.
 type setting struct {
 	name   string
 	target float64 // minimum share of right answers
@@ -73,7 +73,7 @@ func spinForever() {
 	}
 }
 
-// startGoroutines starts goroutines that spin.
+// startGoroutines starts twice as many spinning goroutines as there are processors.
 func startGoroutines(context.Context) (stop func(), err error) {
 	var stopped atomic.Bool
 	var all sync.WaitGroup
@@ -90,5 +90,5 @@ func startGoroutines(context.Context) (stop func(), err error) {
 	}, nil
 }
 
-// sink keeps the compiler from removing the work.
+// sink keeps the compiler from removing loops that only use CPU time.
 var sink atomic.Uint64

@@ -81,9 +81,9 @@ func (t task) right(c profile.Class) (bool, error) {
 	return c == profile.IOBound && (share <= 0.1 || near) || c == profile.Mixed && (share > 0.1 || near), err
 }
 
-// cpuShare returns the share of a task's time that its thread spends on a CPU, as measured by the
-// kernel. It uses the median time of several calls, so that calls that waited for a CPU do not
-// distort it.
+// cpuShare returns the share of a task's wall time that its thread spends on a CPU, as measured by
+// the kernel. open opens the task. The wall time is the median of several calls, so that calls that
+// waited for a CPU do not distort it.
 func cpuShare(open func() (func(context.Context) error, func(), error)) (float64, error) {
 	fn, closed, err := open()
 	if err != nil {
@@ -113,7 +113,7 @@ func simple(f func()) func() (func(context.Context) error, func(), error) {
 	}
 }
 
-// unit is the number of rounds of work that take about 100 µs on an idle machine. Work is measured
+// unit is the number of rounds of spin that take about 100 µs on an idle machine. Work is measured
 // in rounds and not in time, so that waiting for a CPU does not reduce it.
 var unit = calibrate()
 

@@ -15,8 +15,8 @@ type figure struct {
 	of     func(points []otlptest.Point) (v float64, ok bool)
 }
 
-// series returns the points of metric whose attributes include attrs, sorted by time. attrs lists
-// keys and values in turn.
+// series returns the points of metric whose attributes include attrs, sorted by time. attrs
+// alternates between keys and values.
 func series(points []otlptest.Point, metric string, attrs ...string) []otlptest.Point {
 	want := map[string]string{}
 	for i := 0; i < len(attrs); i += 2 {
@@ -100,9 +100,9 @@ func bySeries(points []otlptest.Point) map[string][]otlptest.Point {
 	return sorted
 }
 
-// report evaluates figures in the three windows. The fault is detected if the first figure's value
-// during the fault is at least the parameter least, and at least twice its values before and after.
-// An undefined value counts as 0.
+// report evaluates figures in the three windows. The fault counts as detected if the first figure's
+// value during the fault is at least the parameter least, and at least twice its values before and
+// after. An undefined value counts as 0.
 func (s *session) report(title string, windows [3]window, least float64, figures ...figure) report {
 	s.mu.Lock()
 	defer s.mu.Unlock()

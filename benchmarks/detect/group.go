@@ -16,8 +16,8 @@ import (
 
 const cgroupMount = "/sys/fs/cgroup"
 
-// pod is a pair of containers below one cgroup, in every hierarchy that the sidecar reads. The
-// cgroups are named as container runtimes name them.
+// pod is a cgroup with two containers, in every hierarchy that the sidecar reads. The cgroups are
+// named as container runtimes name them.
 type pod struct {
 	hierarchies []string // mount points
 	v2          bool     // the unified hierarchy is the only one
@@ -31,8 +31,8 @@ var (
 	targetID  = strings.Repeat("7", 64)
 )
 
-// newPod creates the cgroups. The error wraps errSkipped if the system does not permit that. The
-// caller must remove the pod.
+// newPod creates a pod. The error wraps errSkipped if the system does not permit it to create
+// cgroups. The caller must remove the pod.
 func newPod() (*pod, error) {
 	p := &pod{v2: exists(filepath.Join(cgroupMount, "cgroup.controllers"))}
 	p.hierarchies = mounted(p.v2)
@@ -56,8 +56,9 @@ func newPod() (*pod, error) {
 	return p, nil
 }
 
-// mounted returns the mount points to use: with v2, only its own; otherwise those of the v1
-// controllers, and that of v2 for the pressure files.
+// mounted returns the mount points of the hierarchies to use: if v2 is true, only the unified
+// hierarchy; otherwise, those of the v1 controllers and, for its pressure files, the unified
+// hierarchy.
 func mounted(v2 bool) (dirs []string) {
 	if v2 {
 		return []string{cgroupMount}
@@ -70,7 +71,7 @@ func mounted(v2 bool) (dirs []string) {
 	return dirs
 }
 
-// delegate enables the controllers for the containers, as v2 requires.
+// delegate enables the controllers for the containers, as cgroup v2 requires.
 func (p *pod) delegate() error {
 	if !p.v2 {
 		return nil
@@ -86,7 +87,7 @@ func (p *pod) delegate() error {
 	return nil
 }
 
-// remove removes the cgroups. Their processes must have exited.
+// remove removes the pod's cgroups. Their processes must have exited.
 func (p *pod) remove() {
 	for i := len(p.groups) - 1; i >= 0; i-- {
 		for _, hierarchy := range p.hierarchies {
@@ -119,8 +120,8 @@ func (p *pod) limitCPU(id string, cpus float64) error {
 	return os.WriteFile(filepath.Join(cgroupMount, "cpu", p.groups[0], id, "cpu.cfs_quota_us"), []byte(quota), 0)
 }
 
-// limitWrites limits how many writes per second container id makes to the disk that holds dir; 0
-// removes the limit.
+// limitWrites limits container id to perSecond writes per second to the disk that holds dir. If
+// perSecond is 0, it removes the limit.
 func (p *pod) limitWrites(id, dir string, perSecond int) error {
 	device, err := deviceOf(dir)
 	if err != nil {

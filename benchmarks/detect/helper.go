@@ -14,10 +14,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The helper processes of this program.
+// The first argument with which this program starts itself as a helper process.
 const (
-	// enters the cgroups, binds to the CPU and executes the command; the arguments are the files to
-	// enter by, a CPU or "-", and the command
+	// enters cgroups, binds to a CPU and calls exec; the arguments are the cgroup.procs files,
+	// separated by colons, a CPU or "-", and the command
 	helperEnter = "enter"
 	helperBurn  = "burn" // use one CPU until killed
 )
@@ -25,8 +25,8 @@ const (
 // anyCPU means that a process may run on any CPU.
 const anyCPU = -1
 
-// command returns a command that runs in the cgroups given by procs and on the given CPU. It is
-// killed when this process exits.
+// command returns a command that runs args in the cgroups given by procs and on the given CPU. It
+// is killed when this process exits.
 func (b *bench) command(ctx context.Context, procs string, cpu int, args ...string) *exec.Cmd {
 	where := "-"
 	if cpu != anyCPU {
@@ -37,8 +37,9 @@ func (b *bench) command(ctx context.Context, procs string, cpu int, args ...stri
 	return cmd
 }
 
-// enter moves this process into cgroups and binds it to a CPU before it executes the command in
-// args. So the command never runs outside them.
+// enter moves this process into the cgroups given by procs, binds it to the CPU in args and then
+// calls exec with the command in args. So the command never runs outside the cgroups or on another
+// CPU.
 func enter(procs string, args []string) error {
 	if len(args) < 2 {
 		return fmt.Errorf("enter: expected files, a CPU and a command")
@@ -72,10 +73,11 @@ func burn() {
 	}
 }
 
-// sink prevents the compiler from removing the work.
+// sink prevents the compiler from removing burn's loop.
 var sink atomic.Uint64
 
-// hogs starts n processes that each use as much CPU time as they can get. stop kills them.
+// hogs starts n processes that each use as much CPU time as they can get, in the cgroups given by
+// procs and on the given CPU. stop kills them.
 func (b *bench) hogs(ctx context.Context, n int, procs string, cpu int) (stop func(), err error) {
 	var started []*exec.Cmd
 	stop = func() {

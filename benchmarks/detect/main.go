@@ -1,6 +1,6 @@
 // Detect tests whether the sidecar detects faults on a real machine. Each scenario causes a fault
 // for a while next to a running sidecar, and prints a Markdown table of the metrics before, during
-// and after it:
+// and after the fault:
 //
 //   - quota: a CPU quota throttles a container of the sidecar's pod
 //   - neighbor: other processes compete with the sidecar for its core

@@ -12,7 +12,7 @@ import (
 // error that wraps errSkipped. On a kernel without pressure files, it does not wait.
 func awaitQuiet(ctx context.Context) error {
 	const (
-		quiet    = 20 // percent of the last ten seconds in which some process waited for a CPU
+		quiet    = 20 // maximum percentage of the last ten seconds in which some process waited for a CPU
 		patience = 3 * time.Minute
 		pause    = 2 * time.Second
 	)

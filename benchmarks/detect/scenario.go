@@ -33,8 +33,7 @@ var (
 	}
 )
 
-// quota throttles another container of the sidecar's pod, in which a busy process has a quota of
-// 0.2 CPUs.
+// quota runs a busy process with a quota of 0.2 CPUs in another container of the sidecar's pod.
 func (b *bench) quota(ctx context.Context) (report, error) {
 	p, err := newPod()
 	if err != nil {
@@ -116,8 +115,8 @@ func (b *bench) neighbor(ctx context.Context) (report, error) {
 	), nil
 }
 
-// disk limits the sidecar's cgroup to five writes per second, so few that of two writes at a time
-// one has to wait.
+// disk limits the sidecar's cgroup to five writes per second, so that one of two concurrent writes
+// has to wait.
 func (b *bench) disk(ctx context.Context) (report, error) {
 	p, err := newPod()
 	if err != nil {

@@ -18,16 +18,16 @@ type session struct {
 	cmd      *exec.Cmd
 	output   bytes.Buffer
 	receiver *otlptest.Receiver
-	first    chan struct{} // closed at the first point
+	first    chan struct{} // closed when the first point arrives
 
 	mu     sync.Mutex // guards points
 	points []otlptest.Point
 }
 
-// sampling is the export interval of the sidecar.
+// sampling is the sidecar's export interval.
 const sampling = time.Second
 
-// startSidecar runs the sidecar in the cgroups given by procs and on the given CPU, and waits for
+// startSidecar starts the sidecar in the cgroups given by procs and on the given CPU, and waits for
 // its first point.
 func (b *bench) startSidecar(ctx context.Context, procs string, cpu int, args ...string) (*session, error) {
 	s := &session{first: make(chan struct{})}

@@ -20,7 +20,7 @@ const (
 	umlSidecar = "/sidecar"
 	umlInit    = "/init"
 	umlDisk    = "/disk"
-	// a variable on the kernel command line, which becomes an environment variable
+	// a variable on the kernel command line, which becomes an environment variable of init
 	umlPhase = "detect_phase"
 )
 
@@ -143,7 +143,7 @@ func runAsInit(ctx context.Context) error {
 	return os.WriteFile(umlReports, text, 0o644) //nolint:gosec // the other kernel's user reads it
 }
 
-// prepareKernel mounts the usual file systems and enables the loopback interface.
+// prepareKernel mounts the file systems that the scenarios use and enables the loopback interface.
 func prepareKernel() error {
 	for _, m := range []struct{ device, dir, kind string }{
 		{"proc", "/proc", "proc"},

@@ -11,12 +11,12 @@ import (
 const (
 	step     = time.Second
 	interval = 10 * time.Second // time between batches
-	// bytes that a sidecar sends for itself and a small app per default interval
+	// mean number of bytes that a sidecar sends for itself and a small app per default interval
 	meanBatch = 24 << 10
 	queueSize = 16 << 20         // the sidecars' --queue-size
-	window    = 10               // number of steps over which a gateway's peak is measured
+	window    = 10               // number of steps over which load is averaged to find a gateway's peak
 	restarts  = 30 * time.Second // downtime of a gateway in a rolling restart
-	nextOne   = time.Minute      // time between restarts of two gateways
+	nextOne   = time.Minute      // time between the restarts of consecutive gateways
 )
 
 // sidecar models the metrics lane of one sidecar's relay.
@@ -53,7 +53,7 @@ type fleet struct {
 	worst    time.Duration
 }
 
-// stretch holds the results for a period of time.
+// stretch holds the results for a period of simulated time.
 type stretch struct {
 	peak, peakOverLive, spread float64
 	fresh, drained             time.Duration
@@ -70,7 +70,7 @@ func newFleet(o options) *fleet {
 		conns:   make([]int, o.gateways),
 		arrived: make([]int64, o.gateways),
 	}
-	const steady = 6 // number of attempts after which waits no longer grow
+	const steady = 6 // number of attempts after which the waits between them no longer grow
 	for range o.sidecars {
 		s := &sidecar{
 			batch: meanBatch/2 + f.random.Int64N(
@@ -87,7 +87,7 @@ func newFleet(o options) *fleet {
 		s.received = s.backlog
 		f.live += float64(s.batch) / interval.Seconds()
 		for range steady {
-			// the outage ends at a random time within a wait
+			// the outage ends at a random time during a wait
 			s.retry = f.now.Add(time.Duration(f.random.Float64() * float64(s.backoff.Next(0))))
 		}
 		f.drop(s)
@@ -96,7 +96,7 @@ func newFleet(o options) *fleet {
 	return f
 }
 
-// drop drops the oldest data of s that does not fit in its queue.
+// drop drops the oldest data of s until the rest fits in its queue.
 func (f *fleet) drop(s *sidecar) {
 	if over := s.backlog + s.fresh - queueSize; over > 0 {
 		f.lost += over
@@ -179,7 +179,8 @@ func (f *fleet) send(s *sidecar) {
 	}
 }
 
-// watch runs the simulation until enough returns true, and returns the results for that time.
+// watch runs the simulation until enough returns true, and returns the results for the simulated
+// period.
 func (f *fleet) watch(enough func(passed time.Duration) bool) (seen stretch) {
 	begin, lost := f.now, f.lost
 	sums := make([]int64, f.gateways)
@@ -212,7 +213,7 @@ func (f *fleet) recover() stretch {
 		f.up[g] = true
 	}
 	var whole int64
-	lost := f.lost // lost during the outage
+	lost := f.lost // bytes lost during the outage
 	for _, s := range f.sidecars {
 		whole += s.backlog
 	}

@@ -1,7 +1,7 @@
 // Fleet simulates sidecars that send to a tier of gateways: first after an outage of all gateways,
 // and then while one gateway after another restarts. The relay's own code (collector/export)
-// determines how long a sidecar waits between attempts, how fast it sends its backlog and how long
-// it uses a connection. Fleet prints the load on the gateways and the targets, in Markdown. The
+// determines how long a sidecar waits between attempts, how fast it sends its backlog, and how long
+// it keeps a connection. Fleet prints the load on the gateways and the targets, in Markdown. The
 // exit status is 1 if a target was not met.
 //
 // In the simulation, each sidecar receives a batch every ten seconds. It sends fresh batches

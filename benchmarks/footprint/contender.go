@@ -25,7 +25,7 @@ type contender struct {
 	setting string
 	binary  string
 	env     []string
-	args    func(addr string) []string // arguments to send to an OTLP receiver at addr
+	args    func(addr string) []string // returns the arguments to export to an OTLP receiver at addr
 }
 
 // small is an environment that saves memory at the cost of CPU time.
@@ -97,9 +97,9 @@ func build(ctx context.Context, dir string, interval time.Duration) ([]contender
 	}, nil
 }
 
-// collectorArgs configures the Collector for the same two sources at the lowest cost: without its
-// own metrics, and with the first scrape at once. The Collector compresses with gzip by default,
-// while the other contenders do not compress.
+// collectorArgs configures the Collector to export host CPU and memory metrics at the lowest cost:
+// without metrics of its own, and with an immediate first scrape. The Collector compresses with
+// gzip by default, while the other contenders do not compress.
 func collectorArgs(interval time.Duration, compression string) func(string) []string {
 	return func(addr string) []string {
 		return []string{"--config", fmt.Sprintf(`yaml:

@@ -1,7 +1,7 @@
 // Footprint measures the cost of the sidecar, a bare OpenTelemetry SDK and a minimal Collector. It
-// builds these contenders and measures, one at a time, how long each takes to its first point. Then
-// it runs all of them at the same time, each with its own OTLP receiver. It prints a Markdown table
-// and whether the targets were met. The exit status is 1 if a target was not met.
+// builds these contenders and measures, one at a time, how long each takes to send its first point.
+// Then it runs all of them at the same time, each with its own OTLP receiver. It prints a Markdown
+// table and whether the targets were met. The exit status is 1 if a target was not met.
 //
 // The contenders run at the same time because together they use about one percent of a core and
 // hardly disturb one another, while other load on the machine disturbs all of them equally. So

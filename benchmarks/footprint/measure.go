@@ -18,15 +18,15 @@ import (
 type result struct {
 	contender
 	binaryMB    float64
-	rss, anon   []float64       // MiB, once a second
+	rss, anon   []float64       // MiB, sampled once a second
 	cpu         float64         // seconds of CPU time per minute
 	first       []time.Duration // time from exec until the receiver got the first point
 	pointsPerS  float64
 	cpuOfStarts time.Duration // CPU time until the first point in the run of all contenders
 }
 
-// measure first measures o.starts times how long each contender alone takes to its first point, and
-// then the cost of all contenders running together.
+// measure first measures o.starts times how long each contender alone takes to send its first
+// point, and then the cost of all contenders running together.
 func measure(ctx context.Context, contenders []contender, o options) ([]*result, error) {
 	results := make([]*result, len(contenders))
 	for i, c := range contenders {

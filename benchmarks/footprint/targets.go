@@ -13,7 +13,7 @@ type target struct {
 
 func (b target) met() bool { return b.got <= b.limit }
 
-// checkTargets compares the sidecar with its targets.
+// checkTargets returns the sidecar's targets and the measured values.
 func checkTargets(results []*result) []target {
 	probes, plain := results[0], results[1]
 	probeShare := (probes.cpu - plain.cpu) / 60 * 100

@@ -25,7 +25,7 @@ import (
 // maxRatio is the highest allowed ratio of our CPU time to the Collector's.
 const maxRatio = 1.0
 
-// cost is the cost of one request.
+// cost is the cost of converting one request.
 type cost struct {
 	cpu       time.Duration
 	allocated float64 // bytes

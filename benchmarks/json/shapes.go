@@ -43,7 +43,8 @@ func attributes(m pcommon.Map, i int) {
 	m.PutInt("http.response.status_code", 200)
 }
 
-// metrics returns n metrics of five points each, as JSON.
+// metrics returns a request with n points in metrics of five points each, as JSON. add adds point i
+// to m.
 func metrics(n int, add func(m pmetric.Metric, i int)) ([]byte, error) {
 	data := pmetric.NewMetrics()
 	group := data.ResourceMetrics().AppendEmpty()

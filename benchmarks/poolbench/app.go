@@ -28,8 +28,8 @@ type app struct {
 	large     float64 // probability that a request needs several slots
 	least     int     // minimum number of slots that a large request needs
 	most      int     // maximum number of slots that a large request needs
-	long      float64 // probability that a task waits a hundred times as long
-	burst     float64 // factor by which the rate is higher in one second of ten; 0 means no bursts
+	long      float64 // probability that a task is blocked for a hundred times the mean task duration
+	burst     float64 // factor by which the rate rises for one second in ten; 0 means no bursts
 	diskWrite float64 // seconds that a disk probe's write takes
 
 	rng     *rand.Rand
@@ -50,13 +50,13 @@ type app struct {
 	ready    float64 // number of goroutines that wait for a processor
 }
 
-// kind says what a pool knows about its uses.
+// kind is the kind of a pool, which determines what the pool knows about its uses.
 type kind uint8
 
 const (
-	worker    kind = iota // how tasks spend their time, if they are short
-	resource              // how long uses take
-	semaphore             // nothing about single uses
+	worker    kind = iota // knows how tasks spend their time, if they are short
+	resource              // knows how long uses take
+	semaphore             // knows nothing about single uses
 )
 
 // String returns the kind as it appears in metrics.
@@ -67,7 +67,7 @@ type counters struct {
 	busy, queued, lockWait, periods, throttled, writes, writeTime float64
 }
 
-// request is one request and the task that it becomes.
+// request is a request and, once it gets its slots, the task that it runs.
 type request struct {
 	asked, began  float64
 	slots         int
@@ -120,7 +120,7 @@ func (a *app) step() {
 		a.advance(r, share*inThread, (1-share)*inThread)
 	}
 	a.running = slices.DeleteFunc(a.running, a.ended)
-	a.begin(a.now + step) // released slots go to the next requests at once
+	a.begin(a.now + step) // released slots go to the next requests immediately
 }
 
 // isReady reports whether r's task is ready to use a CPU. If the task needs the lock and the lock
@@ -136,8 +136,8 @@ func (a *app) isReady(r *request) bool {
 	return !r.waitsForALock
 }
 
-// advance simulates r's task for one step, of which its thread spends the share onCPU on a CPU and
-// the share queued waiting for one.
+// advance simulates r's task for one step. onCPU and queued are the shares of the step that the
+// task's thread spends on a CPU and waiting for one.
 func (a *app) advance(r *request, onCPU, queued float64) {
 	switch {
 	case r.waitsForALock:

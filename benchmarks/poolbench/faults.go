@@ -21,8 +21,8 @@ type fault struct {
 	host  diagnose.HostVerdict // HostOK except for faults of the machine
 }
 
-// healthy reports whether f is only a healthy variation, so that any verdict that something is
-// wrong is false.
+// healthy reports whether f is only a healthy variation, for which any verdict that something is
+// wrong is a false alarm.
 func (f *fault) healthy() bool { return f.right[0] == diagnose.OK && f.host == diagnose.HostOK }
 
 // anyPool lists the correct verdicts on a pool if the machine is at fault.
@@ -94,7 +94,7 @@ func longTasks(a *app, _ between) {
 
 func sizes(a *app, b between) {
 	a.kind, a.large, a.least, a.most = semaphore, b(0.05, 0.3), 2, max(2, a.limit/8)
-	a.rate /= 1 + a.large*float64(a.most)/2 // divides by about the mean number of slots
+	a.rate /= 1 + a.large*float64(a.most)/2 // divides by about the mean number of slots per request
 }
 
 func oversized(a *app, _ between) {

@@ -41,7 +41,7 @@ const (
 	liveUse     = 20 * time.Millisecond
 )
 
-// liveFault is a fault of a real program, or none.
+// liveFault is a fault of a real program, or no fault.
 type liveFault struct {
 	name   string
 	kind   kind

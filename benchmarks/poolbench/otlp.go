@@ -28,7 +28,7 @@ type report struct {
 	metrics   []*metricspb.Metric
 }
 
-// export returns a's current points. Simulated time starts with the year 2026.
+// export returns a's current points. Simulated time starts at the beginning of 2026.
 func (a *app) export() *message {
 	begin := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	r := &report{start: uint64(begin.UnixNano()), at: uint64(begin.Add(duration(a.now)).UnixNano())}
@@ -110,7 +110,8 @@ func (r *report) add(row *catalog.Metric, m *metricspb.Metric) {
 	r.metrics = append(r.metrics, m)
 }
 
-// number adds a point of a sum or a gauge. pairs lists its attributes as keys and values in turn.
+// number adds a point of a sum or a gauge. pairs holds its attributes as alternating keys and
+// values.
 func (r *report) number(row *catalog.Metric, v float64, pairs ...any) {
 	p := []*metricspb.NumberDataPoint{
 		{
@@ -199,7 +200,7 @@ func writeLines(w io.Writer, requests []*message) error {
 	return nil
 }
 
-// eachLine calls f for each request that writeLines wrote.
+// eachLine calls f for each request in r, which is in the format of writeLines.
 func eachLine(r io.Reader, f func(*message) error) error {
 	in := bufio.NewReader(r)
 	for {

@@ -20,7 +20,7 @@ type answer struct {
 	Host string `json:"host"`
 }
 
-// program is a verdict program.
+// program is a verdict program, which gives an answer for each request of a run.
 type program struct {
 	name  string
 	judge func(requests []*message) ([]answer, error)

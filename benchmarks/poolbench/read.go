@@ -57,7 +57,8 @@ func valuesOf(r *message) values {
 	return v
 }
 
-// get returns the value of row where its relevant attribute is of, or NaN if there is no point.
+// get returns the value of metric row from the points whose relevant attribute equals of, or NaN if
+// there are none.
 func (v values) get(row *catalog.Metric, of string) float64 {
 	if sum, ok := v.sums[series{row, of}]; ok {
 		return sum
@@ -65,7 +66,7 @@ func (v values) get(row *catalog.Metric, of string) float64 {
 	return math.NaN()
 }
 
-// some is like get, but returns 0 if there is no point.
+// some is like get, but returns 0 instead of NaN.
 func (v values) some(row *catalog.Metric, of string) float64 { return v.sums[series{row, of}] }
 
 func (v values) pool() diagnose.Figures {

@@ -47,8 +47,8 @@ func names() (all []string) {
 	return all
 }
 
-// simulate runs the given number of programs with each fault, or only with the fault called only
-// unless that is empty.
+// simulate runs the given number of programs with each fault. If only is not empty, it simulates
+// only the fault with that name.
 func simulate(seed uint64, programs int, only string) (runs []*run) {
 	jobs := make(chan func())
 	var wg sync.WaitGroup
@@ -96,7 +96,7 @@ func (r *run) simulate(f *fault, rng *rand.Rand) {
 	r.There, r.Scored = before, before+settles
 	there := f.there == nil
 	for n := 0; ; n++ {
-		if n == r.Scored+scored { // which may move
+		if n == r.Scored+scored { // r.Scored moves until the fault has developed
 			return
 		}
 		if n == before && !f.healthy() {

@@ -96,7 +96,7 @@ func percent(n, of int) string { return fmt.Sprintf("%.1f %%", 100*float64(n)/fl
 // seconds returns the mean time from the start of a fault until it was found, in seconds.
 func (s *score) seconds() float64 { return window * float64(s.delay) / float64(max(1, s.found)) }
 
-// mistakes returns the wrong verdicts and how often each was given.
+// mistakes lists the wrong verdicts and how often each was given.
 func (s *score) mistakes() string {
 	var all []string
 	for _, v := range slices.Sorted(maps.Keys(s.wrong)) {
@@ -105,7 +105,8 @@ func (s *score) mistakes() string {
 	return strings.Join(all, ", ")
 }
 
-// scores maps faults to a verdict program's score. The empty fault stands for all faults.
+// scores maps the name of each fault to a verdict program's score. The empty name stands for all
+// faults.
 type scores map[string]*score
 
 // scoresOf runs verdict program p on runs and returns its scores.
@@ -165,8 +166,8 @@ func table(out io.Writer, runs []*run, programs []program) (map[string]scores, e
 	return all, nil
 }
 
-// summary prints how many healthy programs were convicted, and how well leaking is distinguished
-// from too small.
+// summary prints how many healthy programs were convicted, and how well each verdict program
+// distinguishes the faults "leaking" and "too small".
 func summary(out io.Writer, runs []*run, programs []program, all map[string]scores) {
 	healthy := 0
 	for _, r := range runs {
@@ -199,7 +200,7 @@ func (of scores) pair() (right share, confused int) {
 	return right, confused
 }
 
-// share says that n windows out of a total of of have some property.
+// share is the fraction n/of of some windows.
 type share struct{ n, of int }
 
 func (s share) String() string { return percent(s.n, s.of) }

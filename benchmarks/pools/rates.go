@@ -10,10 +10,11 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// rateCases returns cases whose uses are far apart, as in most programs. A pool that samples uses
-// in a closed loop may time each of them here. Telemetry may cost 0.5 % of a CPU, that is, 0.5 % of
-// the interval between uses. The targets limit the time of the use itself, in the wall time column.
-// The CPU time column includes other threads, and is as noisy as the scheduler.
+// rateCases returns cases whose uses are far apart, as in most programs. A pool that times only a
+// sample of the uses in a closed loop may time every use here. Telemetry may cost at most 0.5 % of
+// a CPU, that is, 0.5 % of the interval between uses. The targets limit the time of the use itself,
+// in the wall time column. The CPU time column includes other threads, and is as noisy as the
+// scheduler.
 func rateCases() []harness.Case {
 	var cases []harness.Case
 	for _, every := range []time.Duration{30 * time.Microsecond, time.Millisecond} {

@@ -32,7 +32,7 @@ func resources(size int, use func(p peers.Lender, n int)) []harness.Subject {
 	}
 }
 
-// few is like resources, without go-commons-pool and exact timing.
+// few is like resources, but leaves out go-commons-pool and exact timing.
 func few(size int, use func(p peers.Lender, n int)) []harness.Subject {
 	all := resources(size, use)
 	return []harness.Subject{all[0], all[1], all[2], all[4]}

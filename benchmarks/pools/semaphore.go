@@ -62,7 +62,7 @@ func weighted(size int64, use func(p peers.Permits, n int)) []harness.Subject {
 // hold returns a function that acquires and releases weight permits n times. While it holds them,
 // it calls between unless that is nil.
 func hold(weight int64, between func()) func(peers.Permits, int) {
-	ctx := context.Background() // it cannot fail
+	ctx := context.Background() // never done, so Acquire cannot fail
 	if between == nil {
 		return func(p peers.Permits, n int) {
 			for range n {

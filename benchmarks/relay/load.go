@@ -26,12 +26,13 @@ import (
 
 const clients = 4
 
-// load is a set of clients that send to a contender until stop. Each client has its own connection.
+// load is a set of clients that send to a contender until stop is called. Each client has its own
+// connection.
 type load struct {
 	accepted, refused atomic.Int64 // points
 	cancel            context.CancelFunc
 	running           sync.WaitGroup
-	close             []func() error // of connections
+	close             []func() error // close the connections
 
 	mu        sync.Mutex
 	latencies []time.Duration // of acknowledged requests, if paced
@@ -59,7 +60,7 @@ func send(ctx context.Context, addr string, f form, rate int) (*load, error) {
 	return l, nil
 }
 
-// stop stops the clients, after the requests in flight.
+// stop stops the clients once their requests in flight have ended.
 func (l *load) stop() error {
 	l.cancel()
 	l.running.Wait()
@@ -107,7 +108,7 @@ func (c *client) once() {
 	took := time.Since(begun)
 	if err != nil {
 		c.refused.Add(c.points)
-		time.Sleep(10 * time.Millisecond) // rejected clients retry
+		time.Sleep(10 * time.Millisecond) // clients wait before they retry a rejected request
 		return
 	}
 	c.accepted.Add(c.points)
@@ -170,8 +171,8 @@ func dialJSON(addr string, request []byte) (export func(context.Context) error, 
 	}, func() error { client.CloseIdleConnections(); return nil }, nil
 }
 
-// newRequest returns an export request of size points: a resource with five attributes, and metrics
-// of five points with three attributes each.
+// newRequest returns an export request with size points: a resource with five attributes, and
+// metrics of five points with three attributes each.
 func newRequest(size int) []byte {
 	perMetric := min(5, size)
 	now := uint64(time.Now().UnixNano())

@@ -44,7 +44,7 @@ type throughput struct {
 	accepted, forwarded []float64 // points/s
 	cpu                 []float64 // µs of the contender's CPU time per point
 	lost                []float64 // share of the accepted points that never arrived
-	refused             []float64 // share of all points that was refused
+	refused             []float64 // share of all points that were refused
 	peak                []float64 // MiB
 }
 
@@ -93,7 +93,7 @@ func (r *result) round(ctx context.Context, dir string, d time.Duration) error {
 	return r.with(ctx, dir, func(p *process) error { return r.latency.measure(ctx, p, d) })
 }
 
-// forms measures throughput in each form.
+// forms measures the throughput of requests in each form.
 func (r *result) forms(ctx context.Context, dir string, d time.Duration) error {
 	for _, f := range forms {
 		if f.json && !r.idle {
@@ -113,7 +113,7 @@ func (r *result) forms(ctx context.Context, dir string, d time.Duration) error {
 	return nil
 }
 
-// with runs the contender during f.
+// with runs f while the contender is running.
 func (r *result) with(ctx context.Context, dir string, f func(*process) error) error {
 	p, err := start(ctx, r.contender, dir)
 	if err != nil {
@@ -135,7 +135,8 @@ func read(p *process, l *load) (reading, error) {
 	return reading{time.Now(), l.accepted.Load(), p.sink.points.Load(), cpu}, err
 }
 
-// during reads the counters at the beginning and at the end of d, after a warm-up.
+// during reads the counters at the beginning and at the end of a period of length d, which follows
+// a warm-up.
 func during(p *process, l *load, d time.Duration) (from, to reading, err error) {
 	time.Sleep(warmUp)
 	if from, err = read(p, l); err != nil {

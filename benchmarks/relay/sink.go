@@ -52,8 +52,8 @@ func (s *sink) export(_ any, stream grpc.ServerStream) error {
 	return stream.SendMsg([]byte{})
 }
 
-// raw is a gRPC codec that passes encoded messages unchanged: it sends a []byte and receives into a
-// *[]byte.
+// raw is a gRPC codec that passes encoded messages through unchanged: it sends a []byte and
+// receives into a *[]byte.
 type raw struct{}
 
 func (raw) Marshal(v any) (mem.BufferSlice, error) {

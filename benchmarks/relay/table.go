@@ -86,7 +86,8 @@ func optional(values []float64) string {
 	return fmt.Sprintf("%.1f", median(values))
 }
 
-// median returns the median of values, or the upper one of two medians. It does not modify values.
+// median returns the median of values, or the upper of the two middle values. It does not modify
+// values.
 func median[T float64 | time.Duration](values []T) T {
 	return slices.Sorted(slices.Values(values))[len(values)/2]
 }

@@ -23,8 +23,8 @@ func (b target) met() bool {
 // twice the Collector's rate.
 const leastRate = 100_000
 
-// judge returns the targets and what was measured. It judges the sidecar with its defaults, and
-// compares the one that syncs with a Collector that syncs.
+// judge returns the targets and what was measured. It judges the sidecar with its default settings,
+// and also compares a sidecar that syncs with a Collector that syncs.
 func judge(results []*result) (targets []target) {
 	ours := find(results, sidecar, "default")
 	for _, f := range forms {
@@ -84,7 +84,8 @@ func find(results []*result, family, setting string) *result {
 	return nil
 }
 
-// best returns the highest rate that the Collector forwards with settings of the same durability.
+// best returns the highest rate at which the Collector forwards with settings of the same
+// durability.
 func best(results []*result, f form, synced bool) (rate float64) {
 	for _, r := range results {
 		if r.family == collector && r.synced == synced {

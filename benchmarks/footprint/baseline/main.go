@@ -1,6 +1,6 @@
 // Baseline is a minimal Go program that sends host CPU and memory metrics over OTLP/gRPC. It
-// consists of OpenTelemetry's SDK and exporter, and gopsutil. Only the OTEL_* variables configure
-// it.
+// consists of OpenTelemetry's SDK and exporter, and gopsutil. It is configured only by the OTEL_*
+// environment variables.
 package main
 
 import (

@@ -8,8 +8,8 @@ import (
 	"path/filepath"
 )
 
-// Build compiles the sidecar into file with the flags of the Makefile. The working directory must
-// be benchmarks.
+// Build compiles the sidecar into file with the Makefile's flags. The working directory must be
+// benchmarks.
 func Build(ctx context.Context, file string) error {
 	file, err := filepath.Abs(file)
 	if err != nil {

@@ -7,7 +7,7 @@ import (
 )
 
 // Parse parses a command's arguments. flags declares the command's own flags; Parse adds those that
-// all commands with this harness share.
+// all commands using this harness share.
 func Parse(flags *flag.FlagSet, args []string) (Settings, error) {
 	rounds := flags.Int("rounds", 9, "rounds to take the median of")
 	each := flags.Duration("time", 50*time.Millisecond, "approximate time per subject and round")
@@ -22,7 +22,7 @@ func Parse(flags *flag.FlagSet, args []string) (Settings, error) {
 
 // Twice returns the faults that the function faults finds in results. Since other processes on the
 // machine can spoil a few rounds, it measures a case with faults again, and only the second
-// measurement counts. If s.Once is set, it measures nothing again.
+// measurement counts. If s.Once is set, it does not measure again.
 func Twice(results []Result, s Settings, faults func(Result) []string) (all []string) {
 	for _, r := range results {
 		if len(faults(r)) == 0 {

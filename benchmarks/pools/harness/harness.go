@@ -27,7 +27,7 @@ type Case struct {
 	Trials   int       // number of operations in a round; 0 means as many as take about Settings.Time
 }
 
-// Subject is one implementation.
+// Subject is one implementation of a case's operation.
 type Subject struct {
 	Name  string
 	Order string // order in which waiting requests are served: "strict FIFO", "scramble", "none"
@@ -133,8 +133,8 @@ func (c Case) index(subject string) int {
 	return slices.IndexFunc(c.Subjects, func(s Subject) bool { return s.Name == subject })
 }
 
-// enough returns how many operations of s take about the time want. It believes a long measurement
-// only if a second one is as long, since another process may have delayed the first.
+// enough returns how many operations of s take about the time want. It trusts a long measurement
+// only if a second one is also long, since another process may have delayed the first.
 func enough(s Subject, want time.Duration) int {
 	for n := 1; ; n *= 4 {
 		took := sample(s, n).Wall

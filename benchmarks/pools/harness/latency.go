@@ -39,7 +39,7 @@ func HandOver(name, order string, busy int, open func() Gate) Subject {
 			time.Sleep(time.Millisecond) // so that the next trial starts with a new time slice
 			asked <- struct{}{}
 			<-waits
-			Spin(20 * time.Microsecond) // if a CPU is free, the goroutine now waits
+			Spin(20 * time.Microsecond) // long enough for the goroutine to start waiting, if a CPU is free
 			released = time.Now()
 			g.Release()
 			delays[i] = <-took
@@ -79,7 +79,8 @@ func timed(delays []time.Duration) Sample {
 	return Sample{Wall: float64(delays[len(delays)/2]), Max: float64(delays[len(delays)-1])}
 }
 
-// busyGoroutines starts busy goroutines that use a CPU and never yield. stop stops them.
+// busyGoroutines starts the given number of goroutines, which use a CPU and never yield. stop stops
+// them.
 func busyGoroutines(busy int) (stop func()) {
 	var over atomic.Bool
 	var wg sync.WaitGroup
@@ -117,7 +118,7 @@ func Overtaken(name, order string, open func() (use func(hold func()), stop func
 				use(func() {
 					served = append(served, came)
 					Spin(20 * time.Microsecond)
-					runtime.Gosched() // lets other goroutines make requests meanwhile
+					runtime.Gosched() // lets other goroutines make requests in the meantime
 				})
 			}
 		})
@@ -177,7 +178,7 @@ func LaterFirst(name, order string, open func() Gate) Subject {
 
 // awaitWaiter waits until the request announced by asking is waiting. It polls g.Waits if it can.
 // Otherwise it spins for 5 µs, which is too short in one of 40,000 tries, because the requesting
-// goroutine may lose its CPU just before the call.
+// goroutine may lose its CPU just before it calls Acquire.
 func (g Gate) awaitWaiter(asking *atomic.Bool) {
 	for !asking.Load() {
 		runtime.Gosched()

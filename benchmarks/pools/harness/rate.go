@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// AtRate measures the CPU cost of a use if a use starts once per interval every and the CPU spins
-// in between. Wall is the time of a use minus that of an empty use. CPU also includes the CPU time
-// of other threads (timers, background work), again minus that of empty uses. Neither includes the
-// time spent spinning, whose noise exceeds the cost of a use.
+// AtRate measures the CPU cost of a use when one use starts per interval every, and the CPU spins
+// between uses. Wall is the duration of a use minus that of an empty use. CPU also includes the CPU
+// time of other threads (timers, background work), again minus that of empty uses. Neither includes
+// the time spent spinning, whose noise exceeds the cost of a use.
 func AtRate(name, order string, every time.Duration, open func() (use, stop func())) Subject {
 	return Subject{Name: name, Order: order, Measure: func(n int) Sample {
 		use, stop := open()
@@ -29,7 +29,7 @@ func AtRate(name, order string, every time.Duration, open func() (use, stop func
 	}}
 }
 
-// pace holds the mean times of uses, in nanoseconds.
+// pace holds the mean times of uses, and the longest time, in nanoseconds.
 type pace struct{ self, others, max float64 }
 
 func paced(n int, every time.Duration, use func()) pace {

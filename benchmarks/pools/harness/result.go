@@ -23,11 +23,11 @@ type Spread struct {
 	High   float64 `json:"high"`
 }
 
-// spread returns the median of values and its noise, and assumes nothing about their distribution.
-// The interval goes from the k-th smallest to the k-th largest value, where the probability that
-// fewer than k of n values are below the true median is at most 2.5 % (the sign test, Conover,
-// Practical Nonparametric Statistics, 3.1). With fewer than 6 values, the interval contains all of
-// them, and its confidence is below 95 %.
+// spread returns the median of values and its noise, without assuming anything about their
+// distribution. The interval goes from the k-th smallest to the k-th largest value, where the
+// probability that fewer than k of n values are below the true median is at most 2.5 % (the sign
+// test, Conover, Practical Nonparametric Statistics, 3.1). With fewer than 6 values, the interval
+// contains all of them, and its confidence is below 95 %.
 func spread(values []float64) Spread {
 	v := slices.Sorted(slices.Values(values))
 	n := len(v)
@@ -56,7 +56,7 @@ func (r Result) over(subject int, f Figure) Spread {
 	return spread(r.figures(subject, f.of))
 }
 
-// against returns the ratio of our value of f, reduced by less, to a subject's value.
+// against returns the ratio of our value of f, minus less, to a subject's value.
 func (r Result) against(subject int, f Figure, less float64) Spread {
 	ratios := make([]float64, len(r.Samples[subject]))
 	for i, s := range r.Samples[subject] {
@@ -135,7 +135,7 @@ func Footer(w io.Writer, results []Result) {
 	)
 }
 
-// row returns a line of the table.
+// row returns the table row for subject i.
 func (r Result) row(i int) string {
 	s := r.Case.Subjects[i]
 	name, ratio := r.Case.Name, ""

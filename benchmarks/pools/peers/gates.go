@@ -6,7 +6,7 @@ import (
 	"github.com/poolgauge/poolgauge/benchmarks/pools/harness"
 )
 
-// The latency cases measure these gates.
+// The latency cases use the gates in this file.
 
 // PermitGate returns a gate for s, a semaphore with one permit.
 func PermitGate(s Permits, closeIt func()) harness.Gate {

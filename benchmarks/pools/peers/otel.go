@@ -12,7 +12,7 @@ import (
 )
 
 // otelWorkers is our pool without its own telemetry, but with synchronous OpenTelemetry
-// instruments, added as programs usually do, with attribute sets built once.
+// instruments, as programs usually add them. Attribute sets are built once.
 type otelWorkers struct {
 	pool      Workers
 	provider  *sdkmetric.MeterProvider

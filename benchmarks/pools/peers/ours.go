@@ -11,9 +11,9 @@ import (
 	"github.com/poolgauge/poolgauge/pools"
 )
 
-// This file contains all calls with which the benchmarks create our pools.
+// All calls with which the benchmarks create our pools are in this file.
 
-// OurOrder is the order in which our pools serve waiting requests, as the rows of overtaken
+// OurOrder is the order in which our pools serve waiting requests, as the counts of overtaken
 // requests show.
 const OurOrder = "strict FIFO"
 

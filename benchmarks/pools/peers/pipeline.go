@@ -14,8 +14,8 @@ type Goer interface {
 	Wait() error
 }
 
-// items is the number of items that go through a pipeline. It is so small that a round creates many
-// pipelines.
+// items is the number of items that go through a pipeline. It is small enough that a round creates
+// many pipelines.
 const items = 1000
 
 // Pipeline returns a subject whose operation sends one item from one task to another over an

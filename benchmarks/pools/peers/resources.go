@@ -108,7 +108,7 @@ func (p puddles) Borrow(ctx context.Context) (func(), error) {
 	return r.Release, nil
 }
 
-// channelPool is a pool made of a channel, as programs without a library write it.
+// channelPool is a pool made of a channel, as programs that use no library write it.
 type channelPool chan *Resource
 
 // ChannelPool creates a pool from a buffered channel.

@@ -16,8 +16,8 @@ type Permits interface {
 // XSync creates the semaphore of golang.org/x/sync.
 func XSync(size int64) Permits { return semaphore.NewWeighted(size) }
 
-// ChannelPermits creates a semaphore without weights from a buffered channel, as programs without a
-// library write it.
+// ChannelPermits creates a semaphore without weights from a buffered channel, as programs that use
+// no library write it.
 func ChannelPermits(size int64) Permits { return make(channelPermits, size) }
 
 type channelPermits chan struct{}

@@ -63,7 +63,8 @@ const (
 	Ants       = "ants"
 )
 
-// Orders holds the order in which the pools start tasks and serve waiting callers of Submit.
+// Orders maps the name of each pool to the order in which the pool starts tasks and serves waiting
+// callers of Submit.
 var Orders = map[string]string{
 	Pond:       "tasks FIFO, callers none",
 	PondPlain:  "FIFO",
@@ -107,7 +108,7 @@ var WorkerPools = map[string]NewWorkers{
 	},
 }
 
-// PondWithQueue returns a constructor of pond's pool whose queue is bounded to queue tasks.
+// PondWithQueue returns a constructor of pond's pool with a queue of at most queue tasks.
 func PondWithQueue(queue int) NewWorkers {
 	return func(n int) Workers {
 		p := pond.NewPool(n, pond.WithQueueSize(queue))
@@ -115,7 +116,7 @@ func PondWithQueue(queue int) NewWorkers {
 	}
 }
 
-// ChannelWithQueue returns a constructor of a pool as programs without a library write it: n
+// ChannelWithQueue returns a constructor of a pool as programs that use no library write it: n
 // goroutines that receive tasks from a channel.
 func ChannelWithQueue(queue int) NewWorkers {
 	return func(n int) Workers {

@@ -17,7 +17,7 @@ type load struct {
 	// Every longEvery-th use is a long one; 0 means none.
 	longEvery int
 	long      time.Duration
-	compute   time.Duration // after each long use, with the slot free
+	compute   time.Duration // CPU time used after each long use, while the slot is free
 	// work and rest are the lengths of bursts and of the pauses between them; 0 means no bursts.
 	work, rest time.Duration
 }

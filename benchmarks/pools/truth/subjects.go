@@ -39,7 +39,7 @@ func (t *truth) around(use func()) {
 	t.most.Add(int64(time.Since(start)))
 }
 
-// perTask is how much time before and after a task a worker may count as part of the use.
+// perTask is how much of the time before and after a task a worker may count as part of the use.
 const perTask = 150 * time.Nanosecond
 
 var subjects = []struct {
