@@ -8,7 +8,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/callsite"
 )
 
-// scope holds the contexts of jobs that belong together. They are derived from the caller's
+// scope holds the contexts of jobs that belong together. The contexts are derived from the caller's
 // context, and also end when the pool is closed.
 type scope struct {
 	pool    *Workers
@@ -100,7 +100,7 @@ type groupJob struct {
 	task  Task
 }
 
-// run implements job. It passes a panic on to the worker, which counts and reports it.
+// run implements job. It propagates a panic to the worker, which counts and reports it.
 func (j *groupJob) run(ctx context.Context) error {
 	returned := false
 	defer func() {
@@ -121,5 +121,5 @@ func (j *groupJob) run(ctx context.Context) error {
 
 func (j *groupJob) function() callsite.Func { return callsite.FuncOf(j.task) }
 
-// drop implements job. Close dropped the task before it ran.
+// drop implements job. It records an error, since Close dropped the task before it ran.
 func (j *groupJob) drop() { j.group.taskDone(j.group.pool.errClosed) }

@@ -49,7 +49,7 @@ func (r SweepResult) String() string {
 	return b.String()
 }
 
-// best returns the point with the highest rate. There is at least one point.
+// best returns the point with the highest rate. The curve must not be empty.
 func (r SweepResult) best() SweepPoint {
 	best := r.Curve[0]
 	for _, p := range r.Curve {
@@ -105,8 +105,7 @@ func bar(part float64) string {
 	return full + strings.Repeat(" ", barWidth-len([]rune(full)))
 }
 
-// number formats v with three significant digits, or with all digits before the decimal point if
-// these are more.
+// number formats v with three significant digits or, from 100 up, as an integer.
 func number(v float64) string {
 	if v >= 100 || v == 0 {
 		return fmt.Sprintf("%.0f", v)
