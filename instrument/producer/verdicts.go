@@ -27,7 +27,7 @@ type verdicts struct {
 	pools   map[attribute.Distinct]*judged
 }
 
-// judged is a pool and its judge.
+// judged holds the judge of one pool.
 type judged struct {
 	judge diagnose.Judge
 	round uint64 // last round in which the pool was judged
@@ -70,7 +70,7 @@ func (v *verdicts) forget() {
 	}
 }
 
-// on judges a pool if that is due, and returns the pool's Judge. The caller must hold mu.
+// on judges a pool if a judgment is due, and returns the pool's Judge. The caller must hold mu.
 func (v *verdicts) on(pool attribute.Set, s *instrument.Stats, now time.Time) *diagnose.Judge {
 	p := v.pools[pool.Equivalent()]
 	if p == nil {

@@ -18,14 +18,14 @@ type Channel struct {
 
 // NewChannel instruments a channel that is used as a semaphore: a send takes a slot, a receive
 // returns one, and the number of slots is ch's capacity, at least 1. The caller keeps the channel,
-// but replaces its operations with methods:
+// but replaces the operations on it with methods:
 //
 //	ch <- struct{}{}            slots.Acquire(context.Background())
 //	select { case ch <- …:      slots.TryAcquire()
 //	select { … <-ctx.Done():    slots.Acquire(ctx)
 //	<-ch                        slots.Release()
 //
-// NewChannel reports it as a pool of the kind semaphore, with
+// NewChannel reports the channel as a pool of the kind semaphore, with
 //
 //   - the limit and the number of slots used, read from the channel itself, so that direct
 //     operations on the channel count as well,

@@ -12,7 +12,7 @@ import (
 )
 
 // Groups creates groups of golang.org/x/sync/errgroup and reports them together under one name. A
-// group typically exists only during a request, while Groups exists as long as the program.
+// group typically lasts for one request, whereas a Groups lasts as long as the program.
 type Groups struct {
 	reg   *instrument.Registration
 	ran   measure.Groups
@@ -26,7 +26,7 @@ type Group struct {
 	span *trace.SpanContext // the span that the group is part of; nil if unknown
 }
 
-// NewGroups returns Groups that are reported under name, as a pool of the kind group, with
+// NewGroups returns a Groups that is reported under name, as a pool of the kind group, with
 //
 //   - the functions that are running (used), how long each ran, and whether it returned nil (ok),
 //     returned an error (error) or called runtime.Goexit (exit). A panic ends the program,
@@ -91,7 +91,7 @@ type call struct {
 	set     *Groups
 	blocked *measure.Pended // nil if the caller is not blocked
 	run     measure.Run
-	do      func() error // the method do, as a function value
+	do      func() error // method value of called
 }
 
 func (g *Group) call(f func() error) *call {

@@ -24,8 +24,8 @@ type TaskPool struct {
 	asked atomic.Bool // a task has been submitted
 }
 
-// NewTaskPool instruments p and reports it under name. kind should be the name of p's package. Read
-// from p itself are
+// NewTaskPool instruments p and reports it under name. kind should be the name of p's package.
+// These values are read from p itself:
 //
 //   - the limit,
 //   - how many tasks or callers are waiting.

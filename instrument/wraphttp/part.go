@@ -63,8 +63,8 @@ func (p *part) hasRoom() bool {
 	return p.prompt || (!p.http2 && p.Uses.InUse()+p.constructing < p.limit)
 }
 
-// isSilent reports whether connections come from a dialer that does not call the trace. Caller must
-// hold the lock.
+// isSilent reports whether connections come from a dialer that does not call the trace's hooks.
+// Caller must hold the lock.
 func (p *part) isSilent() bool { return p.fresh > p.dialed }
 
 // isFull reports whether all slots are used. Caller must hold the lock.
