@@ -33,7 +33,7 @@ func (k Kind) String() string {
 	return [...]string{"counter", "updowncounter", "gauge", "histogram"}[k]
 }
 
-// Number is the type of a metric's points.
+// Number is the numeric type of a metric's values.
 type Number uint8
 
 // Float is the zero value, since most metrics are in seconds; Int is for bytes and counts.

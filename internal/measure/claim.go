@@ -37,8 +37,8 @@ func (c *Claim) IsConstructing() bool { return c.active && c.pended == nil }
 // Asked returns when the request started.
 func (c *Claim) Asked() time.Duration { return c.asked }
 
-// Construct records that a slot has been under construction for the request since the time since,
-// which ends or interrupts the wait.
+// Construct records that a slot has been under construction for the request since the given time.
+// That ends or interrupts the wait.
 func (c *Claim) Construct(r *Recorder, since time.Duration) {
 	if c.pended != nil {
 		r.Pending.Remove(c.pended)

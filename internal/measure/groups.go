@@ -177,6 +177,6 @@ func (r *Run) hold() Hold {
 	return h
 }
 
-// Close makes sure that the groups are never again in overload, so that no timer runs. They may
-// still be used.
+// Close makes sure that the groups are never again in overload, so that no timer runs. The groups
+// may still be used.
 func (g *Groups) Close() { g.rec.Close() }

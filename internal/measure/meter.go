@@ -48,8 +48,8 @@ func (m *Meter) Init(t instrument.Timing, lock sync.Locker, used func() int64) {
 	}
 }
 
-// Blind returns for how many events the pool need not call [Meter.Event]: it may count up to that
-// many events itself and pass their number to [Meter.Events] later.
+// Blind returns the number of events for which the pool need not call [Meter.Event]: it may count
+// up to that many events itself and pass their number to [Meter.Events] later.
 func (m *Meter) Blind() int64 {
 	if !m.blind {
 		return 0

@@ -161,7 +161,7 @@ func (m *Meter) drawDue() {
 	m.due = m.at + rand.N(stratum-m.at%stratum)
 }
 
-// sample uses used as the sample of each stratum whose sample was due by now. It ends the overload
+// sample takes used as the sample of each stratum whose sample was due by now. It ends the overload
 // if there were few events since the last sample.
 func (m *Meter) sample(now time.Duration, used float64) {
 	for now >= m.due {

@@ -7,15 +7,14 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// Span is a wait or a use that has started. The zero Span is one that has not started or is not
-// measured.
+// Span is a wait or a use that has started. The zero Span has not started or is not measured.
 type Span struct {
 	at     time.Duration // start: exact if the span is timed, and otherwise a lower bound
 	weight uint32        // number of short spans that the span represents; 0 if it is not timed
 	read   uint32        // number of the last clock reading before the start, if the pool was overloaded then
 }
 
-// block is the number of successive spans in an overloaded pool of which one is timed.
+// block is the number of successive spans of which an overloaded pool times one.
 const block = 32
 
 // blocks chooses which waits, or which uses, are timed while the pool is overloaded: one random

@@ -1,5 +1,5 @@
-// Package ownfigures takes the measurements for verdicts on pools that a process can take of
-// itself, without a sidecar.
+// Package ownfigures takes those measurements for pool verdicts that a process can take of itself,
+// without a sidecar.
 package ownfigures
 
 import (
