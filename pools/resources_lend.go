@@ -16,9 +16,9 @@ import (
 // hijacked. Only one goroutine at a time may use a Lease. The holder must end the lease: the pool
 // cannot take back the resource.
 //
-// A Lease may be copied; all copies end together. Using a lease that has ended panics with the
-// pool's name and does not change the pool, even if the resource has been lent to another caller
-// since.
+// A Lease may be copied; all copies end together. Using a lease that has ended panics with a
+// message that contains the pool's name, and does not change the pool, even if the resource has
+// been lent to another caller since.
 type Lease[T any] struct {
 	slot *resSlot[T]
 	turn uint64

@@ -33,9 +33,10 @@ func (s *scope) close(cause error) {
 // cause returns why the scope has ended, or nil if it has not.
 func (s *scope) cause() error { return context.Cause(s.outside) }
 
-// TaskGroup is a set of tasks that run on a shared pool and are waited for together. It is like a
-// [golang.org/x/sync/errgroup.Group] with the pool's limit. [Workers.Group] returns a TaskGroup.
-// All methods may be called concurrently, but the first call of Go must happen before Wait.
+// TaskGroup is a set of tasks that run on a shared pool and that a caller waits for together. It is
+// like a [golang.org/x/sync/errgroup.Group] with the pool's limit. [Workers.Group] returns a
+// TaskGroup. All methods may be called concurrently, but the first call of Go must happen before
+// Wait.
 type TaskGroup struct {
 	scope
 	wg      sync.WaitGroup

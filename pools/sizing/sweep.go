@@ -189,7 +189,8 @@ func (s *sweeper) run(ctx context.Context) error {
 	return nil
 }
 
-// explore measures n and its doublings, until two successive doublings together gain less than 5 %.
+// explore measures with n workers, then with twice as many, and so on, until two successive
+// doublings together gain less than 5 %.
 func (s *sweeper) explore(ctx context.Context, n int) error {
 	for ; n <= s.largest; n *= 2 {
 		if err := s.one(ctx, n); err != nil {

@@ -60,7 +60,7 @@ func (r SweepResult) best() SweepPoint {
 	return best
 }
 
-// at returns the rate with the given number of workers, by linear interpolation.
+// at returns the rate at the given number of workers, by linear interpolation.
 func (r SweepResult) at(workers int) float64 {
 	var prev SweepPoint
 	for _, p := range r.Curve {
