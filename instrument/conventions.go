@@ -18,9 +18,9 @@ func WithConventions() Option {
 type Convention struct {
 	Rows *catalog.Group
 
-	// Points calls add for every value that is present, in the same collection as s and never
-	// concurrently with itself. It calls add with the convention's attributes; those given to
-	// [WithAttributes] are added automatically.
+	// Points is called once per collection, with the collection's Stats, and never concurrently
+	// with itself. It calls add for every value that is present, with the convention's attributes;
+	// those given to [WithAttributes] are added automatically.
 	Points func(s *Stats, add func(m *catalog.Metric, attributes attribute.Set, p Point))
 }
 

@@ -1,7 +1,7 @@
 // Package instrument reports metrics for pools: how full they are, how many requests wait and for
-// how long, and how long each use takes. It models every pool as n slots, some in use and some
-// waited for. So one type, [Stats], describes all pools, and one set of metrics reports them;
-// docs/metrics.md lists these metrics.
+// how long, and how long each use takes. It models every pool as n slots, which are used or free,
+// and requests that wait for slots. So one type, [Stats], describes all pools, and one set of
+// metrics reports them; docs/metrics.md lists these metrics.
 //
 // # What a pool does
 //

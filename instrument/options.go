@@ -38,7 +38,7 @@ func settingsOf(opts []Option) settings {
 // cpuSamples is the default number of tasks per second whose time is broken down by CPU state.
 const cpuSamples = 100
 
-// Timing says when a pool reads the clock.
+// Timing holds the options that determine what a pool times.
 type Timing struct {
 	Off        bool // the pool is created [WithoutTelemetry]
 	Exact      bool // the pool is created [WithExactTiming]

@@ -10,9 +10,9 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// Stats describes a pool at one moment. It models every pool as n slots, some in use and some
-// waited for. A field that is not set is absent and not reported, whereas a value of 0 is reported
-// as 0. Counts and histograms are cumulative since the pool was created.
+// Stats describes a pool at one moment. It models every pool as n slots, which are used or free,
+// and requests that wait for slots. A field that is not set is absent and not reported, whereas a
+// value of 0 is reported as 0. Counts and histograms are cumulative since the pool was created.
 //
 // All fields describe the same moment. So if each use of the pool takes one slot,
 //
@@ -50,7 +50,7 @@ type Stats struct {
 	Resources []Resources // counts of lifecycle events; absent for pools without resources
 	Create    []Creation  // how long creating resources took; absent for pools without resources
 
-	// Holders are the few oldest uses in progress, oldest first. They are present only if
+	// Holders describes the few oldest uses in progress, oldest first. It is set only if
 	// [Stats.WantsHolders] returns true.
 	Holders []Holder
 

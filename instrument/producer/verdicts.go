@@ -12,8 +12,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/ownfigures"
 )
 
-// window is the minimum time over which pools are judged. A longer interval between collections
-// replaces it.
+// window is the minimum time over which pools are judged. If collections are further apart, pools
+// are judged over the interval between two collections.
 const window = 9 * time.Second
 
 // verdicts judges the pools of the process. It uses the pools' Stats and measurements of the

@@ -32,8 +32,8 @@ type Group struct {
 //     returned an error (error) or called runtime.Goexit (exit). A panic ends the program,
 //   - on Linux, how much of that time was spent on a CPU, ready to run, and blocked, estimated from
 //     a sample of short functions,
-//   - callers that a limit blocks in Go, since when, and how long each was blocked; and calls of
-//     TryGo that were refused.
+//   - callers that a limit blocks in Go, how long the oldest has been blocked, and how long each
+//     was blocked; and calls of TryGo that were refused.
 //
 // Each group has its own limit, and there may be any number of groups, so no limit is reported.
 // Programs that need not keep x/sync can use pools.NewGroups instead.

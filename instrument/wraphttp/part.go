@@ -10,8 +10,8 @@ import (
 
 // part counts the connections to one host, or to all hosts if there is no limit per host. The slots
 // are connections. Each connection is being dialed for a request that waits or has waited for it
-// (constructing), used by a request, or idle, which a trace does not show. On HTTP/2 a slot is a
-// stream, and there is no limit.
+// (constructing), used by a request, or idle. A trace does not show idle connections. On HTTP/2 a
+// slot is a stream, and there is no limit.
 //
 // Invariant: if there is a limit, the number of used slots never exceeds it. net/http may hand a
 // connection to the next request before part learns that the previous request has ended. Then the

@@ -28,7 +28,7 @@ type RoundTripper struct {
 //     ends as an error); canceled or timeout if their context, or [http.Client.Timeout], ends
 //     first. If net/http retries with another connection, each attempt counts,
 //   - how long requests waited for a connection, without the time to dial one for them; how many
-//     requests are waiting (pending), and since when,
+//     requests are waiting (pending), and how long the oldest has waited,
 //   - connections established (created), and the total time for name lookup, dial and TLS; and
 //     dials in progress (constructing), even if the request has given up or found another
 //     connection meanwhile. So 1 − created/acquired is the share of requests that reused a
