@@ -8,9 +8,9 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// Claim is a request for a slot in a pool that constructs slots on demand. While a slot is being
-// constructed for it, the request does not count as waiting. The claim ends when the request
-// gets a slot or gives up. The zero Claim is not active. The recorder's lock guards a Claim.
+// Claim is a request for a slot in a pool that constructs slots on demand. The request does not
+// count as waiting while a slot is being constructed for it. The claim ends when the request gets a
+// slot or gives up. The zero Claim is not active. The recorder's lock guards a Claim.
 type Claim struct {
 	asked  time.Duration // when the request started
 	span   trace.SpanContext

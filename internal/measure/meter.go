@@ -17,7 +17,7 @@ const (
 	burst = 200 * price
 )
 
-// Meter integrates one pool's number of used slots over time, and decides what is timed.
+// Meter integrates one pool's number of used slots over time, and decides when to read the clock.
 //
 // At up to 200,000 events per second, each event reads the clock and the integral is exact. Above
 // that rate the pool is overloaded, and the meter samples the number of used slots; see overload.
@@ -109,8 +109,8 @@ func (m *Meter) Total(now time.Duration, used int64) float64 {
 	return (m.area - ahead) / float64(time.Second)
 }
 
-// Close makes sure that the meter is never again in overload, so that no timer runs. A closed meter
-// may still be used.
+// Close makes sure that the meter never enters overload again, so that no timer runs. A closed
+// meter may still be used.
 func (m *Meter) Close() {
 	m.closed = true
 	if m.over {

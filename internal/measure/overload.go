@@ -77,8 +77,8 @@ func (m *Meter) calm() {
 	m.budget = burst
 }
 
-// tick is the timer's function. Only tick resets the timer, and nothing stops it, because a timer
-// that was created in a bubble of testing/synctest must not be used outside the bubble.
+// tick is called when the timer fires. Only tick resets the timer, and nothing stops it, because a
+// timer that was created in a bubble of testing/synctest must not be used outside the bubble.
 func (m *Meter) tick() {
 	m.lock.Lock()
 	defer m.lock.Unlock()

@@ -14,7 +14,8 @@ type Span struct {
 	read   uint32        // number of the last clock reading before the start, if the pool was overloaded then
 }
 
-// block is the number of successive spans of which an overloaded pool times one.
+// block is the number of successive spans that form a block. An overloaded pool times one span of
+// each block.
 const block = 32
 
 // blocks chooses which waits, or which uses, are timed while the pool is overloaded: one random
