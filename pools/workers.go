@@ -82,7 +82,7 @@ type Workers struct {
 	used     int // number of workers that have a task
 	alive    int // number of workers, whether busy, idle or about to start
 	limit    int
-	size     int  // size of the queue
+	size     int  // maximum number of queued tasks
 	waking   bool // a worker was woken or started, and has not taken the lock yet
 	stage    workersStage
 	ended    bool        // the pool was stopped, and the last worker has ended

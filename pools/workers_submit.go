@@ -66,7 +66,7 @@ func (p *Workers) TrySubmit(task Task) error {
 	return nil
 }
 
-// submit does the work of Submit for a job whose context is given by values.
+// submit implements Submit for any job. values is the job's context, or nil for the pool's context.
 func (p *Workers) submit(ctx context.Context, j job, values *poolContext) error {
 	if err := ctx.Err(); err != nil {
 		p.mu.Lock()
