@@ -268,7 +268,7 @@ func (r *Registration) read(to []Point, judge Judge) []Point {
 	return points
 }
 
-// readLocked does the work of read that needs r.mu. It returns whether the caller must log the
+// readLocked is the part of read that needs r.mu. It returns whether the caller must log the
 // holders, since logging needs the lock to be free.
 func (r *Registration) readLocked(to []Point, judge Judge) (s Stats, points []Point, tell bool) {
 	r.mu.Lock()

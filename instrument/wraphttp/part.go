@@ -25,7 +25,7 @@ type part struct {
 
 	constructing int64
 	dialed       int64 // number of connections whose dial was traced
-	fresh        int64 // number of connections that requests got and no request had used before
+	fresh        int64 // number of connections that were unused when a request got them
 	failed       int64 // number of failed dials
 	made, unmade instrument.Histogram
 	closed       [reasons]int64

@@ -31,7 +31,7 @@ type RoundTripper struct {
 //     requests are waiting (pending), and how long the oldest has waited,
 //   - connections established (created), and the total time for name lookup, dial and TLS; and
 //     dials in progress (constructing), even if the request has given up or found another
-//     connection meanwhile. So 1 − created/acquired is the share of requests that reused a
+//     connection in the meantime. So 1 − created/acquired is the share of requests that reused a
 //     connection,
 //   - connections closed when they were returned, as far as a trace shows, by reason: max_idle if
 //     too many connections were idle, broken, other,

@@ -148,8 +148,8 @@ func (p *pool) stats() instrument.Stats {
 
 // reconcile records the end of the use of connections that were never used and that database/sql
 // now keeps idle, because the callers that they were established for gave up or found another
-// connection. Such connections can be told from those that a caller holds only if no event happened
-// during the check.
+// connection. Such connections can be distinguished from connections that a caller holds only if no
+// event happened during the check.
 func (p *pool) reconcile(ask func() sql.DBStats) {
 	p.Lock()
 	before, fresh := p.events, len(p.fresh)
