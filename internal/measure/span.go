@@ -180,8 +180,8 @@ func (d *Durations) Read(n int64) *instrument.Histogram {
 	return d.ReadWithZeros(n, n)
 }
 
-// ReadWithZeros is like [Durations.Read], but adds zeros such that the histogram holds all
-// durations: n spans, and all-n requests that took no time.
+// ReadWithZeros is like [Durations.Read], but adds zeros so that the histogram holds all durations:
+// n spans, and all-n requests that took no time.
 func (d *Durations) ReadWithZeros(n, all int64) *instrument.Histogram {
 	if all == 0 {
 		return nil

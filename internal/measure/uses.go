@@ -20,7 +20,7 @@ type Uses struct {
 // Use is a use that has started. The zero Use is not measured.
 type Use struct {
 	Span
-	Sample *Sample // set if the use is a task that is to be sampled, which most are not
+	Sample *Sample // set if the use is a task that is to be sampled; most are not
 
 	place int32 // index in Recorder.going
 }
