@@ -14,7 +14,7 @@ const (
 	ioBound       = 0.1                   // maximum share of the task's own time on a CPU
 	tolerance     = 0.15                  // maximum distance between a share's bounds at which their mean is used
 	lockContended = 0.3                   // minimum share of the task's own time waiting for mutexes
-	elsewhere     = 0.25                  // minimum run time of goroutines started by the task, as a fraction of own time
+	elsewhere     = 0.25                  // minimum run time of goroutines that the task started, relative to own time
 	quick         = 10 * time.Microsecond // upper bound for quick tasks: submitting one takes over 1 % of its time
 )
 
