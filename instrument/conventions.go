@@ -18,14 +18,14 @@ func WithConventions() Option {
 type Convention struct {
 	Rows *catalog.Group
 
-	// Points calls add for every value that is present, in the same collection as s and never
-	// concurrently with itself. It passes the convention's attributes; those given to
-	// [WithAttributes] are added to them.
+	// Points is called once per collection, with the collection's Stats, and never concurrently
+	// with itself. It calls add for every value that is present, with the convention's attributes;
+	// those given to [WithAttributes] are added automatically.
 	Points func(s *Stats, add func(m *catalog.Metric, attributes attribute.Set, p Point))
 }
 
-// Follow returns an option that makes a pool report c if the pool is also created
-// [WithConventions].
+// Follow returns an option that makes a pool report the metrics of convention c if the pool is also
+// created [WithConventions].
 func Follow(c Convention) Option {
 	return func(s *settings) { s.convention = c }
 }
@@ -52,8 +52,8 @@ func (r *Registration) conventional(s *Stats, points []Point) []Point {
 	return points
 }
 
-// with returns a together with the attributes that the program gave; attributes in a take
-// precedence. The caller must hold r.mu.
+// with adds the attributes given to [WithAttributes] to those in a, which take precedence, and
+// returns the result. The caller must hold r.mu.
 func (r *Registration) with(a attribute.Set) attribute.Set {
 	if len(r.given) == 0 {
 		return a

@@ -1,7 +1,7 @@
 // Package instrument reports metrics for pools: how full they are, how many requests wait and for
-// how long, and how long each use takes. It models every pool as n slots, some in use and some
-// waited for. So one type, [Stats], describes all pools, and one set of metrics reports them;
-// docs/metrics.md lists these metrics.
+// how long, and how long each use takes. It models every pool as n slots, which are used or free,
+// and requests that wait for slots. So one type, [Stats], describes all pools, and one set of
+// metrics reports them; docs/metrics.md lists these metrics.
 //
 // # What a pool does
 //
@@ -25,17 +25,17 @@
 // If a reader of the OpenTelemetry SDK has the Producer of instrument/producer, pools are reported
 // in full, with exponential histograms. Without a Producer, they are reported through the metric
 // API to the given MeterProvider or the global one, which may be set later. The API accepts
-// durations only one by one, so each collection records those since the last collection, at 0.2 µs
-// each. If one series has more than 8,192 new durations, only a sample is recorded, and
-// [go.opentelemetry.io/otel.Handle] is told once. Counters stay exact. The provider chooses the
-// buckets of these histograms, so use it for explicit buckets, views and delta temporality. A
-// provider keeps the histograms of a closed pool, since the API cannot end a series. Without any
-// provider, a pool costs only its own memory.
+// durations only one by one, so each collection records the durations that are new since the last
+// one, at 0.2 µs each. If one series has more than 8,192 new durations, only a sample is recorded,
+// which is reported once to [go.opentelemetry.io/otel.Handle]. Counters stay exact. The provider
+// chooses the buckets of these histograms, so report through a provider if you need explicit
+// buckets, views or delta temporality. A provider keeps the histograms of a closed pool, since the
+// API cannot end a series. Without any provider, a pool costs only its own memory.
 //
 // # Cost, cardinality, shutdown
 //
 // The package starts no goroutine. A pool has about 25 series, and the number does not grow with
 // use. Names are unique among the live pools of the process: it is an error to create a second pool
-// with the same name, unless it is created [WithReplace]. Close the pool to end its report; its
+// with the same name, unless it is created [WithReplace]. Close the pool to stop reporting it; its
 // last values are reported for two more minutes, so that every reader collects them.
 package instrument

@@ -23,7 +23,7 @@ const maxReplay = 1 << 13
 var apis providers
 
 // providers holds one fallback for each MeterProvider that has pools. It also keeps the last
-// fallback when that has no pools left, so that a program whose pools come and go reuses it.
+// fallback when no pools are left, so that a program whose pools come and go reuses it.
 type providers struct {
 	mu  sync.Mutex // never taken by a callback; live.mu may be taken with it held
 	all []*fallback
@@ -46,7 +46,7 @@ type fallback struct {
 	// held during a collection, since a provider may have several readers; guards everything below
 	mu       sync.Mutex
 	recorded map[*Registration]map[series]*Histogram
-	thinned  bool // otel.Handle has been told that only a sample is recorded
+	thinned  bool // the sampling has been reported to otel.Handle
 }
 
 type series struct {
@@ -108,7 +108,7 @@ func same(a, b metric.MeterProvider) bool {
 	return reflect.TypeOf(a).Comparable() && reflect.TypeOf(b).Comparable() && a == b
 }
 
-// leave undoes join for good. It is called when the pool is closed.
+// leave permanently undoes join. It is called when the pool is closed.
 func (p *providers) leave(r *Registration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -146,7 +146,7 @@ func newFallback(p metric.MeterProvider, convention *catalog.Group) (*fallback, 
 	return f, err
 }
 
-// take returns the pools to report through f, which are none while a Reader is open.
+// take returns the pools to report through f, or none while a Reader is open.
 func (f *fallback) take() (pools []*Registration) {
 	live.mu.Lock()
 	defer live.mu.Unlock()

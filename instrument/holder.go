@@ -18,14 +18,14 @@ type Holder struct {
 	Trace trace.TraceID // trace that the request is part of; zero if unknown
 }
 
-// Call is a frame of a call stack: a function and the line in it.
+// Call is a frame of a call stack: a function and a line in it.
 type Call struct {
 	Function string // qualified by the package's import path
 	File     string // empty if the compiler generated the function
 	Line     int    // for a task, the line where its function begins; 0 if File is empty
 }
 
-// String formats the call for people: main.query (query.go:12).
+// String formats the call for humans: main.query (query.go:12).
 func (c Call) String() string {
 	name := c.Function[strings.LastIndexByte(c.Function, '/')+1:]
 	if c.File == "" {
@@ -34,7 +34,7 @@ func (c Call) String() string {
 	return fmt.Sprintf("%s (%s:%d)", name, filepath.Base(c.File), c.Line)
 }
 
-// String formats the holder for people:
+// String formats the holder for humans:
 //
 //	3m2s by main.query (query.go:12) < main.handle (handle.go:40), trace 4bf92f3577b34da6a3ce929d0e0e4736
 func (h Holder) String() string {

@@ -22,7 +22,7 @@ const holderQuiet = 10 * time.Minute
 // holderWatch remembers when the condition for a warning about a pool's holders was last met.
 type holderWatch struct {
 	seen     time.Time // when the condition was last met
-	rejected int64     // number of requests rejected until the last collection
+	rejected int64     // number of requests rejected by the last collection
 }
 
 // isDue takes the Stats of a collection and reports whether to log a warning about the holders.

@@ -38,7 +38,7 @@ func settingsOf(opts []Option) settings {
 // cpuSamples is the default number of tasks per second whose time is broken down by CPU state.
 const cpuSamples = 100
 
-// Timing says when a pool reads the clock.
+// Timing holds the options that determine what a pool times.
 type Timing struct {
 	Off        bool // the pool is created [WithoutTelemetry]
 	Exact      bool // the pool is created [WithExactTiming]
@@ -76,9 +76,9 @@ func WithExactTiming() Option {
 	return func(s *settings) { s.timing.Exact, s.timing.Off = true, false }
 }
 
-// WithCPUSamples sets for about how many tasks per second the pool measures how much time they
-// spend on a CPU, waiting for a CPU, and blocked. It applies to pools that run tasks, and only
-// while these tasks take less than 10 ms. The default is 100; 0 disables sampling.
+// WithCPUSamples sets about how many tasks per second the pool samples, to measure how much time
+// tasks spend on a CPU, waiting for a CPU, and blocked. It applies to pools that run tasks, and
+// only while these tasks take less than 10 ms. The default is 100; 0 disables sampling.
 func WithCPUSamples(perSecond int) Option {
 	return func(s *settings) { s.timing.CPUSamples = perSecond }
 }

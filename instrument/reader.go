@@ -31,7 +31,7 @@ func OpenReader() *Reader {
 // be called concurrently.
 func (r *Reader) Points() iter.Seq[Point] { return r.PointsWithVerdicts(nil) }
 
-// Judge judges a pool, or a part of one, which the attributes in pool identify. It calls add with
+// Judge judges a pool, or a part of one, identified by the attributes in pool. It calls add with
 // each verdict and whether that verdict holds. It returns the limit that it recommends, or an
 // absent value for no recommendation. It must not retain s or anything that s points to.
 type Judge func(pool attribute.Set, s *Stats, add func(verdict fmt.Stringer, holds bool)) (limit Optional[int64])

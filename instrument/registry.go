@@ -42,12 +42,12 @@ var live struct {
 	readers []*Reader
 }
 
-// Registration keeps a pool reported. Close it when the pool is closed.
+// Registration represents a pool that is being reported. Close it when the pool is closed.
 type Registration struct {
 	name     string
 	stats    func() Stats
 	base     []attribute.KeyValue
-	given    []attribute.KeyValue // attributes that the program gave
+	given    []attribute.KeyValue // attributes given to WithAttributes
 	start    time.Time
 	provider metric.MeterProvider // nil means the global MeterProvider
 	// nil if no MeterProvider reports the pool; read with live.mu or providers.mu held, written
@@ -65,7 +65,7 @@ type Registration struct {
 	endAt   time.Time // when the pool was closed
 	holders holderWatch
 	sets    []labelSet
-	wider   map[attribute.Distinct]attribute.Set // the convention's attribute sets, each with given added
+	wider   map[attribute.Distinct]attribute.Set // semantic-convention attribute sets, each with given added
 }
 
 // labelSet is the attribute set of a pool, or of a part of one, with labels added.
@@ -81,8 +81,8 @@ type labelSet struct {
 //
 // From then on every collection calls stats once, in the collecting goroutine and never
 // concurrently with itself. So the pool must be ready for calls of stats when it calls Observe. The
-// result of stats must describe a single moment; see [Stats]. If stats panics, [otel.Handle] gets
-// the error and the pool is omitted from that collection.
+// result of stats must describe a single moment; see [Stats]. If stats panics, the error is passed
+// to [otel.Handle] and the pool is omitted from that collection.
 //
 // The pool is reported through the open [Reader], such as the Producer of instrument/producer, or
 // if none is open through its MeterProvider, but never through both. Observe starts no goroutine.
@@ -125,8 +125,8 @@ func check(what, s string) error {
 	return nil
 }
 
-// enlist adds r to the live pools. If another live pool has the same name, enlist ends that pool's
-// report if replace is true, and otherwise returns an error.
+// enlist adds r to the live pools. If another live pool has the same name, enlist stops reporting
+// that pool if replace is true, and otherwise returns an error.
 func (r *Registration) enlist(replace bool) error {
 	live.mu.Lock()
 	defer live.mu.Unlock()
@@ -186,8 +186,8 @@ func (r *Registration) end() bool {
 	return true
 }
 
-// keep adds r to the ended pools of everything that reports pools, so that its last values are
-// reported.
+// keep adds r to the ended pools of every open Reader or, if there is none, of r's fallback, so
+// that r's last values are reported.
 func (r *Registration) keep() {
 	live.mu.Lock()
 	defer live.mu.Unlock()
@@ -218,8 +218,8 @@ func (e *ended) drop(now time.Time) {
 	*e = (*e)[n:]
 }
 
-// after returns pools followed by the ended pools. It leaves out ended pools whose name a live pool
-// has, since a collection must not report two pools with the same name.
+// after returns pools followed by the ended pools. It leaves out an ended pool if a live pool has
+// the same name, since a collection must not report two pools with the same name.
 func (e *ended) after(pools []*Registration) []*Registration {
 	e.drop(time.Now())
 	names := map[string]bool{}
@@ -259,7 +259,7 @@ func (r *Registration) callStats() (s Stats, ok bool) {
 }
 
 // read calls stats once and appends the resulting points to the slice to. If judge is not nil, it
-// adds verdicts. It logs the holders if that is due.
+// adds verdicts. It logs the holders if a warning is due.
 func (r *Registration) read(to []Point, judge Judge) []Point {
 	s, points, tell := r.readLocked(to, judge)
 	if tell {
@@ -268,7 +268,7 @@ func (r *Registration) read(to []Point, judge Judge) []Point {
 	return points
 }
 
-// readLocked does the work of read that needs r.mu. It returns whether the caller must log the
+// readLocked is the part of read that needs r.mu. It returns whether the caller must log the
 // holders, since logging needs the lock to be free.
 func (r *Registration) readLocked(to []Point, judge Judge) (s Stats, points []Point, tell bool) {
 	r.mu.Lock()

@@ -10,9 +10,9 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// Stats describes a pool at one moment. It models every pool as n slots, some in use and some
-// waited for. A field that is not set is absent and not reported, whereas a value of 0 is reported
-// as 0. Counts and histograms are cumulative since the pool was created.
+// Stats describes a pool at one moment. It models every pool as n slots, which are used or free,
+// and requests that wait for slots. A field that is not set is absent and not reported, whereas a
+// value of 0 is reported as 0. Counts and histograms are cumulative since the pool was created.
 //
 // All fields describe the same moment. So if each use of the pool takes one slot,
 //
@@ -23,7 +23,7 @@ import (
 //   - each Wait that is present holds as many durations as there are Requests with the same
 //     outcome.
 //
-// The constants of the element's attribute index the arrays, as in s.Usage[instrument.Used]. The
+// The arrays are indexed by the constants of this package, as in s.Usage[instrument.Used]. The
 // caller that requested the Stats owns the histograms, so a pool returns clones.
 type Stats struct {
 	Limit        Optional[int64]    // maximum number of slots; absent if unlimited
@@ -50,7 +50,7 @@ type Stats struct {
 	Resources []Resources // counts of lifecycle events; absent for pools without resources
 	Create    []Creation  // how long creating resources took; absent for pools without resources
 
-	// Holders are the few oldest uses in progress, oldest first. They are present only if
+	// Holders describes the few oldest uses in progress, oldest first. It is set only if
 	// [Stats.WantsHolders] returns true.
 	Holders []Holder
 
@@ -146,7 +146,7 @@ const (
 // Event is a lifecycle event of a resource.
 type Event uint8
 
-// The events of a resource.
+// The lifecycle events of a resource.
 const (
 	Created Event = iota
 	Ended
@@ -168,19 +168,19 @@ type Creation struct {
 	Duration  *Histogram
 }
 
-// String returns the value of the attribute, as listed in docs/metrics.md.
+// String returns the attribute value that docs/metrics.md lists for s.
 func (s State) String() string { return valueOf(catalog.PoolUsage, int(s)) }
 
-// String returns the value of the attribute, as listed in docs/metrics.md.
+// String returns the attribute value that docs/metrics.md lists for o.
 func (o Outcome) String() string { return valueOf(catalog.PoolRequests, int(o)) }
 
-// String returns the value of the attribute, as listed in docs/metrics.md.
+// String returns the attribute value that docs/metrics.md lists for e.
 func (e Ending) String() string { return valueOf(catalog.PoolCompleted, int(e)) }
 
-// String returns the value of the attribute, as listed in docs/metrics.md.
+// String returns the attribute value that docs/metrics.md lists for s.
 func (s CPUState) String() string { return valueOf(catalog.PoolUseCPUTime, int(s)) }
 
-// String returns the value of the attribute, as listed in docs/metrics.md.
+// String returns the attribute value that docs/metrics.md lists for e.
 func (e Event) String() string { return valueOf(catalog.PoolResources, int(e)) }
 
 func valueOf(m *catalog.Metric, i int) string {

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// String describes the pool for people, in one line or in one line per part, such as
+// String describes the pool for humans, on one line or on one line per part, such as
 //
 //	3 of 8 used, 2 idle; 1 pending for 1.2s; 120 acquired, 3 timeout; waits 4ms at the median, 1.3s at most; 117 ok
 //

@@ -1,6 +1,6 @@
 // Package pools provides instrumented pools: [Workers] run tasks, [Resources] lend resources that
-// are expensive to create, a [Semaphore] bounds the use of anything, a [MemoryBudget] bounds bytes
-// by the memory that the container has left, and a [Group] waits for tasks that belong together.
+// are expensive to create, a [Semaphore] bounds concurrent use of anything, a [MemoryBudget] bounds
+// memory use by what the container has left, and a [Group] waits for tasks that belong together.
 // All of them report the metrics of package instrument: limit, usage, pending requests and their
 // waits, the duration of each use, and how requests and uses end.
 //
@@ -20,7 +20,7 @@
 // ends, which takes about 30 ns each, and all measurements are exact. Above that rate the pool is
 // overloaded: one use in 32 is timed, as is every use or wait of more than about 2 ms, and the
 // number of slots used is sampled 1,000 times per second. UseTime is then right on average, and
-// within 3 % over 10 s if a third of the slots or more are used. If goroutines keep every CPU busy
+// within 3 % over 10 s if at least a third of the slots are used. If goroutines keep every CPU busy
 // and never yield, timers run late: UseTime is then less exact, and a long use may be missed.
 // instrument.WithExactTiming times every use and every wait at any rate.
 //
@@ -38,7 +38,7 @@
 // while requests wait, a collection logs the holders, once; see instrument.WithHolderLog. On
 // architectures other than amd64 and arm64, only one use in 64 records the line; above 100,000 uses
 // per second, only one use in 32 records the trace. A Semaphore and a MemoryBudget have no holders,
-// since it is unknown which permits are released.
+// since a release does not say whose permits it returns.
 //
 // # Cardinality
 //

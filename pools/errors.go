@@ -5,15 +5,15 @@ import (
 	"fmt"
 )
 
-// ErrClosed is wrapped by the error of a call to a pool that is closed, or that was closed while
-// the call waited.
+// ErrClosed is wrapped by errors from calls on a closed pool, and from calls that were waiting when
+// the pool was closed.
 var ErrClosed = errors.New("the pool is closed")
 
-// ErrFull is wrapped by the error of a call that finds no free slot and must not wait.
+// ErrFull is wrapped by errors from calls that found no free slot and were not allowed to wait.
 var ErrFull = errors.New("the pool is full")
 
-// poolError adds a pool's kind and name to an error. It is formatted only on demand, because pools
-// create errors in advance that they may never return.
+// poolError adds a pool's kind and name to an error. It is formatted only on demand, because a pool
+// creates some errors in advance that it may never return.
 type poolError struct {
 	kind, name string
 	cause      error

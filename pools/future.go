@@ -18,8 +18,8 @@ type Future[T any] struct {
 }
 
 // Do submits fn to w and returns a Future for its result. It blocks while there is no room, as
-// [Workers.Submit] does; if submitting fails, the error becomes the result. fn gets the context of
-// a task; see [Task].
+// [Workers.Submit] does; if submitting fails, the error becomes the result. The context passed to
+// fn is that of a task; see [Task].
 func Do[T any](ctx context.Context, w *Workers, fn func(context.Context) (T, error)) *Future[T] {
 	if fn == nil {
 		panic(errNilTask)
@@ -31,7 +31,7 @@ func Do[T any](ctx context.Context, w *Workers, fn func(context.Context) (T, err
 	return f
 }
 
-// run implements job. It passes a panic on to the worker, which counts and reports it.
+// run implements job. It propagates a panic to the worker, which counts and reports it.
 func (f *Future[T]) run(ctx context.Context) error {
 	returned := false
 	defer func() {
@@ -53,7 +53,8 @@ func (f *Future[T]) run(ctx context.Context) error {
 
 func (f *Future[T]) function() callsite.Func { return f.code }
 
-// drop implements job. Close dropped the function before it ran.
+// drop implements job. It completes f with an error, since Close dropped the function before it
+// ran.
 func (f *Future[T]) drop() { f.finish(f.pool.errClosed) }
 
 // finish completes f with err and wakes all callers of Wait.

@@ -15,8 +15,8 @@ import (
 // be reused for different tasks.
 //
 // A zero Group is valid, has no limit, does not cancel on error and is not reported. A group from
-// [Groups] is reported. A panic in a function ends the program, as in any goroutine; if the Group
-// recovered it, nothing would show the panic until Wait.
+// [Groups] is reported. A panic in a function ends the program, as in any goroutine; a Group that
+// recovered the panic would hide it until Wait.
 type Group struct {
 	cancel func(error)
 	wg     sync.WaitGroup
@@ -95,8 +95,8 @@ func (g *Group) take() bool {
 	}
 }
 
-// start calls f in a new goroutine, for which its caller has taken a slot. blocked is the caller's
-// wait, or nil if it did not wait.
+// start calls f in a new goroutine. If the group has a limit, the caller must have taken a slot.
+// blocked is the wait for that slot, or nil if there was none.
 func (g *Group) start(f func() error, blocked *measure.Pended) {
 	g.wg.Add(1)
 	c, ok := groupCalls.Get().(*groupCall)
@@ -116,11 +116,12 @@ func (g *Group) start(f func() error, blocked *measure.Pended) {
 	go c.call()
 }
 
-// groupCall is one call of a function. groupCalls are reused to save allocations.
+// groupCall is one call of a function passed to Go or TryGo. groupCalls are reused to save
+// allocations.
 type groupCall struct {
 	group *Group
 	run   measure.Run
-	call  func() // do, as a function
+	call  func() // method value of do
 }
 
 var groupCalls sync.Pool

@@ -9,8 +9,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/measure"
 )
 
-// Groups creates groups and reports them together under one name. A group typically exists only
-// during a request, while Groups exists as long as the program.
+// Groups creates groups and reports them together under one name. A Group typically lasts for one
+// request, whereas a Groups lasts as long as the program.
 //
 //	fanOut, err := pools.NewGroups("fan-out")  // once
 //	…
@@ -22,7 +22,7 @@ type Groups struct {
 	ran measure.Groups
 }
 
-// NewGroups returns Groups that are reported under name, which must be unique among the live pools
+// NewGroups returns a Groups that is reported under name, which must be unique among the live pools
 // of the process; see [instrument.Observe].
 func NewGroups(name string, opts ...instrument.Option) (*Groups, error) {
 	s := new(Groups)

@@ -2,8 +2,8 @@ package pools
 
 import "sync"
 
-// shortLock is the mutex of Workers. Its critical sections take about 20 ns, and several CPUs enter
-// them all the time. While other goroutines are runnable, a sync.Mutex blocks at once, which costs
+// shortLock is the mutex of Workers. It suits critical sections of about 20 ns that several CPUs
+// enter all the time. While other goroutines are runnable, a sync.Mutex blocks at once, which costs
 // ten times as much as the critical section. A shortLock spins up to four times, about 1 µs each,
 // before it blocks. Spinning does not change the order of requests, since waiting requests are in a
 // queue. docs/benchmarks.md compares shortLock with sync.Mutex.

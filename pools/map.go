@@ -17,10 +17,10 @@ import (
 // results that it has yielded. Each call is a task of the pool like any other and waits its turn.
 // Map pulls items in the goroutine of the loop, so it yields no results while it waits for an item.
 //
-// The context that fn gets is derived from ctx. It is also canceled when the pool is closed, and
+// The context passed to fn is derived from ctx. It is also canceled when the pool is closed, and
 // the pool's TaskTimeout applies to each call. When ctx is done or the pool is closed, Map pulls no
-// more items, and yields the error for each item whose call did not start. Within a task of the
-// same pool, Map yields only [ErrDeadlock].
+// more items, and yields an error for each pulled item whose call did not start. Within a task of
+// the same pool, Map yields only [ErrDeadlock].
 func Map[T, R any](
 	ctx context.Context,
 	w *Workers,

@@ -13,7 +13,7 @@ const (
 	maxWorkers = 1 << 20 // number of workers above which the window no longer grows
 )
 
-// calls holds the calls of fn by one Map or ForEach. All of them share one job, which is submitted
+// calls tracks the calls of fn made by one Map or ForEach. They share one job, which is submitted
 // once for each item; each run of the job takes the next item. The goroutine that called Map or
 // ForEach is called the loop.
 type calls[T, R any] struct {
@@ -35,7 +35,7 @@ type calls[T, R any] struct {
 	wake    chan struct{} // receives a value when wish is met
 }
 
-// call is an item before its call, and the result after it.
+// call holds an item until fn is called for it, and the result after the call.
 type call[T, R any] struct {
 	item  T
 	value R
@@ -43,8 +43,8 @@ type call[T, R any] struct {
 	done  bool
 }
 
-// wish is the condition for which the loop waits. The loop is woken only once, when the condition
-// is met, and not for each item.
+// wish is the condition for which the loop waits. The loop is woken once, when the condition is
+// met, rather than once per item.
 type wish uint8
 
 const (
@@ -66,7 +66,7 @@ func newCalls[T, R any](
 	}
 }
 
-// at returns the place of item number i in the ring. Caller must hold mu.
+// at returns the ring's element for item number i. Caller must hold mu.
 func (c *calls[T, R]) at(i int) *call[T, R] { return &c.ring[i&(len(c.ring)-1)] }
 
 // has reports whether condition w is met. Caller must hold mu.
@@ -123,8 +123,8 @@ func (c *calls[T, R]) loop(items iter.Seq[T], yield func(R, error) bool) {
 	c.yieldWhile(c.isBusy, yield)
 }
 
-// yieldWhile yields results while more returns true. It returns false if yield did, because the
-// program left its loop.
+// yieldWhile yields results while more returns true. It returns false if yield returned false, that
+// is, if the caller's loop ended early.
 func (c *calls[T, R]) yieldWhile(more func() bool, yield func(R, error) bool) bool {
 	for more() {
 		if !yield(c.next()) {
@@ -134,8 +134,7 @@ func (c *calls[T, R]) yieldWhile(more func() bool, yield func(R, error) bool) bo
 	return true
 }
 
-// put submits an item, for which the ring must have room. It returns false if no more items are
-// wanted.
+// put submits item. The ring must have room for it. It returns false if no more items are wanted.
 func (c *calls[T, R]) put(item T) bool {
 	c.mu.Lock()
 	if c.pulled-c.freed == len(c.ring) {
@@ -166,7 +165,7 @@ func (c *calls[T, R]) grow() {
 	}
 }
 
-// run implements job: it makes one call. It passes a panic on to the worker, which counts and
+// run implements job: it makes one call. It propagates a panic to the worker, which counts and
 // reports it.
 func (c *calls[T, R]) run(ctx context.Context) error {
 	i, item, ok := c.takeItem()
@@ -195,7 +194,8 @@ func (c *calls[T, R]) function() callsite.Func { return c.code }
 // drop implements job. It does nothing, since Close also cancels the context.
 func (c *calls[T, R]) drop() {}
 
-// takeItem takes the next item and returns it with its number. ok is false if no item is to be run.
+// takeItem takes the next item and returns it with its number. ok is false if there is no item to
+// run.
 func (c *calls[T, R]) takeItem() (i int, item T, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -248,7 +248,7 @@ func (c *calls[T, R]) isDue() bool {
 	return c.pulled-c.freed >= c.window || c.pulled > c.freed && c.at(c.freed).done
 }
 
-// isBusy reports whether more results are to be yielded.
+// isBusy reports whether results remain to be yielded.
 func (c *calls[T, R]) isBusy() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

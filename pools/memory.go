@@ -26,7 +26,8 @@ type MemoryConfig struct {
 	// If it is nil, the budget uses the memory limits of the process's cgroups and GOMEMLIMIT.
 	// Calls are never concurrent, and happen at most once per Every.
 	Available func() (bytes int64, ok bool)
-	// Every is how long a result of Available is used before it is read again. Zero means 100 ms.
+	// Every is how long a result of Available is used before Available is called again. Zero means
+	// 100 ms.
 	Every time.Duration
 	// MaxPending is the maximum number of waiting requests. If that many are waiting, Acquire fails
 	// with [ErrFull]. Zero means no bound.
@@ -37,14 +38,15 @@ type MemoryConfig struct {
 // and releases them when it is done, so that concurrent tasks do not exceed the available memory.
 // The limit follows the available memory:
 //
-//	Share × min(the most available since nothing was held, what is available now + what is held)
+//	Share × min(most available since the budget was last idle, available now + held now)
 //
-// The first term allows for memory that was acquired but perhaps not allocated yet, and rises when
-// the container's limit is raised. The second term falls when the rest of the process, or of the
-// pod, needs more memory. The limit is never less than one task or greater than Max. When the limit
-// falls, tasks keep the bytes that they hold, and no request is served until enough bytes have been
-// released. While bytes are held or requests wait, a timer reads the available memory once per
-// Every. If the available memory becomes unknown, the limit stays unchanged.
+// The budget is idle while nothing is held. The first term allows for memory that was acquired but
+// perhaps not allocated yet, and rises when the container's limit is raised. The second term falls
+// when the rest of the process, or of the pod, needs more memory. The limit is never less than the
+// size of the largest task or greater than Max. When the limit falls, tasks keep the bytes that
+// they hold, and no request is served until enough bytes have been released. While bytes are held
+// or requests wait, a timer reads the available memory once per Every. If the available memory
+// becomes unknown, the limit stays unchanged.
 //
 // Set GOMEMLIMIT to about 90 % of the container's limit. The runtime then collects garbage before
 // the limit is reached, and the budget counts garbage as available. Without GOMEMLIMIT, uncollected
@@ -59,7 +61,7 @@ type MemoryBudget struct {
 
 	// guards everything below; held from reading the available memory until the limit is set
 	mu     sync.Mutex
-	atRest int64 // the most available since nothing was held
+	atRest int64 // most memory available since the last time nothing was held
 	timer  *time.Timer
 	closed bool
 }
@@ -183,8 +185,9 @@ func (b *MemoryBudget) refuse(bytes int64) error {
 	}
 }
 
-// keepFollowing starts the timer unless it is running. A request calls it after it has started to
-// wait, so that either the request finds the timer stopped, or tick finds the request waiting.
+// keepFollowing starts the timer unless it is running. For a waiting request it is called after the
+// request was queued, so that either keepFollowing finds the timer stopped, or tick finds the
+// request waiting.
 func (b *MemoryBudget) keepFollowing() {
 	if b.following.Load() {
 		return
@@ -208,8 +211,8 @@ func (b *MemoryBudget) setTimer() {
 	}
 }
 
-// tick is the timer's function. It sets the timer again while bytes are held, or while a request
-// waits that only tick can serve.
+// tick is called when the timer fires. It sets the timer again if bytes are held or requests are
+// waiting. If nothing is held, only tick can serve a waiting request.
 func (b *MemoryBudget) tick() {
 	b.mu.Lock()
 	defer b.mu.Unlock()

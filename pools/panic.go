@@ -7,9 +7,9 @@ import (
 	"runtime/debug"
 )
 
-// ErrDeadlock is wrapped by the error of a call with which a task would wait for its own pool. Such
-// a task occupies a worker while it waits for another worker, so the pool deadlocks when the tasks
-// of all workers do the same.
+// ErrDeadlock is wrapped by errors from calls that would make a task wait for its own pool. Such a
+// task occupies a worker while it waits for another worker, so the pool deadlocks when the tasks of
+// all workers do the same.
 var ErrDeadlock = errors.New("a task must not wait for its own pool")
 
 // PanicError is the error of a task that panicked or called [runtime.Goexit].
@@ -33,7 +33,7 @@ func (e *PanicError) Unwrap() error {
 	return err
 }
 
-// log is the default OnPanic. It logs the panic, which neither goes unnoticed nor ends the program.
+// log is the default OnPanic. It logs the panic instead of ending the program.
 func (e *PanicError) log() {
 	slog.Error("pools: a task panicked or called runtime.Goexit", "error", e, "stack", string(e.Stack))
 }

@@ -13,7 +13,7 @@ import (
 )
 
 // ResourcesConfig configures a pool of resources. With the zero value, resources are created on
-// demand, kept until the pool is closed, and need no destructor.
+// demand, kept until the pool is closed, and have no destructor.
 type ResourcesConfig[T any] struct {
 	// Destroy closes a resource that leaves the pool. It runs in its own goroutine, and the
 	// resource counts against the limit until Destroy returns. A panic in Destroy is reported to
@@ -21,10 +21,10 @@ type ResourcesConfig[T any] struct {
 	Destroy func(value T)
 	// Check returns an error if value must not be used. It is called for resources that were idle
 	// for CheckAfter or longer, before Acquire returns. Its context has the values of the caller's
-	// context, and ends after CheckTimeout or when the pool is closed. If Check fails or panics,
+	// context, and is done after CheckTimeout or when the pool is closed. If Check fails or panics,
 	// the resource is destroyed and another one is constructed in its place. If Check has not
-	// returned one second after the end of its context, the pool abandons it: it replaces the
-	// resource at once, and destroys the old one when Check returns.
+	// returned one second after its context is done, the pool abandons it: it replaces the resource
+	// at once, and destroys the old one when Check returns.
 	Check func(ctx context.Context, value T) error
 	// CheckAfter is the idle time after which a resource is checked. Zero means 1 s; negative means
 	// before every use.
@@ -40,9 +40,9 @@ type ResourcesConfig[T any] struct {
 	// MaxIdleTime is how long a resource may be idle before it is closed. The pool keeps at least
 	// MinIdle idle resources. Zero means no limit.
 	MaxIdleTime time.Duration
-	// MaxLifetime is how long after its creation a resource is closed; a resource in use is closed
-	// when it is released. Each resource gets a random 90 to 100 % of MaxLifetime, so that
-	// resources created together do not expire together. Zero means no limit.
+	// MaxLifetime is the age at which a resource is closed; a resource in use is closed when it is
+	// released. Each resource gets a random 90 to 100 % of MaxLifetime, so that resources created
+	// together do not expire together. Zero means no limit.
 	MaxLifetime time.Duration
 }
 
@@ -92,12 +92,12 @@ type Resources[T any] struct {
 	maintained chan struct{} // closed when the maintenance goroutine has ended; nil if there is none
 
 	// mu guards everything below, all fields of slots except value, and the fields of waiters. It
-	// is not held while a function of the program runs, nor during a loop over all resources,
-	// except to count them for a caller.
+	// is not held while a function passed in by the program runs, nor during a loop over all
+	// resources, except to count them for a caller.
 	//
 	// Invariants: while a caller waits, no resource is idle and there is no room for another slot;
-	// slots has at most limit entries, not counting slots that have been in use or being destroyed
-	// since the limit was lowered.
+	// slots has at most limit entries, apart from slots that were in use or being destroyed when
+	// the limit was lowered.
 	mu       sync.Mutex
 	idle     resIdleList[T]
 	waiting  waitQueue[callsite.Site, Lease[T]] // waiting callers, each with its line of code
@@ -126,9 +126,9 @@ type Resources[T any] struct {
 //
 // The context of construct has the values of the context passed to [Resources.Acquire], but is
 // canceled only when the pool is closed. If the caller gives up, the pool keeps the resource, so
-// that the pool fills up even if construct takes longer than callers wait. Therefore construct
-// should have its own time limit. If construct panics or calls [runtime.Goexit], Acquire returns an
-// error that says so.
+// that the pool fills up even if construct takes longer than callers wait. Since the caller's
+// deadline does not bound construct, construct should have its own time limit. If construct panics
+// or calls [runtime.Goexit], Acquire returns an error that says so.
 //
 // NewResources returns an error if name is empty or in use, limit is less than 1, construct is nil,
 // or cfg is invalid. Close the pool when it is no longer needed. The pool runs one goroutine if cfg
@@ -207,9 +207,10 @@ func (p *Resources[T]) Reset() {
 }
 
 // Close closes the pool: waiting and later calls fail with [ErrClosed], and all resources are
-// destroyed, those in use when they are released. Close waits for every lease, and for constructors
-// and checks, whose contexts it cancels. When it returns, all resources are destroyed, all of the
-// pool's goroutines have ended, and the pool is no longer reported. Further calls wait as well.
+// destroyed, those in use when they are released. Close cancels the contexts of constructors and
+// checks, and waits for these and for all leases to end. When it returns, all resources are
+// destroyed, all of the pool's goroutines have ended, and the pool is no longer reported. Further
+// calls wait as well.
 func (p *Resources[T]) Close() {
 	p.stop()
 	<-p.drained
@@ -234,7 +235,7 @@ func (p *Resources[T]) Shutdown(ctx context.Context) error {
 		p.uses.InUse(), p.readying, p.closing+p.hung, ctx.Err()))
 }
 
-// stop closes the pool for callers.
+// stop makes waiting and later calls fail, and starts to destroy the resources that are not in use.
 func (p *Resources[T]) stop() {
 	p.mu.Lock()
 	if p.closed {
@@ -250,7 +251,8 @@ func (p *Resources[T]) stop() {
 	p.destroyAll(idle)
 }
 
-// finish ends the maintenance of a drained pool and stops reporting it.
+// finish waits until the maintenance goroutine of a drained pool has ended, and stops reporting the
+// pool.
 func (p *Resources[T]) finish() {
 	if p.maintained != nil {
 		<-p.maintained

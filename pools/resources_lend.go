@@ -16,9 +16,9 @@ import (
 // hijacked. Only one goroutine at a time may use a Lease. The holder must end the lease: the pool
 // cannot take back the resource.
 //
-// A Lease may be copied; all copies end together. Using a lease that has ended panics with the
-// pool's name and does not change the pool, even if the resource has been lent to another caller
-// since.
+// A Lease may be copied; all copies end together. Using a lease that has ended panics with a
+// message that contains the pool's name, and does not change the pool, even if the resource has
+// been lent to another caller since.
 type Lease[T any] struct {
 	slot *resSlot[T]
 	turn uint64
@@ -84,7 +84,7 @@ func (p *Resources[T]) acquireSlow(ctx context.Context, site *callsite.Site) (Le
 	return p.wait(ctx, w)
 }
 
-// wait waits until w is answered and its resource is ready.
+// wait waits until w is answered and the resource that it was given is ready.
 func (p *Resources[T]) wait(ctx context.Context, w *waiter[callsite.Site, Lease[T]]) (l Lease[T], err error) {
 	defer p.waiters.put(w)
 	if done := ctx.Done(); done == nil {
@@ -140,9 +140,9 @@ func (p *Resources[T]) refuse(outcome instrument.Outcome, err error) error {
 
 // TryAcquire returns an idle resource, or [ErrFull] if there is none. In the latter case, if there
 // is room, it starts to construct a resource in the background, with a context that ends when ctx
-// does. A resource that is due for a check does not count as idle: TryAcquire has it checked in the
-// background, even if ctx ends, and for at least a second afterwards returns it without another
-// check.
+// does. A resource that is due for a check does not count as idle: TryAcquire starts a check in the
+// background, which continues even if ctx ends. For at least a second after the check, TryAcquire
+// returns the resource without checking it again.
 //
 //go:noinline
 func (p *Resources[T]) TryAcquire(ctx context.Context) (Lease[T], error) {
@@ -157,7 +157,8 @@ func (p *Resources[T]) TryAcquire(ctx context.Context) (Lease[T], error) {
 	return l, err
 }
 
-// tryAcquire is like TryAcquire, but does not record the trace.
+// tryAcquire is like TryAcquire, but does not record the trace. traced reports whether the caller
+// should.
 func (p *Resources[T]) tryAcquire(ctx context.Context, site *callsite.Site) (l Lease[T], traced bool, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -286,9 +287,9 @@ func (l Lease[T]) begin(method string) (*Resources[T], time.Duration) {
 	return p, now
 }
 
-// offer gives s to the first waiting caller, makes it idle, or destroys its resource if that must
-// not be kept. now is the time of the release or construction, or 0 if the clock was not read.
-// Caller must hold p.mu.
+// offer gives s to the first waiting caller, makes it idle, or destroys its resource if it must not
+// be kept. now is the time of the release or construction, or 0 if the clock was not read. Caller
+// must hold p.mu.
 func (p *Resources[T]) offer(s *resSlot[T], now time.Duration, unused bool) {
 	if reason, useless := p.useless(s, now); useless {
 		p.destroyLater(s, reason)
@@ -323,8 +324,8 @@ func (l Lease[T]) CreationTime() time.Time {
 	return l.slot.created
 }
 
-// IdleDuration returns the time since the last previous use that ended with Release or, if there
-// was no such use, since the resource was constructed. While the pool is overloaded, the result may
+// IdleDuration returns the time since the most recent earlier use that ended with Release or, if
+// there was none, since the resource was constructed. While the pool is overloaded, the result may
 // be up to 2 ms too long.
 func (l Lease[T]) IdleDuration() time.Duration {
 	l.mustHold("IdleDuration")

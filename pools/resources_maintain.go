@@ -29,7 +29,7 @@ func (b *resBatch[T]) add(s *resSlot[T]) {
 }
 
 // destroyBatch destroys the resources of the slots in b. Caller must hold p.mu, which destroyBatch
-// releases meanwhile.
+// releases while it runs.
 func (p *Resources[T]) destroyBatch(b *resBatch[T]) {
 	p.mu.Unlock()
 	for _, s := range b.slots[:b.n] {
@@ -68,7 +68,7 @@ func (p *Resources[T]) wakeMaintainer() {
 	}
 }
 
-// maintainOnce does the maintenance that is due, and returns how long until more will be due.
+// maintainOnce does the maintenance that is due, and returns the time until more is due.
 func (p *Resources[T]) maintainOnce() time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -82,9 +82,10 @@ func (p *Resources[T]) maintainOnce() time.Duration {
 	return max(0, min(p.sweepAt, p.refill(now))-now)
 }
 
-// sweep closes idle resources that are due, and sets the time of the next sweep. A resource that is
-// constructed or released after the sweep is due at the earliest after MaxIdleTime or nine tenths
-// of MaxLifetime. Caller must hold p.mu, which sweep releases after every few slots.
+// sweep closes resources that have expired or been idle for too long, and sets the time of the next
+// sweep. A resource that is constructed or released after the sweep stays open at least for
+// MaxIdleTime or nine tenths of MaxLifetime. Caller must hold p.mu, which sweep releases after
+// every few slots.
 func (p *Resources[T]) sweep(now time.Duration) {
 	next := now + resRest
 	if p.cfg.MaxIdleTime > 0 {
@@ -94,8 +95,8 @@ func (p *Resources[T]) sweep(now time.Duration) {
 		next = min(next, now+time.Duration((1-resJitter)*float64(p.cfg.MaxLifetime)))
 	}
 	p.sweepAt = next // ReleaseUnused may set it to an earlier time
-	// The loop goes from the last slot to the first, because the last slot takes the place of a
-	// slot that is removed meanwhile.
+	// The loop runs from the last slot to the first, because removing a slot moves the last slot
+	// into its place.
 	for i := len(p.slots) - 1; i >= 0; i = min(i, len(p.slots)-1) {
 		var due resBatch[T]
 		for end := i - len(due.slots); i >= 0 && i > end; i-- {
@@ -126,8 +127,8 @@ func (p *Resources[T]) overdue(s *resSlot[T], now time.Duration) (resReason, boo
 	return 0, false
 }
 
-// dueAt returns when the resource of s may have to be closed, or a time in the distant future if
-// never. Caller must hold p.mu.
+// dueAt returns the earliest time at which the resource of s may have to be closed, or now +
+// resRest if that is earlier. Caller must hold p.mu.
 func (p *Resources[T]) dueAt(s *resSlot[T], now time.Duration) time.Duration {
 	due := now + resRest
 	if s.expires > now {
@@ -139,8 +140,8 @@ func (p *Resources[T]) dueAt(s *resSlot[T], now time.Duration) time.Duration {
 	return due
 }
 
-// refill starts to construct resources until there are MinIdle idle ones, and returns when to call
-// it again. Caller must hold p.mu.
+// refill starts constructing as many resources as are missing from MinIdle, and returns when to
+// call refill again. Caller must hold p.mu.
 func (p *Resources[T]) refill(now time.Duration) time.Duration {
 	missing := p.cfg.MinIdle - p.idle.length - (p.readying - p.wanted)
 	for n := 0; missing > 0 && p.hasRoom(); n++ {

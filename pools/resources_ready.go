@@ -51,7 +51,8 @@ func (p *Resources[T]) CreateResource(ctx context.Context) error {
 	return <-p.readyLater(ctx, s)
 }
 
-// await waits until s has been constructed or checked for the caller, or ctx is done.
+// await waits until the resource of s has been constructed or checked for the caller, or ctx is
+// done.
 func (p *Resources[T]) await(ctx context.Context, s *resSlot[T]) (Lease[T], error) {
 	done := p.readyLater(&poolContext{p.life, ctx}, s)
 	var err error
@@ -82,8 +83,8 @@ func (p *Resources[T]) abandon(s *resSlot[T], err error) (waited measure.Waited,
 	return s.waited, true
 }
 
-// answered counts the request for which s was being constructed or checked, with the given outcome.
-// Caller must hold p.mu.
+// answered counts, under outcome, the request for which the resource of s was constructed or
+// checked. Caller must hold p.mu.
 func (p *Resources[T]) answered(s *resSlot[T], outcome instrument.Outcome) {
 	s.wanted, s.waited = false, measure.Waited{}
 	p.wanted--
@@ -95,15 +96,17 @@ func (p *Resources[T]) answered(s *resSlot[T], outcome instrument.Outcome) {
 	}
 }
 
-// readyLater constructs or checks the resource of s in the background. The context that it uses
-// also ends when the pool is closed. The result is sent to the returned channel.
+// readyLater constructs or checks the resource of s in the background. The context of the
+// constructor or check also ends when the pool is closed. The result is sent to the returned
+// channel.
 func (p *Resources[T]) readyLater(ctx context.Context, s *resSlot[T]) <-chan error {
 	done := make(chan error, 1)
 	go p.ready(ctx, s, done)
 	return done
 }
 
-// ready constructs or checks the resource of s, and sends the result to done, which must not block.
+// ready constructs or checks the resource of s, and sends the result to done, which must have room
+// for it.
 func (p *Resources[T]) ready(ctx context.Context, s *resSlot[T], done chan<- error) {
 	err := errResExit // the result if fill does not return
 	defer func() {

@@ -10,7 +10,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/measure"
 )
 
-// resState is what a slot is doing.
+// resState is the state of a slot.
 type resState uint8
 
 const (
@@ -155,8 +155,8 @@ func (p *Resources[T]) surplus() int {
 	return len(p.slots) - p.closing - p.limit
 }
 
-// useless reports whether the resource of s, which is released at time now, must be destroyed, and
-// why. Caller must hold p.mu.
+// useless reports whether the resource of s, which is being released at time now, must be
+// destroyed, and why. Caller must hold p.mu.
 func (p *Resources[T]) useless(s *resSlot[T], now time.Duration) (resReason, bool) {
 	switch {
 	case p.closed:
@@ -180,7 +180,7 @@ func (p *Resources[T]) wantsCheck(s *resSlot[T]) bool {
 
 // wasChecked reports whether the idle slot s was checked at most one second ago and has not been
 // used since. TryAcquire lends such a slot even if CheckAfter is shorter, since otherwise it might
-// never find one to lend.
+// never find a slot to lend.
 func (p *Resources[T]) wasChecked(s *resSlot[T]) bool {
 	return s.unused && p.meter.Approx(0)-s.checked < time.Second
 }
@@ -194,8 +194,8 @@ func (p *Resources[T]) discard(s *resSlot[T], reason resReason) *resSlot[T] {
 	return s
 }
 
-// invalidateAll invalidates all resources by their epoch, without visiting them. It returns the
-// slots that were idle, linked by next, for destroyAll. Caller must hold p.mu.
+// invalidateAll invalidates all resources by incrementing the pool's epoch, without visiting each
+// slot. It returns the slots that were idle, linked by next, for destroyAll. Caller must hold p.mu.
 func (p *Resources[T]) invalidateAll(reason resReason) (idle *resSlot[T]) {
 	idle = p.idle.first
 	p.epoch++

@@ -60,7 +60,7 @@ func resMakingOf(err error) resMaking {
 	return resFailed
 }
 
-// ending returns the ending with which to count a use whose resource could not be constructed.
+// ending returns the Ending under which to count a use whose resource could not be constructed.
 func (m resMaking) ending() instrument.Ending {
 	switch m {
 	case resPanicked:
@@ -71,7 +71,7 @@ func (m resMaking) ending() instrument.Ending {
 	return instrument.Failed
 }
 
-// resMakes holds how long constructions took, by result.
+// resMakes holds the durations of constructions, by result.
 type resMakes [resMakings]*instrument.Histogram
 
 func (m *resMakes) record(how resMaking, took time.Duration) {
@@ -170,7 +170,7 @@ func (p *Resources[T]) Size() int {
 	return len(p.slots)
 }
 
-// Used returns the number of resources that are lent.
+// Used returns the number of resources that are lent to callers.
 func (p *Resources[T]) Used() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -40,12 +40,12 @@ type SemaphoreConfig struct {
 //
 // A Semaphore that is used in a bubble of testing/synctest must be created in the same bubble.
 type Semaphore struct {
-	// word is the state that calls change without the lock, by one compare-and-swap: the number of
-	// free permits, shifted left by two fields of credits. An Acquire spends one credit from the
-	// first field, a Release one from the second, so that the spent credits count the calls.
-	// Unlocking mu lends credits if no request waits and the meter does not need each event. A call
-	// that finds no credit locks mu and takes all credits back; after that only the owner of mu
-	// changes the number of free permits.
+	// word lets calls take and return permits without the lock, by one compare-and-swap. Its high
+	// bits hold the number of free permits, and its low bits two numbers of credits. An Acquire
+	// spends a credit of the first kind, a Release one of the second, so the spent credits count
+	// the calls. Unlocking mu lends credits if no request waits and the meter does not need each
+	// event. A call that finds no credit locks mu and takes all credits back; after that only the
+	// owner of mu changes the number of free permits.
 	word     atomic.Int64
 	size     atomic.Int64 // written with mu held
 	closed   atomic.Bool  // written with mu held
@@ -120,8 +120,8 @@ func (s *Semaphore) error(err error) error {
 // already done, Acquire fails even if permits are free. It panics if n is negative.
 //
 // A request for more permits than the size waits until ctx is done, as in x/sync, without holding
-// back other requests. If Resize makes the request possible, the request takes the place in the
-// queue that it would have had.
+// back other requests. If Resize raises the size enough, the request takes the place in the queue
+// that corresponds to its arrival.
 func (s *Semaphore) Acquire(ctx context.Context, n int64) error {
 	// Only a call with a credit, which unlock lends in overload or with telemetry off, avoids the
 	// lock; others take acquireSlow. See decision 0011.
@@ -248,7 +248,7 @@ func (s *Semaphore) fits(n int64) bool {
 // used returns the number of permits used. Caller must hold mu.
 func (s *Semaphore) used() int64 { return s.size.Load() - s.free }
 
-// lock takes mu and, with all credits, ownership of the word.
+// lock locks mu and takes back all credits, after which only the owner of mu changes word.
 func (s *Semaphore) lock() {
 	s.mu.Lock()
 	if s.credits > 0 {

@@ -59,10 +59,10 @@ type heldBack struct {
 	until time.Duration // time up to which permits are counted
 }
 
-// countHeldBack must be called before a request starts to wait and, while requests wait, before the
-// number of permits or the waiters change. now is the time that the meter's Event returned. While
-// the pool is overloaded, countHeldBack uses the last clock reading, so the count is right on
-// average. Caller must hold mu.
+// countHeldBack brings s.heldBack up to date. It must be called before a request starts to wait
+// and, while requests wait, before the number of permits or the waiters change. now is the time
+// that the meter's Event returned. While the pool is overloaded, countHeldBack uses the last clock
+// reading, so the count is right on average. Caller must hold mu.
 func (s *Semaphore) countHeldBack(now time.Duration) {
 	if s.meter.Off() {
 		return

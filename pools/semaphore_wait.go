@@ -10,8 +10,8 @@ import (
 // semWaiter is a waiting request.
 type semWaiter = waiter[int64, bool]
 
-// refusal counts a request that must not wait, and returns the request's error. Caller must hold
-// mu.
+// refusal returns nil if a request may wait. Otherwise it counts the request and returns the
+// request's error. Caller must hold mu.
 func (s *Semaphore) refusal() error {
 	switch {
 	case s.closed.Load():

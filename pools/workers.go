@@ -13,7 +13,7 @@ import (
 )
 
 // Task is a function that a worker runs. ctx has the values of the context with which the task was
-// submitted, such as a trace, but does not end with that context. ctx ends when the pool is closed,
+// submitted, such as a trace, but is not canceled with it. ctx is done when the pool is closed,
 // with a cause that wraps [ErrClosed], and after [WorkersConfig.TaskTimeout].
 type Task = func(ctx context.Context) error
 
@@ -27,12 +27,12 @@ type WorkersConfig struct {
 	// Submit returns an error that wraps [ErrFull]. Zero means no bound.
 	MaxPending int
 
-	// IdleTimeout is how long a worker must be idle before it is released, which may take up to
-	// twice as long. Zero means 10 s; negative means never.
+	// IdleTimeout is how long a worker must be idle before it is released. It may stay idle for up
+	// to twice as long. Zero means 10 s; negative means never.
 	IdleTimeout time.Duration
 
 	// TaskTimeout is how long a task may run, not including its time in the queue. After that time,
-	// the task's context ends, and the task must respect that. Zero or negative means no limit. A
+	// the task's context is done, and the task should return. Zero or negative means no limit. A
 	// limit costs two allocations per task.
 	TaskTimeout time.Duration
 
@@ -56,8 +56,7 @@ type WorkersConfig struct {
 // gets the next task, so that unneeded workers time out. Workers' goroutines carry the pprof label
 // poolgauge.pool.name, so that CPU profiles and goroutine dumps can be broken down by pool.
 //
-// If a task panics or calls [runtime.Goexit], that is counted and reported, and the worker
-// survives.
+// A panic or [runtime.Goexit] in a task is counted and reported, and the worker survives.
 //
 // A task that waits for its own pool occupies a worker while it waits, so the pool deadlocks when
 // the tasks of all workers do the same. Submit, Map, ForEach, Future.Wait, TaskGroup.Wait and
@@ -83,7 +82,7 @@ type Workers struct {
 	used     int // number of workers that have a task
 	alive    int // number of workers, whether busy, idle or about to start
 	limit    int
-	size     int  // size of the queue
+	size     int  // maximum number of queued tasks
 	waking   bool // a worker was woken or started, and has not taken the lock yet
 	stage    workersStage
 	ended    bool        // the pool was stopped, and the last worker has ended
@@ -237,9 +236,9 @@ func (p *Workers) holders(s *instrument.Stats, now time.Duration) measure.Holder
 	return oldest.Report(s, now, (*worker).hold)
 }
 
-// pendingLimit returns the maximum number of pending tasks, which is limited only if the number of
-// blocked callers is. It includes one task per worker, since these tasks may be on their way to a
-// worker. Caller must hold mu.
+// pendingLimit returns the maximum number of pending tasks, which is meaningful only if MaxPending
+// bounds the number of blocked callers. It includes one task per worker, since that many tasks may
+// be on their way to a worker. Caller must hold mu.
 func (p *Workers) pendingLimit() int64 {
 	bound := math.MaxInt64 - int64(p.config.MaxPending)
 	bound = min(bound, int64(p.size)) + int64(p.config.MaxPending)

@@ -8,7 +8,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/callsite"
 )
 
-// scope holds the contexts of jobs that belong together. They are derived from the caller's
+// scope holds the contexts of jobs that belong together. The contexts are derived from the caller's
 // context, and also end when the pool is closed.
 type scope struct {
 	pool    *Workers
@@ -33,9 +33,10 @@ func (s *scope) close(cause error) {
 // cause returns why the scope has ended, or nil if it has not.
 func (s *scope) cause() error { return context.Cause(s.outside) }
 
-// TaskGroup is a set of tasks that run on a shared pool and are waited for together. It is like a
-// [golang.org/x/sync/errgroup.Group] with the pool's limit. [Workers.Group] returns a TaskGroup.
-// All methods may be called concurrently, but the first call of Go must happen before Wait.
+// TaskGroup is a set of tasks that run on a shared pool and that a caller waits for together. It is
+// like a [golang.org/x/sync/errgroup.Group] with the pool's limit. [Workers.Group] returns a
+// TaskGroup. All methods may be called concurrently, but the first call of Go must happen before
+// Wait.
 type TaskGroup struct {
 	scope
 	wg      sync.WaitGroup
@@ -100,7 +101,7 @@ type groupJob struct {
 	task  Task
 }
 
-// run implements job. It passes a panic on to the worker, which counts and reports it.
+// run implements job. It propagates a panic to the worker, which counts and reports it.
 func (j *groupJob) run(ctx context.Context) error {
 	returned := false
 	defer func() {
@@ -121,5 +122,5 @@ func (j *groupJob) run(ctx context.Context) error {
 
 func (j *groupJob) function() callsite.Func { return callsite.FuncOf(j.task) }
 
-// drop implements job. Close dropped the task before it ran.
+// drop implements job. It records an error, since Close dropped the task before it ran.
 func (j *groupJob) drop() { j.group.taskDone(j.group.pool.errClosed) }

@@ -7,15 +7,16 @@ import (
 	"github.com/poolgauge/poolgauge/internal/measure"
 )
 
-// job is a unit of work for a worker: a [Task], or a function of Do, Map, ForEach or a TaskGroup.
+// job is a unit of work for a worker: a [Task], or a function passed to Do, Map, ForEach or
+// TaskGroup.Go.
 type job interface {
 	// run runs the job on a worker.
 	run(ctx context.Context) error
 	// drop is called instead of run if the pool was closed before a worker started the job. It is
 	// called without holding the lock.
 	drop()
-	// function identifies the function that the job runs, for the holders. It is called while the
-	// job runs.
+	// function identifies the function that the job runs, so that holders can be named. It is
+	// called while the job runs.
 	function() callsite.Func
 }
 

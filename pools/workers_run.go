@@ -37,8 +37,8 @@ type idleWorker struct {
 // the label before each task.
 const relabel = 16
 
-// work runs in a worker's goroutine. If a task calls runtime.Goexit, the goroutine ends, and a new
-// goroutine continues as the worker.
+// work is the main function of a worker's goroutine. If a task calls runtime.Goexit, the goroutine
+// ends, and a new goroutine continues as the worker.
 func (p *Workers) work(w *worker) {
 	retired := false
 	defer func() {
@@ -71,7 +71,7 @@ func (p *Workers) identify(w *worker) {
 }
 
 // serve runs tasks until the worker must retire. It returns false after a panic, and does not
-// return after runtime.Goexit. One deferred call serves all tasks.
+// return after runtime.Goexit. A single deferred call covers all of these tasks.
 func (p *Workers) serve(w *worker) (retired bool) {
 	defer func() {
 		if !retired {

@@ -10,8 +10,7 @@ import (
 
 var errNilTask = errors.New("pools: the task is nil")
 
-// stall is the time without any task starting or ending after which a blocked caller checks whether
-// it is a worker.
+// stall is how long no task may start or end before blocked callers check whether they are workers.
 const stall = time.Second
 
 // blockedTask is the task of a blocked caller.
@@ -36,7 +35,7 @@ func (p *Workers) Submit(ctx context.Context, task Task) error {
 		panic(errNilTask)
 	}
 	values := p.taskContext(ctx)
-	if values != nil { // if it is nil, ctx cannot end; inlined from submit to save 5 ns
+	if values != nil { // if values is nil, ctx cannot be canceled; inlined from submit to save 5 ns
 		return p.submit(ctx, plainJob(task), values)
 	}
 	p.mu.Lock()
@@ -67,7 +66,7 @@ func (p *Workers) TrySubmit(task Task) error {
 	return nil
 }
 
-// submit does the work of Submit for a job whose context is given by values.
+// submit implements Submit for any job. values is the job's context, or nil for the pool's context.
 func (p *Workers) submit(ctx context.Context, j job, values *poolContext) error {
 	if err := ctx.Err(); err != nil {
 		p.mu.Lock()
@@ -103,8 +102,8 @@ func (p *Workers) submitSlow(ctx context.Context, j job, values *poolContext) er
 	return err
 }
 
-// hasRoom reports whether a task may be accepted. Tasks that idle workers, or workers that may
-// still be started, can take do not count toward the queue's size. Caller must hold mu.
+// hasRoom reports whether a task may be accepted. A task does not count toward the queue's size if
+// a worker that is idle, or may still be started, can take it. Caller must hold mu.
 func (p *Workers) hasRoom() bool {
 	return p.queue.n-p.size < max(0, p.limit-p.used)
 }
@@ -186,7 +185,7 @@ func (p *Workers) giveUp(w *waiter[blockedTask, error], how instrument.Outcome, 
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if w.queue == nil {
-		return <-w.answer // the answer came first, and so it counts
+		return <-w.answer // w was answered first
 	}
 	p.blocked.remove(w)
 	unask(w)

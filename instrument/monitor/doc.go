@@ -1,5 +1,5 @@
 // Package monitor measures batches of tasks: how many tasks there were, how long they took, how
-// many failed, and how much CPU time and memory the process used meanwhile.
+// many failed, and how much CPU time and memory the process used during that time.
 //
 //	run, err := monitor.Start("nightly import")
 //	…

@@ -12,8 +12,8 @@ type Memory struct {
 	Start, End int64
 
 	// Peak is the highest value during the run. It is exact if the run exceeded the process's
-	// previous peak, since the kernel records the highest. Otherwise it is the highest of ten
-	// readings per second, which may miss a short peak.
+	// previous peak, since the kernel records the peak. Otherwise it is the highest of ten readings
+	// per second, which may miss a short peak.
 	Peak  int64
 	Exact bool
 }
@@ -31,7 +31,7 @@ type watch struct {
 	done  sync.WaitGroup
 	known bool
 	first reading
-	most  int64 // highest resident memory; the watching goroutine owns it until that ends
+	most  int64 // highest resident memory; owned by the watching goroutine until it ends
 }
 
 // watchMemory starts a watch. If the memory use cannot be read, it starts no goroutine.

@@ -17,7 +17,7 @@ type Report struct {
 
 	// The tasks of this run.
 	Endings [4]int64              // number of tasks by [instrument.Ending]
-	Latency *instrument.Histogram // with quantiles within 4.5 %
+	Latency *instrument.Histogram // its quantiles have an error of at most 4.5 %
 
 	// Resources used by the whole process during the run.
 	ProcessCPU    time.Duration
@@ -72,7 +72,7 @@ func (p *Report) WriteTo(to io.Writer) (int64, error) {
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	p.tasks(w)
 	p.process(w)
-	_ = w.Flush() // cannot fail for the same reason
+	_ = w.Flush() // writes to a Builder, which never fails
 	n, err := io.WriteString(to, b.String())
 	return int64(n), err
 }

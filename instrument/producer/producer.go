@@ -13,10 +13,10 @@
 // reader's. For explicit buckets or delta temporality, omit the Producer: pools then report through
 // the MeterProvider; see package instrument.
 //
-// A Producer adds two kinds of exemplars. The age of the oldest use gets the pool's holders. The
-// durations of waits get, for each outcome, the longest wait in about the last minute that was part
-// of a sampled trace. A MeterProvider's exemplar filter does not reach a Producer; set
-// OTEL_METRICS_EXEMPLAR_FILTER=always_off to omit the exemplars of waits.
+// A Producer adds two kinds of exemplars. Points for the age of the oldest use carry the pool's
+// holders. Points for the durations of waits carry, for each outcome, the longest wait in about the
+// last minute that was part of a sampled trace. A MeterProvider's exemplar filter does not apply to
+// a Producer; set OTEL_METRICS_EXEMPLAR_FILTER=always_off to omit the exemplars of waits.
 //
 // The package is separate from instrument because it needs the SDK.
 package producer
@@ -37,7 +37,7 @@ import (
 )
 
 // Producer is a metric.Producer for the pools of the process. Pass one Producer to every reader of
-// the process: a reader without it gets no pools. A Producer starts no goroutine.
+// the process: a reader without the Producer gets no pool metrics. A Producer starts no goroutine.
 type Producer struct {
 	pools *instrument.Reader
 
@@ -117,8 +117,8 @@ func (p *Producer) Produce(context.Context) ([]metricdata.ScopeMetrics, error) {
 	return []metricdata.ScopeMetrics{{Scope: instrumentation.Scope{Name: instrument.ScopeName}, Metrics: metrics}}, nil
 }
 
-// lastSize returns the number of points of m at the previous collection. A collection sizes its
-// slices by it, so that they need not grow.
+// lastSize returns the number of points of m at the previous collection. A collection allocates its
+// slices with this capacity, so that they need not grow.
 func (p *Producer) lastSize(m *catalog.Metric) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()

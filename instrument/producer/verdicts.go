@@ -12,8 +12,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/ownfigures"
 )
 
-// window is the minimum time over which pools are judged. A longer interval between collections
-// replaces it.
+// window is the minimum time over which pools are judged. If collections are further apart, pools
+// are judged over the interval between two collections.
 const window = 9 * time.Second
 
 // verdicts judges the pools of the process. It uses the pools' Stats and measurements of the
@@ -27,7 +27,7 @@ type verdicts struct {
 	pools   map[attribute.Distinct]*judged
 }
 
-// judged is a pool and its judge.
+// judged holds the judge of one pool.
 type judged struct {
 	judge diagnose.Judge
 	round uint64 // last round in which the pool was judged
@@ -70,7 +70,7 @@ func (v *verdicts) forget() {
 	}
 }
 
-// on judges a pool if that is due, and returns the pool's Judge. The caller must hold mu.
+// on judges a pool if a judgment is due, and returns the pool's Judge. The caller must hold mu.
 func (v *verdicts) on(pool attribute.Set, s *instrument.Stats, now time.Time) *diagnose.Judge {
 	p := v.pools[pool.Equivalent()]
 	if p == nil {

@@ -12,10 +12,10 @@ import (
 const (
 	cpuBound      = 0.9                   // minimum share of the task's own time on a CPU
 	ioBound       = 0.1                   // maximum share of the task's own time on a CPU
-	tolerance     = 0.15                  // maximum distance of a share's bounds for which their mean is used
+	tolerance     = 0.15                  // maximum distance between a share's bounds at which their mean is used
 	lockContended = 0.3                   // minimum share of the task's own time waiting for mutexes
-	elsewhere     = 0.25                  // minimum run time of goroutines that the task started, per own time
-	quick         = 10 * time.Microsecond // upper bound for quick tasks: submitting one costs more than 1 % of it
+	elsewhere     = 0.25                  // minimum run time of goroutines that the task started, relative to own time
+	quick         = 10 * time.Microsecond // upper bound for quick tasks: submitting one takes over 1 % of its time
 )
 
 // figures holds the measurements that determine the class. Times are totals over all calls.
@@ -165,7 +165,7 @@ func grade(share float64) Class {
 	return Mixed
 }
 
-// locks returns how long the task waited for mutexes. Only the trace shows that.
+// locks returns how long the task waited for mutexes. Only the trace shows these waits.
 func (f *figures) locks() (time.Duration, bool) {
 	if f.trace == nil {
 		return 0, false
@@ -179,7 +179,7 @@ func (f *figures) isElsewhere(most time.Duration) bool {
 	return f.trace != nil && f.trace.ran > 0 && float64(f.trace.ran) > elsewhere*float64(most)
 }
 
-// describe sets the fields of p that say where the time went.
+// describe sets the fields of p that break down the time.
 func (f *figures) describe(p *Profile, o own) {
 	if a := f.trace; a != nil {
 		p.GoQueue = instrument.Some(a.runnable)

@@ -9,7 +9,7 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// Class says what limits a task, and so how many of them should run at once.
+// Class says what limits a task, and thus how many such tasks should run at once.
 type Class uint8
 
 // The classes of tasks. A task's own time is its time on a CPU plus its time blocked.
@@ -18,7 +18,7 @@ const (
 	Undetermined  Class = iota // the measurements allow more than one answer
 	CPUBound                   // spends at least 90 % of its own time on a CPU
 	IOBound                    // is blocked for at least 90 % of its own time: by network, disk, timer, channel …
-	Mixed                      // is in between
+	Mixed                      // is neither CPU-bound nor I/O-bound
 	Quick                      // takes less than 10 µs
 	LockContended              // waits for mutexes for more than 30 % of its own time
 )

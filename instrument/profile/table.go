@@ -24,7 +24,7 @@ func (p *Profile) WriteTo(to io.Writer) (int64, error) {
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	p.times(w)
 	p.rest(w)
-	_ = w.Flush() // cannot fail for the same reason
+	_ = w.Flush() // writes to a Builder, which never fails
 	n, err := io.WriteString(to, b.String())
 	return int64(n), err
 }

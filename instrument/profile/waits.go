@@ -27,7 +27,7 @@ type account struct {
 	runnable time.Duration   // ready and waiting for Go's scheduler
 	waits    map[string]Wait // by reason
 
-	started int           // number of goroutines that it started, directly or indirectly
+	started int           // number of goroutines that the goroutine started, directly or indirectly
 	ran     time.Duration // total run time of these goroutines, as far as the trace shows it
 }
 
@@ -171,7 +171,7 @@ func (a *accountant) isOurs(id exptrace.GoID) bool {
 	return child || id == a.self
 }
 
-// leave adds the time that the goroutine has spent in its current state.
+// leave adds the time that the goroutine has spent in its current state to the account.
 func (a *accountant) leave(now exptrace.Time) {
 	took := now.Sub(a.since)
 	a.since = now

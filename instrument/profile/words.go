@@ -69,7 +69,7 @@ func (f *figures) mutexReason() string {
 	)
 }
 
-// unsureReasons explains why the bounds are so far apart.
+// unsureReasons explains why the bounds of o's CPU share are too far apart to determine the class.
 func (f *figures) unsureReasons(o own) []string {
 	low, high := o.cpuShare()
 	reasons := []string{
@@ -122,7 +122,7 @@ func (f *figures) quotaReason() []string {
 	}
 }
 
-// advise sets the advice in p.
+// advise sets p's advice and the number of workers.
 func (f *figures) advise(p *Profile, o own) {
 	workers, known := f.busyWorkers(o)
 	switch p.Class {

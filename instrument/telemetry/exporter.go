@@ -10,8 +10,8 @@ import (
 )
 
 // newExporter returns an exporter, which reads most environment variables itself. newExporter
-// passes it the endpoint if the exporter would not interpret it as specified: the exporter uses TLS
-// if no endpoint is set, and ignores an endpoint of the form host:port.
+// passes the endpoint explicitly where the exporter would not interpret the variable as specified:
+// the exporter uses TLS if no endpoint is set, and ignores an endpoint of the form host:port.
 func (s settings) newExporter(ctx context.Context) (sdkmetric.Exporter, error) {
 	if s.console {
 		return console{os.Stdout}, nil

@@ -41,7 +41,7 @@ type environment struct {
 	err error
 }
 
-// readSettings checks every variable that the SDK reads.
+// readSettings reads the settings, and checks every variable that the SDK reads.
 func readSettings(get func(string) string) (settings, error) {
 	e := &environment{get: get}
 	exporter := e.choice("OTEL_METRICS_EXPORTER", "otlp", "none", "console", "prometheus")
@@ -95,7 +95,8 @@ const (
 	otlpMetrics = "OTEL_EXPORTER_OTLP_METRICS_"
 )
 
-// otlp returns the name and the value of the variable for suffix that applies to metrics.
+// otlp returns the name and the value of the OTLP variable with the given suffix that applies to
+// metrics.
 func (e *environment) otlp(suffix string) (name, given string) {
 	if given = e.value(otlpMetrics + suffix); given != "" {
 		return otlpMetrics + suffix, given
@@ -191,7 +192,7 @@ func (e *environment) clientCertificate(prefix string) {
 	}
 }
 
-// where returns the endpoint for messages to people.
+// where returns the endpoint as shown in messages.
 func (s settings) where(get func(string) string) string {
 	if s.endpointURL != "" {
 		return strings.TrimSuffix(strings.TrimPrefix(s.endpointURL, "http://"), "/v1/metrics")

@@ -18,8 +18,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/goroutines"
 )
 
-// defaultInterval is the sidecar's default too. The specification's default of a minute would hide
-// what happens in a pool within the minute.
+// defaultInterval is the default export interval, which is the sidecar's too. The specification's
+// default of a minute would hide what happens in a pool within the minute.
 const defaultInterval = 10 * time.Second
 
 // scopeName is the instrumentation scope of this package's own metrics.
@@ -101,7 +101,7 @@ func Start(ctx context.Context, opts ...Option) (shutdown func(context.Context) 
 	return s.shutdown, nil
 }
 
-// session is what runs between Start and shutdown.
+// session holds what Start has started and shutdown must stop.
 type session struct {
 	provider *sdkmetric.MeterProvider
 	exporter *outageExporter

@@ -18,24 +18,24 @@ type Channel struct {
 
 // NewChannel instruments a channel that is used as a semaphore: a send takes a slot, a receive
 // returns one, and the number of slots is ch's capacity, at least 1. The caller keeps the channel,
-// but replaces its operations with methods:
+// but replaces the operations on it with methods:
 //
 //	ch <- struct{}{}            slots.Acquire(context.Background())
 //	select { case ch <- …:      slots.TryAcquire()
 //	select { … <-ctx.Done():    slots.Acquire(ctx)
 //	<-ch                        slots.Release()
 //
-// NewChannel reports it as a pool of the kind semaphore, with
+// NewChannel reports the channel as a pool of the kind semaphore, with
 //
 //   - the limit and the number of slots used, read from the channel itself, so that direct
 //     operations on the channel count as well,
 //   - the slot-seconds used. They are exact if all operations use the methods. Otherwise the number
 //     of slots used is read when a method is called or the Stats are read, and is assumed to have
 //     been constant since the previous reading,
-//   - for requests by the methods only: how many are waiting, since when, how long each waited, how
-//     they ended, and how many of the slots that they took were returned (completed), by Release or
-//     by a receive. A Release of a slot that was taken by a send is not counted. How long each slot
-//     is held is unknown.
+//   - for requests made through the methods only: how many are waiting, how long the oldest has
+//     waited, how long each waited, how they ended, and how many of their slots were returned
+//     (completed), by Release or by a receive. A Release of a slot that was taken by a send is not
+//     counted. How long each slot is held is unknown.
 func NewChannel(name string, ch chan struct{}, opts ...instrument.Option) (*Channel, error) {
 	if cap(ch) == 0 {
 		return nil, fmt.Errorf("channel %q: capacity is 0, expected a buffered channel with room for each slot", name)

@@ -8,7 +8,7 @@
 //	buffers, err := wrap.NewSyncPool("buffers", &sync.Pool{New: …})  // for a sync.Pool
 //
 // Each wrapper has the methods and the semantics of the wrapped pool, and leaves every decision to
-// it. Any other pool can be instrumented with a function that returns its Stats:
+// that pool. Any other pool can be instrumented with a function that returns its Stats:
 //
 //	reg, err := instrument.Observe("sessions", "vitess", func() instrument.Stats { … })
 //

@@ -12,7 +12,7 @@ import (
 )
 
 // Groups creates groups of golang.org/x/sync/errgroup and reports them together under one name. A
-// group typically exists only during a request, while Groups exists as long as the program.
+// group typically lasts for one request, whereas a Groups lasts as long as the program.
 type Groups struct {
 	reg   *instrument.Registration
 	ran   measure.Groups
@@ -26,14 +26,14 @@ type Group struct {
 	span *trace.SpanContext // the span that the group is part of; nil if unknown
 }
 
-// NewGroups returns Groups that are reported under name, as a pool of the kind group, with
+// NewGroups returns a Groups that is reported under name, as a pool of the kind group, with
 //
 //   - the functions that are running (used), how long each ran, and whether it returned nil (ok),
 //     returned an error (error) or called runtime.Goexit (exit). A panic ends the program,
 //   - on Linux, how much of that time was spent on a CPU, ready to run, and blocked, estimated from
 //     a sample of short functions,
-//   - callers that a limit blocks in Go, since when, and how long each was blocked; and calls of
-//     TryGo that were refused.
+//   - callers that a limit blocks in Go, how long the oldest has been blocked, and how long each
+//     was blocked; and calls of TryGo that were refused.
 //
 // Each group has its own limit, and there may be any number of groups, so no limit is reported.
 // Programs that need not keep x/sync can use pools.NewGroups instead.
@@ -91,7 +91,7 @@ type call struct {
 	set     *Groups
 	blocked *measure.Pended // nil if the caller is not blocked
 	run     measure.Run
-	do      func() error // the method do, as a function value
+	do      func() error // method value of called
 }
 
 func (g *Group) call(f func() error) *call {

@@ -35,14 +35,14 @@ func (p *permits) close() {
 }
 
 // took records a request that took permits without waiting. before is the number of permits used
-// before it. Caller must hold the lock.
+// before the request. Caller must hold the lock.
 func (p *permits) took(before int64) {
 	p.Meter.Event(before)
 	p.Requests.Add(instrument.Acquired, 1)
 }
 
-// gave records a call that returned permits. before is the number of permits used before it. Caller
-// must hold the lock.
+// gave records a call that returned permits. before is the number of permits used before the call.
+// Caller must hold the lock.
 func (p *permits) gave(before int64) {
 	p.Meter.Event(before)
 	p.released++

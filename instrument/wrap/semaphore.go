@@ -22,7 +22,7 @@ type Semaphore struct {
 // the kind semaphore, with
 //
 //   - the limit and the number of permits used,
-//   - how many requests are waiting, since when, and how long each waited,
+//   - how many requests are waiting, how long the oldest has waited, and how long each waited,
 //   - the outcomes of requests,
 //   - the slot-seconds used. How long each permit is held is unknown, because Release does not say
 //     which permits it returns.

@@ -27,11 +27,11 @@ type stripe struct {
 }
 
 // NewSyncPool instruments p and reports it under name. p must not be in use yet, because
-// NewSyncPool replaces its New function by one that counts calls. Use the returned SyncPool instead
-// of p. It is reported as a pool of the kind sync.Pool, with
+// NewSyncPool replaces p.New with a function that counts calls. Use the returned SyncPool instead
+// of p. The pool is reported as a pool of the kind sync.Pool, with
 //
 //   - requests: calls of Get that returned a value (acquired), and calls that returned nil because
-//     there is no New (rejected),
+//     p has no New function (rejected),
 //   - completed: calls of Put,
 //   - resources created: calls of New. The rate of these calls divided by the rate of requests is
 //     the share of values that were not recycled.

@@ -24,8 +24,8 @@ type TaskPool struct {
 	asked atomic.Bool // a task has been submitted
 }
 
-// NewTaskPool instruments p and reports it under name. kind should be the name of p's package. Read
-// from p itself are
+// NewTaskPool instruments p and reports it under name. kind should be the name of p's package.
+// These values are read from p itself:
 //
 //   - the limit,
 //   - how many tasks or callers are waiting.
@@ -40,7 +40,7 @@ type TaskPool struct {
 //   - on Linux, how much of their run time tasks spent on a CPU, ready to run, and blocked,
 //     estimated from a sample of short tasks,
 //   - how tasks ended: ok, or panic if a task did not return. The latter includes runtime.Goexit,
-//     which cannot be told from a panic without recovering the panic,
+//     which cannot be distinguished from a panic without recovering the panic,
 //   - calls that Submit refused: closed if p has a method IsClosed() bool that returns true,
 //     otherwise rejected. How long these calls took is unknown.
 //

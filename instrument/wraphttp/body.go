@@ -47,7 +47,7 @@ func (b *body) Read(p []byte) (int, error) {
 }
 
 // Close implements io.Closer. It records the end of the use before it closes the body, because
-// after that the connection or its slot may go to another request.
+// afterwards the connection or its slot may go to another request.
 func (b *body) Close() error {
 	b.trip.end(instrument.OK)
 	return b.ReadCloser.Close()

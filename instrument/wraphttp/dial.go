@@ -72,7 +72,8 @@ func (tr *trip) on(f func()) {
 }
 
 // settle updates the number of dials that count as constructing. While the trip waits for a dial,
-// all of its dials count; otherwise, only those that are at work. Caller must hold the part's lock.
+// all of its dials count; otherwise, only those for which isAtWork returns true. Caller must hold
+// the part's lock.
 func (tr *trip) settle() {
 	awaited := tr.phase == asking && tr.claim.IsConstructing()
 	for i := range tr.dials {

@@ -41,7 +41,7 @@ func addressAttributes(scheme, address string) []attribute.KeyValue {
 	return attributes
 }
 
-// hosts holds the convention's metrics by host.
+// hosts holds a pool's semantic-convention metrics, by host.
 type hosts struct {
 	follows bool
 
@@ -51,7 +51,7 @@ type hosts struct {
 
 type hostKey struct{ scheme, host string }
 
-// host holds the convention's metrics of one host. The lock of hosts guards it.
+// host holds the semantic-convention metrics of one host. The lock of hosts guards it.
 type host struct {
 	attributes []attribute.KeyValue
 	active     int64
@@ -66,7 +66,7 @@ type answer struct {
 }
 
 // begin records the start of a request to u and returns its host. It returns nil if the pool does
-// not report the convention's metrics.
+// not report semantic-convention metrics.
 func (h *hosts) begin(u *url.URL) *host {
 	if !h.follows {
 		return nil
@@ -91,8 +91,8 @@ func (h *hosts) end(to *host, a answer, took time.Duration) {
 	durations.Record(took)
 }
 
-// of returns the host of u, or the one that stands for all hosts beyond maxHosts. Caller must hold
-// the lock.
+// of returns the entry for u's host, or the shared entry for all hosts beyond maxHosts. Caller must
+// hold the lock.
 func (h *hosts) of(u *url.URL) *host {
 	key := hostKey{host: otherHosts}
 	if u != nil {

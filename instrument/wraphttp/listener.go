@@ -106,7 +106,7 @@ func (l *LimitedListener) giveBack() {
 	l.freed.Signal()
 }
 
-// Close closes the listener and ends the report.
+// Close closes the listener and stops reporting it.
 func (l *LimitedListener) Close() error {
 	l.rec.Lock()
 	l.closed = true
@@ -117,7 +117,7 @@ func (l *LimitedListener) Close() error {
 	return l.Listener.Close()
 }
 
-// lend returns c wrapped such that it counts as used until it is closed.
+// lend wraps c so that it counts as used until it is closed.
 func (l *LimitedListener) lend(c net.Conn) net.Conn {
 	slot := lease{l: l}
 	l.rec.Lock()

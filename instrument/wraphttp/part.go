@@ -10,8 +10,8 @@ import (
 
 // part counts the connections to one host, or to all hosts if there is no limit per host. The slots
 // are connections. Each connection is being dialed for a request that waits or has waited for it
-// (constructing), used by a request, or idle, which a trace does not show. On HTTP/2 a slot is a
-// stream, and there is no limit.
+// (constructing), used by a request, or idle. A trace does not show idle connections. On HTTP/2 a
+// slot is a stream, and there is no limit.
 //
 // Invariant: if there is a limit, the number of used slots never exceeds it. net/http may hand a
 // connection to the next request before part learns that the previous request has ended. Then the
@@ -25,7 +25,7 @@ type part struct {
 
 	constructing int64
 	dialed       int64 // number of connections whose dial was traced
-	fresh        int64 // number of connections that requests got and no request had used before
+	fresh        int64 // number of connections that were unused when a request got them
 	failed       int64 // number of failed dials
 	made, unmade instrument.Histogram
 	closed       [reasons]int64
@@ -63,8 +63,8 @@ func (p *part) hasRoom() bool {
 	return p.prompt || (!p.http2 && p.Uses.InUse()+p.constructing < p.limit)
 }
 
-// isSilent reports whether connections come from a dialer that does not call the trace. Caller must
-// hold the lock.
+// isSilent reports whether connections come from a dialer that does not call the trace's hooks.
+// Caller must hold the lock.
 func (p *part) isSilent() bool { return p.fresh > p.dialed }
 
 // isFull reports whether all slots are used. Caller must hold the lock.

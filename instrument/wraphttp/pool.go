@@ -30,7 +30,8 @@ type pool struct {
 	closed bool
 }
 
-// partKey is the part of net/http's key for idle connections that a trace shows.
+// partKey identifies a part. It contains those fields of net/http's key for idle connections that a
+// trace shows.
 type partKey struct{ scheme, address string }
 
 var otherParts = partKey{address: otherHosts}

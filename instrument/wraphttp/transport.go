@@ -28,10 +28,10 @@ type RoundTripper struct {
 //     ends as an error); canceled or timeout if their context, or [http.Client.Timeout], ends
 //     first. If net/http retries with another connection, each attempt counts,
 //   - how long requests waited for a connection, without the time to dial one for them; how many
-//     requests are waiting (pending), and since when,
+//     requests are waiting (pending), and how long the oldest has waited,
 //   - connections established (created), and the total time for name lookup, dial and TLS; and
 //     dials in progress (constructing), even if the request has given up or found another
-//     connection meanwhile. So 1 − created/acquired is the share of requests that reused a
+//     connection in the meantime. So 1 − created/acquired is the share of requests that reused a
 //     connection,
 //   - connections closed when they were returned, as far as a trace shows, by reason: max_idle if
 //     too many connections were idle, broken, other,
@@ -44,10 +44,11 @@ type RoundTripper struct {
 //
 // With [instrument.WithConventions] it also reports http.client.request.duration and
 // http.client.active_requests by host. Idle connections, and connections closed while idle, are
-// absent, since a trace does not show them. If base does not support traces, only the convention's
-// metrics are present. If a custom dialer does not pass its context to the [net.Dialer], the trace
-// shows only when a connection is ready. Its dials are then timed from the request for a connection
-// if there was room for a new one, and count as waiting if MaxConnsPerHost had been reached.
+// absent, since a trace does not show them. If base does not support traces, only the
+// semantic-convention metrics are present. If a custom dialer does not pass its context to the
+// [net.Dialer], the trace shows only when a connection is ready. Its dials are then timed from the
+// request for a connection if there was room for a new one, and count as waiting if MaxConnsPerHost
+// had been reached.
 //
 // The wrapper adds 1 to 1.5 µs and 1 KiB in 14 allocations to a request, for the trace and the copy
 // of the request that carries it. That is 3 to 5 % of a request on loopback.
@@ -111,7 +112,7 @@ func (t *RoundTripper) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// answer records how the request ended, for the convention's metrics.
+// answer records how the request ended, for the semantic-convention metrics.
 func (tr *trip) answer(a answer) {
 	if tr.host != nil {
 		a.method = methodOf(tr.req.Method)

@@ -44,7 +44,7 @@ type trip struct {
 
 	previous, next *trip // links in part.users
 
-	host    *host // nil if the pool does not report the convention's metrics
+	host    *host // nil if the pool does not report semantic-convention metrics
 	started time.Duration
 
 	trace httptrace.ClientTrace // this and the next two are fields to save allocations

@@ -14,15 +14,15 @@ import (
 //   - the limit, if [sql.DB.SetMaxOpenConns] was called,
 //   - connections in use and idle; database/sql counts a connection that is being established as in
 //     use,
-//   - how many calls had to wait for a connection, and their total wait time, as counters: single
-//     waits are unknown. A call is counted when its wait begins. Its wait time is added when the
-//     wait ends, with or without a connection,
+//   - how many calls had to wait for a connection, and their total wait time, as counters; the
+//     duration of each wait is unknown. A call is counted when its wait begins. Its wait time is
+//     added when the wait ends, with or without a connection,
 //   - connections closed because of [sql.DB.SetMaxIdleConns] (max_idle),
 //     [sql.DB.SetConnMaxIdleTime] (max_idle_time) and [sql.DB.SetConnMaxLifetime] (max_lifetime).
 //     database/sql does not count connections that broke or were closed with the DB.
 //
 // How many calls are waiting, how many calls there were, how long connections are used, and how
-// long connecting takes cannot be determined from outside.
+// long connecting takes cannot be determined from outside database/sql.
 //
 // A collection holds db's lock for about 0.1 µs. Closing the Registration does not close db; the
 // two may be closed in either order.

@@ -23,10 +23,10 @@ import (
 //   - connections closed because they were broken (broken), or for reasons that database/sql does
 //     not count (other).
 //
-// Statements, rows and results are not wrapped. A wrapped connection has exactly those of the
-// driver connection's optional interfaces that make a difference to database/sql, so every call
-// takes the same path as before. One thing is different: the function passed to [sql.Conn.Raw] must
-// call [DriverConn] to get the driver's connection. Use [DB] if that is not possible.
+// Statements, rows and results are not wrapped. A wrapped connection implements exactly those
+// optional interfaces of the driver's connection that make a difference to database/sql, so every
+// call takes the same path as before. One thing is different: the function passed to [sql.Conn.Raw]
+// must call [DriverConn] to get the driver's connection. Use [DB] if that is not possible.
 //
 // The DB is reported until it is closed. A use costs two lock operations and two clock readings;
 // above 100,000 uses per second the clock is not read. OpenDB returns an error if a live pool has
@@ -48,10 +48,10 @@ func OpenDB(name string, c driver.Connector, opts ...instrument.Option) (*sql.DB
 //	db := otelsql.OpenDB(c)
 //	use(db)
 //
-// The other library may wrap c or be wrapped by it. If the program does not call use, what only
-// [sql.DB.Stats] knows is absent: the limit, waits, and why unbroken connections were closed. Also,
-// a connection that was established but never used then counts as used until it is closed. The pool
-// is reported until the DB or c, which has a method Close, is closed.
+// The other library may wrap c or be wrapped by it. If the program does not call use, values that
+// only [sql.DB.Stats] provides are absent: the limit, waits, and why unbroken connections were
+// closed. Also, a connection that was established but never used then counts as used until it is
+// closed. The pool is reported until the DB or c, which has a method Close, is closed.
 func Connector(
 	name string,
 	c driver.Connector,
@@ -103,8 +103,8 @@ func Open(name, driverName, dataSourceName string, opts ...instrument.Option) (*
 	return db, err
 }
 
-// DriverConn returns the driver's own connection, given the one that [sql.Conn.Raw] passes to its
-// function.
+// DriverConn returns the driver's own connection, given the connection that [sql.Conn.Raw] passes
+// to its callback.
 func DriverConn(conn any) any {
 	if c, ok := conn.(interface{ driverConn() driver.Conn }); ok {
 		return c.driverConn()

@@ -37,7 +37,7 @@ func failureOf(err error) failure {
 	return failed
 }
 
-// pool records what happens between database/sql and the driver.
+// pool records how database/sql uses the driver's connections.
 //
 // database/sql closes driver connections while it holds the DB's lock. Therefore the pool's lock
 // must not be held while a method of the DB is called.
@@ -70,8 +70,8 @@ func (p *pool) connecting() (start time.Duration) {
 	return measure.Clock()
 }
 
-// connected records that c has been established, or that connecting failed with err. Its first use
-// starts now, since database/sql establishes connections for a caller.
+// connected records that c has been established, or that connecting failed with err. The first use
+// of c starts at once, since database/sql establishes connections for a caller.
 func (p *pool) connected(start time.Duration, c *conn, err error) {
 	p.Lock()
 	defer p.Unlock()
@@ -148,8 +148,8 @@ func (p *pool) stats() instrument.Stats {
 
 // reconcile records the end of the use of connections that were never used and that database/sql
 // now keeps idle, because the callers that they were established for gave up or found another
-// connection. Such connections can be told from those that a caller holds only if no event happened
-// during the check.
+// connection. Such connections can be distinguished from connections that a caller holds only if no
+// event happened during the check.
 func (p *pool) reconcile(ask func() sql.DBStats) {
 	p.Lock()
 	before, fresh := p.events, len(p.fresh)
@@ -180,8 +180,8 @@ func (p *pool) idle() int64 {
 	return int64(p.makes[none].Count()) - p.ended - p.Uses.InUse()
 }
 
-// own returns the Stats without those of database/sql, and how many connections were closed for
-// reasons other than being broken.
+// own returns the Stats without the values from database/sql, and how many connections were closed
+// for reasons other than being broken.
 func (p *pool) own() (s instrument.Stats, ended int64) {
 	p.Lock()
 	defer p.Unlock()

@@ -12,7 +12,7 @@ import (
 // zero Site is unknown. A Site does not keep any of the program's memory alive.
 type Site [4]uintptr
 
-// Func is a function of the program. The zero Func is unknown.
+// Func identifies a function of the program. The zero Func is unknown.
 type Func uintptr
 
 // FuncOf returns the Func for f, which must be a function. For a nil f, it returns the unknown

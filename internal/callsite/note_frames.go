@@ -3,7 +3,7 @@
 package callsite
 
 // Always says whether [Note] records every call. On some other architectures, Note records only one
-// in 64.
+// call in 64.
 const Always = true
 
 // Note records the call stack of its caller in s, starting at the line that called the caller. s

@@ -7,7 +7,7 @@ import (
 	"runtime"
 )
 
-// Always says whether [Note] records every call. On this architecture, Note records one in 64.
+// Always says whether [Note] records every call. On this architecture, Note records one call in 64.
 const Always = false
 
 const noteEvery = 64

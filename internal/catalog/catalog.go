@@ -5,9 +5,9 @@
 // it. A test verifies that every listed metric is emitted and every emitted one is listed. Nothing
 // else in the repository spells out a metric's name.
 //
-// Units are UCUM; times are in seconds and sizes in bytes. Rows marked [Standard] take name, unit,
-// instrument and attributes from the OpenTelemetry semantic conventions, version 1.43. Other rows
-// exist only where there is no convention.
+// Units are UCUM; times are in seconds and sizes in bytes. Rows with [Metric.Standard] set take
+// name, unit, instrument and attributes from the OpenTelemetry semantic conventions, version 1.43.
+// Other rows exist only where there is no convention.
 //
 // The package contains only data, and imports only OpenTelemetry's attribute keys, so importing it
 // costs nothing.
@@ -33,7 +33,7 @@ func (k Kind) String() string {
 	return [...]string{"counter", "updowncounter", "gauge", "histogram"}[k]
 }
 
-// Number is the type of a metric's points.
+// Number is the numeric type of a metric's values.
 type Number uint8
 
 // Float is the zero value, since most metrics are in seconds; Int is for bytes and counts.

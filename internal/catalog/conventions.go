@@ -2,8 +2,7 @@ package catalog
 
 import semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
-// DBClient holds the metrics of database connection pools that OpenTelemetry's semantic conventions
-// define.
+// DBClient holds OpenTelemetry's semantic-convention metrics of database connection pools.
 var DBClient = &Group{
 	Name: "db.client",
 	Help: "Database connection pools that were created with `instrument.WithConventions`, under OpenTelemetry's semantic-convention metric names, in addition to `poolgauge.pool.*`.",
@@ -67,7 +66,7 @@ var (
 	}
 )
 
-// HTTPClient holds the metrics of HTTP clients that OpenTelemetry's semantic conventions define.
+// HTTPClient holds OpenTelemetry's semantic-convention metrics of HTTP clients.
 var HTTPClient = &Group{
 	Name: "http.client",
 	Help: "Wrapped HTTP transports that were created with `instrument.WithConventions`, by host, under OpenTelemetry's semantic-convention metric names. " +

@@ -16,8 +16,8 @@ const (
 	VerdictKey     = attribute.Key("poolgauge.verdict")
 )
 
-// Pool holds the metrics of pools, all of which are modeled as n slots, some in use and some waited
-// for.
+// Pool holds the metrics of pools, all of which are modeled as n slots, which are used or free, and
+// requests that wait for slots.
 var Pool = &Group{
 	Name: "pool",
 	Help: "All pools, whether of `pools` or wrapped by `instrument`. A pool consists of n slots, some used and some waited for.",

@@ -1,6 +1,6 @@
 // Package goroutines reports the process's goroutines by state, as the Go runtime has counted them
-// since 1.26, and how long they wait for locks. Many goroutines that are runnable but not running
-// need more CPUs; many waiting goroutines need whatever they are waiting for.
+// since 1.26, and how long they wait for locks. If many goroutines are runnable but not running,
+// they need more CPUs; if many are waiting, they need more of what they are waiting for.
 package goroutines
 
 import (

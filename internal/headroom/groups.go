@@ -18,8 +18,8 @@ var (
 	v2 = files{"memory.max", "memory.current", "inactive_file"}
 )
 
-// groups returns how much memory the process's cgroup and its ancestors leave, which is the
-// smallest amount that any of them leaves.
+// groups returns how many more bytes the limits of the process's cgroup and its ancestors allow,
+// which is the smallest number that any of them allows.
 func groups(membership, mount string) (bytes int64, ok bool) {
 	for _, g := range lineage.Of(membership, mount, "memory") {
 		names := v1
@@ -33,7 +33,7 @@ func groups(membership, mount string) (bytes int64, ok bool) {
 	return bytes, ok
 }
 
-// left returns how much memory the cgroup at dir leaves.
+// left returns how many more bytes the limit of the cgroup at dir allows.
 func (f files) left(dir string) (bytes int64, ok bool) {
 	limit, ok := number(filepath.Join(dir, f.limit))
 	if !ok || limit > math.MaxInt64/2 { // version 1 represents "no limit" by a number near the largest int64

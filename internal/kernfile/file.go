@@ -8,9 +8,9 @@ import (
 	"syscall"
 )
 
-// File is a file that is read repeatedly. A file in a kernel file system, which generates the
-// content whenever the file is read from the start, stays open between reads, since opening costs
-// more than most reads. It is closed when it can no longer be read because its process or cgroup is
+// File is a file that is read repeatedly. Kernel file systems generate a file's content whenever it
+// is read from the start, so a file in one of them stays open between reads: opening costs more
+// than most reads. It is closed when it can no longer be read because its process or cgroup is
 // gone, and when the File is garbage-collected. The zero File has no path and must not be read. A
 // File is not safe for concurrent use.
 type File struct {

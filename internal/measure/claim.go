@@ -8,9 +8,9 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// Claim is a request for a slot in a pool that constructs slots on demand. While a slot is being
-// constructed for it, the request does not count as waiting. The claim ends when the request
-// gets a slot or gives up. The zero Claim is not active. The recorder's lock guards a Claim.
+// Claim is a request for a slot in a pool that constructs slots on demand. The request does not
+// count as waiting while a slot is being constructed for it. The claim ends when the request gets a
+// slot or gives up. The zero Claim is not active. The recorder's lock guards a Claim.
 type Claim struct {
 	asked  time.Duration // when the request started
 	span   trace.SpanContext
@@ -37,8 +37,8 @@ func (c *Claim) IsConstructing() bool { return c.active && c.pended == nil }
 // Asked returns when the request started.
 func (c *Claim) Asked() time.Duration { return c.asked }
 
-// Construct records that a slot has been under construction for the request since the time since,
-// which ends or interrupts the wait.
+// Construct records that a slot has been under construction for the request since the given time.
+// That ends or interrupts the wait.
 func (c *Claim) Construct(r *Recorder, since time.Duration) {
 	if c.pended != nil {
 		r.Pending.Remove(c.pended)

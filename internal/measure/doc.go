@@ -1,8 +1,8 @@
 // Package measure measures pools and wrappers. A [Meter] integrates the number of slots used over
-// time and decides what is timed. [Durations] records how long waits and uses took. A [Split]
-// breaks down the time of some tasks by the state of their threads.
+// time and decides which events read the clock. [Durations] records how long waits and uses took. A
+// [Split] breaks down the time of some tasks by the state of their threads.
 //
-// A pool calls these types with its lock held:
+// A pool calls their methods with its lock held:
 //
 //	now := p.meter.Event(p.used)                    // before used changes: one reading of the clock
 //	use := p.uses.Begin(&p.meter, now)              // a use begins

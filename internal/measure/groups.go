@@ -10,7 +10,7 @@ import (
 )
 
 // Groups measures groups of goroutines, such as errgroup.Group, that are reported together. Its
-// methods take its lock. A nil Groups measures nothing.
+// methods lock it. A nil Groups measures nothing.
 type Groups struct {
 	rec         Recorder
 	first, last *Run // list of the runs in progress, in the order in which they started
@@ -177,6 +177,6 @@ func (r *Run) hold() Hold {
 	return h
 }
 
-// Close makes sure that the groups are never again in overload, so that no timer runs. They may
-// still be used.
+// Close makes sure that the groups never enter overload again, so that no timer runs. The groups
+// may still be used.
 func (g *Groups) Close() { g.rec.Close() }

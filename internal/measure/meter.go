@@ -17,7 +17,7 @@ const (
 	burst = 200 * price
 )
 
-// Meter integrates one pool's number of used slots over time, and decides what is timed.
+// Meter integrates one pool's number of used slots over time, and decides when to read the clock.
 //
 // At up to 200,000 events per second, each event reads the clock and the integral is exact. Above
 // that rate the pool is overloaded, and the meter samples the number of used slots; see overload.
@@ -48,8 +48,8 @@ func (m *Meter) Init(t instrument.Timing, lock sync.Locker, used func() int64) {
 	}
 }
 
-// Blind returns for how many events the pool need not call [Meter.Event]: it may count up to that
-// many events itself and pass their number to [Meter.Events] later.
+// Blind returns the number of events for which the pool need not call [Meter.Event]: it may count
+// up to that many events itself and pass their number to [Meter.Events] later.
 func (m *Meter) Blind() int64 {
 	if !m.blind {
 		return 0
@@ -109,8 +109,8 @@ func (m *Meter) Total(now time.Duration, used int64) float64 {
 	return (m.area - ahead) / float64(time.Second)
 }
 
-// Close makes sure that the meter is never again in overload, so that no timer runs. A closed meter
-// may still be used.
+// Close makes sure that the meter never enters overload again, so that no timer runs. A closed
+// meter may still be used.
 func (m *Meter) Close() {
 	m.closed = true
 	if m.over {

@@ -77,8 +77,8 @@ func (m *Meter) calm() {
 	m.budget = burst
 }
 
-// tick is the timer's function. Only tick resets the timer, and nothing stops it, because a timer
-// that was created in a bubble of testing/synctest must not be used outside the bubble.
+// tick is called when the timer fires. Only tick resets the timer, and nothing stops it, because a
+// timer that was created in a bubble of testing/synctest must not be used outside the bubble.
 func (m *Meter) tick() {
 	m.lock.Lock()
 	defer m.lock.Unlock()
@@ -161,7 +161,7 @@ func (m *Meter) drawDue() {
 	m.due = m.at + rand.N(stratum-m.at%stratum)
 }
 
-// sample uses used as the sample of each stratum whose sample was due by now. It ends the overload
+// sample takes used as the sample of each stratum whose sample was due by now. It ends the overload
 // if there were few events since the last sample.
 func (m *Meter) sample(now time.Duration, used float64) {
 	for now >= m.due {

@@ -94,7 +94,7 @@ func (r *Recorder) ReportUses(s *instrument.Stats, now time.Duration, endings ..
 	s.UseAge = first.Age(now)
 }
 
-// Close makes sure that the recorder is never again in overload, so that no timer runs. It takes
+// Close makes sure that the recorder never enters overload again, so that no timer runs. It takes
 // the lock. The recorder may still be used.
 func (r *Recorder) Close() {
 	r.Lock()

@@ -10,7 +10,7 @@ import (
 // guards it.
 type Requests struct {
 	ended  [5]int64 // requests that ended, by instrument.Outcome
-	waited [5]int64 // those of ended that waited
+	waited [5]int64 // requests that ended after waiting, by instrument.Outcome
 	took   [5]Durations
 
 	blocks    blocks

@@ -7,15 +7,15 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// Span is a wait or a use that has started. The zero Span is one that has not started or is not
-// measured.
+// Span is a wait or a use that has started. The zero Span has not started or is not measured.
 type Span struct {
 	at     time.Duration // start: exact if the span is timed, and otherwise a lower bound
 	weight uint32        // number of short spans that the span represents; 0 if it is not timed
 	read   uint32        // number of the last clock reading before the start, if the pool was overloaded then
 }
 
-// block is the number of successive spans in an overloaded pool of which one is timed.
+// block is the number of successive spans that form a block. An overloaded pool times one span of
+// each block.
 const block = 32
 
 // blocks chooses which waits, or which uses, are timed while the pool is overloaded: one random
@@ -180,8 +180,8 @@ func (d *Durations) Read(n int64) *instrument.Histogram {
 	return d.ReadWithZeros(n, n)
 }
 
-// ReadWithZeros is like [Durations.Read], but adds zeros such that the histogram holds all
-// durations: n spans, and all-n requests that took no time.
+// ReadWithZeros is like [Durations.Read], but adds zeros so that the histogram holds all durations:
+// n spans, and all-n requests that took no time.
 func (d *Durations) ReadWithZeros(n, all int64) *instrument.Histogram {
 	if all == 0 {
 		return nil

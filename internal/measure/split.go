@@ -59,8 +59,8 @@ type Sample struct {
 	known bool
 }
 
-// Next must be called for each task that is about to start. It returns nil if the task is not
-// sampled.
+// Next returns the Sample for a task that is about to start, or nil if the task is not sampled. It
+// must be called for each task.
 func (s *Split) Next(use Span) *Sample {
 	early := s.next != 0 && use.at < s.next
 	if s.pace == 0 || use.weight == 0 || early || !s.warm || max(s.longest, s.before) >= splitLonger {
@@ -70,8 +70,8 @@ func (s *Split) Next(use Span) *Sample {
 	return new(Sample)
 }
 
-// Ended must be called for each task that ends. sample is the result of Next, and took is the
-// task's duration, or 0 if it is unknown.
+// Ended records the end of a task. It must be called for each task. sample is the result of Next,
+// and took is the task's duration, or 0 if it is unknown.
 func (s *Split) Ended(sample *Sample, took time.Duration) {
 	if s.pace == 0 || took == 0 {
 		return
@@ -106,9 +106,9 @@ func (s *Split) add(sample *Sample, took time.Duration) {
 	s.parts[instrument.Blocked] += sample.split.Blocked
 }
 
-// Read breaks down useTime, the total use time in seconds, by instrument.CPUState. Without a new
-// sample, it leaves out the use time since the last one. The result is absent before the first
-// sample.
+// Read breaks down useTime, the total use time in seconds, by instrument.CPUState. Until there is a
+// new sample, the result does not include the use time since the last one. The result is absent
+// before the first sample.
 func (s *Split) Read(useTime float64) (seconds [3]instrument.Optional[float64]) {
 	if whole := s.parts[0] + s.parts[1] + s.parts[2]; whole > 0 {
 		for i, part := range s.parts {

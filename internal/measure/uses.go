@@ -20,7 +20,7 @@ type Uses struct {
 // Use is a use that has started. The zero Use is not measured.
 type Use struct {
 	Span
-	Sample *Sample // set if the use is a task that is to be sampled, which most are not
+	Sample *Sample // set if the use is a task that is to be sampled; most are not
 
 	place int32 // index in Recorder.going
 }
@@ -60,8 +60,8 @@ func (u *Uses) InUse() int64 { return u.began - u.done() }
 // Ended returns the number of uses that ended with ending how.
 func (u *Uses) Ended(how instrument.Ending) int64 { return u.ended[how] }
 
-// Report sets in s the number and durations of uses and the slot-seconds used, with the endings
-// that the pool distinguishes. now is the current time.
+// Report sets in s the number and durations of uses and the slot-seconds used, for the endings that
+// the pool distinguishes. now is the current time.
 func (u *Uses) Report(s *instrument.Stats, m *Meter, now time.Duration, endings ...instrument.Ending) {
 	s.Usage[instrument.Used] = instrument.Some(u.InUse())
 	for _, e := range endings {

@@ -1,5 +1,5 @@
-// Package ownfigures takes the measurements for verdicts on pools that a process can take of
-// itself, without a sidecar.
+// Package ownfigures takes those measurements for pool verdicts that a process can take of itself,
+// without a sidecar.
 package ownfigures
 
 import (
@@ -40,7 +40,7 @@ func Read(now time.Time) diagnose.HostFigures {
 var own quota
 
 // quota accumulates how often a CPU quota throttled the process. If several cgroups have a quota,
-// it uses, for each interval between two readings, the cgroup that was throttled longest.
+// only the cgroup that was throttled longest counts for each interval between two readings.
 type quota struct {
 	mu                 sync.Mutex // guards everything below
 	last               throttle.Reading

@@ -49,7 +49,7 @@ func BehavesAsErrgroup(
 
 var errFirst, errSecond = errors.New("first"), errors.New("second")
 
-// fail returns a function that sleeps and then returns err.
+// fail returns a function that sleeps for the duration after and then returns err.
 func fail(after time.Duration, err error) func() error {
 	return func() error { time.Sleep(after); return err }
 }
@@ -65,10 +65,10 @@ var groupBehaviors = map[string]func(t *testing.T, zero func() Group, withContex
 		g.Go(fail(2*time.Second, errSecond))
 		g.Go(fail(time.Second, errFirst))
 		g.Go(fail(0, nil))
-		if err := g.Wait(); err != errFirst { //nolint:errorlint // the very error
+		if err := g.Wait(); err != errFirst { //nolint:errorlint // by identity
 			t.Errorf("Wait: %v", err)
 		}
-		if err := g.Wait(); err != errFirst { //nolint:errorlint // the very error
+		if err := g.Wait(); err != errFirst { //nolint:errorlint // by identity
 			t.Errorf("Wait again: %v", err)
 		}
 	},
@@ -77,10 +77,10 @@ var groupBehaviors = map[string]func(t *testing.T, zero func() Group, withContex
 		g.Go(fail(time.Second, errFirst))
 		g.Go(func() error { <-ctx.Done(); return ctx.Err() })
 		start := time.Now()
-		if err := g.Wait(); err != errFirst || time.Since(start) != time.Second { //nolint:errorlint // the very error
+		if err := g.Wait(); err != errFirst || time.Since(start) != time.Second { //nolint:errorlint // by identity
 			t.Errorf("Wait: %v after %v", err, time.Since(start))
 		}
-		if context.Cause(ctx) != errFirst { //nolint:errorlint // the very error
+		if context.Cause(ctx) != errFirst { //nolint:errorlint // by identity
 			t.Errorf("cause %v", context.Cause(ctx))
 		}
 	},

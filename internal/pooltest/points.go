@@ -7,7 +7,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// Points returns the points that a reader gets from all pools. Its keys consist of the metric's
+// Points returns the points that a reader gets from all pools. The keys consist of the metric's
 // name and the values of the metric's own attributes, such as "poolgauge.pool.usage used". The
 // value of a histogram is its count.
 func Points(t testing.TB) map[string]float64 {

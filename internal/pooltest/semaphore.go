@@ -20,7 +20,8 @@ type Permits interface {
 }
 
 // BehavesAsXSync tests that the semaphores returned by open behave like x/sync's semaphore, which
-// must pass the same tests. open must arrange that they are closed at the end of the test.
+// must pass the same tests. open must arrange for the semaphores to be closed at the end of the
+// test.
 func BehavesAsXSync(t *testing.T, open func(t testing.TB, size int64) Permits) {
 	for _, b := range semaphoreBehaviors {
 		t.Run(b.name, func(t *testing.T) {

@@ -76,7 +76,8 @@ func reports(
 	}
 }
 
-// checkUses checks that a collection got contains the given number of uses, all of them successful.
+// checkUses checks that got, the result of a collection, contains the given number of uses, all of
+// them successful.
 func checkUses(t *testing.T, kind string, got map[Series]float64, uses float64) {
 	t.Helper()
 	with := func(outcome string) attribute.Distinct {

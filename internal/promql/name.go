@@ -1,9 +1,9 @@
 // Package promql builds queries for the metrics in package catalog, with the names that Prometheus
 // gives to metrics received over OTLP.
 //
-// Dashboards are generated with it, so that a metric, attribute or value that does not exist, for
-// example because it was renamed, stops the generator. The package is for generators and tests: it
-// panics if a query does not match [catalog].
+// Dashboards are generated with it. If a metric, attribute or value does not exist, for example
+// because it was renamed, the generator fails. The package is for generators and tests: it panics
+// if a query does not match [catalog].
 package promql
 
 import (

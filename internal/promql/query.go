@@ -33,7 +33,7 @@ func Not(key attribute.Key, values ...string) Matcher {
 	return Matcher{key, "!~", values}
 }
 
-// check panics if m does not have the attribute, or if the attribute cannot have the values.
+// check panics if m does not have s's attribute, or if the attribute cannot have s's values.
 func (s Matcher) check(m *catalog.Metric) {
 	attributes := slices.Clone(m.Attributes)
 	for _, g := range append(catalog.Groups(), catalog.Relay) {
@@ -88,7 +88,7 @@ func (q Queries) Value(m *catalog.Metric, matchers ...Matcher) string {
 	return "last_over_time(" + q.level(m, matchers) + "[" + fresh + "])"
 }
 
-// Before is like [Queries.Value], but for the start of the range.
+// Before is like [Queries.Value], but for the value that m had at the start of the range.
 func (q Queries) Before(m *catalog.Metric, matchers ...Matcher) string {
 	return "last_over_time(" + q.level(m, matchers) + "[" + fresh + "] offset " + q.Range + ")"
 }
@@ -128,10 +128,10 @@ func Without(labels []string, expr string) string {
 	return fmt.Sprintf("sum without (%s) (%s)", strings.Join(labels, ", "), expr)
 }
 
-// Sum returns a query that sums expr by the labels by.
+// Sum returns a query that sums expr by the given labels.
 func Sum(by []string, expr string) string { return Aggregate("sum", by, expr) }
 
-// Aggregate returns a query that aggregates expr by the labels by, with a function such as max.
+// Aggregate returns a query that aggregates expr by the given labels, with a function such as max.
 // Without labels it aggregates everything.
 func Aggregate(function string, by []string, expr string) string {
 	if len(by) == 0 {
@@ -147,8 +147,8 @@ func (q Queries) Buckets(m *catalog.Metric, matchers ...Matcher) string {
 	return q.histogram("increase", nil, m, matchers, func(growth string) string { return growth })
 }
 
-// Quantile returns a query for a quantile of m, a histogram, over the range, by the labels by. It
-// works for native and for classic buckets.
+// Quantile returns a query for a quantile of m, a histogram, over the range, by the given labels.
+// It works for native and for classic buckets.
 func (q Queries) Quantile(quantile float64, by []string, m *catalog.Metric, matchers ...Matcher) string {
 	return q.histogram("rate", by, m, matchers, func(growth string) string {
 		return fmt.Sprintf("histogram_quantile(%v, %s)", quantile, growth)

@@ -7,7 +7,7 @@ package thread
 
 import "time"
 
-// Counts holds the number of events of a thread since its start.
+// Counts holds the numbers of a thread's page faults and context switches since the thread started.
 type Counts struct {
 	MinorFaults int64 // page faults that did not need a disk read
 	MajorFaults int64 // page faults that needed a disk read

@@ -18,7 +18,7 @@ func ProcessCPU() time.Duration {
 	return span(kernel) + span(user)
 }
 
-// span converts a time in units of 100 ns.
+// span converts f, a time in units of 100 ns.
 func span(f syscall.Filetime) time.Duration {
 	return time.Duration(int64(f.HighDateTime)<<32|int64(f.LowDateTime)) * 100
 }

@@ -1,5 +1,5 @@
-// Package throttle reports how often CPU quotas of its cgroups and their ancestors throttled the
-// process.
+// Package throttle reports how often the process was throttled by the CPU quotas of its cgroups and
+// their ancestors.
 package throttle
 
 import (
@@ -77,7 +77,8 @@ func readGroup(files *kernfile.Reader, l lineage.Group) (g group, ok bool) {
 	return g, periods.Defined && throttled.Defined && (us.Defined || ns.Defined)
 }
 
-// quotaOf returns the number of CPUs that a cgroup may use. ok is false if that is not limited.
+// quotaOf returns the number of CPUs that a cgroup may use. ok is false if that number is not
+// limited.
 func quotaOf(files *kernfile.Reader, l lineage.Group) (cpus float64, ok bool) {
 	var quota, period int64
 	if l.V2 {

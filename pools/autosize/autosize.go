@@ -27,7 +27,7 @@ type Config struct {
 	Name string
 
 	// Min and Max bound the limit: 1 ≤ Min ≤ Max. The Resizer leaves a limit outside these bounds
-	// alone until it has advice for it.
+	// unchanged until it has a recommendation.
 	Min, Max int
 
 	// Apply makes the Resizer change the limit. If it is false, the Resizer only logs the changes
@@ -35,12 +35,12 @@ type Config struct {
 	Apply bool
 
 	// Interval is how often the Resizer reads the pool's Stats, at least 100 ms. Zero means one
-	// second. Several uses should end in each interval.
+	// second. It should be long enough for several uses to end in each interval.
 	Interval time.Duration
 
-	// Machine describes the machine for the time since the last call of Machine. If it is nil, the
-	// Resizer measures the process itself: its CPU quota, its CPU time, and how long its threads
-	// and goroutines wait for CPUs and locks.
+	// Machine returns a description of the machine over the time since the last call of Machine. If
+	// it is nil, the Resizer measures the process itself: its CPU quota, its CPU time, and how long
+	// its threads and goroutines wait for CPUs and locks.
 	Machine func() diagnose.Machine
 
 	// Logger logs each change, or each change that the Resizer would make, with the reason. If it
@@ -76,7 +76,7 @@ type Resizer struct {
 	done sync.WaitGroup
 }
 
-// Start starts to resize pool, in its own goroutine. Close the Resizer before the pool.
+// Start starts a goroutine that resizes pool. Close the Resizer before the pool.
 func Start[N int | int64](pool Pool[N], cfg Config) (*Resizer, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
@@ -93,7 +93,7 @@ func (r *Resizer) Close() {
 	r.done.Wait()
 }
 
-// watch checks, and if necessary resizes, the pool once per interval until ctx is done.
+// watch checks pool once per interval, and resizes it if necessary, until ctx is done.
 func watch[N int | int64](ctx context.Context, pool Pool[N], cfg Config) {
 	ticker := time.NewTicker(cfg.Interval)
 	defer ticker.Stop()

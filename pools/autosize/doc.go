@@ -2,11 +2,11 @@
 // sets.
 //
 // Once per interval, a [Resizer] reads the pool's Stats and gets a recommended limit from
-// [diagnose.Advisor]. It raises the limit at most twofold at a time, and then checks whether the
-// pool serves more requests. If it does not, for example because tasks wait for a shared resource,
-// the Resizer returns to the previous limit and stays there for a while, longer each time. It
-// lowers the limit in steps of a quarter, once half a minute (thirty intervals) has shown that
-// fewer slots are enough.
+// [diagnose.Advisor]. It at most doubles the limit at each step, and then checks whether the pool
+// serves more requests. If it does not, for example because tasks wait for a shared resource, the
+// Resizer returns to the previous limit and stays there for a while, longer each time. It lowers
+// the limit in steps of a quarter, once half a minute (thirty intervals) has shown that fewer slots
+// are enough.
 //
 // A Resizer changes nothing while a CPU quota throttles the process, while uses fail or leak, while
 // one large request holds up the others, or while too few uses end to decide. If the pool is full

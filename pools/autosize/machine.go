@@ -8,8 +8,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/ownfigures"
 )
 
-// process observes the machine for all Resizers. If each Resizer read the quota's files, that would
-// cost more than everything else that it does.
+// process measures the machine once for all Resizers. If each Resizer read the quota's files
+// itself, that would cost more than everything else a Resizer does.
 var process observer
 
 // observer measures how many CPUs the program may use, how much CPU time it uses, and how often a
@@ -25,7 +25,7 @@ const (
 	stale = 10 * time.Second       // age above which the previous measurement is too old for comparison
 )
 
-// look describes the machine for about the last second.
+// look returns a description of the machine over about the last second.
 func (o *observer) look() diagnose.Machine {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -14,7 +14,7 @@ type sizer struct {
 	judge    diagnose.Judge
 	advisor  diagnose.Advisor
 	trial    trial
-	ceiling  int // the limit above which more slots did not help, while barred is above 0
+	ceiling  int // limit above which more slots did not help; valid while barred > 0
 	barred   int // number of windows for which ceiling still applies
 	patience int // number of windows for which ceiling applied the last time
 }
@@ -22,7 +22,7 @@ type sizer struct {
 // trial is a test of whether a higher limit helps. The zero trial means no trial.
 type trial struct {
 	from, to int
-	before   float64 // uses that ended per second while the limit was from
+	before   float64 // uses ended per second while the limit was from
 	ended    float64 // uses that have ended since the trial started
 	seconds  float64
 	windows  int
@@ -31,15 +31,15 @@ type trial struct {
 const (
 	// minimum throughput of the added slots, as a fraction of their proportional share
 	worth      = 0.25
-	sample     = 100 // number of ended uses that decide a trial
-	longest    = 5   // number of windows after which fewer uses decide a trial
+	sample     = 100 // number of ended uses after which a trial is decided
+	longest    = 5   // number of windows after which a trial is decided even with fewer uses
 	firstBar   = 10  // number of windows for which a limit that did not help is not tried again
 	longestBar = 160
 )
 
-// next takes the pool's current measurements, and a description of the machine since the last call.
-// It returns the pool's new limit and the reason. If nothing is to change, it returns the current
-// limit.
+// next takes f, the pool's current measurements, and m, which describes the machine since the last
+// call. It returns the new limit and the reason for the change, or the current limit if nothing is
+// to change.
 func (s *sizer) next(f diagnose.Figures, m diagnose.Machine) (limit int, reason string) {
 	limit = int(f.Limit)
 	last := s.last

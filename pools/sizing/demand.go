@@ -11,8 +11,8 @@ import (
 // neither CPU time nor a lock.
 var ErrUnbounded = errors.New("sizing: the size is unbounded, because the tasks use neither CPU time nor a lock")
 
-// Demand says for how long a task uses each shared resource on average, without any queueing, as if
-// the task ran alone.
+// Demand is a task's mean demand for each shared resource, without any queueing, as if the task ran
+// alone.
 type Demand struct {
 	// CPU is the time that a task spends on a CPU.
 	CPU time.Duration

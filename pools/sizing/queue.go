@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// ErrOverload is wrapped by the error if work arrives faster than the slots can serve it, so that
-// waits would grow without limit.
+// ErrOverload is wrapped by errors about work that arrives faster than the slots can serve it, so
+// that waits would grow without limit.
 var ErrOverload = errors.New("sizing: work arrives faster than the slots can serve it")
 
 // maxSlots bounds the number of slots in every argument and result, and thereby every loop of this

@@ -93,8 +93,8 @@ const (
 	windowTasks = 40   // number of tasks in a window; fewer if tasks are long
 	fineEnough  = 1.25 // ratio of adjacent sizes near the knee
 
-	// enoughBeyond is the number of sizes from twice the knee on that are measured in each round.
-	// These sizes show how high the curve rises, but take long to measure.
+	// enoughBeyond is the number of sizes at or above twice the knee that are measured in each
+	// round. These sizes show how high the curve rises, but take long to measure.
 	enoughBeyond = 1
 	maxFailed    = 0.01
 )
@@ -108,8 +108,8 @@ const (
 // does, with the same resources, and should return early when its context is done.
 //
 // If ctx is done first, Sweep returns what is known so far and ctx.Err(). It waits for running
-// tasks: no goroutine outlives the call. If the task panics, the sweep ends with an error. If it
-// returns errors, that limits the sizes; see [SweepResult].
+// tasks: no goroutine outlives the call. If the task panics, the sweep ends with an error. If too
+// many calls return errors, Sweep tries no larger sizes; see [SweepResult].
 func Sweep(
 	ctx context.Context, task func(context.Context) error, opts SweepOptions,
 ) (SweepResult, error) {
@@ -189,7 +189,8 @@ func (s *sweeper) run(ctx context.Context) error {
 	return nil
 }
 
-// explore measures n and its doublings, until two successive doublings together gain less than 5 %.
+// explore measures with n workers, then with twice as many, and so on, until two successive
+// doublings together gain less than 5 %.
 func (s *sweeper) explore(ctx context.Context, n int) error {
 	for ; n <= s.largest; n *= 2 {
 		if err := s.one(ctx, n); err != nil {
@@ -265,8 +266,8 @@ func (s *sweeper) relevant() []int {
 }
 
 // between returns a size in the middle of the gap from below to above, or 0 if the gap is narrow
-// enough. It only halves the gaps between doublings, repeatedly, so that only a few different sizes
-// are measured despite noise.
+// enough. Every such size results from repeatedly halving the gap between two doublings, so that
+// only a few different sizes are measured despite noise.
 func between(below, above int) int {
 	if above-below < 2 || float64(above) <= fineEnough*float64(below) || below == 0 {
 		return 0

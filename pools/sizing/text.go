@@ -49,7 +49,7 @@ func (r SweepResult) String() string {
 	return b.String()
 }
 
-// best returns the point with the highest rate. There is at least one point.
+// best returns the point with the highest rate. The curve must not be empty.
 func (r SweepResult) best() SweepPoint {
 	best := r.Curve[0]
 	for _, p := range r.Curve {
@@ -60,7 +60,7 @@ func (r SweepResult) best() SweepPoint {
 	return best
 }
 
-// at returns the rate with the given number of workers, by linear interpolation.
+// at returns the rate at the given number of workers, by linear interpolation.
 func (r SweepResult) at(workers int) float64 {
 	var prev SweepPoint
 	for _, p := range r.Curve {
@@ -105,8 +105,7 @@ func bar(part float64) string {
 	return full + strings.Repeat(" ", barWidth-len([]rune(full)))
 }
 
-// number formats v with three significant digits, or with all digits before the decimal point if
-// these are more.
+// number formats v with three significant digits or, from 100 up, as an integer.
 func number(v float64) string {
 	if v >= 100 || v == 0 {
 		return fmt.Sprintf("%.0f", v)

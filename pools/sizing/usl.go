@@ -5,7 +5,7 @@ import (
 	"math"
 )
 
-// Point is the measured throughput with a number of workers.
+// Point is the throughput measured with a given number of workers.
 type Point struct {
 	Workers int
 	Rate    float64 // tasks per second
@@ -119,7 +119,7 @@ func fitTerms(points []Point, use [3]bool) (USL, bool) {
 	return USL{Rate: 1 / x[0], Contention: x[1] / x[0], Coherency: x[2] / x[0]}, true
 }
 
-// terms returns what each coefficient is multiplied by in the law's N/X for p, divided by the
+// terms returns the factor of each coefficient in the law's formula for N/X at p, divided by the
 // measured N/X.
 func terms(p Point, use [3]bool) (row [3]float64) {
 	n := float64(p.Workers)

@@ -10,7 +10,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// page is the path of the page relative to internal/catalog, where go generate runs.
+// page is the path of docs/metrics.md relative to internal/catalog, where go generate runs.
 const page = "../../docs/metrics.md"
 
 func main() {
