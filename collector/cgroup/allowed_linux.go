@@ -7,12 +7,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// allowedCPUs returns how many CPUs the main thread may currently run on. [runtime.NumCPU] returns
-// the number at the start of the process.
+// allowedCPUs returns the number of CPUs on which the main thread may currently run. Unlike
+// [runtime.NumCPU], which is determined when the process starts, it reflects later changes.
 func allowedCPUs() int {
 	var set unix.CPUSet
 	if err := unix.SchedGetaffinity(os.Getpid(), &set); err != nil || set.Count() == 0 {
-		return runtime.NumCPU() // a sandbox, or a machine with more CPUs than the set has bits
+		return runtime.NumCPU() // in a sandbox, or on a machine with more CPUs than the set has bits
 	}
 	return set.Count()
 }

@@ -17,8 +17,8 @@ import (
 // If a quota cannot be read, the error says which one, and the result is valid but ignores that
 // quota.
 func effectiveCPUs(cfg Config) (float64, error) {
-	// The mask reflects cpusets and may change while the process runs, for example when its
-	// container is resized.
+	// The affinity mask reflects cpusets and may change while the process runs, for example when
+	// its container is resized.
 	cpus := float64(allowedCPUs())
 	t, err := Open(cfg)
 	if t == nil {

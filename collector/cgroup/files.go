@@ -7,8 +7,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/kernfile"
 )
 
-// table, number and text read the file f. If f has no path, it belongs to another hierarchy, and
-// there is no value.
+// table, number and text read the file f. If f.Path is empty, the group has no such file, and they
+// return no value.
 
 func table(r *kernfile.Reader, fail func(error), f *kernfile.File, keys ...kernfile.Key) {
 	if f.Path == "" {

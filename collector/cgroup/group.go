@@ -10,13 +10,14 @@ import (
 	"github.com/poolgauge/poolgauge/internal/kernfile"
 )
 
-// Group is a cgroup in all hierarchies in which it is visible. Its methods read files and keep them
-// open. A value whose file or line does not exist is undefined. A value that cannot be read or
-// parsed is undefined too, and its error is passed to fail. A Group is not safe for concurrent use.
+// Group is a cgroup in all hierarchies in which it is visible. Its methods read the group's files
+// and keep them open. A value whose file or line does not exist is undefined. If a value cannot be
+// read or parsed, it is undefined too, and the error is passed to fail. A Group is not safe for
+// concurrent use.
 type Group struct {
-	Path string // relative to the root of the mount, whose Path is "/"
+	Path string // relative to the mount's root, which itself has the Path "/"
 	dirs [controllers]string
-	host bool // the root of the unified hierarchy, which has the values of the whole host
+	host bool // this is the root of the unified hierarchy, whose values are those of the whole host
 	file struct {
 		cpuStat, cpuMax, cpuQuota, cpuPeriod, cpuacctStat       kernfile.File
 		memUsage, memStat, memLimit, memEvents, memFailed, swap kernfile.File
@@ -52,8 +53,8 @@ func (g *Group) rare() []*kernfile.File {
 	return []*kernfile.File{&f.swap, &f.pids, &f.pidsMax, &f.io}
 }
 
-// initLegacy sets the paths of the v1 files. They replace those of v2: on a hybrid host the
-// controllers are in the v1 hierarchies.
+// initLegacy sets the paths of the v1 files. They replace the v2 paths: on a hybrid host, the
+// controllers are in v1 hierarchies.
 func (g *Group) initLegacy() {
 	f := &g.file
 	at := func(c controller, name string) kernfile.File { return kernfile.NewFile(g.dirs[c] + "/" + name) }
@@ -91,8 +92,8 @@ func (g *Group) initLegacy() {
 	}
 }
 
-// Incarnation returns how many times the group has been removed and created again under the same
-// path, as far as its methods noticed.
+// Incarnation returns how many times the methods of g have noticed that the group was removed and
+// created again under the same path.
 func (g *Group) Incarnation() int {
 	return max(g.file.cpuStat.Reopened(), g.file.memUsage.Reopened(), g.file.cpuacctStat.Reopened())
 }
@@ -100,7 +101,7 @@ func (g *Group) Incarnation() int {
 // CPU is a group's CPU time and limit.
 type CPU struct {
 	User, System kernfile.Optional[time.Duration]
-	Limit        kernfile.Optional[float64] // quota over period, in CPUs; undefined without a quota
+	Limit        kernfile.Optional[float64] // quota divided by period, in CPUs; undefined without a quota
 	// The next three are undefined while the group has no quota and has never been throttled.
 	// Throttled time is summed over all CPUs.
 	Periods, ThrottledPeriods kernfile.Optional[int64]
@@ -137,7 +138,8 @@ func (g *Group) CPU(r *kernfile.Reader, fail func(error)) CPU {
 	return c
 }
 
-// userHZ is the unit of cpuacct.stat, which is 100 Hz on every architecture that Go supports.
+// userHZ is the unit of the times in cpuacct.stat. USER_HZ is 100 on every architecture that Go
+// supports.
 const userHZ = time.Second / 100
 
 // cpuLimit reads the quota. In v2, cpu.max contains "max 100000" or "200000 100000"; in v1,
@@ -156,7 +158,7 @@ func (g *Group) cpuLimit(r *kernfile.Reader, fail func(error)) kernfile.Optional
 	return cpus(g.file.cpuQuota.Path, quota, period, ok && okPeriod, fail)
 }
 
-// cpus returns quota / period, in CPUs. ok says whether both could be read.
+// cpus returns quota / period, in CPUs. ok is false if either could not be read.
 func cpus(path, quota, period string, ok bool, fail func(error)) kernfile.Optional[float64] {
 	if !ok || quota == "max" || quota == "-1" {
 		return kernfile.Optional[float64]{}
@@ -185,8 +187,9 @@ var resourceNames = [...]string{"cpu", "memory", "io"}
 // String returns the name used in the kernel's files.
 func (r Resource) String() string { return resourceNames[r] }
 
-// Pressure reads the pressure stall information of the resource of, which only v2 has. It is
-// undefined for the root group: the root's pressure is the host's, which is in /proc/pressure.
+// Pressure reads the group's pressure stall information about one resource (of). Only v2 has this
+// information. It is undefined for the root group: the root's pressure is the host's, which is in
+// /proc/pressure.
 func (g *Group) Pressure(r *kernfile.Reader, of Resource, fail func(error)) kernfile.Pressure {
 	if g.host || g.file.pressure[of].Path == "" {
 		return kernfile.Pressure{}

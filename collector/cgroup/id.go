@@ -9,11 +9,11 @@ import (
 )
 
 // ContainerID returns the id of the container that the cgroup called name belongs to, or "" if it
-// belongs to none. Runtimes name the group after the container's id of 64 hexadecimal digits,
-// either alone (cgroupfs driver) or as <runtime>-<id>.scope (systemd driver) with one of the
-// prefixes docker-, cri-containerd-, crio-, libpod- and nerdctl-. A name that begins with
-// crio-conmon- or libpod-conmon- is that of a container's monitor, which is outside the container.
-// On Fargate, ECS uses an id of the form <task>-<number>.
+// belongs to none. Container runtimes name a group after the container's id, which has 64
+// hexadecimal digits. The name is the id alone (cgroupfs driver) or <runtime>-<id>.scope (systemd
+// driver), with one of the prefixes docker-, cri-containerd-, crio-, libpod- and nerdctl-. The
+// prefixes crio-conmon- and libpod-conmon- mark the group of a container's monitor, which runs
+// outside the container. On Fargate, ECS uses an id of the form <task>-<number>.
 func ContainerID(name string) string {
 	name = strings.TrimSuffix(name, ".scope")
 	if isFargate(name) {
@@ -40,11 +40,12 @@ func isFargate(name string) bool {
 
 func isHex(s string) bool { return strings.Trim(s, "0123456789abcdef") == "" }
 
-// idFromMounts returns the id of the container that has these mounts, or "" if it is unknown.
-// Container runtimes mount files such as /etc/hostname from a directory named after the container.
-// The mounts reveal the id even where a private cgroup namespace hides the name of its root.
+// idFromMounts returns the id of the container that has the mounts in mountinfo, or "" if it is
+// unknown. Container runtimes mount files such as /etc/hostname from a directory named after the
+// container. The mounts reveal the id even if a private cgroup namespace hides the name of the
+// namespace's root.
 //
-// In a Kubernetes pod these files belong to the sandbox and all containers share them, so
+// In a Kubernetes pod, these files belong to the sandbox and are shared by all containers, so
 // idFromMounts returns "". If the container joined another container's network with Docker's
 // --network container:…, the files belong to the other container, and idFromMounts returns the
 // other's id.
@@ -61,7 +62,7 @@ func idFromMounts(mountinfo []byte) string {
 		switch m.Point {
 		case "/etc/hostname", "/etc/resolv.conf":
 			shared = idInDirectory(m.Root)
-		case "/run/.containerenv": // Podman's; containers never share it
+		case "/run/.containerenv": // written by Podman; never shared between containers
 			own = idInDirectory(m.Root)
 		}
 	}

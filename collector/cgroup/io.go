@@ -18,14 +18,14 @@ func (g *Group) Processes(r *kernfile.Reader, fail func(error)) Processes {
 	return Processes{Count: number(r, fail, &g.file.pids), Limit: number(r, fail, &g.file.pidsMax)}
 }
 
-// DiskIO is how many bytes a group has read from and written to a block device.
+// DiskIO holds the numbers of bytes that a group has read from and written to one block device.
 type DiskIO struct {
 	Device      string // "major:minor"
 	Read, Write int64
 }
 
-// IO appends one DiskIO for each block device to to. Stacked devices, such as dm on a disk, are
-// counted separately.
+// IO appends a DiskIO for each block device to the slice to, and returns the result. Stacked
+// devices, such as dm on a disk, are counted separately.
 func (g *Group) IO(r *kernfile.Reader, to []DiskIO, fail func(error)) []DiskIO {
 	f := &g.file.io
 	if f.Path == "" || g.host {
@@ -65,7 +65,7 @@ func parseIO(data []byte, to []DiskIO) ([]DiskIO, error) {
 	return to, first
 }
 
-// parse parses what follows the device on one line.
+// parse parses values, the part of a line after the device.
 func (d *DiskIO) parse(values []byte) error {
 	legacy := bytes.IndexByte(values, '=') < 0
 	if legacy {
@@ -99,5 +99,5 @@ func (d *DiskIO) set(name string, value []byte) error {
 	return nil
 }
 
-// clip shortens b, to be quoted in an error.
+// clip shortens b for use in an error.
 func clip(b []byte) []byte { return b[:min(len(b), 40)] }

@@ -12,11 +12,11 @@ import (
 // /proc/<pid>/cgroup. Paths are relative to the root of the reader's cgroup namespace and may begin
 // with "/..".
 type Membership struct {
-	paths [controllers]string // "" if there is no such hierarchy
+	paths [controllers]string // "" if the hierarchy does not exist
 }
 
-// ParseMembership parses /proc/<pid>/cgroup; see cgroups(7). Malformed lines are skipped; the error
-// is about the first of them.
+// ParseMembership parses /proc/<pid>/cgroup; see cgroups(7). It skips malformed lines, and returns
+// an error about the first one.
 func ParseMembership(data []byte) (Membership, error) {
 	var m Membership
 	var first error
@@ -84,8 +84,8 @@ func (m Membership) Within(other Membership) bool {
 	return (rest == "" || rest[0] == '/') && !strings.HasPrefix(rest, "/..")
 }
 
-// identity returns the path that identifies the group. It is the path in the hierarchy of the
-// memory controller, which container runtimes always use, or else in that of any other controller.
+// identity returns the path that identifies the group: its path in the hierarchy of the memory
+// controller, which container runtimes always use, or else in any other hierarchy.
 func (m Membership) identity() string {
 	for _, p := range m.paths {
 		if p != "" {

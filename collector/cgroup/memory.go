@@ -27,13 +27,14 @@ func (m *Memory) Available() kernfile.Optional[int64] {
 	return kernfile.Some(max(0, m.Limit.Value-m.WorkingSet.Value))
 }
 
-// Events counts how often a group reached its memory limits. cgroup v1 has only Max and OOMKill.
+// Events holds the counters of a group's memory events, such as reaching a limit. cgroup v1 has
+// only Max and OOMKill.
 type Events struct {
 	Low, High, Max, OOM, OOMKill, OOMGroupKill kernfile.Optional[int64]
 }
 
 // noLimit is the smallest value that means "no limit" in v1. The kernel writes the largest multiple
-// of the page size that fits in an int64; pages have at most 64 KiB.
+// of the page size that fits in an int64; pages are at most 64 KiB.
 const noLimit = math.MaxInt64 - 1<<16
 
 // Memory reads the group's memory use and limit.
@@ -87,8 +88,8 @@ func (g *Group) Memory(r *kernfile.Reader, fail func(error)) Memory {
 	return m
 }
 
-// EventsPath returns the path of the file that contains the Events, to be watched with inotify. It
-// returns "" for v1, whose file inotify does not report changes of.
+// EventsPath returns the path of the file with the group's memory events, for use with inotify. It
+// returns "" for v1, where inotify does not report changes to that file.
 func (g *Group) EventsPath() string {
 	if g.dirs[memory] != "" || g.host {
 		return ""

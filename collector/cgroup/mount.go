@@ -10,7 +10,7 @@ import (
 )
 
 // controller identifies a cgroup hierarchy by one of its controllers. unified stands for the v2
-// hierarchy, with all controllers that are in no v1 hierarchy.
+// hierarchy, which has all controllers that are in no v1 hierarchy.
 type controller int
 
 const (
@@ -28,9 +28,9 @@ var controllerNames = [controllers]string{"memory", "cpu", "cpuacct", "pids", "b
 // mounts holds the cgroup mounts for each controller, in the order of mountinfo.
 type mounts [controllers][]proc.Mount
 
-// parseMounts returns the cgroup mounts in mountinfo. Malformed lines are skipped; the error
-// describes the first of them. If several mounts share a mount point, only the last one counts, because
-// it hides the others.
+// parseMounts returns the cgroup mounts in mountinfo. It skips malformed lines, and returns an
+// error about the first one. If several mounts share a mount point, only the last one counts,
+// because it hides the others.
 func parseMounts(mountinfo []byte) (mounts, error) {
 	var ms mounts
 	var first error

@@ -8,17 +8,17 @@ import (
 )
 
 // Quota is the CPU quota of the calling process. It is safe for concurrent use. Each method reads
-// the files again, so it sees changes of the quota.
+// the files again, so it notices changes to the quota.
 type Quota struct {
 	config Config
 
 	mu     sync.Mutex // guards everything below
 	reader kernfile.Reader
-	groups []*Group // the process's groups and their ancestors, any of which may throttle
+	groups []*Group // the process's groups and their ancestors, any of which may throttle it
 }
 
-// NewQuota returns the quota of the calling process. It looks for cgroups mounted at or below
-// cgroupRoot, or in the usual place if cgroupRoot is empty. Without cgroups there is no quota.
+// NewQuota returns the quota of the calling process. If cgroupRoot is not empty, NewQuota considers
+// only cgroups mounted at or below that directory. Without cgroups, the process has no quota.
 func NewQuota(cgroupRoot string) *Quota {
 	q := &Quota{config: Config{Below: cgroupRoot}}
 	tree, err := Open(q.config)
@@ -46,7 +46,7 @@ func (q *Quota) Throttled() (periods uint64, ok bool) {
 }
 
 // EffectiveCPUs returns how many threads the process can keep busy at the same time. This is the
-// number of CPUs it may use or its quota, whichever is less, rounded up.
+// number of CPUs that it may use, or its quota if that is less, rounded up.
 func (q *Quota) EffectiveCPUs() int {
 	cpus, _ := effectiveCPUs(q.config) // a quota that cannot be read is ignored
 	return int(math.Ceil(cpus))

@@ -20,12 +20,12 @@ type Config struct {
 	ProcRoot string // the proc file system; "/proc" if empty
 	Process  string // a pid; "self" if empty
 	Prefix   string // prepended to every mount point: /proc/<pid>/root for another process's mounts
-	// use only mounts at or below this directory, where the host's hierarchy is mounted
+	// directory at or below which the host's hierarchy is mounted; if set, other mounts are ignored
 	Below string
 }
 
-// Tree is the part of the cgroup hierarchies that is mounted and that a process can see. It is
-// immutable and safe for concurrent use.
+// Tree is the mounted part of the cgroup hierarchies, as a process sees it. It is immutable and
+// safe for concurrent use.
 type Tree struct {
 	views [controllers]view
 	id    string
@@ -105,7 +105,7 @@ func (t *Tree) ContainerID(m Membership) string {
 // deepest first. If m's group is below a container's, Lineage starts from the container's group. A
 // process may be in groups with different paths in the v1 hierarchies; then Lineage returns all of
 // these groups and their ancestors, each with the controllers that it has. An error means that no
-// group is visible or readable.
+// group is visible, or that a group is not readable.
 func (t *Tree) Lineage(m Membership) ([]*Group, error) {
 	groups := map[string]*Group{}
 	var errs []error
@@ -142,8 +142,9 @@ func (t *Tree) ascend(groups map[string]*Group, c controller, rel string) {
 	}
 }
 
-// locate returns the path, in c's hierarchy, of m's group, or of the container's group that m's
-// group is below. It returns "" if the group is not visible, and an error if it is not readable.
+// locate returns the path, in c's hierarchy, of m's group or, if that group is below a container's,
+// of the container's group. It returns "" if the group is not visible, and an error if it is not
+// readable.
 func (t *Tree) locate(c controller, m Membership) (string, error) {
 	rel, ok := t.views[c].resolve(m.paths[c])
 	if !ok {
