@@ -6,9 +6,10 @@ import (
 	"github.com/poolgauge/poolgauge/internal/kernfile"
 )
 
-// Boot returns when the machine booted, by the current wall clock. It reads btime from /proc/stat,
-// or else subtracts the uptime from now; it returns the zero time if neither is known. The
-// resolution is one second, and the result is never later than the true time.
+// Boot returns the time at which the machine booted, according to the current wall clock. It reads
+// btime from /proc/stat or, failing that, subtracts the uptime from now. It returns the zero time
+// if neither is known. The resolution is one second, and the result is never later than the true
+// time.
 func (f *FS) Boot(now time.Time) time.Time {
 	if data, err := f.reader.Read(f.Path("stat")); err == nil {
 		if boot, ok := ParseBoot(data); ok && boot.Before(now) {
@@ -31,6 +32,6 @@ func ParseBoot(stat []byte) (boot time.Time, ok bool) {
 	return time.Unix(seconds.Value, 0), true
 }
 
-// Started returns when the process was started, given the time of the boot. The result is never
-// later than the true time, and at most one second earlier.
+// Started returns the time at which the process was started, given the boot time. The result is
+// never later than the true time, and at most one second earlier.
 func (s *Stat) Started(boot time.Time) time.Time { return boot.Add(ticksToTime(s.StartTime)) }

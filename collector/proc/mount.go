@@ -11,9 +11,9 @@ import (
 // Mount is one line of /proc/<pid>/mountinfo.
 type Mount struct {
 	Device  string // major:minor of the file system
-	Root    string // the directory within the file system that is mounted
-	Point   string // where it is mounted
-	Options string // of the mount, such as "rw,nosuid"
+	Root    string // the mounted directory, within the file system
+	Point   string // the mount point
+	Options string // mount options, such as "rw,nosuid"
 	FS      string // type of the file system
 	// the block device, a server and its directory, or an arbitrary word
 	Source string

@@ -1,5 +1,5 @@
 // Package proc reads the proc file system: the stat, exe and mountinfo files of processes, the
-// task/<tid>/{schedstat,status} files of threads, and the time of the boot.
+// task/<tid>/{schedstat,status} files of threads, and the boot time.
 //
 // The formats are described in proc(5) and at https://docs.kernel.org/filesystems/proc.html. The
 // package compiles everywhere, but the files exist only on Linux.
@@ -33,7 +33,8 @@ func (f *FS) Path(elem ...string) string {
 	return f.root + "/" + strings.Join(elem, "/")
 }
 
-// Pids appends the ids of all processes in the PID namespace to pids, in no particular order.
+// Pids appends the ids of all processes in the file system's PID namespace to pids, in no
+// particular order.
 func (f *FS) Pids(pids []int) ([]int, error) {
 	return numbered(f.root, pids)
 }
@@ -51,8 +52,8 @@ func (f *FS) Stat(file *kernfile.File) (Stat, error) {
 	return s, nil
 }
 
-// Cgroup reads file, the cgroup file of a process. It keeps the file open only if often is set;
-// callers set it for a file that they read often. The result is valid until the next read.
+// Cgroup reads file, the cgroup file of a process. often says that the caller will read the file
+// often: only then does Cgroup keep it open. The result is valid until the next read.
 func (f *FS) Cgroup(file *kernfile.File, often bool) ([]byte, error) {
 	if !often {
 		return f.reader.Read(file.Path)
@@ -61,8 +62,8 @@ func (f *FS) Cgroup(file *kernfile.File, often bool) ([]byte, error) {
 }
 
 // Executable returns the base name of the process's executable. If the name is not readable,
-// because the process belongs to another user, Executable returns comm, the process's own name for
-// itself, which has at most 15 bytes.
+// because the process belongs to another user, Executable returns comm, the name in the process's
+// stat file, which has at most 15 bytes.
 func (f *FS) Executable(pid int, comm string) string {
 	target, err := os.Readlink(f.Path(strconv.Itoa(pid), "exe"))
 	if err != nil {
@@ -71,14 +72,14 @@ func (f *FS) Executable(pid int, comm string) string {
 	return filepath.Base(strings.TrimSuffix(target, " (deleted)"))
 }
 
-// numbered appends to to those names in dir that are positive numbers.
+// numbered appends the names in dir that are positive numbers to the slice to.
 func numbered(dir string, to []int) ([]int, error) {
 	d, err := os.Open(dir)
 	if err != nil {
 		return to, err
 	}
 	names, err := d.Readdirnames(-1)
-	_ = d.Close() // was opened for reading
+	_ = d.Close() // it was opened only for reading
 	for _, name := range names {
 		if name[0] < '1' || name[0] > '9' {
 			continue // cheaper than an error from Atoi

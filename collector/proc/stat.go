@@ -18,7 +18,7 @@ type Stat struct {
 	MajorFaults  int64         // page faults that waited for the disk
 	User, System time.Duration // CPU time of all threads, including those that have exited
 	Threads      int64
-	StartTime    int64 // clock ticks since the boot; with the pid, it identifies a process
+	StartTime    int64 // clock ticks since boot; with the pid, it identifies a process
 	Virtual      int64 // bytes
 	Resident     int64 // bytes
 }
@@ -73,8 +73,8 @@ func parseStat(data []byte) (Stat, error) {
 	return s, nil
 }
 
-// ticksToTime converts clock ticks to a duration. A value that would overflow, of 292 years, is
-// clamped.
+// ticksToTime converts clock ticks to a duration. It clamps values of more than 292 years, which
+// would overflow.
 func ticksToTime(ticks int64) time.Duration {
 	return time.Duration(min(ticks, math.MaxInt64/int64(tick))) * tick
 }

@@ -11,13 +11,12 @@ import (
 	"github.com/poolgauge/poolgauge/internal/kernfile"
 )
 
-// perReading is how many threads of one process are read at a time. If a process has more threads,
-// each reading reads only the next perReading of them: the totals are complete but lag behind by a
-// few readings.
+// perReading is the maximum number of a process's threads that are read at a time. If a process has
+// more, successive readings take turns: the totals are complete but lag a few readings behind.
 const perReading = 256
 
 // ThreadTotals holds sums over the threads of a process since the process was first read. The sums
-// never fall.
+// never decrease.
 type ThreadTotals struct {
 	// time that threads were ready to run but waiting for a CPU, throttling included
 	RunDelay    kernfile.Optional[time.Duration]
@@ -25,9 +24,9 @@ type ThreadTotals struct {
 	Involuntary kernfile.Optional[int64] // context switches because a thread was preempted
 }
 
-// Threads adds up counters that the kernel keeps only for each thread: /proc/<pid>/schedstat and
-// /proc/<pid>/status hold those of the main thread, and a thread's counters disappear when the
-// thread exits.
+// Threads adds up, over the threads of a process, counters that the kernel keeps only by thread.
+// /proc/<pid>/schedstat and /proc/<pid>/status hold only the main thread's counters, and a thread's
+// counters disappear when the thread exits.
 //
 // Each reading adds the increase of every thread's counters since the previous reading. The first
 // reading is the baseline. Increases between a thread's last reading and its exit are not counted,
@@ -39,7 +38,7 @@ type Threads struct {
 	known  map[int]*thread
 	round  uint64
 	whole  bool // every thread has been read once, so any unknown thread has just started
-	cursor int  // threads up to this one have been read in this round
+	cursor int  // tid of the last thread read; 0 if the next reading starts over
 	totals ThreadTotals
 	tids   []int
 }
@@ -48,7 +47,7 @@ type Threads struct {
 type thread struct {
 	last              threadCounters
 	schedstat, status kernfile.File
-	round             uint64 // the last round in which the thread existed
+	round             uint64 // value of Threads.round when the thread last existed
 }
 
 type threadCounters struct {
@@ -56,8 +55,8 @@ type threadCounters struct {
 }
 
 // Read reads the threads of the process pid and returns the totals. An error names the files that
-// could not be read or parsed; the totals still include the other files. A thread that exits in the
-// meantime is not an error.
+// could not be read or parsed; the totals still include the counters in all other files. A thread
+// that exits in the meantime is not an error.
 func (t *Threads) Read(f *FS, pid int) (ThreadTotals, error) {
 	var err error
 	if t.tids, err = numbered(f.Path(strconv.Itoa(pid), "task"), t.tids[:0]); err != nil {
@@ -130,7 +129,7 @@ func (t *Threads) turn() func(tid int) bool {
 	return func(tid int) bool { return tid >= from && tid <= to }
 }
 
-// newborn holds the previous counters of a thread that was started since the last reading.
+// newborn holds the counters of a thread at its start.
 var newborn = threadCounters{
 	runDelay: kernfile.Some[int64](0), voluntary: kernfile.Some[int64](0), involuntary: kernfile.Some[int64](0),
 }
@@ -160,8 +159,8 @@ func (c threadCounters) or(before threadCounters) threadCounters {
 	return c
 }
 
-// gain returns the increase of a counter from before to now. It returns false if one of the two is
-// undefined, or if the counter fell: then it belongs to another thread with the same id.
+// gain returns the increase of a counter from before to now. It returns false if either is
+// undefined. A counter that fell belongs to a new thread with the same id, and has counted from 0.
 func gain(before, now kernfile.Optional[int64]) (int64, bool) {
 	switch {
 	case !before.Defined || !now.Defined:
@@ -194,8 +193,8 @@ func (t *thread) read(f *FS, runDelayOnly bool) (threadCounters, error) {
 }
 
 // parseSchedstat returns the run delay in nanoseconds, the second of the three numbers of a
-// schedstat file. It is undefined if all three are 0: the kernel does not record run delay, or the
-// thread has never run.
+// schedstat file. It is undefined if all three are 0: either the kernel does not record run delay,
+// or the thread has never run.
 func parseSchedstat(data []byte) (kernfile.Optional[int64], error) {
 	var numbers [3]int64
 	fields := 0

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// uptime returns the time since the boot. It uses a system call, which works even if a container
-// hides /proc/uptime.
+// uptime returns the time since boot. It uses a system call, which works even if a container hides
+// /proc/uptime.
 func uptime() (time.Duration, bool) {
 	var info syscall.Sysinfo_t
 	if err := syscall.Sysinfo(&info); err != nil {
