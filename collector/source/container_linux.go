@@ -130,7 +130,7 @@ func newContainerAttributes(start *collector.StartTime, base []attribute.KeyValu
 	return a
 }
 
-// seconds and number add v if it is defined.
+// seconds and number add a point of m with the value v, if v is defined.
 
 func seconds(s *collector.Sample, m *catalog.Metric, v kernfile.Optional[time.Duration], a *collector.Attributes) {
 	if v.Defined {

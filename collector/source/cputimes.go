@@ -11,8 +11,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/kernfile"
 )
 
-// The columns of a CPU in /proc/stat; see proc_stat(5). Older kernels have fewer columns. Guest
-// times, in the columns after these, are already included in user and nice.
+// The columns of a CPU's line in /proc/stat; see proc_stat(5). Older kernels have fewer columns.
+// Guest times, in the columns after these, are already included in user and nice.
 const (
 	cpuUser = iota
 	cpuNice
@@ -29,9 +29,9 @@ const (
 // "cpu", only if there are no lines for individual CPUs: that sum jumps when a CPU goes offline or
 // online, because the kernel then counts idle time differently.
 //
-// The times of a CPU that goes offline are kept. When the CPU comes back online they continue from
-// there, even if the kernel restarted its counters. If a counter falls slightly, as iowait does on
-// every kernel, its old value is kept until the counter has caught up.
+// The times of a CPU that goes offline are kept. When the CPU comes back online, its times continue
+// from the kept values, even if the kernel restarted its counters. If a counter falls slightly, as
+// iowait does on every kernel, its old value is kept until the counter has caught up.
 type cpuTimes struct {
 	cpus    map[string]*cpuClock
 	online  int // number of CPUs in the last reading
@@ -47,11 +47,11 @@ type cpuClock [cpuColumns]struct {
 // tick is the unit of /proc/stat. USER_HZ is 100 on every architecture that Go supports.
 const tick = time.Second / 100
 
-// maxTicks is more than a CPU can have counted. A larger value means that the counter fell below 0,
-// as steal does after a migration.
+// maxTicks is more than the ticks that a CPU can have counted. A larger value means that the
+// counter fell below 0, as steal does after a virtual machine's migration.
 const maxTicks = int64(100 * 365 * 24 * time.Hour / tick)
 
-// errNoCPUTime is the error in sandboxes such as gVisor, which list CPUs but not their times.
+// errNoCPUTime is returned in sandboxes such as gVisor, which list CPUs but not their times.
 var errNoCPUTime = errors.New("all CPU times are 0: this kernel or sandbox does not count CPU time")
 
 // read parses the CPU lines of /proc/stat. up is the uptime of the machine, or 0 if unknown.
@@ -145,7 +145,8 @@ type cpuLine struct {
 	values []byte
 }
 
-// cpuLines returns the lines of the individual CPUs or, if there are none, the line with the sum.
+// cpuLines returns the lines of the individual CPUs or, if there are none, the line with the
+// kernel's sum.
 func cpuLines(data []byte) (lines []cpuLine, err error) {
 	for line := range bytes.Lines(data) {
 		name, values, _ := bytes.Cut(line, []byte(" "))
@@ -165,7 +166,7 @@ func cpuLines(data []byte) (lines []cpuLine, err error) {
 	return lines, nil
 }
 
-// parseCPU parses the ticks in line. n is the number of columns that line has.
+// parseCPU parses the ticks in line. n is the number of columns in line, at most cpuColumns.
 func parseCPU(line []byte) (values [cpuColumns]int64, n int, err error) {
 	for field := range bytes.FieldsSeq(line) {
 		if values[n], err = kernfile.ParseInt(field); err != nil {

@@ -23,9 +23,9 @@ const (
 	// fileSystemInterval is how often file systems are queried. It is slightly less than the
 	// default interval, so that by default every collection queries them.
 	fileSystemInterval = 9 * time.Second
-	// answerTimeout is how long a collection waits for its queries to be answered.
+	// answerTimeout is how long a collection waits for answers to its queries.
 	answerTimeout = 100 * time.Millisecond
-	// maxPending is the maximum number of pending queries, and so of threads blocked in queries.
+	// maxPending is the maximum number of pending queries, and thus of threads that queries block.
 	maxPending = 32
 	// maxVolumes is the maximum number of mounts that are reported. It bounds the number of series.
 	maxVolumes = 64
@@ -42,16 +42,16 @@ type fileSystemSource struct {
 	reader    kernfile.Reader
 	queriedAt time.Time
 	pending   map[string]bool   // by device
-	answered  map[string]*query // the last query of each device
-	answers   chan *query       // has room for all pending queries, so no goroutine of a query blocks on it
+	answered  map[string]*query // the last answered query of each device
+	answers   chan *query       // buffered for all pending queries, so that sending an answer never blocks
 	volumes   map[volume]*volumeAttributes
 }
 
 // volume is a file system mounted in a container.
 type volume struct{ container, device, point, fs string }
 
-// query is a request for the usage of one file system. Each mount is queried, since mounts may have
-// separate quotas.
+// query is a request for the usage of one file system. Each of its mounts is queried, since mounts
+// may have separate quotas.
 type query struct {
 	device string
 	mounts []queriedMount
@@ -74,8 +74,7 @@ func newFileSystemSource(p *Pod) *fileSystemSource {
 	}
 }
 
-// Collect implements [collector.Source]. Between queries, points have the values from the last
-// query.
+// Collect implements [collector.Source]. Between queries, points keep the values of the last query.
 func (f *fileSystemSource) Collect(_ context.Context, s *collector.Sample) {
 	f.pod.scan(&f.seen)
 	now := time.Now()
@@ -171,7 +170,8 @@ func (f *fileSystemSource) queries(s *collector.Sample) map[string]*query {
 	return to
 }
 
-// add adds the mounts in a process's mountinfo to the queries. It prepends prefix to the paths.
+// add adds the mounts of the process pid to the queries in to, with prefix prepended to their
+// paths.
 func (f *fileSystemSource) add(
 	s *collector.Sample,
 	to map[string]*query,
@@ -208,7 +208,7 @@ func (f *fileSystemSource) add(
 	}
 }
 
-// receive stores q, which was answered, and reports its errors.
+// receive stores the answered query q and reports its errors.
 func (f *fileSystemSource) receive(s *collector.Sample, q *query) {
 	delete(f.pending, q.device)
 	f.answered[q.device] = q
@@ -228,7 +228,7 @@ func (f *fileSystemSource) receive(s *collector.Sample, q *query) {
 	}
 }
 
-// report adds the points for q, which was answered.
+// report adds points for the answered query q.
 func (f *fileSystemSource) report(s *collector.Sample, q *query) {
 	for i := range q.mounts {
 		m := &q.mounts[i]
@@ -238,7 +238,7 @@ func (f *fileSystemSource) report(s *collector.Sample, q *query) {
 	}
 }
 
-// exists reports whether a container of the pod still exists.
+// exists reports whether the given container of the pod still exists.
 func (p *Pod) exists(container string) bool {
 	return container == p.containers.own.id || len(p.processes.byContainer[container]) > 0
 }
@@ -288,12 +288,12 @@ func newVolumeAttributes(v volume) *volumeAttributes {
 	}
 }
 
-// observe adds those values of f that are plausible.
+// observe adds points for the plausible values of f.
 func (a *volumeAttributes) observe(s *collector.Sample, f *syscall.Statfs_t) {
 	if !hasSize(f) || f.Bfree > f.Blocks {
 		return
 	}
-	// Bavail is unsigned. It falls below 0, and so becomes huge, when root uses reserved blocks.
+	// Bavail is unsigned: when root uses reserved blocks, it wraps around to a huge number.
 	unit, available := uint64(f.Frsize), min(f.Bavail, f.Bfree)
 	for _, of := range []struct {
 		state  *collector.Attributes

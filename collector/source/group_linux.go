@@ -27,7 +27,7 @@ type group struct {
 	watchedFile *watchedFile              // nil if events are not watched
 }
 
-// newGroup returns a group whose points have the group's path and more as attributes.
+// newGroup returns a group whose points have as attributes the group's path and those in more.
 func newGroup(g *cgroup.Group, isContainer bool, start *collector.StartTime, more ...attribute.KeyValue) *group {
 	base := append([]attribute.KeyValue{catalog.CgroupPathKey.String(g.Path)}, more...)
 	return &group{

@@ -34,8 +34,8 @@ type Host struct {
 	faultsMajor, faultsMinor                            *collector.Attributes
 }
 
-// cpuMode is a value of the attribute cpu.mode, with the columns of /proc/stat that add up to its
-// time.
+// cpuMode is a value of the attribute cpu.mode, with the columns of /proc/stat whose sum is the
+// time in that mode.
 type cpuMode struct {
 	attrs   *collector.Attributes
 	columns []int

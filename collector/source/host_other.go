@@ -29,7 +29,7 @@ type Host struct {
 	memoryUsed, memoryFree, pagingUsed, pagingFree *collector.Attributes
 }
 
-// cpuMode is a value of the attribute cpu.mode, with the field of gopsutil that has its time.
+// cpuMode is a value of the attribute cpu.mode, with a function that returns the time in that mode.
 type cpuMode struct {
 	attrs   *collector.Attributes
 	seconds func(*cpu.TimesStat) float64
@@ -132,8 +132,8 @@ func (h *Host) load(ctx context.Context, s *collector.Sample) error {
 
 func (h *Host) memory(ctx context.Context, s *collector.Sample) error {
 	m, err := mem.VirtualMemoryWithContext(ctx)
-	// gopsutil returns 0 for a missing value, and the kernels of these systems always keep some
-	// memory free.
+	// gopsutil returns 0 for a missing value. A true 0 cannot occur: the kernels of these systems
+	// always keep some memory free.
 	if err == nil && (m.Total == 0 || m.Free == 0) {
 		err = errors.New("total or free memory is missing")
 	}
@@ -158,5 +158,5 @@ func (h *Host) paging(ctx context.Context, s *collector.Sample) error {
 	return nil
 }
 
-// signed converts v, a size or count from the kernel. All of these fit in 63 bits.
+// signed converts v, a size or count from the kernel, which always fits in 63 bits.
 func signed(v uint64) int64 { return int64(v) } //nolint:gosec // see above

@@ -9,8 +9,9 @@ import (
 	"github.com/poolgauge/poolgauge/collector/proc"
 )
 
-// ignoredTypes lists types of file systems that are not reported, because they hold no files or
-// because a query would mount them. Other kernel file systems have no size.
+// ignoredTypes lists file system types that are not reported, because they hold no files or because
+// a query would mount them. The kernel's other virtual file systems need no entry: they have no
+// size.
 var ignoredTypes = []string{"autofs", "devtmpfs", "nsfs", "rpc_pipefs", "fuse.lxcfs", "fuse.gvfsd-fuse", "fuse.portal"}
 
 // ignoredPoints lists directories whose mounts are not reported. They belong to the kernel and to
@@ -40,8 +41,8 @@ func canFill(m *proc.Mount) bool {
 
 // fillableMounts returns the mounts that can fill up, sorted by mount point. Of several mounts on
 // one mount point, it returns the last, which hides the others. Of several mounts of the same
-// directory, it returns the one with the shortest path. Malformed lines are skipped; the error is
-// about the first of them.
+// directory, it returns the one with the shortest path. It skips malformed lines, and returns an
+// error about the first one.
 func fillableMounts(mountinfo []byte) (mounts []proc.Mount, first error) {
 	seen := map[string]proc.Mount{}
 	for line := range bytes.Lines(mountinfo) {

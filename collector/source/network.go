@@ -13,7 +13,7 @@ import (
 )
 
 // Network is a source for the network interfaces in the sidecar's network namespace. These are the
-// interfaces of the pod, which all containers of the pod share, or those of the host.
+// pod's interfaces, which all containers of the pod share, or the host's.
 type Network struct {
 	reader     *interfaceReader
 	start      *collector.StartTime

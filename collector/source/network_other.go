@@ -17,7 +17,7 @@ func newInterfaceReader() *interfaceReader { return &interfaceReader{} }
 
 func (*interfaceReader) read(ctx context.Context) (list []interfaceStats, err error) {
 	if runtime.GOOS == "darwin" {
-		return nil, nil // gopsutil would start a program at every collection
+		return nil, nil // gopsutil would start a process in every collection
 	}
 	all, err := net.IOCountersWithContext(ctx, true)
 	for i := range all {

@@ -15,20 +15,21 @@ import (
 // kills, so collections never see the increment. There are two ways to detect such a kill:
 //
 //   - Under v2, inotify reports each change of memory.events, and the file is read immediately.
-//   - Otherwise, or if that report came too late: a container with a memory limit ended, and the
-//     host's number of kills increased in the same interval. On a crowded node, the kill may have
-//     been in another pod.
+//   - Otherwise, or if inotify reported the change too late, a container with a memory limit counts
+//     as killed if the host's number of kills increased in the interval in which the container
+//     ended. On a crowded node, the kill may have been in another pod.
 type ooms struct {
 	reader  kernfile.Reader
 	vmstat  kernfile.File
 	host    int64 // number of kills on the host at the last reading
 	kills   int64 // number of kills in the last interval that are not yet attributed to a container
-	known   bool  // host has been read
+	known   bool  // host is valid
 	watcher *watcher
 	failed  bool // a watcher cannot be created
 }
 
-// read reads the host's number of kills if needed is set: there are containers that may end.
+// read reads the host's number of kills, unless needed is false because there are no containers
+// that may end.
 func (o *ooms) read(fs *proc.FS, needed bool) {
 	o.kills = 0
 	if !needed {
@@ -49,8 +50,8 @@ func (o *ooms) read(fs *proc.FS, needed bool) {
 	o.known, o.host = now.Defined, now.Value
 }
 
-// wasKilled reports whether the container g, which is gone, was killed. If so, it updates the
-// container's last count.
+// wasKilled reports whether the OOM killer ended the container g, which is gone. If so, it updates
+// the last count of kills in g.
 func (o *ooms) wasKilled(g *group) bool {
 	before := g.memory.Events.OOMKill.Value
 	last, sure := o.lastCount(g)
@@ -67,7 +68,7 @@ func (o *ooms) wasKilled(g *group) bool {
 	return true
 }
 
-// lastCount returns the last known number of kills in g. sure says that the number is final.
+// lastCount returns the last known number of kills in g. sure reports whether that number is final.
 func (o *ooms) lastCount(g *group) (kills int64, sure bool) {
 	if g.watchedFile != nil {
 		kills, sure = o.watcher.remove(g.watchedFile)
@@ -147,7 +148,7 @@ func newWatcher() (*watcher, error) {
 	return w, nil
 }
 
-// add watches the file at path. It returns nil if that is impossible.
+// add watches the file at path. It returns nil if the file cannot be watched.
 func (w *watcher) add(path string) *watchedFile {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -164,8 +165,8 @@ func (w *watcher) add(path string) *watchedFile {
 	return one
 }
 
-// remove stops watching one. It returns the last number of kills read, and whether every change of
-// the file was read.
+// remove stops watching one. kills is the last number of kills read; all reports whether every
+// change of the file was read.
 func (w *watcher) remove(one *watchedFile) (kills int64, all bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -213,6 +214,6 @@ func (w *watcher) changed(number int32) {
 }
 
 func (w *watcher) close() {
-	_ = w.inotify.Close() // makes the goroutine end
+	_ = w.inotify.Close() // ends the goroutine
 	<-w.done
 }

@@ -30,13 +30,13 @@ type containers struct {
 	list   []*group              // all reported groups: containers, then ancestors; nil if the list must be rebuilt
 
 	ooms   ooms
-	killed []*group // groups of containers that the OOM killer ended before the last scan
+	killed []*group // groups of the containers that the last scan found to be OOM-killed
 }
 
 // container is a container of the pod or, if the sidecar runs outside a container, the sidecar's
 // group.
 type container struct {
-	generation uint64 // how often the sidecar's container had changed
+	generation uint64 // number of times that the sidecar's container has changed
 	id         string // "" if unknown
 	membership cgroup.Membership
 	inside     bool // this is a container, although its id may be unknown
@@ -51,8 +51,8 @@ type container struct {
 // in linux/proc_ns.h).
 const initialNamespace = "cgroup:[4026531835]"
 
-// scanOwn finds the sidecar's group. If the process has been moved to another group, it finds that
-// one.
+// scanOwn finds the sidecar's group, and finds it again if the process has been moved to another
+// group.
 func (c *containers) scanOwn() {
 	c.ownCgroup.Path = c.pod.fs.Path(strconv.Itoa(c.pod.self), "cgroup")
 	data, err := c.pod.fs.Cgroup(&c.ownCgroup, true)
@@ -95,7 +95,7 @@ func (c *containers) ownAttributes() (known []attribute.KeyValue) {
 	return known
 }
 
-// scan updates the other containers of the pod, according to the processes in them.
+// scan updates the pod's other containers from the processes found in them.
 func (c *containers) scan() {
 	c.errs = c.errs[:0]
 	c.errs = append(c.errs, c.pod.broken, c.own.err)
@@ -141,8 +141,8 @@ func (c *containers) removeGone(byContainer map[string][]*candidate) {
 	}
 }
 
-// startOf returns the start time of the container that the processes inside are in. This is the
-// start time of the first process, or the boot if no process's start time is known.
+// startOf returns the start time of the container that contains the processes inside: the start
+// time of the first process, or the boot time if no process's start time is known.
 func (c *containers) startOf(inside []*candidate) *collector.StartTime {
 	first := int64(0)
 	for _, one := range inside {
@@ -155,7 +155,7 @@ func (c *containers) startOf(inside []*candidate) *collector.StartTime {
 }
 
 // setOwnStart sets the start time of the sidecar's group once its processes are known. Outside a
-// container, the start time is the boot.
+// container, the start time is the boot time.
 func (c *containers) setOwnStart() {
 	if c.own.group == nil || !c.own.group.start.At.IsZero() {
 		return
@@ -191,13 +191,13 @@ func (c *containers) add(found *container) {
 	c.list = nil
 }
 
-// maxPIDsTried is how many processes are tried to find a container's groups. If the first process
-// belongs to another user, a later one may not.
+// maxPIDsTried is the maximum number of a container's processes that are tried as a way to the
+// container's files. If the first process belongs to another user, a later one may not.
 const maxPIDsTried = 8
 
-// find finds the groups of the container id in the visible hierarchy. If only the container's own
-// mounts show its groups, find reads them through the root directory of a process in the container,
-// which requires the same user id or privileges.
+// find finds the groups of the container with the given id in the visible hierarchy. If only the
+// container's own mounts show its groups, find reads them through the root directory of a process
+// in the container, which requires the same user id or privileges.
 func (c *containers) find(id string, inside []*candidate) *container {
 	found := &container{id: id}
 	if c.pod.tree != nil {
@@ -236,7 +236,7 @@ func (c *containers) find(id string, inside []*candidate) *container {
 	return found
 }
 
-// findVia finds the group of the process of through the process's own mounts.
+// findVia finds the group of one process (of) through that process's own mounts.
 func (c *containers) findVia(of *candidate) (*cgroup.Group, error) {
 	pid := strconv.Itoa(of.pid)
 	tree, err := cgroup.Open(cgroup.Config{

@@ -16,10 +16,10 @@ import (
 // PID namespace is shared, the other containers.
 //
 // A container belongs to the pod if its cgroup has the same parent as that of the sidecar's
-// container. With Docker's --pid=host, all containers therefore belong to the pod. The processes in
-// these containers are the processes of the pod.
+// container. With Docker's --pid=host, all containers therefore belong to the pod. The pod's
+// processes are the processes in its containers.
 //
-// The sources of a pod share one scan per collection, which the first source makes. They must be
+// The sources of a pod share one scan per collection, which the first source performs. They must be
 // collected one after the other, as a [collector.Producer] does. A Pod takes memory for each
 // existing container and process.
 type Pod struct {
@@ -41,8 +41,8 @@ type Pod struct {
 	fileSystemInterval time.Duration
 }
 
-// NewPod returns the pod of the calling process. It returns an error only if cfg.CgroupRoot has no
-// cgroups. The sources report all other errors.
+// NewPod returns the pod of the calling process. It returns an error only if cfg.CgroupRoot is set
+// and no cgroups are mounted at or below it. The sources report all other errors.
 func NewPod(cfg PodConfig) (*Pod, error) {
 	if cfg.ProcRoot == "" {
 		cfg.ProcRoot = "/proc"
@@ -78,7 +78,7 @@ func (p *Pod) Sources() []collector.Named {
 		{Name: "pressure", Source: newPressureSource(p)},
 		{Name: "process", Source: &processSource{pod: p, seen: p.generation}},
 	}
-	// Mounts belong to the host or to containers.
+	// Every mount belongs to the host or to a container.
 	if !p.config.SkipHost || !p.config.SkipContainers {
 		sources = append(sources, collector.Named{Name: "filesystem", Source: newFileSystemSource(p)})
 	}
@@ -94,7 +94,8 @@ func (p *Pod) ContainerID() string { return p.id }
 const pause = "pause"
 
 // Neighbor returns the id of the only container in the pod besides the sidecar's, as of the last
-// collection. It returns "" if there are none or several. The pause container does not count.
+// collection. It returns "" if there is no such container or more than one. The pause container
+// does not count.
 func (p *Pod) Neighbor() (id string) {
 	for one, inside := range p.processes.byContainer {
 		if onlyPause(inside) {
@@ -108,8 +109,8 @@ func (p *Pod) Neighbor() (id string) {
 	return id
 }
 
-// onlyPause reports whether the container that the processes inside are in is the pod's pause
-// container.
+// onlyPause reports whether the processes inside, which share a container, are those of the pod's
+// pause container.
 func onlyPause(inside []*candidate) bool {
 	return len(inside) == 1 && inside[0].process != nil && inside[0].process.name == pause
 }

@@ -17,14 +17,14 @@ const (
 	// recheckCount is how many known processes each scan inspects again, in turn. This covers every
 	// process of a typical pod. On a node with thousands of processes, it takes several scans to
 	// notice that a process was moved or that its pid was reused. A new process is always inspected
-	// twice, since a container runtime moves it when it starts.
+	// twice, since a container runtime moves it to its group as it starts.
 	recheckCount = 32
 	// maxProcesses is the maximum number of processes that are reported. Forking servers have
 	// hundreds.
 	maxProcesses = 100
 	// renameAfter is the number of inspections after which the name of a process's executable is
-	// read again even if comm has not changed: the process may have executed another file of the
-	// same name.
+	// read again even if comm has not changed: the process may have called exec with another file
+	// of the same name.
 	renameAfter = 20
 	// maxComm is the maximum length of a thread name in the kernel.
 	maxComm = 15
@@ -48,7 +48,7 @@ type processes struct {
 // candidate is the state of a process, whether reported or not.
 type candidate struct {
 	pid         int
-	inspections int      // how often the process was inspected
+	inspections int      // number of inspections so far
 	started     int64    // clock ticks after the boot; 0 if not yet read
 	scan        uint64   // the last scan in which the process existed
 	wanted      bool     // the process should be reported
@@ -76,8 +76,8 @@ type process struct {
 	attributes      processAttributes
 }
 
-// newProcess returns a process with the start time born. own is true for the sidecar's own process:
-// its context switches are known since its start.
+// newProcess returns a process with the start time born. own is true for the sidecar's own process,
+// whose context switches are known from its start.
 func newProcess(born *collector.StartTime, own bool, pid int, name, containerID string) *process {
 	switched := &collector.StartTime{}
 	if own {
@@ -93,7 +93,7 @@ func newProcess(born *collector.StartTime, own bool, pid int, name, containerID 
 func (p *processes) scan() {
 	p.errs = p.errs[:0]
 	p.pids = p.pids[:0]
-	// Without these, only the sidecar's process is reported.
+	// Outside a container and without configured names, only the sidecar's process is reported.
 	if p.pod.containers.own.inside || len(p.pod.config.Processes) > 0 {
 		var err error
 		if p.pids, err = p.pod.fs.Pids(p.pids); err != nil {
@@ -132,8 +132,8 @@ func (p *processes) scan() {
 	}
 }
 
-// visit adds the process pid to the lists. It inspects the process first if the process is new, due
-// or reported.
+// visit adds the process pid to the lists. It first inspects a process that is new, due or
+// reported.
 func (p *processes) visit(pid int, due bool) {
 	c := p.known[pid]
 	if c == nil {
@@ -200,7 +200,7 @@ func (p *processes) inspect(c *candidate) bool {
 		return true
 	case old == nil || old.name != c.name || old.container != c.container || old.stat.StartTime != stat.StartTime:
 		born := collector.StartedAt(stat.Started(p.pod.boot()))
-		// or another process with the same pid
+		// The process is new or has changed, or another process has its pid.
 		c.process = newProcess(born, c.pid == os.Getpid() && p.pod.real, c.pid, c.name, c.container)
 	}
 	c.process.stat = stat
@@ -265,8 +265,8 @@ func (p *processes) locate(c *candidate) error {
 	return c.malformed
 }
 
-// cgroupOf returns the contents of c's cgroup file. If c is the sidecar's own process, the scan of
-// the sidecar's container may just have read the file.
+// cgroupOf returns the contents of c's cgroup file. For the sidecar's own process, it reuses the
+// contents that the scan of the sidecar's container has just read, if any.
 func (p *processes) cgroupOf(c *candidate) (string, error) {
 	if own := &p.pod.containers; c.pid == p.pod.self && own.ownFile != "" {
 		return own.ownFile, nil
@@ -277,7 +277,7 @@ func (p *processes) cgroupOf(c *candidate) (string, error) {
 }
 
 // mayBeWanted reports whether c may have to be reported. For most processes of a node it returns
-// false, and no more of their files are read.
+// false, and none of their other files is read.
 func (p *processes) mayBeWanted(c *candidate) bool {
 	return c.pid == p.pod.self || c.inOwn || c.inOther || len(p.pod.config.Processes) > 0
 }

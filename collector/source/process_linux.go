@@ -48,13 +48,13 @@ func ownSwitches() (voluntary, involuntary kernfile.Optional[int64]) {
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {
 		return voluntary, involuntary
 	}
-	// On some platforms the fields have 32 bits.
+	// On some platforms these fields have 32 bits.
 	voluntary = kernfile.Some(int64(used.Nvcsw))    //nolint:unconvert // see above
 	involuntary = kernfile.Some(int64(used.Nivcsw)) //nolint:unconvert // see above
 	return voluntary, involuntary
 }
 
-// observe adds the values that the scan read.
+// observe adds points for the values that the scan read.
 func (p *process) observe(s *collector.Sample) {
 	a := &p.attributes
 	s.Float(catalog.ProcessCPUTime, p.stat.User.Seconds(), a.user)
@@ -66,8 +66,8 @@ func (p *process) observe(s *collector.Sample) {
 	s.Int(catalog.ProcessPagingFaults, p.stat.MajorFaults, a.major)
 }
 
-// processAttributes holds the attribute sets of a process's points. Counters that the kernel keeps
-// only by thread start when the process was first seen.
+// processAttributes holds the attribute sets of a process's points. The start time of counters that
+// the kernel keeps only by thread is when the process was first seen.
 type processAttributes struct {
 	base, user, system, minor, major *collector.Attributes
 	seen, voluntary, involuntary     *collector.Attributes
