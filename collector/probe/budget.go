@@ -10,7 +10,7 @@ import "time"
 //
 // holds at all times. A budget is not safe for concurrent use.
 type budget struct {
-	share float64 // CPU seconds a second
+	share float64 // CPU seconds per second
 	since time.Time
 	spent time.Duration
 }

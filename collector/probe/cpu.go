@@ -50,7 +50,7 @@ func (p *cpuProbe) run(context.Context) (r result) {
 // compute runs units of work until they have used cpuWork of CPU time, and returns their number and
 // their total wall and CPU time. It leaves out units during which the thread slept: the workload
 // never sleeps, so Go's scheduler, which preempts a goroutine after 10 ms, must have run another
-// goroutine of the sidecar. compute gives up once it has used twice the CPU time.
+// goroutine of the sidecar. compute gives up once it has used twice that CPU time.
 func (p *cpuProbe) compute() (wall, cpu time.Duration, units int) {
 	last := p.read()
 	for used := time.Duration(0); cpu < cpuWork && used < 2*cpuWork; {

@@ -16,7 +16,8 @@ import (
 // smallest unit of a file system.
 const blockSize = 4096
 
-// filePrefix is the prefix of the names of all disk probe files, also those of other processes.
+// filePrefix is the prefix of the names of all disk probe files, including those of other
+// processes.
 const filePrefix = ".poolgauge-probe-"
 
 // errMemoryFS means that a directory is in memory and not on a disk.
@@ -49,13 +50,13 @@ func (p *diskProbe) run(context.Context) (r result) {
 		p.file = file
 	}
 	p.probe(&r)
-	// If the file kept its block between runs, a write to a full disk would succeed.
+	// If the file kept its block between runs, writing to a full disk would succeed.
 	if err := p.file.Truncate(0); err != nil && r.err == nil {
 		r.err, r.kind = err, errorType(err, otherError)
 	}
 	if r.err != nil {
-		// The next run uses a new file: after a failed sync the kernel may consider the pages of
-		// this one clean.
+		// The next run uses a new file: after a failed sync, the kernel may consider this file's
+		// pages clean.
 		p.close()
 	}
 	return r
@@ -119,9 +120,9 @@ func openProbeFile(dir string) (*os.File, error) {
 	return f, nil
 }
 
-// removeLeftovers removes the probe files that are not locked.
+// removeLeftovers removes the probe files in dir that no process has locked.
 func removeLeftovers(dir string) {
-	entries, _ := os.ReadDir(dir) // if this fails, creating a file will fail too, with the same reason
+	entries, _ := os.ReadDir(dir) // if this fails, creating a file will fail for the same reason
 	for _, e := range entries {
 		if !strings.HasPrefix(e.Name(), filePrefix) {
 			continue

@@ -35,7 +35,7 @@ func readUncached(f *os.File, block []byte) error {
 }
 
 // inMemory reports whether the first page of fd is in the page cache, or false if that is unknown.
-// It calls mincore. A read with RWF_NOWAIT would start to fetch the page.
+// It uses mincore, since a read with RWF_NOWAIT would start to fetch the page.
 func inMemory(fd int) bool {
 	page, err := unix.Mmap(fd, 0, blockSize, unix.PROT_READ, unix.MAP_SHARED)
 	if err != nil {

@@ -2,5 +2,5 @@ package probe
 
 import "os"
 
-// lockFile does nothing: Windows does not remove files that are open.
+// lockFile does nothing: Windows refuses to remove an open file.
 func lockFile(*os.File) bool { return true }

@@ -71,7 +71,7 @@ func (p *grpcProbe) run(ctx context.Context) (r result) {
 	return r
 }
 
-// check calls the health service on the connection and closes it.
+// check calls the health service over conn and closes conn.
 func (p *grpcProbe) check(ctx context.Context, conn net.Conn) (healthpb.HealthCheckResponse_ServingStatus, error) {
 	first := make(chan net.Conn, 1)
 	first <- conn

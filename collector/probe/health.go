@@ -20,8 +20,8 @@ type health struct {
 	hung bool       // the current run is hung
 }
 
-// missed is called each time a probe misses its turn because a run has not returned. running is how
-// long that run has taken so far.
+// missed is called each time a probe misses its turn because its previous run has not returned.
+// running is how long that run has taken so far.
 func (h *health) missed(running time.Duration) {
 	if running < hungAfter {
 		return

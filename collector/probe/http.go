@@ -20,7 +20,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// maxResponse bounds how many bytes of a response are read, including the header.
+// maxResponse is the maximum number of bytes read from a response, including the header.
 const maxResponse = 64 << 10
 
 // httpProbe gets a URL over HTTP/1.1 on a new connection in each run. It follows no redirects and
@@ -117,8 +117,7 @@ func (e Expectation) accepts(status int) bool {
 	return slices.Contains(e.Status, status)
 }
 
-// certificates adds how long the server's certificate chain is still valid: until the first
-// certificate in it expires.
+// certificates adds the time until the first certificate in the server's chain expires.
 func (r *result) certificates(chain []*x509.Certificate) {
 	if len(chain) == 0 {
 		return

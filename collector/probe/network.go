@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// lookupCost is the CPU time assumed for a lookup, since that of the resolver's goroutines cannot
-// be measured.
+// lookupCost is the CPU time assumed for a lookup. It cannot be measured, since the resolver uses
+// goroutines of its own.
 const lookupCost = 500 * time.Microsecond
 
 // resolver is the part of net.Resolver that the probes use.
@@ -17,7 +17,7 @@ type resolver interface {
 }
 
 // systemResolver is the system's resolver, except that its queries end once the lookup's context is
-// done. Without that, Go's resolver would continue each query, on a goroutine, until the timeout in
+// done. Otherwise, Go's resolver would continue each query, on a goroutine, until the timeout in
 // /etc/resolv.conf.
 var systemResolver = &net.Resolver{Dial: dialNameServer}
 
@@ -30,7 +30,7 @@ func dialNameServer(ctx context.Context, network, address string) (net.Conn, err
 	return conn, err
 }
 
-// lookup resolves name, and adds that to r as the lookup phase. It returns no addresses if that
+// lookup resolves name, and adds the lookup phase to r. It returns no addresses if the lookup
 // fails.
 func lookup(ctx context.Context, r *result, from resolver, name string) []netip.Addr {
 	start := time.Now()
@@ -55,8 +55,8 @@ func newDialer(host, port string) dialer {
 	return dialer{systemResolver, host, port}
 }
 
-// dial connects, and returns nil if that fails. ctx must have a deadline. Once ctx is done, reads
-// and writes on the connection time out.
+// dial connects, and adds its phases to r. It returns nil if it cannot connect. ctx must have a
+// deadline. Once ctx is done, reads and writes on the connection time out.
 func (d dialer) dial(ctx context.Context, r *result) net.Conn {
 	addrs := []netip.Addr{}
 	if addr, err := netip.ParseAddr(d.host); err == nil {

@@ -11,9 +11,9 @@ import (
 	"github.com/poolgauge/poolgauge/internal/thread"
 )
 
-// burst is the CPU time that the first thread of the parallelism probe uses before all threads
-// stop. It spans several time slices of the kernel's scheduler, so that each thread gets a
-// representative share.
+// burst is the CPU time after which a run of the parallelism probe ends: all threads stop as soon
+// as one has used that much. It spans several time slices of the kernel's scheduler, so that each
+// thread gets a representative share.
 const burst = 30 * time.Millisecond
 
 // parallelismProbe runs a busy loop on as many threads as the sidecar may use CPUs, and divides the

@@ -15,7 +15,7 @@ type result struct {
 	points []point
 	err    error         // why the run failed; nil if it succeeded
 	kind   string        // the error.type of err
-	cost   time.Duration // CPU time used by other threads than the run's own
+	cost   time.Duration // CPU time used by threads other than the run's own
 }
 
 // point is one value of a metric in the catalog.
@@ -38,7 +38,8 @@ func (r *result) phase(name string, start time.Time) {
 	r.points = append(r.points, point{catalog.ProbeDuration, series{phase: name}, time.Since(start).Seconds()})
 }
 
-// fail adds a phase that started at start and ends the run with err now.
+// fail adds a phase that started at start and has just failed with err, which becomes the run's
+// error.
 func (r *result) fail(name string, start time.Time, kind string, err error) {
 	r.points = append(r.points, point{catalog.ProbeDuration, series{name, kind}, time.Since(start).Seconds()})
 	r.err, r.kind = err, kind

@@ -112,8 +112,8 @@ func validName(s string) bool {
 
 const nameChars = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"
 
-// withoutSecrets returns u, for use in attributes and logs, without its query, which may contain
-// tokens.
+// withoutSecrets returns u without its query, which may contain tokens, for use in attributes and
+// logs.
 func withoutSecrets(u *url.URL) string {
 	d := *u
 	d.RawQuery, d.ForceQuery, d.User = "", false, nil

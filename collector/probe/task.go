@@ -23,8 +23,8 @@ const (
 	skipQuota   = "quota"   // the sidecar has been throttled
 )
 
-// task is a probe and its place in the schedule. While busy is locked, only the run may use the
-// task, otherwise only the schedule, except as noted.
+// task is a probe and its place in the schedule. While busy is locked, only the current run may use
+// the task. At other times only the schedule may use it. Exceptions are noted.
 type task struct {
 	prober
 	name      string // with the target, for messages
@@ -79,13 +79,14 @@ func (t *task) advance(now time.Time) {
 	t.next = t.budget.since.Add(time.Duration(t.turn)*t.interval + t.jitter())
 }
 
-// jitter returns up to a tenth of the interval, and at most a second, so that the probes do not run
-// in step with those of other sidecars or with periodic work of the kernel.
+// jitter returns a random delay of up to a tenth of the interval, and at most a second, so that the
+// probes do not run in step with those of other sidecars or with periodic work of the kernel.
 func (t *task) jitter() time.Duration {
 	return rand.N(min(t.interval/10, time.Second))
 }
 
-// lock is a mutex. Unlike with sync.Mutex, waiting for it is durably blocking in testing/synctest.
+// lock is a mutex. Unlike waiting for a sync.Mutex, waiting for a lock is durably blocking, as
+// testing/synctest defines it.
 type lock chan struct{}
 
 func newLock() lock    { return make(lock, 1) }
