@@ -1,6 +1,6 @@
 // Package otlp handles OTLP export requests in their wire form. It counts the points of requests,
-// adds attributes to their resources, and joins and splits them, without decoding what it passes
-// on. Every byte of a point survives, including unknown fields.
+// adds attributes to their resources, and joins and splits requests, without decoding the points.
+// Every byte of a point is preserved, including unknown fields.
 package otlp
 
 // Signal is the kind of telemetry that an export request carries.

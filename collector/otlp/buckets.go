@@ -6,12 +6,12 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// Buckets holds the bucket counts of a histogram point. They are cumulative or deltas, as the
-// metric is.
+// Buckets holds the bucket counts of a histogram point. They are cumulative or deltas, depending on
+// the metric's temporality.
 type Buckets struct {
 	Count, Zero uint64
 	Sum         float64
-	Scale       int32 // exponential: bucket i, counted from Offset, ends at 2^((i+1)/2^Scale)
+	Scale       int32 // exponential: the bucket with index i ends at 2^((i+1)/2^Scale)
 	Offset      int32 // exponential: index of the first bucket
 	// explicit: the upper bounds of all buckets but the last; nil for exponential buckets
 	Bounds []float64
@@ -121,8 +121,8 @@ func (b *Buckets) appendPacked(packed []byte) bool {
 	return true
 }
 
-// AppendBuckets appends to to, in wire form, those fields of the histogram point p that
-// [ReadBuckets] reads. It leaves out attributes and exemplars.
+// AppendBuckets appends the fields of the histogram point p that [ReadBuckets] reads, in wire form,
+// to the slice to. It leaves out attributes and exemplars.
 func (p *Point) AppendBuckets(to []byte, kind MetricKind) []byte {
 	f := fields{rest: p.Wire}
 	for f.next() {
@@ -137,8 +137,8 @@ func (p *Point) AppendBuckets(to []byte, kind MetricKind) []byte {
 	return to
 }
 
-// AtMost returns exponential buckets with at most the given scale. It merges buckets if necessary;
-// if b's scale is low enough already, it returns b itself.
+// AtMost returns the exponential buckets b at the given scale or a lower one. It merges buckets if
+// necessary; if b's scale is low enough already, it returns b unchanged.
 func (b *Buckets) AtMost(scale int32) Buckets {
 	shift := b.Scale - scale
 	if shift <= 0 {

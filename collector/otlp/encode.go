@@ -37,7 +37,7 @@ type encoder struct {
 	err    error // the first error
 }
 
-// open starts a message, and returns the position to pass to close.
+// open starts a message in the field num, and returns the position to pass to close.
 func (e *encoder) open(num protowire.Number) (at int) {
 	e.to = protowire.AppendTag(e.to, num, protowire.BytesType)
 	e.to = append(e.to, 0)
@@ -143,7 +143,7 @@ func (e *encoder) fail(err error) {
 	}
 }
 
-// The fields that identify and describe a metric.
+// The field numbers of the kinds of data that a metric can have.
 const (
 	metricGauge       protowire.Number = 5
 	metricSum         protowire.Number = 7
@@ -151,8 +151,8 @@ const (
 	metricExponential protowire.Number = 10
 )
 
-// temporality writes the second field of a metric's data, which every kind of metric except gauges
-// has.
+// temporality writes t, the second field of a metric's data. Every kind of metric except gauges has
+// this field.
 func (e *encoder) temporality(t metricdata.Temporality) {
 	switch t {
 	case metricdata.DeltaTemporality:
@@ -187,8 +187,8 @@ func numbers[N int64 | float64](
 	e.close(at)
 }
 
-// times writes the second and third fields of a point. It is used for exemplars too, which have
-// only the second.
+// times writes start and end as the second and third fields of a point. An exemplar has only the
+// second field.
 func (e *encoder) times(start, end time.Time) {
 	for i, t := range [...]time.Time{start, end} {
 		if ns := t.UnixNano(); ns > 0 {

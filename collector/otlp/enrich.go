@@ -91,8 +91,8 @@ func Enrich(data []byte, add Attributes, limit int) ([]byte, error) {
 	return add.appendRequest(make([]byte, 0, size), data), nil
 }
 
-// EnrichInPlace is like [Enrich], but the result takes the place of data if the spare capacity of
-// data has room for the attributes. The caller must not use data afterwards.
+// EnrichInPlace is like [Enrich], but overwrites data with the result if data has enough spare
+// capacity for the attributes. The caller must not use data afterwards.
 func EnrichInPlace(data []byte, add Attributes, limit int) ([]byte, error) {
 	size, ahead, err := add.measure(data, limit)
 	if err != nil {
@@ -159,9 +159,9 @@ func (a Attributes) appendRequest(out, data []byte) []byte {
 type plan struct {
 	start, end int    // both 0 if the group has no resource
 	resource   []byte // the resource's content
-	missing    uint64 // a set of bits as in Attributes
-	extra      int    // bytes that the missing attributes take
-	size       int    // bytes of the new group
+	missing    uint64 // one bit per attribute, as in Attributes
+	extra      int    // size of the missing attributes in bytes
+	size       int    // size of the new group in bytes
 }
 
 // plan returns how to change group. It considers the keys of every resource in the group: there
@@ -194,7 +194,7 @@ func (a Attributes) plan(group []byte) (plan, error) {
 	return p, nil
 }
 
-// present returns the bits of those attributes whose keys resource already has.
+// present returns the bits of the attributes whose keys resource already has.
 func (a Attributes) present(resource []byte) (bitsSet uint64, err error) {
 	f := fields{rest: resource}
 	for f.next() {

@@ -19,8 +19,8 @@ var ErrTooLarge = errors.New("too large")
 // as names, or as known or unknown numbers; null for an absent string, list or message; and
 // duplicate keys, of which the last wins, except that lists are concatenated. FromJSON skips
 // unknown keys, and replaces invalid Unicode with U+FFFD, since protobuf strings must be UTF-8. It
-// rejects input of which a value would be lost: null for a number, an unknown enum name, an integer
-// out of range, a second kind of data in one metric, or anything after the request.
+// rejects input if a value would be lost: null for a number, an unknown enum name, an integer out
+// of range, a second kind of data in one metric, or anything after the request.
 //
 // FromJSON reads body once. It needs memory for the result, which is at most four times as large as
 // body (a bucket count of two characters takes eight bytes), and for a buffer of about the same
@@ -94,8 +94,8 @@ func (t *transcoder) request(root *message) error {
 }
 
 // grow checks the size of out. When space is running out, it reserves space for the rest, assuming
-// the same ratio of output to input as so far. So out is copied once or twice rather than at each
-// doubling.
+// the same ratio of output to input as so far. This way, out is copied once or twice rather than at
+// each doubling.
 func (t *transcoder) grow() error {
 	const little, much = 256, 1024
 	if len(t.out) > t.most {
@@ -105,7 +105,7 @@ func (t *transcoder) grow() error {
 		return nil
 	}
 	ratio := float64(len(t.out)) / float64(t.pos)
-	// At least a quarter of what there is, so that there are few copies.
+	// At least a quarter of the current size, so that there are few copies.
 	rest := max(int(ratio*float64(len(t.in)-t.pos)*1.06), len(t.out)/4)
 	rest = min(rest, t.most-len(t.out)) + much
 	t.out = append(make([]byte, 0, len(t.out)+rest), t.out...)
@@ -128,5 +128,5 @@ func (t *transcoder) unexpected(want string) error {
 	return t.fail("expected %s, got %q", want, brief(t.in[t.pos:], 20))
 }
 
-// brief shortens s, to be quoted in an error. Without it, an error could contain megabytes.
+// brief shortens s for use in an error, which could otherwise contain megabytes.
 func brief(s []byte, most int) []byte { return s[:min(len(s), most)] }

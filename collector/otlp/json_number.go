@@ -13,7 +13,7 @@ type number struct {
 	mantissa uint64
 	exponent int
 	negative bool
-	whole    bool // without fraction and exponent
+	whole    bool // without a fraction or exponent
 	exact    bool // mantissa and exponent represent the number exactly; if not set, only text does
 }
 
@@ -115,7 +115,7 @@ var exactPowers = [...]float64{
 	1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
 }
 
-// float returns n if it is the result of a single operation on exact float64s, which rounds
+// float returns n if a single operation on exact float64s yields it, since such an operation rounds
 // correctly (Clinger, How to Read Floating Point Numbers Accurately, 1990). Otherwise it returns
 // false.
 func (n *number) float() (float64, bool) {
@@ -172,7 +172,7 @@ func (t *transcoder) integerNumber(f *field) (uint64, error) {
 			return -n.mantissa, nil
 		}
 	}
-	return t.parseInteger(f, n.text) // the number has 20 digits, or this is an error
+	return t.parseInteger(f, n.text) // the number has 20 digits or is invalid
 }
 
 // limit returns the largest integer of f's type.
@@ -199,7 +199,7 @@ func (t *transcoder) integerString(f *field) (uint64, error) {
 	if v, ok := decimal(s); ok && v <= f.limit() {
 		return v, nil
 	}
-	return t.parseInteger(f, s) // s has a sign or 20 digits, or this is an error
+	return t.parseInteger(f, s) // s has a sign, has 20 digits or is invalid
 }
 
 // decimal parses at most safeDigits digits.

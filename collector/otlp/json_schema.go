@@ -95,8 +95,8 @@ func (m *message) addName(s string, f *field) {
 // tables holds the messages that requests consist of, by name.
 type tables map[string]*message
 
-// root returns the request message of s, or nil if s is unknown. schemaText lists it under the name
-// of another message, which has the same fields.
+// root returns the request message of s, or nil if s is unknown. schemaText has it under the name
+// of another message with the same fields.
 func (t tables) root(s Signal) *message {
 	return t[map[Signal]string{Metrics: "MetricsData", Traces: "TracesData", Logs: "LogsData"}[s]]
 }
@@ -217,7 +217,7 @@ func camelCase(snake string) string {
 	return strings.Join(words, "")
 }
 
-// atoi parses a number in schemaText. That cannot fail: a test parses all numbers there.
+// atoi parses a number in schemaText. It cannot fail: a test parses all numbers in schemaText.
 func atoi(s string) int {
 	n, _ := strconv.Atoi(s)
 	return n

@@ -18,16 +18,16 @@ const (
 	ExponentialPoints
 )
 
-// Metric is one metric of a request, in wire form. It refers to the request's memory.
+// Metric is one metric of a request, in wire form. It aliases the request's memory.
 type Metric struct {
 	Name      []byte
 	Kind      MetricKind
-	Delta     bool // each sum counts since the previous point
+	Delta     bool // each sum starts at the previous point
 	Monotonic bool
 	data      []byte
 }
 
-// Point is one data point. It refers to the request's memory. A time of 0 means unknown.
+// Point is one data point. It aliases the request's memory. A time of 0 means unknown.
 type Point struct {
 	Start, Time uint64   // nanoseconds since the Unix epoch
 	Number      float64  // value of a gauge or sum; sum of a histogram
@@ -36,10 +36,10 @@ type Point struct {
 	Wire        []byte   // the whole point in wire form
 }
 
-// EachMetric calls f for each metric in data, a serialized ExportMetricsServiceRequest, for whose
-// name want returns true. resource is the serialized Resource that the metric belongs to.
-// EachMetric does not parse points, so skipping a metric takes nanoseconds however many points it
-// has. Errors wrap [ErrMalformed].
+// EachMetric calls f for each metric in data, a serialized ExportMetricsServiceRequest, if want
+// returns true for the metric's name. resource is the serialized Resource that the metric belongs
+// to. EachMetric does not parse points, so skipping a metric takes nanoseconds however many points
+// it has. Errors wrap [ErrMalformed].
 func EachMetric(data []byte, want func(name []byte) bool, f func(resource []byte, m *Metric)) error {
 	groups := fields{rest: data}
 	for groups.next() {
@@ -137,11 +137,11 @@ func (m *Metric) EachPoint(p *Point, f func(p *Point)) error {
 	return in.err
 }
 
-// Exemplar is an example of a measurement of a point. It refers to the request's memory.
+// Exemplar is an example of the measurements behind a point. It aliases the request's memory.
 type Exemplar struct {
 	Number     float64
 	Trace      []byte   // 16 bytes; empty if absent
-	Attributes [][]byte // those that the point does not have, each a KeyValue in wire form
+	Attributes [][]byte // attributes that the point does not have, each a KeyValue in wire form
 }
 
 // EachExemplar calls f for each exemplar of p, a point of the given kind. It stores the exemplar in

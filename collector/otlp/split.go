@@ -85,9 +85,9 @@ func dissect(request []byte, path [][]protowire.Number) (layers []layer, cut int
 	return layers, cut, true
 }
 
-// divide returns how many of the elements, of which there must be at least two, go into the first
-// part. They have at most half of the bytes, unless the first element alone has more. divide sets
-// l.sizes.
+// divide returns how many elements go into the first part, and sets l.sizes. There must be at least
+// two elements. The first part has at most half of the elements' bytes, unless the first element
+// alone has more.
 func (l *layer) divide() (cut int) {
 	size := len(l.message) - l.around
 	left := 0
@@ -105,8 +105,7 @@ func (l *layer) divide() (cut int) {
 	return cut
 }
 
-// appendPart appends the message of the first layer in the form that it has in the given part, 0 or
-// 1.
+// appendPart appends the first layer's message as it is in the given part, 0 or 1.
 func appendPart(out []byte, layers []layer, part, cut int) []byte {
 	l, n := &layers[0], 0
 	for f := (fields{rest: l.message}); f.next(); {

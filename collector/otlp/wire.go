@@ -26,7 +26,7 @@ const (
 )
 
 // fields iterates over the fields of one message in wire form. It does not allocate: the fields
-// refer to the message's memory.
+// alias the message's memory.
 type fields struct {
 	rest  []byte // not yet read
 	whole []byte // the field including its tag
@@ -66,7 +66,7 @@ func (f *fields) fail(n int) bool {
 // is reports whether the current field is a message, string or bytes field with the number num.
 func (f *fields) is(num protowire.Number) bool { return f.num == num && f.value != nil }
 
-// sizeOfMessage returns the size of a field with n bytes of content.
+// sizeOfMessage returns the size of the field num with a message of n bytes.
 func sizeOfMessage(num protowire.Number, n int) int {
 	return protowire.SizeTag(num) + protowire.SizeBytes(n)
 }
