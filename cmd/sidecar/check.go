@@ -67,8 +67,8 @@ func destination(s *config.Settings) string {
 	return destinations(s)
 }
 
-// destinations returns where each signal is sent. If that is the same for all signals, it returns
-// only one URL.
+// destinations returns where each signal is sent, or a single URL if all signals are sent to the
+// same one.
 func destinations(s *config.Settings) string {
 	var all []string
 	same := true

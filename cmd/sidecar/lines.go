@@ -13,7 +13,7 @@ const (
 )
 
 // lines is a log writer that never blocks. Its goroutine writes the lines; lines that do not fit in
-// its buffer are dropped and counted. So if nothing reads standard error, only the log stops.
+// its buffer are dropped and counted. If nothing reads standard error, only the log stops.
 type lines struct {
 	next    chan []byte
 	stop    chan struct{}

@@ -16,7 +16,7 @@ import (
 )
 
 // servePage serves the page, unless it is off, and returns the page's URL. If the page cannot be
-// served, that is only logged, since the sidecar works without it.
+// served, servePage only logs the error, since the sidecar works without the page.
 func servePage(
 	ctx context.Context, settings *config.Settings, picture *live.Live, meter metric.Meter, log *slog.Logger,
 ) (_ io.Closer, url string) {

@@ -39,8 +39,8 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr))
 }
 
-// run runs the program and returns the exit code. It uses no other arguments, environment and
-// outputs than those given.
+// run runs the program and returns the exit code. It uses only the given arguments, environment and
+// outputs.
 func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) int {
 	root := newRoot(environ)
 	root.SetArgs(args)
@@ -57,7 +57,7 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	return exitFailed
 }
 
-// usageError is an error in how the program was called, which the user can fix.
+// usageError is an error in the command line or the settings, which the user can fix.
 type usageError struct{ error }
 
 func newRoot(environ []string) *cobra.Command {

@@ -17,7 +17,7 @@ const (
 	// diskMemory is how many more bytes a queue on disk needs: for batches that are being written,
 	// kept in memory or read back.
 	diskMemory = 6 << 20
-	// usualLive is the largest size of the live picture, in bytes, that workingMemory includes.
+	// usualLive is the maximum size of the live picture in bytes for which workingMemory is enough.
 	usualLive = 4 << 20
 	// usualRequest is the maximum size of requests in bytes for which workingMemory is enough.
 	usualRequest = 4 << 20

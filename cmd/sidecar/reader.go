@@ -32,7 +32,7 @@ func newSources(s *config.Settings, pod *source.Pod, log *slog.Logger) *collecto
 	return collector.NewProducer(log, counters, append(sources, pod.Sources()...)...)
 }
 
-// temporality returns the temporality that the settings configure. If there is a summary it is
+// temporality returns the temporality that the settings configure. With a summary, it is always
 // cumulative, since the summary needs totals.
 func temporality(s *config.Settings) sdkmetric.TemporalitySelector {
 	switch {

@@ -83,8 +83,9 @@ func shutDown(app *relay.Relay, log *slog.Logger) {
 	}
 }
 
-// followNeighbor returns a sink that makes the relay add the id of the app's container to what it
-// receives. The id is known only while the pod has exactly one container besides the sidecar's.
+// followNeighbor returns a sink that makes the relay add the id of the app's container to the
+// telemetry that it receives. The id is known only while the pod has exactly one container besides
+// the sidecar's.
 func followNeighbor(pod *source.Pod, shared attribute.Set, app *relay.Relay, log *slog.Logger) collector.Sink {
 	known, logged := "", false
 	return func(*metricdata.ResourceMetrics) {

@@ -74,8 +74,8 @@ func configured(s *config.Settings, containerID string) []attribute.KeyValue {
 	return kvs
 }
 
-// hostOf returns host.name for a sidecar in a pod: the name of the node, if attributes has it. The
-// system's host name in a pod is the pod's name.
+// hostOf returns the attribute host.name for a sidecar in a pod: the node's name, if attributes has
+// it. The system's host name cannot be used, since in a pod it is the pod's name.
 func hostOf(attributes map[string]string) []attribute.KeyValue {
 	if node := attributes[string(semconv.K8SNodeNameKey)]; node != "" {
 		return []attribute.KeyValue{semconv.HostName(node)}

@@ -65,8 +65,8 @@ func idle(ctx context.Context, settings *config.Settings, found *problems) error
 }
 
 // serve wires the pipeline: sources and probes record into the SDK, the sampler collects from the
-// SDK, and the sinks pass the collections on. As soon as telemetry is received, serve calls started
-// with the page's URL, or with "" if there is no page.
+// SDK, and the sinks pass the collections on. Once the relay and the page accept connections, serve
+// calls started with the page's URL, or with "" if there is no page.
 func serve(
 	ctx context.Context, settings *config.Settings, out io.Writer, found *problems, dropped func() int64,
 	started func(page string),
@@ -141,7 +141,8 @@ func sample(
 	return nil
 }
 
-// newProvider returns the MeterProvider of the sidecar's own metrics, with those of Go's runtime.
+// newProvider returns the MeterProvider of the sidecar's own metrics, including those of Go's
+// runtime.
 func newProvider(reader sdkmetric.Reader, resource *resource.Resource) (*sdkmetric.MeterProvider, error) {
 	provider := sdkmetric.NewMeterProvider(
 		sdkmetric.WithReader(reader), sdkmetric.WithResource(resource),

@@ -9,7 +9,8 @@ import (
 	"github.com/poolgauge/poolgauge/cmd/sidecar/internal/config"
 )
 
-// greet prints where else to look, above the summary.
+// greet prints, above the summary, where else to see the telemetry and how to send it to an
+// upstream.
 func greet(out io.Writer, settings *config.Settings, page string) {
 	fmt.Fprintf(out, "Here is what the sidecar sees, every %v", settings.Interval)
 	if page != "" {

@@ -15,8 +15,8 @@ import (
 	"github.com/poolgauge/poolgauge/collector/live"
 )
 
-// checkWarnings asks the running sidecar whose page is at the URL at for pools in trouble or close
-// to it, and prints a line for each such pool. Its error says how many there are.
+// checkWarnings asks a running sidecar for pools that are in trouble or close to it, and prints a
+// line for each. at is the URL of the sidecar's page. The error says how many such pools there are.
 func checkWarnings(ctx context.Context, out io.Writer, at string) error {
 	base, err := url.Parse(at)
 	if err != nil || base.Scheme != "http" && base.Scheme != "https" || base.Host == "" {

@@ -46,8 +46,8 @@ func (w *WorkReport) conclude(quota float64) {
 	}
 }
 
-// differed returns how much the fastest pool's gain over sequential runs differed between rounds.
-// If sequential runs are the fastest, it returns how much their throughput differed.
+// differed returns how much the fastest pool's gain over sequential runs varied between rounds. If
+// sequential runs are the fastest, it returns how much their throughput varied.
 func differed(fastest, sequential *Row) float64 {
 	if sequential == nil || fastest == sequential {
 		return fastest.Spread
@@ -70,8 +70,8 @@ func (r *Row) relative(reference []float64) []float64 {
 	return ratios
 }
 
-// fastest returns the row that beats the others in most rounds, of the rows that may be
-// recommended. It returns nil if nothing was measured.
+// fastest returns the row that beats the others in most rounds. It considers only rows that may be
+// recommended, and returns nil if nothing was measured.
 func (w *WorkReport) fastest() *Row {
 	var best *Row
 	for i := range w.Rows {
@@ -83,8 +83,8 @@ func (w *WorkReport) fastest() *Row {
 	return best
 }
 
-// plateau returns the highest throughput in each round. It is the mean of all pools close to the
-// fastest, since the fastest alone may have been lucky.
+// plateau returns the highest throughput in each round. It averages all pools close to the fastest,
+// since the fastest alone may have been lucky.
 func (w *WorkReport) plateau(fastest *Row) []float64 {
 	sums, pools := fastest.rates(), 1.0
 	for i := range w.Rows {

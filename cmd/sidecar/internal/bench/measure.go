@@ -60,8 +60,8 @@ func inUse() uint64 {
 	return s[0].Value.Uint64() + s[1].Value.Uint64()
 }
 
-// watchMemory samples the memory in use every 5 ms. The returned function stops that and returns
-// the peak growth in bytes.
+// watchMemory samples the memory in use every 5 ms. The returned function stops the sampling and
+// returns the peak growth in bytes.
 func watchMemory() (peak func() uint64) {
 	base := inUse()
 	most := base

@@ -88,8 +88,8 @@ func onWorkers(ctx context.Context, size, n int, t task) error {
 	}
 	defer pool.Close()
 	var first firstError
-	// This ignores the pool's context, since it has values that the contexts of the other models do
-	// not have.
+	// The pool's context is ignored, since it carries values that the contexts of the other models
+	// lack.
 	run := func(context.Context) error {
 		err := t(ctx)
 		first.keep(err)

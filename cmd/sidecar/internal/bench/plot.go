@@ -8,9 +8,9 @@ import (
 	"github.com/poolgauge/poolgauge/cmd/sidecar/internal/plot"
 )
 
-// Plot plots the pools' gain over sequential runs, by size. It writes files to dir: one SVG that
-// suits light and dark pages, and a PNG for each of the two. It returns the names of the files. If
-// nothing was measured, it writes no files.
+// Plot plots the pools' gain over sequential runs, by size. It writes to dir one SVG for both light
+// and dark pages, and a separate PNG for each. It returns the names of the files. If nothing was
+// measured, it writes no files.
 func (r Report) Plot(dir string) ([]string, error) {
 	c := plot.Chart{Title: "Throughput by number of workers, relative to sequential"}
 	for _, w := range r.Works {

@@ -14,8 +14,8 @@ import (
 
 // Run measures all works. When ctx is done, it returns the results so far.
 //
-// A round measures every row of every work once, in random order. So changes on the machine affect
-// all rows alike, and the measurements of each row are spread over the whole run.
+// A round measures every row of every work once, in random order. Changes on the machine therefore
+// affect all rows alike, and the measurements of each row are spread over the whole run.
 func Run(ctx context.Context, o Options) Report {
 	b := &runner{Options: o, rng: rand.New(rand.NewPCG(o.Seed, 16)), began: time.Now()}
 	if b.readQuota == nil {
@@ -101,7 +101,7 @@ func (s *section) report(quota float64) WorkReport {
 	return report
 }
 
-// job is one measurement of a round.
+// job is one measurement in a round.
 type job struct {
 	*section
 	row *Row
@@ -143,8 +143,8 @@ func (b *runner) round(ctx context.Context, round int, jobs []job) bool {
 	return true
 }
 
-// progress reports the next measurement and the time left, which is estimated from the rounds so
-// far and at most the rest of the budget.
+// progress reports the next measurement and the time left. The time is estimated from the rounds so
+// far, and is at most the rest of the budget.
 func (b *runner) progress(round int, part float64, j job) {
 	if b.Progress == nil {
 		return
@@ -196,8 +196,8 @@ func (b *runner) one(ctx context.Context, j job) error {
 	return nil
 }
 
-// tasks returns how many tasks take about one window. It estimates that from the row's measurements
-// so far.
+// tasks returns how many tasks take about one window. It estimates this number from the row's
+// measurements so far.
 func (b *runner) tasks(ctx context.Context, j job) (int, error) {
 	r := j.row
 	least := max(minTasks*r.Size, minTasks)

@@ -18,7 +18,7 @@ type Work struct {
 	Name string // cpu, file, http, mixed, or the target that the user gave
 	What string // description of a task
 
-	// bounded limits the work to Options.Max concurrent tasks, since others may be using its
+	// bounded limits the work to Options.Max concurrent tasks, since other clients may be using its
 	// target.
 	bounded bool
 

@@ -41,8 +41,8 @@ func Declare(set *pflag.FlagSet, names ...string) *Flags {
 	return f
 }
 
-// add declares one setting. Its environment variable is POOLGAUGE_NAME, unless the specification
-// defines one (standard).
+// add declares one setting. Its environment variable is POOLGAUGE_NAME, unless OpenTelemetry's
+// specification defines one (standard).
 func (f *Flags) add(name string, v *value, help string, standard ...string) *pflag.Flag {
 	flag := f.all.VarPF(v, name, "", help)
 	if v.boolean {
@@ -106,8 +106,8 @@ func (f *Flags) Resolve(environ []string) (*Settings, error) {
 	return f.settings, f.settings.validate()
 }
 
-// readFile checks the names of the variables and reads the settings file. Without --config, it
-// returns an empty file.
+// readFile checks the names of the environment variables and reads the settings file. Without
+// --config, it returns an empty file.
 func (f *Flags) readFile(variables map[string]string) (stored *file, err error) {
 	stored = &file{}
 	if err := f.settings.tolerate(f.checkVariables(variables)); err != nil {
@@ -135,8 +135,8 @@ func (s *Settings) tolerate(err error) error {
 	return err
 }
 
-// fill sets flag if it is not on the command line. A nil flag, which the command does not have, is
-// ignored.
+// fill sets flag from variables or stored if flag is not on the command line. It ignores a nil
+// flag, which stands for a setting that the command does not have.
 func (f *Flags) fill(flag *pflag.Flag, variables map[string]string, stored *file) error {
 	if flag == nil || flag.Changed {
 		return nil
@@ -164,7 +164,7 @@ func setAll(flag *pflag.Flag, texts ...string) error {
 	return nil
 }
 
-// split splits given, the variable's value, at its commas if flag is repeatable.
+// split splits given, the value of an environment variable, at its commas if flag is repeatable.
 func split(flag *pflag.Flag, given string) []string {
 	if v, ok := flag.Value.(*value); !ok || !v.repeatable {
 		return []string{given}

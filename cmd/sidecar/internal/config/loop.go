@@ -11,7 +11,8 @@ import (
 	"time"
 )
 
-// checkLoop rejects an upstream that is this sidecar, since every item would come back forever.
+// checkLoop rejects an upstream that is this sidecar, since it would receive every item that it
+// sends, in an endless loop.
 func (s *Settings) checkLoop(u upstreamSettings, flag string) error {
 	if u.endpoint.Scheme == "unix" && u.endpoint.Path == s.RelaySocket {
 		return fmt.Errorf("%s: expected another sidecar or a Collector, got %s, which is this sidecar's --relay-socket",

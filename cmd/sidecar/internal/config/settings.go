@@ -27,8 +27,8 @@ type Settings struct {
 	CgroupRoot string   // where cgroups are mounted; empty: detected
 	Process    []string // executable names
 
-	// Probes. An interval of 0 turns a probe off. Percent of one CPU that all probes together may
-	// use.
+	// Probes. ProbeBudget is the percentage of one CPU that all probes together may use. An
+	// interval of 0 turns a probe off.
 	ProbeBudget                                                              float64
 	ProbeCPUInterval, ProbeParallelismInterval                               time.Duration
 	ProbeDiskInterval                                                        time.Duration
@@ -42,8 +42,8 @@ type Settings struct {
 	ProbeSkipVerify                                                          bool
 	ProbeTimeout                                                             time.Duration
 
-	// The upstream.
-	// Of metrics: auto, none, or some of otlp and console.
+	// The upstream. Exporters says where metrics go: auto, none, or one or both of otlp and
+	// console.
 	Exporters                    []string
 	tracesExporter, logsExporter string                            // otlp or none
 	otlp                         upstreamSettings                  // for all signals
@@ -58,7 +58,7 @@ type Settings struct {
 	ServiceName                  string
 	ResourceAttributes           map[string]string
 	SDKDisabled                  bool
-	loops                        map[otlp.Signal]bool // not sent, since the endpoint is this sidecar; see KeepRunning
+	loops                        map[otlp.Signal]bool // signals not sent, since their endpoint is this sidecar; see KeepRunning
 
 	// The relay.
 	RelayGRPCAddress, RelayHTTPAddress string        // empty: off
@@ -79,7 +79,7 @@ type Settings struct {
 
 	// Operation.
 	HealthAddress       string  // empty: off
-	KeepRunning         bool    // replace invalid settings by their defaults instead of exiting
+	KeepRunning         bool    // replace invalid settings with their defaults instead of exiting
 	Problems            []error // errors about invalid settings, with KeepRunning
 	LogFormat, LogLevel string
 }

@@ -45,7 +45,7 @@ func (s *Settings) validate() error {
 }
 
 // breakLoop turns off the sending of signal if its endpoint is this sidecar. checkUpstream rejects
-// such an endpoint, but with KeepRunning the sidecar goes on.
+// such an endpoint, but with KeepRunning the sidecar runs anyway.
 func (s *Settings) breakLoop(signal otlp.Signal) {
 	if s.KeepRunning && s.Sends(signal) && s.checkLoop(s.upstream(signal), "") != nil {
 		if s.loops == nil {

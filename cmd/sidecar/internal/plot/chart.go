@@ -1,4 +1,4 @@
-// Package plot draws line charts as SVG and PNG. They show results by number of workers.
+// Package plot draws line charts of results by number of workers, as SVG and PNG.
 package plot
 
 import (
@@ -28,7 +28,7 @@ type Line struct {
 // Point is a measured value.
 type Point struct{ X, Y float64 }
 
-// role is the purpose of a color. Roles from series on are for curves.
+// role is the purpose of a color. The roles starting with series are for curves.
 type role int
 
 const (
@@ -73,7 +73,7 @@ const (
 	lineHeight   = 20
 	columnWidth  = 8 // maximum width of a character
 	longestName  = 36
-	mostDoubling = 12 // doublings on an axis above which ticks are left out
+	mostDoubling = 12 // number of doublings on an axis above which ticks are left out
 )
 
 // axis is a logarithmic scale.

@@ -29,8 +29,8 @@ func (c Chart) PNG(dark bool) ([]byte, error) {
 	return encode(p.RGBA)
 }
 
-// encode returns m, an opaque image, as PNG. It does only what a chart needs. With image/png, the
-// binary would also contain a decoder.
+// encode returns m, an opaque image, as PNG. It does only what a chart needs: image/png would add a
+// decoder to the binary.
 func encode(m *image.RGBA) ([]byte, error) {
 	var packed bytes.Buffer
 	z := zlib.NewWriter(&packed)

@@ -36,7 +36,7 @@ func (s *state) details(width, height int) []line {
 // curveLines is the number of lines that the curves take.
 const curveLines = 7
 
-// holders renders the uses that have held a slot for longest, with their call stacks and traces. It
+// holders renders the uses that have held a slot the longest, with their call stacks and traces. It
 // returns at most height lines.
 func holders(p *live.Pool, width, height int) []line {
 	var lines []line
@@ -52,7 +52,7 @@ func holders(p *live.Pool, width, height int) []line {
 	return lines[:min(len(lines), height)]
 }
 
-// split renders where the time in use is spent.
+// split renders what the time in use is spent on.
 func split(p *live.Pool) line {
 	l := line{}
 	l.put("on CPU ", p.OnCPU, percent)

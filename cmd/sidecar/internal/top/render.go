@@ -149,8 +149,8 @@ func (s *state) probes() line {
 	return l
 }
 
-// longest returns the duration of the longest phase. If the whole run is reported as a phase, that
-// is the longest.
+// longest returns the duration of the longest phase, which is the whole run if that is reported as
+// a phase.
 func longest(phases []live.Phase) live.Figure {
 	all := make([]live.Figure, len(phases))
 	for i, p := range phases {

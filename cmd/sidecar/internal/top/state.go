@@ -141,7 +141,8 @@ func (s *state) move(by int) {
 	}
 }
 
-// find selects the next pool that matches the search. It starts from rows below the selected row.
+// find selects the next pool that matches the search. from is the number of rows below the selected
+// row at which to start.
 func (s *state) find(from int) {
 	all := s.pools()
 	at := s.row(all) + from

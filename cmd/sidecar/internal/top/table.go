@@ -134,7 +134,7 @@ func why(p *live.Pool) string {
 	return safe(p.Reason)
 }
 
-// about renders more about p, the selected pool, in footer lines.
+// about renders footer lines with details of p, the selected pool.
 func (s *state) about(p *live.Pool, width int) []line {
 	name := line{}
 	name.add(strong, "%s", safe(p.Name))

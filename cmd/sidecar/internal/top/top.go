@@ -46,7 +46,7 @@ type answer struct {
 	err     error
 }
 
-// Run shows on screen the picture that it polls from c at the interval every, until ctx is done or
+// Run polls the picture from c at the interval every, and shows it on screen, until ctx is done or
 // the user quits. It returns an error if the terminal is gone.
 func Run(ctx context.Context, screen tcell.Screen, c *Client, every time.Duration) error {
 	if err := screen.Init(); err != nil {
@@ -209,7 +209,7 @@ var looks = map[style]tcell.Style{
 	bar:     tcell.StyleDefault,
 }
 
-// fallbacks replace characters on terminals without Unicode.
+// fallbacks holds replacements for characters that a terminal without Unicode cannot show.
 var fallbacks = map[rune]string{
 	'▏': " ",
 	'▎': " ",
