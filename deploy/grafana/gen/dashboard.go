@@ -49,7 +49,7 @@ type row struct {
 }
 
 // newDashboard returns a dashboard with links to the other dashboards. The options of its variables
-// come from the labels of the metric of.
+// come from the labels of one metric (of).
 func newDashboard(
 	uid, title, help, of string,
 	rows []row,
@@ -87,7 +87,7 @@ func newDashboard(
 }
 
 // variables returns the variables that every dashboard has. Their options come from the labels of
-// the metric of. The choice for one variable narrows the options of the next ones.
+// one metric (of). The choice for one variable narrows the options of the variables after it.
 func variables(of string) []*dashboard.QueryVariableBuilder {
 	inCluster := clusterLabel + `=~"$cluster"`
 	inNamespace := inCluster + `,` + namespaceLabel + `=~"$namespace"`
@@ -108,7 +108,7 @@ func variables(of string) []*dashboard.QueryVariableBuilder {
 	}
 }
 
-// choice returns a variable whose options are the values that the label of has in series. Users can
+// choice returns a variable whose options are the values of one label (of) in series. Users can
 // choose several options; the default is all.
 func choice(name, label, series, of string) *dashboard.QueryVariableBuilder {
 	q := "label_values(" + series + ", " + of + ")"

@@ -26,8 +26,8 @@ var (
 const groupLegend = "{{group}} ({{instance}})"
 
 // named adds the label group to series of cgroups. Its value is the container's name, which is
-// known for the sidecar's own container, or else the start of the last part of the path: the long
-// ids there would fill the legend.
+// known for the sidecar's own container, or else the start of the last part of the path: a whole
+// part may be a long id, which would fill the legend.
 func named(expr string) string {
 	byPath := `label_replace(` + expr + `, "group", "$1$2", "` + pathLabel + `", "(?:.*/)?([^/]{1,28})[^/]*|(/)")`
 	return `label_replace(` + byPath + `, "group", "$1", "` + nameLabel + `", "(.+)")`
@@ -39,7 +39,7 @@ const onlyOwn = " Without shareProcessNamespace in the pod it is the sidecar's o
 
 const hostLabel = "host"
 
-// perHost returns a query for expr by host and the labels by. Each host counts once, although
+// perHost returns a query for expr by host and by the labels in by. Each host counts once, although
 // several sidecars may report it. A host is identified by k8s.node.name or else by the instance.
 func perHost(by []string, expr string) string {
 	each := promql.Sum(slices.Concat([]string{clusterLabel, nodeLabel, instanceLabel}, by), expr)
@@ -59,8 +59,8 @@ func throttled(q promql.Queries, by []string) string {
 	)
 }
 
-// cpus returns a query for the CPUs that containers and their ancestors use. Containers have the
-// metric of the semantic conventions, and ancestors a metric of poolgauge.
+// cpus returns a query for the CPUs that containers and their ancestors use. The metric for
+// containers comes from the semantic conventions, and the one for ancestors from poolgauge.
 func cpus(q promql.Queries, by []string) string {
 	return promql.Sum(by, q.Rate(catalog.ContainerCPUTime)) + " or " + promql.Sum(by, q.Rate(catalog.CgroupCPUTime))
 }

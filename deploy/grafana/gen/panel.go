@@ -31,7 +31,7 @@ type chart struct {
 	width  uint32 // in columns, of 24
 	height uint32
 	none   string                // shown instead of "No data"; if empty, the metric table says why there may be no data
-	limits []dashboard.Threshold // colors from a value on; the first threshold is the lowest
+	limits []dashboard.Threshold // colors that apply from a value upward, the lowest value first
 	top    *float64
 	bounds []query           // references such as a limit, drawn dashed
 	sparse []*catalog.Metric // metrics whose absence is normal

@@ -18,7 +18,7 @@ const interval = "$__rate_interval"
 var inPools = promql.Queries{Scope: scope + `,` + poolLabel + `=~"$pool"`, Range: interval}
 
 // A pool is identified by service and name. A part of a pool, such as a client's pool for one host,
-// is also identified by the host. Instances of a service are added up.
+// is also identified by the host. The values of a service's instances are added up.
 var (
 	byName     = []string{jobLabel, poolLabel}
 	byPool     = append(slices.Clip(byName), hostLabels...)

@@ -5,7 +5,8 @@ import (
 	"strings"
 )
 
-// workloads lists the kinds that the component changes, with the path to the pod template of each.
+// workloads lists the kinds of object that the sidecar component changes, with the path to each
+// kind's pod template.
 var workloads = []struct{ group, kind, template string }{
 	{"apps", "Deployment", "spec.template."},
 	{"apps", "StatefulSet", "spec.template."},
