@@ -15,7 +15,7 @@ import (
 // PodmanPods returns the pods of the kustomization in dir in a form that `podman kube play` can
 // run. Each pod has the name of its owner, which other pods resolve in podman's network as they
 // resolve the Service in Kubernetes. In addition,
-//   - native sidecars are plain containers, the first ones, since podman does not know their
+//   - native sidecars come first among the plain containers, since podman does not know their
 //     restart policy;
 //   - variables have the values that the kubelet would give them;
 //   - there are no probes, which podman runs inside the container, where there is no shell, and no

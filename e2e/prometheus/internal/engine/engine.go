@@ -89,7 +89,7 @@ func (e *Engine) Instant(ctx context.Context, query string, at time.Time) (promq
 	return result.Vector()
 }
 
-// Range evaluates a query at every step from one time to another.
+// Range evaluates query at intervals of step, beginning at from and ending at to.
 func (e *Engine) Range(
 	ctx context.Context,
 	query string,
