@@ -1,6 +1,6 @@
-// Orders is a small service that shows what a program with poolgauge looks like. It has an HTTP
-// server, a worker pool, a database, an HTTP client, and at most ten lines of instrumentation, each
-// of them marked.
+// Command orders is a small service that shows what a program with poolgauge looks like. It has an
+// HTTP server, a worker pool, a database, an HTTP client, and at most ten lines of instrumentation,
+// each of them marked.
 package main
 
 import (

@@ -8,7 +8,7 @@ import (
 	"net/url"
 
 	_ "github.com/jackc/pgx/v5/stdlib" // driver for DATABASE_URL
-	_ "modernc.org/sqlite"             // driver for the file
+	_ "modernc.org/sqlite"             // driver for SQLite files
 )
 
 // store stores the orders. Its SQL works with both SQLite and PostgreSQL.
