@@ -47,8 +47,8 @@ type cpuClock [cpuColumns]struct {
 // tick is the unit of /proc/stat. USER_HZ is 100 on every architecture that Go supports.
 const tick = time.Second / 100
 
-// maxTicks is more than the ticks that a CPU can have counted. A larger value means that the
-// counter fell below 0, as steal does after a virtual machine's migration.
+// maxTicks is more ticks than a CPU can have counted. A larger value means that the counter fell
+// below 0, as steal does after a virtual machine's migration.
 const maxTicks = int64(100 * 365 * 24 * time.Hour / tick)
 
 // errNoCPUTime is returned in sandboxes such as gVisor, which list CPUs but not their times.

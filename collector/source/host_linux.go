@@ -41,7 +41,7 @@ type cpuMode struct {
 	columns []int
 }
 
-// NewHost returns a source for the host.
+// NewHost returns a source of metrics about the host.
 func NewHost() *Host {
 	fs := proc.NewFS(os.Getenv("HOST_PROC"))
 	start := &collector.StartTime{}

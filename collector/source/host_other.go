@@ -35,7 +35,7 @@ type cpuMode struct {
 	seconds func(*cpu.TimesStat) float64
 }
 
-// NewHost returns a source for the host.
+// NewHost returns a source of metrics about the host.
 func NewHost() *Host {
 	start := &collector.StartTime{}
 	return &Host{

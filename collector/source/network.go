@@ -12,8 +12,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// Network is a source for the network interfaces in the sidecar's network namespace. These are the
-// pod's interfaces, which all containers of the pod share, or the host's.
+// Network is a source of metrics about the network interfaces in the sidecar's network namespace.
+// These are the pod's interfaces, which all containers of the pod share, or the host's.
 type Network struct {
 	reader     *interfaceReader
 	start      *collector.StartTime
@@ -27,7 +27,7 @@ const maxInterfaces = 20
 // interfaceAttributes holds the attributes of one interface's points, by direction.
 type interfaceAttributes struct{ in, out *collector.Attributes }
 
-// NewNetwork returns a source for the network interfaces.
+// NewNetwork returns a source of metrics about the network interfaces.
 func NewNetwork() *Network {
 	return &Network{
 		reader:     newInterfaceReader(),

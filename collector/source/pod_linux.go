@@ -20,7 +20,7 @@ import (
 // processes are the processes in its containers.
 //
 // The sources of a pod share one scan per collection, which the first source performs. They must be
-// collected one after the other, as a [collector.Producer] does. A Pod takes memory for each
+// collected one after the other, as a [collector.Producer] does. A Pod uses memory for each
 // existing container and process.
 type Pod struct {
 	config     PodConfig
@@ -90,7 +90,7 @@ func (p *Pod) Sources() []collector.Named {
 // CgroupRoot.
 func (p *Pod) ContainerID() string { return p.id }
 
-// pause is the name of the process that holds a pod's namespaces.
+// pause is the name of the process that holds a pod's namespaces open.
 const pause = "pause"
 
 // Neighbor returns the id of the only container in the pod besides the sidecar's, as of the last
