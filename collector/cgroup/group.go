@@ -102,8 +102,8 @@ func (g *Group) Incarnation() int {
 type CPU struct {
 	User, System kernfile.Optional[time.Duration]
 	Limit        kernfile.Optional[float64] // quota divided by period, in CPUs; undefined without a quota
-	// The next three are undefined while the group has no quota and has never been throttled.
-	// Throttled time is summed over all CPUs.
+	// The next three fields are undefined while the group has no quota and has never been
+	// throttled. Throttled time is summed over all CPUs.
 	Periods, ThrottledPeriods kernfile.Optional[int64]
 	ThrottledTime             kernfile.Optional[time.Duration]
 }
