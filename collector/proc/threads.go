@@ -30,7 +30,7 @@ type ThreadTotals struct {
 //
 // Each reading adds the increase of every thread's counters since the previous reading. The first
 // reading is the baseline. Increases between a thread's last reading and its exit are not counted,
-// so the totals of processes with short-lived threads are slightly low. A Threads takes memory for
+// so the totals of processes with short-lived threads are slightly low. A Threads uses memory for
 // each live thread. It is not safe for concurrent use.
 type Threads struct {
 	RunDelayOnly bool // skip the context switches
