@@ -77,8 +77,8 @@ func (d dialer) dial(ctx context.Context, r *result) net.Conn {
 }
 
 // connect tries addrs one after the other, in the resolver's order, and gives each an equal part of
-// the remaining time. If all fail, it returns the first error. A net.Dialer could try two addresses
-// at once, on goroutines whose CPU time would not be measured.
+// the remaining time. If all fail, it returns the first error. If it were given the host's name, a
+// net.Dialer could try two addresses at once, on goroutines whose CPU time would not be measured.
 func (d dialer) connect(ctx context.Context, addrs []netip.Addr) (net.Conn, error) {
 	first := error(&net.DNSError{Err: "no addresses", Name: d.host, IsNotFound: true})
 	for i, addr := range addrs {

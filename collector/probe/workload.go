@@ -36,7 +36,7 @@ func (k *workload) unit() {
 	*k = workload{a, b, c, d}
 }
 
-// reading holds the wall clock, and the CPU time and sleep count of the calling thread, at one
+// reading holds the wall-clock time, and the calling thread's CPU time and sleep count, at one
 // moment.
 type reading struct {
 	wall   time.Time
