@@ -31,7 +31,8 @@ func Split(signal Signal, request []byte) (first, second []byte, ok bool) {
 	return first, second, true
 }
 
-// layer is a message on the path from a request down to the elements between which it is divided.
+// layer is a message on the path from a request down to the elements between which the request is
+// divided.
 type layer struct {
 	message []byte
 	numbers []protowire.Number // field numbers of the elements
