@@ -96,7 +96,8 @@ func without(r *resource.Resource, key attribute.Key) *resource.Resource {
 	return resource.NewWithAttributes(r.SchemaURL(), kept.ToSlice()...)
 }
 
-// nameOf returns a name of the sidecar for people to read: its service and its instance.
+// nameOf returns a human-readable name for the sidecar, which consists of its service and its
+// instance.
 func nameOf(r *resource.Resource) string {
 	service, _ := r.Set().Value(semconv.ServiceNameKey)
 	instance, ok := r.Set().Value(semconv.ServiceInstanceIDKey)

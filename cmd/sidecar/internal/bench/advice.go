@@ -104,7 +104,7 @@ func (w *WorkReport) plateau(fastest *Row) []float64 {
 }
 
 // smallest returns the smallest pool that reaches nine tenths of the highest throughput in most
-// rounds, or the sequential row if no pool gains a tenth.
+// rounds, or the sequential row if no pool is a tenth faster.
 func (w *WorkReport) smallest(highest []float64, fastest *Row) *Row {
 	best := fastest
 	for i := range w.Rows {

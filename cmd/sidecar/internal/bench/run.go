@@ -12,10 +12,10 @@ import (
 	"github.com/poolgauge/poolgauge/internal/throttle"
 )
 
-// Run measures all works. When ctx is done, it returns the results so far.
+// Run measures all kinds of work. When ctx is done, it returns the results so far.
 //
-// A round measures every row of every work once, in random order. Changes on the machine therefore
-// affect all rows alike, and the measurements of each row are spread over the whole run.
+// A round measures every row of every kind of work once, in random order. Changes on the machine
+// therefore affect all rows alike, and the measurements of each row are spread over the whole run.
 func Run(ctx context.Context, o Options) Report {
 	b := &runner{Options: o, rng: rand.New(rand.NewPCG(o.Seed, 16)), began: time.Now()}
 	if b.readQuota == nil {
@@ -49,7 +49,7 @@ type runner struct {
 	reference []float64 // seconds, by round
 }
 
-// section is the measurement of one work.
+// section holds the measurements for one kind of work.
 type section struct {
 	work Work
 	task task

@@ -35,8 +35,8 @@ type SweepPoint struct {
 	Error   float64 `json:"standard_error"` // relative
 }
 
-// Sweep finds the best number of workers for each work with [sizing.Sweep]. Each work gets an equal
-// share of the remaining budget. When ctx is done, Sweep returns the results so far.
+// Sweep finds the best number of workers for each kind of work with [sizing.Sweep]. Each kind gets
+// an equal share of the remaining budget. When ctx is done, Sweep returns the results so far.
 func Sweep(ctx context.Context, o Options) []SweepReport {
 	var all []SweepReport
 	deadline := time.Now().Add(o.Budget)

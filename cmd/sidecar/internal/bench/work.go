@@ -34,8 +34,8 @@ const (
 	maxConns  = 4096
 )
 
-// BuiltIn returns the works of a default run. The file work writes to dir, or to the temporary
-// directory if dir is empty.
+// BuiltIn returns the kinds of work in a default run. The work named file writes to dir, or to the
+// temporary directory if dir is empty.
 func BuiltIn(dir string) []Work {
 	return []Work{
 		{"cpu", fmt.Sprintf("hashing, %v of CPU", cpuTask), false, prepareCPU},
@@ -91,8 +91,8 @@ func hash(times int) {
 	runtime.KeepAlive(block)
 }
 
-// prepareFile returns a function that prepares the file work. Each task has a file to itself while
-// it runs. The most recently used file is reused first, so that there are no more files than
+// prepareFile returns a function that prepares the work named file. Each task has a file to itself
+// while it runs. The most recently used file is reused first, so that there are no more files than
 // concurrent tasks. Flushing a different file each time would be slower.
 func prepareFile(dir string) func(context.Context) (task, func(), error) {
 	return func(context.Context) (task, func(), error) {

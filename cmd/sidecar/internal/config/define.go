@@ -111,7 +111,7 @@ func (f *Flags) defineExport(s *Settings) {
 const exponentialHistogram = "base2_exponential_bucket_histogram"
 
 // defineUpstreams declares the upstream settings for all signals, and the overrides for each
-// signal. Their environment variables are those of OpenTelemetry's specification
+// signal. OpenTelemetry's specification defines the environment variables of these settings
 // (https://opentelemetry.io/docs/specs/otel/protocol/exporter/).
 func (f *Flags) defineUpstreams(s *Settings) {
 	f.defineUpstream(&s.otlp, "otlp-", "OTEL_EXPORTER_OTLP_", "")

@@ -44,7 +44,7 @@ func (s *Settings) validate() error {
 	return nil
 }
 
-// breakLoop turns off the sending of signal if its endpoint is this sidecar. checkUpstream rejects
+// breakLoop stops signal from being sent if its endpoint is this sidecar. checkUpstream rejects
 // such an endpoint, but with KeepRunning the sidecar runs anyway.
 func (s *Settings) breakLoop(signal otlp.Signal) {
 	if s.KeepRunning && s.Sends(signal) && s.checkLoop(s.upstream(signal), "") != nil {

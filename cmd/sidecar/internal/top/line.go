@@ -122,7 +122,7 @@ func fit(columns int, values []live.Figure) []live.Figure {
 	return out
 }
 
-// most returns the highest value that is not absent.
+// most returns the highest value that is present.
 func most(values []live.Figure) live.Figure {
 	var found live.Figure
 	for _, f := range values {
@@ -133,7 +133,7 @@ func most(values []live.Figure) live.Figure {
 	return found
 }
 
-// newest returns the last value that is not absent.
+// newest returns the last value that is present.
 func newest(values []live.Figure) live.Figure {
 	for i := len(values) - 1; i >= 0; i-- {
 		if !values[i].IsZero() {

@@ -128,7 +128,7 @@ func matches(p *live.Pool, text string) bool {
 	return false
 }
 
-// row returns the index of the selected pool in all, or 0 if it is not in all.
+// row returns the index of the selected pool in all, or 0 if all does not contain it.
 func (s *state) row(all []*live.Pool) int {
 	return max(0, slices.IndexFunc(all, func(p *live.Pool) bool { return p.ID == s.selected }))
 }
