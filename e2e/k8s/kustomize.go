@@ -1,5 +1,5 @@
 // Package k8s tests deploy/k8s. Every overlay must build, have only fields that Kubernetes defines,
-// and be admitted by Pod Security at the level restricted. The sidecar must satisfy the rules in
+// and be admitted by Pod Security at the restricted level. The sidecar must satisfy the rules in
 // policy.go.
 package k8s
 

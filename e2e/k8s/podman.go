@@ -83,8 +83,8 @@ func forPodman(pod *corev1.Pod, objects []runtime.Object) error {
 
 var reference = regexp.MustCompile(`\$\([A-Za-z_][A-Za-z0-9_]*\)`)
 
-// errOptional is returned for a variable that is omitted. No kustomization that runs in podman
-// creates a secret.
+// errOptional is returned for an optional variable without a value. A variable from a secret never
+// has one, since no kustomization that runs in podman creates a secret.
 var errOptional = errors.New("optional variable has no value")
 
 // resolve returns the variables with their values. It leaves out optional variables without a
@@ -117,7 +117,7 @@ func resolve(
 	return resolved, nil
 }
 
-// resolveFrom returns the variables that come from whole config maps, except variables that env
+// resolveFrom returns the variables that come from whole config maps, except those that variables
 // overrides.
 func resolveFrom(
 	sources []corev1.EnvFromSource,

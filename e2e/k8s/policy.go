@@ -22,7 +22,7 @@ const (
 	probeBlock        = 4096 // bytes of the disk probe's file, as in collector/probe/disk.go
 )
 
-// admit runs Kubernetes' Pod Security admission at the level restricted.
+// admit runs Kubernetes' Pod Security admission at the restricted level.
 func admit(meta *metav1.ObjectMeta, spec *corev1.PodSpec) error {
 	evaluator, err := policy.NewEvaluator(policy.DefaultChecks(), nil)
 	if err != nil {
