@@ -135,9 +135,9 @@ const (
 	fleetUID = "poolgauge-fleet"
 )
 
-// links returns the links from the dashboard with the uid from to the others. A link carries only
-// the Kubernetes variables, because a pool's service differs from that of the sidecar on the same
-// host.
+// links returns the links of one dashboard, whose uid is from, to the other dashboards. A link
+// carries only the Kubernetes variables, because a pool's service differs from that of the sidecar
+// on the same host.
 func links(from string) []*dashboard.DashboardLinkBuilder {
 	var list []*dashboard.DashboardLinkBuilder
 	for _, to := range []struct{ uid, title string }{

@@ -18,7 +18,7 @@ import (
 	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
 )
 
-// directory is relative to deploy/grafana/gen, where go generate runs.
+// directory is the output directory, relative to deploy/grafana/gen, where go generate runs.
 const directory = ".."
 
 func main() {

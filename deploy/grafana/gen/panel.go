@@ -47,7 +47,7 @@ func (p panel) Build() (dashboard.Panel, error) { return p.Panel, nil }
 
 var source = common.DataSourceRef{Type: cog.ToPtr("prometheus"), Uid: cog.ToPtr("${datasource}")}
 
-// steps returns thresholds: green at first, orange from warn and red from bad.
+// steps returns thresholds: green below warn, orange from warn, and red from bad.
 func steps(warn, bad float64) []dashboard.Threshold {
 	return []dashboard.Threshold{{Color: "green"}, {Color: "orange", Value: &warn}, {Color: "red", Value: &bad}}
 }

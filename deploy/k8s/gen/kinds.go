@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// components lists patches of the pod template of a Deployment. The corresponding patches for a
-// CronJob and a Pod are generated next to each of them.
+// components lists patches of a Deployment's pod template. The corresponding patches for a CronJob
+// and a Pod are generated next to each patch.
 var components = []string{
 	"sidecar/sidecar.yaml",
 	"tls/tls.yaml",
@@ -22,8 +22,8 @@ const (
 	template   = "spec:\n  template:\n    spec:\n"
 )
 
-// others derives the patches for a CronJob and a Pod from patch, which is for a Deployment. They
-// differ in the path to the pod's specification.
+// others derives the patches for a CronJob and a Pod from patch, which is for a Deployment. The
+// three patches differ in the path to the pod's specification.
 func others(patch []byte) (cronJob, pod []byte, err error) {
 	head, body, found := strings.Cut(string(patch), template)
 	head, ok := strings.CutPrefix(head, deployment)

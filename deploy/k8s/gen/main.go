@@ -1,6 +1,6 @@
 // Command gen generates files from the components' patches of a Deployment: the same patches for
-// other kinds, and the admission policy. So the sidecar is described only once. Run it with `make
-// generate`; a test fails if a file is stale.
+// other kinds, and the admission policy. This way, the sidecar is described only once. Run it with
+// `make generate`; a test fails if a file is stale.
 package main
 
 import (
@@ -14,7 +14,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// manifests is relative to this directory, where go generate runs.
+// manifests is the directory of the manifests, relative to this one, where go generate runs.
 const manifests = "../"
 
 //go:generate go run .
@@ -77,8 +77,8 @@ var (
 	tail string
 )
 
-// policy returns the admission policy. The policy adds to pods what the patch sidecar adds, and to
-// pods that ask for TLS also what the patch tls adds.
+// policy returns the admission policy. The policy adds to pods whatever the patch sidecar adds. To
+// pods that ask for TLS, it also adds whatever the patch tls adds.
 func policy(sidecar, tls patch) []byte {
 	var b strings.Builder
 	b.WriteString(head)
