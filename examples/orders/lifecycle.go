@@ -27,7 +27,7 @@ func (l *lifecycle) addCloser(c interface{ Close() }, err error) {
 	l.add(func(context.Context) error { c.Close(); return nil }, err)
 }
 
-// stop stops all parts, the one that was started last first. They share ctx's deadline.
+// stop stops all parts in reverse order of their start. The parts share ctx's deadline.
 func (l *lifecycle) stop(ctx context.Context) error {
 	var errs []error
 	for i := len(l.stops) - 1; i >= 0; i-- {
