@@ -6,18 +6,18 @@ import (
 	"time"
 )
 
-// causes logs a source's errors, each cause once. Two errors have the same cause if they differ
-// only in numbers, ids or quoted text, such as the impossible value or the id of a process.
+// causes logs a source's errors, once per cause. Two errors have the same cause if they differ only
+// in numbers, ids or quoted text: a process ID or a file name, for example.
 type causes struct {
 	log       *slog.Logger
 	source    string
-	seen      map[string]time.Time // when each last occurred
+	seen      map[string]time.Time // when each cause last occurred
 	failing   bool                 // the last reading had errors
 	recovered bool                 // the recovery has been logged
 }
 
 const (
-	// maxCauses bounds the memory and the number of log lines.
+	// maxCauses limits how many causes are remembered, and so bounds memory and log volume.
 	maxCauses = 100
 	// forgetAfter is how long a cause must be absent before it is logged again.
 	forgetAfter = time.Hour
@@ -27,7 +27,7 @@ func newCauses(log *slog.Logger, source string) causes {
 	return causes{log: log, source: source, seen: map[string]time.Time{}}
 }
 
-// report logs those errors and notes of one reading that have not been logged yet.
+// report logs the errors and notes of one reading that have not been logged yet.
 func (c *causes) report(now time.Time, errs []error, notes []string) {
 	for _, text := range notes {
 		if c.isNew(now, text) {
@@ -65,7 +65,8 @@ func (c *causes) isNew(now time.Time, cause string) bool {
 	return !known || now.Sub(last) >= forgetAfter
 }
 
-// cause returns text, an error, without numbers, ids and quoted text.
+// cause returns text, an error message, without quoted parts and with "#" in place of each word
+// that contains a digit.
 func cause(text string) string {
 	var b strings.Builder
 	for i, part := range strings.Split(text, `"`) {

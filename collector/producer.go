@@ -19,9 +19,9 @@ const scopeName = "github.com/poolgauge/poolgauge/collector"
 // whenever the OpenTelemetry reader that it is registered with collects. For each source it also
 // reports how long the reading took, whether it succeeded, and how many values could not be read.
 //
-// A counter's start time is the boot, or the start of the container or process that the counter is
-// about. Restarting the sidecar therefore does not reset counters. A counter falls only when it is
-// reset, and then it gets a new start time.
+// A counter's start time is the time of boot, or the start time of the container or process that
+// the counter is about. Restarting the sidecar therefore does not reset counters. A counter falls
+// only when it is reset, and then it gets a new start time.
 type Producer struct {
 	// of counters; OpenTelemetry requires other sums to be cumulative
 	temporality metricdata.Temporality
@@ -30,19 +30,19 @@ type Producer struct {
 	// guards everything below and the sources: a reader may collect from any goroutine
 	mu     sync.Mutex
 	now    time.Time // of this collection
-	before time.Time // of the previous collection, or of the call of NewProducer
+	before time.Time // of the previous collection or, before the first one, of the call to NewProducer
 	rows   map[*catalog.Metric]*row
 	order  []*row // in the order in which they first had a point
 }
 
-// row holds the points of a metric, in the slice of its number type.
+// row holds the points of a metric, in ints or floats according to the metric's number type.
 type row struct {
 	metric *catalog.Metric
 	ints   []metricdata.DataPoint[int64]
 	floats []metricdata.DataPoint[float64]
 }
 
-// source is a source and the state of the metrics about that source.
+// source holds a Source and the state of the metrics about that Source.
 type source struct {
 	Named
 	self   *Attributes
@@ -107,7 +107,8 @@ func (p *Producer) row(m *catalog.Metric) *row {
 	return r
 }
 
-// take returns the points of this collection, nil if there are none. The caller may keep them.
+// take returns the points of this collection, or nil if there are none, and removes them from r.
+// The caller may keep them.
 func (r *row) take(temporality metricdata.Temporality) metricdata.Aggregation {
 	if r.metric.Kind == catalog.UpDownCounter {
 		temporality = metricdata.CumulativeTemporality

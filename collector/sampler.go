@@ -31,9 +31,9 @@ func NewSampler(reader *sdkmetric.ManualReader, interval time.Duration, sinks ..
 	return &Sampler{reader: reader, interval: interval, sinks: sinks, begin: time.Now()}
 }
 
-// Run collects at once, then at every interval until ctx is done, and then once more, so that the
-// last values are exported too. A collection that takes longer than the interval delays the next
-// one; two never overlap.
+// Run collects immediately, then once per interval until ctx is done, and then one last time, so
+// that the final values are exported too. A collection that takes longer than the interval delays
+// the next one; two never overlap.
 func (s *Sampler) Run(ctx context.Context) {
 	ticker := time.NewTicker(s.interval)
 	defer ticker.Stop()

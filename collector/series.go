@@ -11,17 +11,17 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// StartTime is the start time of counters: the boot of the machine, the creation of a cgroup or the
-// start of a process. A zero StartTime is set at the first collection that has a point with it, to
-// the time of that collection. This suits counters that a source adds up itself.
+// StartTime is the time at which one or more counters started: when the machine booted, a cgroup
+// was created or a process started. If At is zero, it is set to the time of the first collection
+// that includes one of the counters. That suits counters that a source adds up itself.
 type StartTime struct{ At time.Time }
 
-// StartedAt returns a StartTime of at, which must not be later than the true start: otherwise
+// StartedAt returns the StartTime at, which must not be later than the true start: otherwise
 // earlier counts would seem to have accumulated in no time.
 func StartedAt(at time.Time) *StartTime { return &StartTime{at} }
 
-// Attributes is an attribute set of points, together with the state of the counters that have these
-// attributes. It is built once and used at every collection, by one source only.
+// Attributes is the attribute set of one or more series, together with the state of those that are
+// counters. It is built once and used at every collection, by one source only.
 type Attributes struct {
 	set    attribute.Set
 	start  *StartTime
@@ -29,8 +29,9 @@ type Attributes struct {
 	ints   counters[int64]
 }
 
-// NewAttributes returns Attributes for the key-value pairs kv and for counters with the start time
-// start. A source calls NewAttributes when it first sees a series, not at every collection.
+// NewAttributes returns Attributes with the key-value pairs kv. Counters with these attributes have
+// the start time start. A source calls NewAttributes when it first sees a series, not at every
+// collection.
 //
 // Invalid UTF-8, which file names may contain, is replaced: a single invalid byte would cause an
 // entire export to be rejected.
@@ -50,14 +51,14 @@ type counter[N int64 | float64] struct {
 	started bool
 	since   time.Time // the start time, or the time of the last reading before a reset
 	last    N
-	at      time.Time // of last
+	at      time.Time // when last was read
 }
 
 // counters holds the counters with one set of attributes. There are few, so a list is faster than a
 // map.
 type counters[N int64 | float64] struct{ list []*counter[N] }
 
-// of returns the counter for the row m, or nil if m is not a counter.
+// of returns the counter for the metric m, or nil if m is not a counter.
 func (c *counters[N]) of(m *catalog.Metric) *counter[N] {
 	if m.Kind != catalog.Counter {
 		return nil
@@ -72,9 +73,9 @@ func (c *counters[N]) of(m *catalog.Metric) *counter[N] {
 	return one
 }
 
-// add appends a point with the given value. With delta temporality the first reading of a counter
-// is only the baseline for later ones and has no point, unless the counter was started since the
-// previous collection: in that case its whole value is the delta.
+// add appends a point with the value v to the slice to. With delta temporality the first reading of
+// a counter is only the baseline for later ones and has no point, unless the counter was started
+// since the previous collection: in that case its whole value is the delta.
 func add[N int64 | float64](
 	p *Producer, to []metricdata.DataPoint[N], m *catalog.Metric, a *Attributes, c *counter[N], v N,
 ) []metricdata.DataPoint[N] {
@@ -108,10 +109,11 @@ func add[N int64 | float64](
 	return append(to, point)
 }
 
-// advance records the reading v and returns the increase since the previous reading. If the counter
-// fell by less than half, it was not reset: the kernel computes some counters, such as iowait, from
-// values that it reads at different moments. advance then keeps the last value until the counter
-// has caught up. A counter that fell further was reset after the last reading.
+// advance records the reading v and returns the increase since the previous reading. A counter that
+// fell by less than half is not considered reset: some counters, such as iowait, may fall slightly
+// because the kernel computes them from values read at different moments. advance then keeps the
+// last value until the counter has caught up. A counter that fell further was reset after the
+// previous reading.
 func (c *counter[N]) advance(v N, start, now time.Time) (gain N) {
 	switch {
 	case !c.started:

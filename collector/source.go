@@ -23,22 +23,22 @@ type Source interface {
 	Collect(ctx context.Context, s *Sample)
 }
 
-// Named is a source with the name that it has in the metrics about sources.
+// Named is a source together with its name in the metrics about sources.
 type Named struct {
 	Name   string // value of poolgauge.source
 	Source Source
 }
 
-// Sample receives the values of one reading of one source. It is valid only during the call of
-// Collect that received it.
+// Sample receives the values that a source reads in one call of Collect. It is valid only during
+// that call.
 type Sample struct {
 	to    *Producer
 	errs  []error
 	notes []string
 }
 
-// Float adds v, in the unit of m, which must be a metric with floating-point values. If v is
-// negative, infinite or NaN, Float passes an error to Fail instead.
+// Float adds a point of m with the value v, in m's unit. The values of m must be floating-point
+// numbers. If v is negative, infinite or NaN, Float passes an error to Fail instead.
 func (s *Sample) Float(m *catalog.Metric, v float64, a *Attributes) {
 	if !(v >= 0) || math.IsInf(v, 1) {
 		s.Fail(fmt.Errorf("%s: impossible value %v", m.Name, v))
@@ -48,8 +48,8 @@ func (s *Sample) Float(m *catalog.Metric, v float64, a *Attributes) {
 	row.floats = add(s.to, row.floats, m, a, a.floats.of(m), v)
 }
 
-// Int adds v, in the unit of m, which must be a metric with integer values. If v is negative, Int
-// passes an error to Fail instead.
+// Int adds a point of m with the value v, in m's unit. The values of m must be integers. If v is
+// negative, Int passes an error to Fail instead.
 func (s *Sample) Int(m *catalog.Metric, v int64, a *Attributes) {
 	if v < 0 {
 		s.Fail(fmt.Errorf("%s: impossible value %d", m.Name, v))
@@ -59,8 +59,8 @@ func (s *Sample) Int(m *catalog.Metric, v int64, a *Attributes) {
 	row.ints = add(s.to, row.ints, m, a, a.ints.of(m), v)
 }
 
-// Try calls read and passes its error to Fail. It does the same with a panic, since read may use a
-// library that panics on unexpected input.
+// Try calls read and passes its error to Fail. It recovers from a panic and passes it to Fail as an
+// error, since read may use a library that panics on unexpected input.
 func (s *Sample) Try(read func() error) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -70,8 +70,8 @@ func (s *Sample) Try(read func() error) {
 	s.Fail(read())
 }
 
-// Fail records that a value could not be read or parsed, unless err is nil. Errors are counted, and
-// each cause is logged once.
+// Fail records err, the reason why a value could not be read or parsed. It ignores a nil err.
+// Errors are counted, and each cause is logged once.
 func (s *Sample) Fail(err error) {
 	if err != nil {
 		s.errs = append(s.errs, err)

@@ -27,7 +27,8 @@ const (
 	Zstd = "zstd"
 )
 
-// ErrTooLarge is wrapped by errors of [Unpack] about data that exceeds the limit.
+// ErrTooLarge is wrapped by the error that [Unpack] returns if the decompressed data exceeds the
+// limit.
 var ErrTooLarge = errors.New("too large")
 
 // window is the size in bytes of zstd's window, which each encoder and decoder keeps in memory.
@@ -80,19 +81,20 @@ func Pack(encoding string, data []byte) ([]byte, error) {
 	return packed.Bytes(), nil
 }
 
-// packing is a pooled stream, which compresses what is written to it. Close returns it to the pool.
+// packing is a stream from a pool. Close returns the stream to the pool.
 type packing struct {
 	stream
 	pool *sync.Pool
 }
 
-// stream is the interface that the gzip and zstd writers have in common.
+// stream is the common interface of the gzip and zstd writers, which compress what is written to
+// them.
 type stream interface {
 	io.WriteCloser
 	Reset(io.Writer)
 }
 
-// Close writes the end of the compressed data. It does not close the underlying writer.
+// Close completes the compressed data. It does not close the underlying writer.
 func (p packing) Close() error {
 	err := p.stream.Close()
 	p.Reset(nil)
@@ -158,7 +160,7 @@ func Size(encoding string, packed []byte) int {
 }
 
 func readAll(r io.Reader, expected, limit int) ([]byte, error) {
-	b := make([]byte, 0, min(expected, limit)+1) // one extra byte, to reach the end without growing
+	b := make([]byte, 0, min(expected, limit)+1) // one extra byte, to see io.EOF without growing b
 	for {
 		n, err := r.Read(b[len(b):cap(b)])
 		b = b[:len(b)+n]

@@ -14,15 +14,17 @@ func init() {
 	}
 }
 
-// compressor is a gRPC compressor; its value is its name. It compresses outgoing messages, and
-// marks incoming ones without decompressing them.
+// compressor is a gRPC compressor, identified by its name. It compresses outgoing messages. It does
+// not decompress incoming ones but marks them as compressed.
 type compressor string
 
-// marks holds the prefix of incoming messages for each compression. No protobuf message begins with
-// one: 0x1f would be a field with wire type 7, which does not exist.
+// marks holds, for each algorithm, the prefix that marks an incoming message as compressed. No
+// protobuf message begins with such a prefix: 0x1f would be a field with wire type 7, which does
+// not exist.
 var marks = map[string][]byte{Gzip: {0x1f, 'g'}, Zstd: {0x1f, 'z'}}
 
-// Packed returns how a message received by gRPC is compressed, and the message without its mark.
+// Packed returns the compression algorithm of a message received by gRPC, and the message without
+// its mark.
 func Packed(message []byte) (encoding string, packed []byte) {
 	for name, mark := range marks {
 		if after, ok := bytes.CutPrefix(message, mark); ok {

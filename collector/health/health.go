@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// Check returns an error if something is wrong. state holds additional information and may be
-// empty. Error and state must be one line each.
+// Check is a health check. It returns an error if something is wrong. state is additional
+// information and may be empty. state and the error's text must be one line each.
 type Check func() (state string, err error)
 
 // Server serves health checks on one address until it is closed.
@@ -22,9 +22,10 @@ type Server struct {
 	addr net.Addr
 }
 
-// Listen starts a server on address. /healthz calls live, which says whether the process should be
-// restarted, and /readyz calls ready, which says whether data reaches the upstream. Both return 200
-// or 503. The reason may contain addresses, so only requests to a loopback address get it.
+// Listen starts a server on address. /healthz calls live, which fails if the process should be
+// restarted, and /readyz calls ready, which fails if data does not reach the upstream. The response
+// status is 503 if the check fails, and 200 otherwise. Errors and states may contain addresses, so
+// only requests to a loopback address receive them.
 func Listen(ctx context.Context, address string, live, ready Check) (*Server, error) {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if err != nil {
