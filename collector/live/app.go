@@ -24,7 +24,7 @@ type app struct {
 	seen              time.Time
 }
 
-// rows holds the recorded metrics, by name.
+// rows maps the names of the recorded metrics to their rows in the catalog.
 var rows = func() map[string]*catalog.Metric {
 	all := map[string]*catalog.Metric{}
 	catalog.Each(func(_ *catalog.Group, m *catalog.Metric) { all[m.Name] = m })
@@ -34,7 +34,7 @@ var rows = func() map[string]*catalog.Metric {
 func wanted(name []byte) bool { return rows[string(name)] != nil }
 
 // Offer records the catalog's metrics from data, an accepted ExportMetricsServiceRequest. It skips
-// anything malformed and does not keep data.
+// anything malformed and does not retain data.
 func (l *Live) Offer(data []byte) {
 	some := false
 	_ = otlp.EachMetric(data, func(name []byte) bool { some = some || wanted(name); return false }, nil)
@@ -69,7 +69,8 @@ func (l *Live) Offer(data []byte) {
 	l.notify()
 }
 
-// app returns the app that sends resource, or nil if there is no room for another app.
+// app returns the app identified by resource, and creates it if necessary. It returns nil if there
+// is no room for another app.
 func (l *Live) app(resource []byte) *app {
 	var a app
 	var namespace, pid string
@@ -109,7 +110,7 @@ func (l *Live) app(resource []byte) *app {
 	return known
 }
 
-// appSize is the approximate memory in bytes of an app without its series.
+// appSize is the approximate size in bytes of an app without its series.
 const appSize = int64(unsafe.Sizeof(app{})) + 512
 
 // longestText is the maximum length of a name in bytes.
@@ -120,7 +121,7 @@ func text(b []byte) string {
 	return strings.ToValidUTF8(string(b[:min(len(b), longestText)]), "\uFFFD")
 }
 
-// metric records the points of m, a metric of the app of.
+// metric records the points of m, a metric sent by one app.
 func (l *Live) metric(of *app, m *otlp.Metric, now time.Time) {
 	row := rows[string(m.Name)]
 	_ = m.EachPoint(&l.work.point, func(p *otlp.Point) {
@@ -133,7 +134,7 @@ func (l *Live) metric(of *app, m *otlp.Metric, now time.Time) {
 			return
 		}
 		if int64(p.Time) < s.at {
-			return // part of a backlog
+			return // older than the last point, so from a backlog
 		}
 		l.point(s, m, p, now)
 	})
@@ -170,15 +171,15 @@ func (l *Live) point(s *series, m *otlp.Metric, p *otlp.Point, now time.Time) {
 	}
 }
 
-// mostWire is the maximum size in bytes of a histogram point. The 160 buckets that OpenTelemetry's
-// SDKs use by default take less.
+// mostWire is the maximum size in bytes of a histogram point. A point with 160 buckets, the default
+// of OpenTelemetry's SDKs, is smaller.
 const mostWire = 2 << 10
 
-// copies is how many times the size of its first histogram point a new series is expected to need:
-// once for each point that it may keep, and once more because later points may be larger.
+// copies estimates the memory of a new histogram series as a multiple of its first point's size. A
+// series keeps up to three points, and later points may be larger.
 const copies = 4
 
-// heat adds to the heatmap the waits that were recorded between the last point of s and p.
+// heat adds the waits recorded since the last point of s to the heatmap. p is the new point.
 func (l *Live) heat(s *series, p *otlp.Point) {
 	w := &l.work
 	before := s.buckets
@@ -199,8 +200,8 @@ func (l *Live) heat(s *series, p *otlp.Point) {
 	}
 }
 
-// series returns the series of the point p, and creates it if necessary. It returns nil if there is
-// no room.
+// series returns the series that the point p belongs to, and creates it if necessary. It returns
+// nil if there is no room.
 func (l *Live) series(of *app, row *catalog.Metric, m *otlp.Metric, p *otlp.Point, now time.Time) *series {
 	var hash xxhash.Digest
 	hash.Reset()
@@ -250,8 +251,8 @@ var inPool = func() map[*catalog.Metric]bool {
 	return all
 }()
 
-// pool returns a pool of the app of, and creates it if necessary. It returns nil if there is no
-// room for the pool and for its first series, which takes size bytes.
+// pool returns the app's pool with the given name and kind, and creates it if necessary. It returns
+// nil if there is no room for the pool and its first series, which takes size bytes.
 func (l *Live) pool(of *app, name, kind []byte, size int64, now time.Time) *pool {
 	id := fmt.Sprintf("%016x", xxhash.Sum64String(fmt.Sprintf("%x\x00%s\x00%s", of.key, name, kind)))
 	p := l.pools[id]
@@ -266,6 +267,6 @@ func (l *Live) pool(of *app, name, kind []byte, size int64, now time.Time) *pool
 	return p
 }
 
-// poolSize is the approximate memory in bytes of a pool without its series, but with its map entry
-// and names.
+// poolSize is the approximate size in bytes of a pool, including its map entry and names but not
+// its series.
 const poolSize = int64(unsafe.Sizeof(pool{})) + tracked*slots*int64(unsafe.Sizeof(absent)) + 160

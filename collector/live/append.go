@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// AppendJSON appends the result of [json.Marshal] for p to b. With many pools it is several times
-// faster than json.Marshal, because it does not use reflection for them. The page requests the
-// picture every second.
+// AppendJSON appends p to b, encoded as by [json.Marshal]. With many pools it is several times
+// faster than json.Marshal, because it encodes pools without reflection. This matters because the
+// page requests the picture every second.
 func (p *Picture) AppendJSON(b []byte) ([]byte, error) {
 	rest := *p
 	rest.Pools = []Pool{}
@@ -17,7 +17,7 @@ func (p *Picture) AppendJSON(b []byte) ([]byte, error) {
 	if err != nil {
 		return b, err
 	}
-	// This cannot match inside a string, where quotes are escaped.
+	// The text before the pools cannot occur inside a string, where quotes are escaped.
 	before, after, _ := bytes.Cut(text, []byte(`"pools":[]`))
 	b = append(append(b, before...), `"pools":[`...)
 	for i := range p.Pools {

@@ -32,7 +32,7 @@ func known(v float64, ok bool) Figure {
 // Get returns the number. ok is false if f is absent.
 func (f Figure) Get() (v float64, ok bool) { return f.value, f.known }
 
-// Text formats the number with write, for example [Whole]. It returns a dash if f is absent.
+// Text formats f with write, which may be [Whole], for example. It returns a dash if f is absent.
 func (f Figure) Text(write func(float64) string) string {
 	if !f.known {
 		return "–"
@@ -43,7 +43,7 @@ func (f Figure) Text(write func(float64) string) string {
 // Whole formats a number without a fraction.
 func Whole(v float64) string { return strconv.FormatFloat(v, 'f', 0, 64) }
 
-// Number formats a rate in at most six columns.
+// Number formats a rate in at most six characters.
 func Number(v float64) string {
 	switch {
 	case v == 0:
@@ -72,7 +72,7 @@ func (f Figure) Over(by Figure) Figure {
 	return Known(f.value / by.value)
 }
 
-// IsZero reports whether f is absent. The JSON option omitzero uses it.
+// IsZero reports whether f is absent. encoding/json calls it for fields with the option omitzero.
 func (f Figure) IsZero() bool { return !f.known }
 
 // MarshalJSON implements json.Marshaler.
@@ -94,12 +94,12 @@ func (f *Figure) UnmarshalJSON(data []byte) error {
 	return err
 }
 
-// Column is a sequence of Figures over time. In JSON they have three digits, and absent Figures are
-// null.
+// Column is a sequence of Figures over time. In JSON, Figures have three significant digits, and
+// absent ones are null.
 type Column []Figure
 
 // MarshalJSON implements json.Marshaler. It encodes the whole column at once, which is faster than
-// calling MarshalJSON for each of the many Figures.
+// calling MarshalJSON for each Figure.
 func (c Column) MarshalJSON() ([]byte, error) {
 	return c.append(make([]byte, 0, 8*len(c)+2)), nil
 }

@@ -11,7 +11,8 @@ import (
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
-// Holder is a use that is in progress, in a pool that is full or has an unusually long use.
+// Holder is a use in progress, which occupies a slot of its pool. Holders are known only for pools
+// that are full or have an unusually long use.
 type Holder struct {
 	Age float64 `json:"age"` // seconds
 	// the calls that led to the use, innermost first, in the form "main.query (query.go:12)"; for a
@@ -32,14 +33,14 @@ func (h Holder) String() string {
 	return line
 }
 
-// examples holds uses that occupy slots of a pool, and waits that were part of a trace.
+// examples holds examples of a pool's uses in progress and of its traced waits.
 type examples struct {
 	by     []Holder
-	size   int64    // bytes that by takes
+	size   int64    // size of by in bytes
 	waited []traced // at most one per series
 }
 
-// holders returns the holders that the app reported with the oldest use.
+// holders returns the holders that the app reported together with the oldest use.
 func (p *pool) holders() []Holder {
 	if p.held == nil {
 		return nil
@@ -47,7 +48,7 @@ func (p *pool) holders() []Holder {
 	return p.held.by
 }
 
-// size returns the approximate memory in bytes of the pool without its series.
+// size returns the approximate size in bytes of the pool without its series.
 func (p *pool) size() int64 {
 	if p.held == nil {
 		return poolSize
@@ -60,7 +61,7 @@ const (
 	mostCalls   = 8
 )
 
-// hold records the holders of p, which are the exemplars of point, a point of the metric for the
+// hold records the exemplars of point as the holders of p. point belongs to the metric about the
 // oldest use. If there is no room for the holders, hold drops them.
 func (l *Live) hold(p *pool, m *otlp.Metric, point *otlp.Point) {
 	before := p.size()
@@ -97,8 +98,8 @@ func (l *Live) hold(p *pool, m *otlp.Metric, point *otlp.Point) {
 	}
 }
 
-// examples returns p's examples, after counting size more bytes for them. It returns nil if there
-// is no room for so many bytes.
+// examples reserves size bytes for new examples and returns the examples of p. It returns nil if
+// there is no room.
 func (l *Live) examples(p *pool, size int64) *examples {
 	if p.held == nil {
 		size += examplesSize
@@ -114,14 +115,14 @@ func (l *Live) examples(p *pool, size int64) *examples {
 	return p.held
 }
 
-// The approximate memory in bytes of an examples, a Holder and a call, without their strings.
+// The approximate sizes in bytes of an examples, a Holder and a call, without their strings.
 const (
 	examplesSize = int64(unsafe.Sizeof(examples{}))
 	holderSize   = 48
 	callSize     = 16
 )
 
-// callsOf returns the calls in stack, a stack trace as Go prints it: two lines for each call, the
+// callsOf returns the calls in stack, a stack trace in Go's format: each call is two lines, the
 // function and its position.
 func callsOf(stack string) (calls []string) {
 	lines := strings.Split(stack, "\n")

@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// The thresholds for the level of a pool. The alerts in deploy/prometheus cover longer periods and
-// have other thresholds.
+// The thresholds for a pool's level. The alerts in deploy/prometheus cover longer periods and use
+// different thresholds.
 const (
-	longWait  = 1.0 // seconds waited by the oldest request
+	longWait  = 1.0 // seconds, wait of the oldest request
 	slowWait  = 0.1 // seconds, 99th percentile
 	fullShare = 0.9 // share of the limit
 )
@@ -69,7 +69,7 @@ func Duration(seconds float64) string {
 
 var severity = map[Level]int{Trouble: 0, Warning: 1, Good: 2, Silent: 3}
 
-// worse compares pools for slices.SortFunc, so that the worst come first.
+// worse orders pools from worst to best, for slices.SortFunc.
 func worse(a, b *Pool) int {
 	fillA, fillB := a.Fill().Or(0), b.Fill().Or(0)
 	return cmp.Or(

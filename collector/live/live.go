@@ -1,5 +1,5 @@
 // Package live keeps what the sidecar has observed, in bounded memory: the newest point of each
-// series, and 15 minutes of history for the values that are shown.
+// series, and 15 minutes of history for the values that are charted.
 //
 // [Live.Offer] records the catalog's metrics from requests that apps sent, and [Live.Collect]
 // records the sidecar's own metrics. The summary, the page, /api, /metrics and the terminal all
@@ -21,14 +21,16 @@ type Config struct {
 	Service  string // the sidecar's name, for [Picture.Service]
 	Upstream string // endpoint, for [Pipeline.Upstream]
 
-	// Neighbor returns the id of the container next to the sidecar's, or "" if there is not exactly
-	// one or its id is unknown. Collect calls Neighbor, which may be nil.
+	// Neighbor returns the id of the container that runs next to the sidecar's. It returns "" if there
+	// is no such container, if there are several, or if the id is unknown. Collect calls Neighbor
+	// unless it is nil.
 	Neighbor func() string
 }
 
 const defaultLimit = 4 << 20
 
-// Live keeps the picture. It is safe for concurrent use, and no method blocks.
+// Live maintains a [Picture] of what the sidecar has observed. It is safe for concurrent use, and
+// no method blocks.
 type Live struct {
 	cfg     Config
 	refused atomic.Int64
@@ -36,7 +38,7 @@ type Live struct {
 	mu         sync.Mutex // guards everything below
 	apps       map[uint64]*app
 	pools      map[string]*pool
-	used       int64  // in bytes
+	used       int64  // memory in bytes
 	count      int64  // number of series
 	generation uint32 // number of requests so far, modulo 2^32
 	begin      time.Time
@@ -88,8 +90,8 @@ func (l *Live) now() int64 {
 	return int64(passed / l.slot)
 }
 
-// Collect records rm, a collection of the sidecar's own metrics. Nothing may change rm afterwards.
-// Collect serves as a sink of the sampler.
+// Collect records rm, a collection of the sidecar's own metrics. The caller must not modify rm
+// afterwards. The sidecar's sampler calls Collect as a sink.
 func (l *Live) Collect(rm *metricdata.ResourceMetrics) {
 	app := ""
 	if l.cfg.Neighbor != nil {
@@ -105,7 +107,7 @@ func (l *Live) Collect(rm *metricdata.ResourceMetrics) {
 }
 
 // Own returns the last collection of the sidecar's own metrics, or nil if there was none. The
-// caller must not change it.
+// caller must not modify it.
 func (l *Live) Own() *metricdata.ResourceMetrics {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -140,7 +142,7 @@ func (l *Live) Read(p *Picture) {
 	for _, one := range l.pools {
 		unsorted = append(unsorted, one.picture(now))
 	}
-	order := make([]*Pool, len(unsorted)) // pointers, since a Pool is too large to move around
+	order := make([]*Pool, len(unsorted)) // pointers, so that sorting does not copy Pools
 	for i := range unsorted {
 		order[i] = &unsorted[i]
 	}
@@ -154,7 +156,7 @@ func (l *Live) Read(p *Picture) {
 	p.Pools, p.unsorted = pools, unsorted
 }
 
-// Memory returns the size of the picture.
+// Memory returns how much memory the picture takes.
 func (l *Live) Memory() Memory {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -36,8 +36,8 @@ func (m *machine) advance(rm *metricdata.ResourceMetrics, app string) {
 	}
 }
 
-// picture adds the machine's values to p. Values that are needed only in a picture are computed
-// here, and not at every collection.
+// picture adds the machine's values to p. Values that only a picture needs are computed here rather
+// than at every collection.
 func (m *machine) picture(p *Picture) {
 	p.Host = m.shown.Host
 	if f := m.judge.Holds(); f.Verdict.Convicts() {
@@ -57,7 +57,7 @@ const (
 	courses
 )
 
-// course returns the values of the last collection that are kept as history, by row.
+// course returns the last collection's values for the machine's track, one per row.
 func (m *machine) course() []float32 {
 	h := &m.shown.Host
 	row := []float32{
@@ -116,13 +116,13 @@ func (m *machine) pressure(with ...attribute.KeyValue) Pressure {
 					catalog.PressureResourceKey.String(resource),
 				},
 				with...)...)
-		return known(min(stalled, 1), ok) // the two clocks differ slightly
+		return known(min(stalled, 1), ok) // the kernel's clock and ours differ slightly
 	}
 	return Pressure{CPU: of("cpu"), Memory: of("memory"), IO: of("io")}
 }
 
 // containers returns every container, including containers killed since the previous collection. If
-// the sidecar runs outside a container, it returns the sidecar's own cgroup. Containers are
+// the sidecar runs outside a container, containers returns the sidecar's own cgroup. Containers are
 // identified by path and id, since with private cgroup namespaces each container's path is the
 // root.
 func (m *machine) containers() (all []Container) {
@@ -201,8 +201,8 @@ func (m *machine) pipeline() Pipeline {
 	return p
 }
 
-// probeState keeps the last results of a probe, since most probes run less often than there are
-// collections.
+// probeState keeps the last results of a probe, since most probes run less often than the sidecar
+// collects.
 type probeState struct {
 	failed         string
 	phases         map[string]float64
@@ -268,7 +268,7 @@ func (m *machine) cpuProbe() (p Probe, ok bool) {
 func (m *machine) targetProbe(state *probeState, name, target attribute.KeyValue) Probe {
 	if failure := m.failures(name, target); failure != "" {
 		state.failed = failure
-		clear(state.phases) // these are not from the last run
+		clear(state.phases) // the phases are not from the last run
 	} else if m.view.grew(catalog.ProbeRuns, name, target) {
 		state.failed = ""
 	}

@@ -25,8 +25,8 @@ type Picture struct {
 // Level says how well a pool serves its callers. It says nothing about the cause.
 type Level string
 
-// The levels, the worst first. A pool is silent if the app has sent nothing about it for three of
-// its intervals and at least ten seconds.
+// The levels, the worst first. A pool is silent if its app has sent nothing about it for three of
+// the app's intervals and at least ten seconds.
 const (
 	Trouble Level = "trouble" // requests were not served, or one has been waiting for a second
 	Warning Level = "warning" // the pool is full and requests wait, or 1 in 100 requests waits for 100 ms
@@ -86,7 +86,7 @@ type Pool struct {
 func (p Pool) Fill() Figure { return p.Used.Over(p.Limit) }
 
 // Spark is a history of [SparkColumns] columns, each [Picture.Step] long, the oldest first. Each
-// column is the maximum over its time.
+// column holds the maximum within its period.
 type Spark struct {
 	Fill Column `json:"fill"` // shares of the limit, or slots used if there is no limit
 	Wait Column `json:"wait"` // the oldest wait or the 99th percentile, whichever is longer
@@ -100,7 +100,7 @@ type Quantiles struct {
 	P99 Figure `json:"p99,omitzero"`
 }
 
-// Host is the machine; in a pod, the whole node.
+// Host describes the machine or, in a pod, the whole node.
 type Host struct {
 	CPUs        Figure   `json:"cpus,omitzero"`
 	CPU         Figure   `json:"cpu,omitzero"` // busy share of all CPUs; likewise IOWait and Steal
@@ -132,7 +132,7 @@ type Pressure struct {
 	IO     Figure `json:"io,omitzero"`
 }
 
-// Container is a cgroup. If ID is set, it is that of a container.
+// Container describes a cgroup. ID is set if the cgroup is that of a container.
 type Container struct {
 	Path     string `json:"path"`
 	ID       string `json:"id,omitempty"`
@@ -179,7 +179,7 @@ type Pipeline struct {
 // Lane is the relay's lane for a signal or for the sidecar's own metrics.
 type Lane struct {
 	Name      string `json:"name"`
-	Available Figure `json:"available,omitzero"` // 1 if the upstream accepts the lane, else 0
+	Available Figure `json:"available,omitzero"` // 1 if the upstream accepts the lane's items, else 0
 	Queued    Figure `json:"queued,omitzero"`
 	Oldest    Figure `json:"oldest,omitzero"`
 	Accepted  Figure `json:"accepted,omitzero"`
@@ -198,8 +198,8 @@ type Memory struct {
 	Refused int64 `json:"refused"` // points of series for which there was no room
 }
 
-// History is the last 15 minutes of one pool. Column i covers the time from From + i × Step. Each
-// value is the maximum over its column, or null if there is none.
+// History is the last 15 minutes of one pool. Value i of each Column is the maximum within the Step
+// seconds that begin at From + i × Step, or null if there is none.
 type History struct {
 	From       time.Time `json:"from"`
 	Step       float64   `json:"step"` // in seconds

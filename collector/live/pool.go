@@ -39,7 +39,7 @@ const (
 	figures
 )
 
-// pool is one pool of an app, with the pool's series and the values computed from them.
+// pool is one of an app's pools, with its series and the values computed from them.
 type pool struct {
 	app        *app
 	id         string
@@ -55,7 +55,7 @@ type pool struct {
 	judge      diagnose.Judge
 }
 
-// gauges lists the values that are simply the value of a series.
+// gauges maps the roles whose series contribute their current value to the indices of those values.
 var gauges = map[role]int{
 	limitRole:        limit,
 	usedRole:         used,
@@ -67,7 +67,8 @@ var gauges = map[role]int{
 	oldestUseRole:    oldestUse,
 }
 
-// rates lists the values that are the rate of increase of one or more series.
+// rates maps the roles whose series contribute their rate of increase to the indices of those
+// values. The rates of roles with the same index are summed.
 var rates = map[role]int{
 	acquiredRole:  rate,
 	notServedRole: notServed,
@@ -78,7 +79,8 @@ var rates = map[role]int{
 	blockedRole:   blocked,
 }
 
-// work computes the pool's values from those of its series that had points in the last request.
+// work computes the pool's values from its series. It ignores series without a point in the last
+// request.
 func (p *pool) work(w *workspace) {
 	for i := range p.now {
 		p.now[i] = float32(math.NaN())
@@ -140,7 +142,7 @@ func (p *pool) set(quantiles [3]int, s *spread) {
 	}
 }
 
-// workspace holds temporary values that are reused.
+// workspace holds buffers that are reused for every request.
 type workspace struct {
 	waits, uses, gained spread
 	now, before         otlp.Buckets
@@ -149,15 +151,15 @@ type workspace struct {
 	exemplar            otlp.Exemplar
 }
 
-// add adds to to the values that were added to the histogram s in the last window.
+// add adds the values that the histogram s gained in the last window to the distribution to.
 func (w *workspace) add(to *spread, s *series) {
 	if otlp.ReadBuckets(s.buckets, s.kind, &w.now) && w.past(s.older.buckets, s.kind) {
 		to.add(&w.now, &w.before)
 	}
 }
 
-// past reads wire, earlier buckets, into w.before. Empty wire means that there were no earlier
-// values.
+// past decodes wire, the earlier buckets of a histogram, into w.before. An empty wire means that
+// there were no earlier values.
 func (w *workspace) past(wire []byte, kind otlp.MetricKind) bool {
 	if len(wire) == 0 {
 		w.before = otlp.Buckets{Bounds: w.before.Bounds[:0], Counts: w.before.Counts[:0]}
@@ -169,10 +171,10 @@ func (w *workspace) past(wire []byte, kind otlp.MetricKind) bool {
 // figure returns the value with index i.
 func (p *pool) figure(i int) Figure { return Known(float64(p.now[i])) }
 
-// silentAfter returns how long after the pool's last points it counts as silent.
+// silentAfter returns how long after its newest points the pool counts as silent.
 func (p *pool) silentAfter() time.Duration { return max(3*p.interval, 10*time.Second) + time.Second }
 
-// picture returns the pool as the picture shows it.
+// picture returns the pool's entry in a [Picture] taken at the time now.
 func (p *pool) picture(now time.Time) Pool {
 	q := Pool{
 		ID:           p.id,

@@ -6,7 +6,7 @@ import (
 )
 
 const (
-	// forgetAfter is how long a silent pool is kept. After that its history is empty.
+	// forgetAfter is how long a silent pool is kept. By then its history is empty.
 	forgetAfter = 15 * time.Minute
 	// replaceAfter is how long a silent pool is kept if there is no room for others, or if another
 	// app has a pool of the same name.
@@ -46,8 +46,8 @@ func (l *Live) prune(now time.Time) {
 
 func (p *pool) names() [3]string { return [3]string{p.app.service, p.name, p.kind} }
 
-// makeRoom forgets the pool that has been silent for longest, if that is longer than replaceAfter.
-// Caller must hold mu.
+// makeRoom forgets the pool that has been silent the longest. It returns false if no pool has been
+// silent for replaceAfter. Caller must hold mu.
 func (l *Live) makeRoom(now time.Time) bool {
 	var oldest *pool
 	for _, p := range l.pools {
@@ -77,7 +77,7 @@ func (l *Live) drop(a *app, key uint64, s *series) {
 	l.uncount(s)
 }
 
-// uncount subtracts the memory of s, which was dropped.
+// uncount subtracts the dropped series s from the totals.
 func (l *Live) uncount(s *series) {
 	l.used -= s.size()
 	l.count--

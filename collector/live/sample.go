@@ -17,13 +17,13 @@ type Sample struct {
 	Attributes []Label
 	Start      time.Time // start of the series; the zero time if unknown
 	Value      float64
-	Buckets    *otlp.Buckets // of a histogram; valid only until f returns
+	Buckets    *otlp.Buckets // of a histogram; valid only during the call that received the Sample
 }
 
 // Label is an attribute whose value was converted to a string.
 type Label struct{ Name, Value string }
 
-// fresh is the maximum age of a point that is a sample.
+// fresh is the maximum age of the points that EachSample passes on.
 const fresh = 5 * time.Minute
 
 // EachSample calls f with the newest point of each cumulative series of the catalog's metrics.

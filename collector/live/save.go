@@ -16,8 +16,7 @@ import (
 // fileName is the name of the file with the history.
 const fileName = ".live.json" // the queue, which uses the same directory, ignores this name
 
-// stored is the history of pools as stored in the file. A file with another version is not used and
-// left as it is.
+// stored is the content of the history file. [Live.Load] rejects a file with another version.
 type stored struct {
 	Version int           `json:"version"`
 	Begin   time.Time     `json:"begin"`
@@ -94,9 +93,9 @@ func (l *Live) stored() stored {
 	return s
 }
 
-// Load reads the history that [Live.Save] wrote to dir. It ignores pools that are too old. Load
-// must be called before any other method. If the file is damaged or has another version, Load
-// returns an error, and the picture is empty.
+// Load reads the history that [Live.Save] wrote to dir. It ignores pools that have been silent for
+// too long. Load must be called before any other method. If the file is damaged or has another
+// version, Load returns an error, and the picture is empty.
 func (l *Live) Load(dir string) error {
 	data, err := os.ReadFile(filepath.Join(dir, fileName)) //nolint:gosec // the user chose the directory
 	if errors.Is(err, os.ErrNotExist) {
@@ -186,12 +185,12 @@ type Keeper struct {
 	report func(error)
 }
 
-// pace is the time between two saves. If the process is killed, that much of the history may be
-// lost.
+// pace is the time between two saves, and so the most history that is lost if the process is
+// killed.
 const pace = 5 * time.Minute
 
-// Keep loads the history from dir and saves it every five minutes. It calls report with each error.
-// Call [Keeper.Close] to stop it.
+// Keep loads the history from dir and then saves it there every five minutes. It calls report with
+// each error. Call [Keeper.Close] to stop it.
 func (l *Live) Keep(dir string, report func(error)) *Keeper {
 	if err := l.Load(dir); err != nil {
 		report(err)
@@ -227,7 +226,7 @@ func (k *Keeper) Close() {
 	}
 }
 
-// identity returns a key for an app, which stays the same after a restart of the sidecar.
+// identity returns the key of an app. A restart of the sidecar does not change the key.
 func identity(service, instance, pid string) uint64 {
 	return xxhash.Sum64String(service + "\x00" + instance + "\x00" + pid)
 }

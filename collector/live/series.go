@@ -14,11 +14,11 @@ import (
 // windows, unless the app's interval is longer.
 const window = 9 * time.Second
 
-// young is the maximum age at which a counter that is seen for the first time counts from its
-// start.
+// young is the maximum age of a new counter whose whole value counts as an increase. The first
+// value of an older counter is only a baseline.
 const young = time.Minute
 
-// series is one series of an app for a metric of the catalog.
+// series is one of the series of a catalog metric that an app sends.
 type series struct {
 	metric     *catalog.Metric
 	pool       *pool // nil if the metric is not about a pool
@@ -43,8 +43,8 @@ type mark struct {
 	buckets []byte
 }
 
-// take records p, which must not be older than the last point. wire holds the buckets if p is a
-// histogram's; take copies them.
+// take records p, which must not be older than the last point. If p is a histogram point, wire
+// holds its buckets, which take copies.
 func (s *series) take(p *otlp.Point, wire []byte) {
 	s.buckets = append(s.buckets[:0], wire...)
 	start, at := int64(p.Start), int64(p.Time)
@@ -77,13 +77,13 @@ func (s *series) rate() (perSecond float64, ok bool) {
 	return max(0, s.value-s.older.value) / elapsed, true
 }
 
-// size returns the approximate memory of the series in bytes.
+// size returns the approximate size of the series in bytes.
 func (s *series) size() int64 {
 	return int64(seriesSize + cap(s.attributes) + cap(s.buckets) + cap(s.older.buckets) + cap(s.newer.buckets))
 }
 
-// seriesSize is the approximate fixed memory in bytes of a series, with its entries in a map and in
-// a pool.
+// seriesSize is the approximate size in bytes of a series without its attributes and buckets, but
+// with its entries in the app's map and the pool's list.
 const seriesSize = int(unsafe.Sizeof(series{})) + 48
 
 // role says which value of a pool a series contributes to.

@@ -8,13 +8,13 @@ import (
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
-// cell is a part of a distribution: n values greater than lower and up to upper.
+// cell is a part of a distribution: n values that are greater than lower and at most upper.
 type cell struct{ lower, upper, n float64 }
 
 // spread is the distribution of the values of one or more series.
 type spread struct{ cells []cell }
 
-// add adds the values that are in b but not in before, which is an earlier state of the same
+// add adds the values that are in b but not in before. before is an earlier state of the same
 // series, or empty.
 func (s *spread) add(b, before *otlp.Buckets) {
 	if b.Bounds != nil {
@@ -29,7 +29,7 @@ func (s *spread) add(b, before *otlp.Buckets) {
 	}
 	shift := min(40, max(0, before.Scale-b.Scale)) // a series' buckets only ever get wider
 	base := math.Exp2(math.Exp2(-float64(b.Scale)))
-	old := 0 // index in before, whose buckets are in the same order
+	old := 0 // index in before.Counts; both are in ascending order
 	for i, n := range b.Counts {
 		index := int64(b.Offset) + int64(i)
 		gained := float64(n)
@@ -69,7 +69,7 @@ func (s *spread) addExplicit(b, before *otlp.Buckets) {
 	}
 }
 
-// quantiles returns quantiles of all values, or NaN if there are none.
+// quantiles returns quantiles of the distribution, or NaN if it is empty.
 func (s *spread) quantiles() (p50, p95, p99 float64) {
 	slices.SortFunc(s.cells, func(a, b cell) int { return cmp.Compare(a.upper, b.upper) })
 	total := 0.0
@@ -98,7 +98,7 @@ func (s *spread) quantile(rank float64) float64 {
 	return math.NaN()
 }
 
-// middle returns a value that represents those in the cell.
+// middle returns a value between the bounds of c that stands for all of its values.
 func (c cell) middle() float64 {
 	if c.lower <= 0 {
 		return c.upper / 2
@@ -106,9 +106,8 @@ func (c cell) middle() float64 {
 	return math.Sqrt(c.lower * c.upper)
 }
 
-// Cumulative estimates, for each bound, how many values in b, which has exponential buckets, are at
-// or below the bound. It assumes that the values in a bucket are evenly distributed on a
-// logarithmic scale.
+// Cumulative estimates how many values in b are at or below each of the bounds. b has exponential
+// buckets. It assumes that the values in a bucket are evenly distributed on a logarithmic scale.
 func Cumulative(b *otlp.Buckets, bounds []float64) []uint64 {
 	var s spread
 	s.add(b, &otlp.Buckets{})

@@ -3,8 +3,8 @@ package live
 import "math"
 
 // The last 15 minutes are kept in slots. At first a slot lasts one second; once all slots are used
-// up, they are merged into slots of five seconds. So the start of a program is seen in detail, and
-// every pool needs the same memory from its first point on.
+// up, they are merged into slots of five seconds. This shows the start of a program in detail, and
+// gives every pool a fixed size.
 const (
 	slots      = 180
 	coarse     = 5 // seconds per slot in the long run
@@ -47,7 +47,8 @@ func newTrack(figures int) track {
 	return t
 }
 
-// put adds one value per row, or NaN if absent, to slot, which must not be before the last slot.
+// put adds figures, one value per row and NaN for absent values, to slot. slot must not be before
+// the last slot.
 func (t *track) put(slot int64, figures []float32) {
 	for s := max(t.last+1, slot-slots+1); s <= slot; s++ {
 		for i := range t.rows {
@@ -71,7 +72,7 @@ func (t *track) at(row int, slot int64) float64 {
 	return t.rows[row][slot%slots].float()
 }
 
-// coarsen merges every five slots into one.
+// coarsen merges each group of five slots into one.
 func (t *track) coarsen() {
 	wide := newTrack(len(t.rows))
 	figures := make([]float32, len(t.rows))

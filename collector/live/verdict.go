@@ -15,8 +15,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// judged passes the figures that p's app reported, and the machine's last window, to the judge of
-// p, once per window.
+// judged passes p's figures and the machine's last window to p's judge, at most once per window.
 func (l *Live) judged(p *pool) {
 	if time.Unix(0, p.newest()).Sub(p.judge.Seen()) >= window {
 		p.judge.See(p.reported(&l.work.now), l.machine.judge.Machine())
@@ -76,7 +75,7 @@ func (s *series) has(key attribute.Key, value string) (has bool) {
 	return has
 }
 
-// orNone returns v, or 0 if v is NaN: some series are absent while their value is 0.
+// orNone returns v, or 0 if v is NaN, because some series are absent while their value is 0.
 func orNone(v float64) float64 {
 	if math.IsNaN(v) {
 		return 0
@@ -84,8 +83,8 @@ func orNone(v float64) float64 {
 	return v
 }
 
-// explain sets the verdict of q, whose level is set already. An app's own verdict takes precedence,
-// because the app knows more about the pool, such as its locks and goroutines.
+// explain sets the verdict of q. The level of q must already be set. An app's own verdict takes
+// precedence, because the app knows more about the pool, such as its locks and goroutines.
 func (p *pool) explain(q *Pool) {
 	f := p.judge.Holds()
 	if said, ok := p.said(); ok && said != diagnose.Undetermined && said != f.Verdict {
@@ -94,15 +93,14 @@ func (p *pool) explain(q *Pool) {
 			Evidence: "reported by the app, based on its own measurements",
 		}
 	}
-	// A verdict holds for a while after the pool has changed. Oversized would contradict a bad
-	// level.
+	// A verdict may outlast the condition it describes. Oversized would contradict a bad level.
 	oversized := f.Verdict == diagnose.Oversized && q.Level == Good
 	if f.Verdict.Convicts() || oversized {
 		q.Verdict, q.Evidence = words(f.Verdict.String()), []string{f.Evidence}
 	}
 }
 
-// said returns the app's own verdict, or false if the app gives none.
+// said returns the verdict that the app itself reports, or false if it reports none.
 func (p *pool) said() (verdict diagnose.Verdict, ok bool) {
 	for _, s := range p.series {
 		if s.role != verdictRole || s.generation != p.generation || s.value != 1 {
@@ -117,8 +115,8 @@ func (p *pool) said() (verdict diagnose.Verdict, ok bool) {
 	return 0, false
 }
 
-// verdicts calls add with each verdict on the machine, and with the verdicts on and the recommended
-// limit of each pool. It skips pools that are silent or judged by their app.
+// verdicts calls add with each verdict on the machine and on each pool, and with each pool's
+// recommended limit. It skips pools that are silent or judged by their app.
 func (l *Live) verdicts(add func(row *catalog.Metric, n int64, of ...attribute.KeyValue)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -156,9 +154,9 @@ func (l *Live) verdicts(add func(row *catalog.Metric, n int64, of ...attribute.K
 // words returns value with spaces in place of underscores.
 func words(value string) string { return strings.ReplaceAll(value, "_", " ") }
 
-// figures returns the machine's figures for a judge. Figures of the app, such as its quota and the
-// CPUs it uses, are available only if the sidecar can identify the app's container, or if there is
-// a single process besides the sidecar's.
+// figures returns the machine's figures for the machine's judge. Figures of the app, such as its
+// quota and the CPUs it uses, are available only if the sidecar can identify the app's container,
+// or if there is a single process besides the sidecar's.
 func (m *machine) figures(at time.Time) diagnose.HostFigures {
 	f := diagnose.UnknownHost(at)
 	sum := func(to *float64, row *catalog.Metric, with ...attribute.KeyValue) {
@@ -192,8 +190,9 @@ func (m *machine) figures(at time.Time) diagnose.HostFigures {
 	return f
 }
 
-// appContainer returns the attribute that identifies the app's container. The app's container is
-// known only if it is the only visible container, or the only one besides the sidecar's.
+// appContainer returns the attribute that identifies the app's container. That container is known
+// if m.app is set, if only one container is visible, or if only one is visible besides the
+// sidecar's.
 func (m *machine) appContainer() (of attribute.KeyValue, ok bool) {
 	switch {
 	case m.app != "":
@@ -204,8 +203,8 @@ func (m *machine) appContainer() (of attribute.KeyValue, ok bool) {
 	return m.onlyOther(catalog.ContainerCPUTime, semconv.ContainerIDKey)
 }
 
-// onlyOther returns the only value that key has in those points of row that are not about the
-// sidecar itself. It returns false unless there is exactly one such value.
+// onlyOther returns the value of key in the points of row that are not about the sidecar itself. It
+// returns false unless there is exactly one such value.
 func (m *machine) onlyOther(row *catalog.Metric, key attribute.Key) (only attribute.KeyValue, ok bool) {
 	self := semconv.ProcessPID(os.Getpid())
 	own := map[attribute.Value]bool{self.Value: true}
@@ -228,8 +227,8 @@ func (m *machine) onlyOther(row *catalog.Metric, key attribute.Key) (only attrib
 	return only, only.Valid()
 }
 
-// highest returns the upper bound of the highest bucket that is not empty. For the last bucket,
-// that is infinity.
+// highest returns the upper bound of the highest bucket that is not empty. The last explicit bucket
+// has the upper bound +Inf.
 func highest(b *otlp.Buckets) float64 {
 	last := len(b.Counts) - 1
 	for last >= 0 && b.Counts[last] == 0 {

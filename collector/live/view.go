@@ -10,8 +10,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// view is the current collection and the previous one. Its methods return values of a metric of the
-// catalog. Sums are cumulative.
+// view holds the current collection and the previous one. Its methods compute values of catalog
+// metrics from the two. Sums are cumulative.
 type view struct {
 	now, before collection
 	elapsed     time.Duration // between the two; 0 if there is no previous collection
@@ -28,7 +28,7 @@ func newCollection(rm *metricdata.ResourceMetrics) collection {
 	c := collection{data: map[string]metricdata.Aggregation{}, points: map[string][]point{}}
 	for _, scope := range rm.ScopeMetrics {
 		for _, m := range scope.Metrics {
-			if c.data[m.Name] != nil { // in two scopes
+			if c.data[m.Name] != nil { // the metric is in two scopes
 				c.points[m.Name] = append(c.of(m.Name), pointsOf(m.Data)...)
 			}
 			c.data[m.Name] = m.Data
@@ -65,7 +65,8 @@ func (v *view) advance(rm *metricdata.ResourceMetrics) {
 	}
 }
 
-// addUp makes the deltas in rm cumulative. Collections have deltas if the upstream prefers them.
+// addUp converts the deltas in rm to cumulative values. Collections have deltas if the upstream
+// prefers them.
 func (v *view) addUp(rm *metricdata.ResourceMetrics) {
 	for _, scope := range rm.ScopeMetrics {
 		for _, m := range scope.Metrics {
@@ -105,23 +106,22 @@ func isDelta(data metricdata.Aggregation) bool {
 	return false
 }
 
-// value returns the sum of the points of m that have all attributes in with. If an attribute in
-// with has no value, points must not have that attribute. value returns false if there are no such
-// points.
+// value returns the sum of the points of m that have all of the attributes in with. An attribute
+// without a value matches only points that lack that attribute. value returns false if no point
+// matches.
 func (v *view) value(m *catalog.Metric, with ...attribute.KeyValue) (sum float64, ok bool) {
 	p, ok := total(v.now.of(m.Name), with)
 	return p.value, ok
 }
 
-// rate returns the increase per second of what value returns.
+// rate is like value, but returns the increase per second since the previous collection.
 func (v *view) rate(m *catalog.Metric, with ...attribute.KeyValue) (perSecond float64, ok bool) {
 	growth, ok := v.growth(m, with...)
 	return growth.value / v.elapsed.Seconds(), ok
 }
 
-// gained returns by how much the result of value has increased since the previous collection, in
-// which it may have been absent. gained returns false if there is no previous collection, or if the
-// result fell.
+// gained is like value, but returns the increase since the previous collection, in which an absent
+// value counts as 0. It returns false if there is no previous collection, or if the value fell.
 func (v *view) gained(m *catalog.Metric, with ...attribute.KeyValue) (n float64, ok bool) {
 	now, ok := total(v.now.of(m.Name), with)
 	before, _ := total(v.before.of(m.Name), with)
@@ -142,8 +142,8 @@ func (v *view) mean(m *catalog.Metric, with ...attribute.KeyValue) (mean float64
 	return growth.value / float64(growth.count), true
 }
 
-// grew reports whether the result of value has increased since the previous collection, in which it
-// may have been absent.
+// grew reports whether the result of value has increased since the previous collection, in which an
+// absent value counts as 0.
 func (v *view) grew(m *catalog.Metric, with ...attribute.KeyValue) bool {
 	now, _ := total(v.now.of(m.Name), with)
 	before, _ := total(v.before.of(m.Name), with)
@@ -155,8 +155,7 @@ func (v *view) growth(m *catalog.Metric, with ...attribute.KeyValue) (point, boo
 	if !ok || v.elapsed <= 0 {
 		return point{}, false
 	}
-	// A new histogram has grown from nothing. A new sum may have increased before it was first
-	// observed.
+	// A new histogram was empty before. A new sum may have increased before it was first observed.
 	before, had := total(v.before.of(m.Name), with)
 	if !had && m.Kind != catalog.Histogram || now.value < before.value {
 		return point{}, false

@@ -9,16 +9,16 @@ import (
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
-// Waited is a request that waited and was part of a trace.
+// Waited is the wait of a request that was part of a trace.
 type Waited struct {
 	Wait  Figure `json:"wait,omitzero"`
 	Trace string `json:"trace,omitempty"` // trace ID in hexadecimal
 }
 
-// String returns the wait and the trace as text.
+// String returns the wait and the trace ID as text.
 func (w Waited) String() string { return w.Wait.Text(Duration) + ", trace " + w.Trace }
 
-// traced is the longest wait with a trace in the exemplars of a point.
+// traced is the longest wait with a trace ID among the exemplars of a series' last point.
 type traced struct {
 	of    *series
 	wait  float64 // seconds; negative: none
@@ -27,8 +27,8 @@ type traced struct {
 
 const tracedSize = int64(unsafe.Sizeof(traced{}))
 
-// trace records the longest wait with a trace in the exemplars of p. If there is no room for it,
-// trace drops it.
+// trace records the longest wait with a trace ID among the exemplars of p, or drops it if there is
+// no room.
 func (l *Live) trace(s *series, m *otlp.Metric, p *otlp.Point) {
 	longest := traced{of: s, wait: -1}
 	p.EachExemplar(m.Kind, &l.work.exemplar, func(e *otlp.Exemplar) {
