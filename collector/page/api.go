@@ -21,18 +21,18 @@ type shared struct {
 	stale   <-chan struct{} // closed when there is a newer picture
 }
 
-// maxAge is how old an event may be. Effects of passing time, such as a pool that falls silent,
-// show after this time at the latest.
+// maxAge is how long an event is reused at most. It bounds the delay until effects of passing time
+// become visible, such as a pool that falls silent.
 const maxAge = time.Second
 
-// An event is the JSON of the picture between these two strings.
+// An event consists of eventHead, the picture as JSON, and eventTail.
 const (
 	eventHead = "event: picture\ndata: "
 	eventTail = "\n\n"
 )
 
-// read returns the newest event, which must not be changed, and a channel that is closed when there
-// is a newer one.
+// read returns the newest event, which must not be modified, and a channel that is closed when
+// there is a newer one.
 func (s *shared) read() (event []byte, changed <-chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

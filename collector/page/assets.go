@@ -16,7 +16,7 @@ var contentTypes = map[string]string{
 	".svg":  "image/svg+xml",
 }
 
-// asset returns a handler that serves one file of the page.
+// asset returns a handler that serves the page's file with the given name.
 func asset(name string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		data, err := assets.ReadFile("assets/" + name)

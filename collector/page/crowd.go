@@ -9,26 +9,26 @@ import (
 )
 
 // crowd limits the number of a server's connections. Above the limit, it closes the connection that
-// has been idle for longest, so that idle connections cannot lock out clients.
+// has been idle the longest, so that idle connections cannot lock out clients.
 type crowd struct {
 	most    int
 	refused atomic.Int64 // connections closed because of the limit
 
 	mu    sync.Mutex // guards everything below
 	open  map[net.Conn]bool
-	quiet []net.Conn // open connections without a request, idle for longest first
+	quiet []net.Conn // open connections without a request, longest idle first
 }
 
 // change is the [http.Server.ConnState] hook.
 func (c *crowd) change(conn net.Conn, to http.ConnState) {
 	if out := c.follow(conn, to); out != nil {
 		c.refused.Add(1)
-		_ = out.Close() // its handler gets an error
+		_ = out.Close() // the server's pending read fails
 	}
 }
 
-// follow records that conn's state is now to, and returns the connection to close, or nil if there
-// is none.
+// follow records that conn is now in the state to. It returns the connection to close if there are
+// too many, and nil otherwise.
 func (c *crowd) follow(conn net.Conn, to http.ConnState) (out net.Conn) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

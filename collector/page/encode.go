@@ -12,7 +12,7 @@ import (
 )
 
 // Prometheus's own encoders, in expfmt, would add 150 KB to the sidecar, and do more than is needed
-// here. Tests compare the output with theirs.
+// here. Tests compare our output with theirs.
 
 // contentType is the content type of the response to a scrape.
 type contentType string
@@ -27,8 +27,8 @@ const (
 	names = "; charset=utf-8; escaping=underscores"
 )
 
-// negotiate returns the format that accept, the value of an Accept header, prefers. If accept
-// allows none, it returns textType.
+// negotiate returns the format preferred by accept, the value of an Accept header, or textType if
+// accept allows none of our formats.
 func negotiate(accept string) contentType {
 	best, most := textType, 0.0
 	for clause := range strings.SplitSeq(accept, ",") {
@@ -47,7 +47,7 @@ func negotiate(accept string) contentType {
 	return best
 }
 
-// offered returns the format for one clause of an Accept header, or "" if there is none for it.
+// offered returns the format that matches one clause of an Accept header, or "" if none does.
 func offered(media string, parameters map[string]string) contentType {
 	version := parameters["version"]
 	switch {
@@ -96,7 +96,7 @@ var (
 
 func (l lines) append(b []byte) []byte {
 	name, escape := l.f.GetName(), escapeHelp
-	if l.open { // a counter's name is without _total there
+	if l.open { // HELP and TYPE lines omit a counter's _total
 		escape = escapeValue
 		if l.f.GetType() == dto.MetricType_COUNTER {
 			name = strings.TrimSuffix(name, "_total")
@@ -128,8 +128,8 @@ func (l lines) histogram(b []byte, labels []*dto.LabelPair, h *dto.Histogram) []
 	return l.sample(b, "_count", labels, "", l.count(h.GetSampleCount()))
 }
 
-// sample writes a line. le is the upper bound of a bucket; empty means that the line is not a
-// bucket's.
+// sample appends one line to b. le is the bucket's upper bound, or empty if the line is not for a
+// bucket.
 func (l lines) sample(b []byte, suffix string, labels []*dto.LabelPair, le, value string) []byte {
 	b = append(append(b, l.f.GetName()...), suffix...)
 	separator := byte('{')
@@ -152,7 +152,7 @@ func (l lines) sample(b []byte, suffix string, labels []*dto.LabelPair, le, valu
 // number formats v. In OpenMetrics, 1 becomes 1.0.
 func (l lines) number(v float64) string {
 	s := strconv.FormatFloat(v, 'g', -1, 64)
-	if l.open && !strings.ContainsAny(s, "e.IN") { // not +Inf and NaN either
+	if l.open && !strings.ContainsAny(s, "e.IN") { // neither +Inf nor NaN
 		s += ".0"
 	}
 	return s

@@ -13,7 +13,7 @@ const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 
 // guard returns a handler that passes requests on to next. It rejects requests that another site
-// may have made a browser send, and sets headers that restrict what a browser may do with the
+// may have caused a browser to send, and sets headers that restrict what a browser may do with the
 // responses.
 func guard(hosts []string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -31,7 +31,7 @@ var (
 	labelNamer  = otlptranslator.LabelNamer{}
 )
 
-// families returns the samples grouped by metric and sorted by name.
+// families returns the samples of l, grouped by metric and sorted by name.
 func families(l *live.Live) []*dto.MetricFamily {
 	byRow := map[*catalog.Metric]*dto.MetricFamily{}
 	seen := map[string]bool{}
@@ -41,7 +41,7 @@ func families(l *live.Live) []*dto.MetricFamily {
 		)
 		labels, key := labelsOf(s)
 		if key = name + key; err != nil || seen[key] {
-			// Two apps without a service.instance.id may have the same series. Only one is shown.
+			// Two apps without a service.instance.id may send the same series. Only one is exposed.
 			return
 		}
 		seen[key] = true
@@ -85,14 +85,14 @@ func prometheusType(m *catalog.Metric) dto.MetricType {
 }
 
 // promoted lists the resource attributes that become labels of every series.
-// deploy/prometheus/prometheus.yml configures the same for OTLP.
+// deploy/prometheus/prometheus.yml promotes the same attributes for OTLP.
 var promoted = []string{
 	"k8s.cluster.name", "k8s.namespace.name", "k8s.pod.name", "k8s.container.name", "k8s.node.name",
 	"k8s.deployment.name", "k8s.statefulset.name", "k8s.daemonset.name", "k8s.job.name",
 }
 
 // labelValues returns the labels of s, some of which may be empty: s's own attributes, and the
-// resource attributes that every series has.
+// resource attributes that are added to every series.
 func labelValues(s *live.Sample) map[string]string {
 	of := func(name string) string {
 		for _, l := range s.Resource {
@@ -153,9 +153,9 @@ func value(s *live.Sample, labels []*dto.LabelPair) *dto.Metric {
 	return m
 }
 
-// histogram returns b as a histogram with classic buckets, whose upper bounds are bounds, and also
-// with native buckets if available. The text format has only the classic buckets; protobuf has
-// both, and Prometheus uses the native ones.
+// histogram converts b to a histogram with classic buckets. If b is exponential, bounds are their
+// upper bounds, and the result also has native buckets. The text format contains only classic
+// buckets; protobuf contains both, and Prometheus uses the native ones.
 func histogram(b *otlp.Buckets, bounds []float64) *dto.Histogram {
 	h := &dto.Histogram{SampleCount: proto.Uint64(b.Count), SampleSum: proto.Float64(b.Sum)}
 	if b.Bounds != nil {

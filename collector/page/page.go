@@ -2,10 +2,10 @@
 // programs, and /metrics for Prometheus.
 //
 // The server is read-only and has no authentication, so it listens on loopback by default. With DNS
-// rebinding, a web site could read it through a visitor's browser. To prevent that, the Host header
-// of a request must be an IP address, localhost or one of [Config.Hosts], and the request must come
-// from the same origin or from no page at all. Pool names are untrusted: the page inserts them only
-// as text, and its Content-Security-Policy allows no other scripts than its own.
+// rebinding, a web site could read the page through a visitor's browser. To prevent that, the Host
+// header of a request must be an IP address, localhost or one of [Config.Hosts], and the request
+// must come from the same origin or from no page at all. Pool names are untrusted: the page inserts
+// them only as text, and its Content-Security-Policy allows no scripts but its own.
 package page
 
 import (
@@ -77,7 +77,7 @@ func Listen(ctx context.Context, cfg Config) (*Server, error) {
 // Addr returns the address that the server listens on.
 func (s *Server) Addr() net.Addr { return s.listener.Addr() }
 
-// Observe registers a metric with meter: how many connections were closed because there were too
+// Observe registers a metric with meter: the number of connections closed because there were too
 // many.
 func (s *Server) Observe(meter metric.Meter) error {
 	observed, err := instruments.NewObservables(meter, catalog.PageRefused)

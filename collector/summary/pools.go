@@ -9,10 +9,10 @@ import (
 	"github.com/poolgauge/poolgauge/collector/live"
 )
 
-// mostPools is how many pools are shown, starting with the worst.
+// mostPools is the maximum number of pools shown. The worst are shown first.
 const mostPools = 20
 
-// pools writes a line for each pool, the worst first, in 80 columns.
+// pools writes a table of all pools, the worst first, at most 80 columns wide.
 func (s *Summary) pools(b *strings.Builder, stamp string, all []live.Pool) {
 	if len(all) == 0 {
 		return
@@ -38,7 +38,7 @@ func (s *Summary) pools(b *strings.Builder, stamp string, all []live.Pool) {
 	}
 }
 
-// marks shows the levels where there are no colors.
+// marks holds a prefix for each level, so that levels can be told apart without colors.
 var marks = map[live.Level]string{live.Trouble: "!!", live.Warning: "! ", live.Good: "  ", live.Silent: "? "}
 
 func (s *Summary) pool(b *strings.Builder, p *live.Pool) {
