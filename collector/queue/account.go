@@ -7,7 +7,7 @@ import (
 // Account is a consistent snapshot of what a queue holds and of what happened to batches that left
 // the queue.
 type Account struct {
-	Lanes map[Lane]LaneAccount // by lane, for all lanes
+	Lanes map[Lane]LaneAccount // for every lane
 	// bytes of all batches, [Overhead] included; batches that are in flight but were evicted to
 	// make room do not count
 	Usage  int64
@@ -43,7 +43,7 @@ type Points struct {
 	Damaged int64
 }
 
-// Account returns a snapshot.
+// Account returns a snapshot of q.
 func (q *Queue) Account() Account {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -22,7 +22,7 @@ func (d *deltas) append(tuple ...int64) {
 // clip frees unused capacity. The caller must append nothing afterwards.
 func (d *deltas) clip() { d.bytes = append(make([]byte, 0, len(d.bytes)), d.bytes...) }
 
-// each calls f for each tuple; width is the tuples' length. f must not keep the slice.
+// each calls f for each tuple; width is the tuples' length. f must not retain the slice.
 func (d *deltas) each(width int, f func(tuple []int64)) {
 	var tuple [len(d.last)]int64
 	for at := 0; at < len(d.bytes); f(tuple[:width]) {

@@ -14,13 +14,13 @@ const (
 	retry        = time.Second // time between attempts to recover the disk
 	mostKept     = 2 << 20
 	leastSegment = 256 << 10
-	mostSegment  = 4 << 20 // or a fraction of the limit, to bound the number of segments
+	mostSegment  = 4 << 20 // or Limit/mostSegments if larger
 	mostSegments = 1 << 10
 )
 
 // disk makes a queue durable with two goroutines, a writer and a syncer, so that a Put waits for a
-// sync only if [Config.Sync] requires that. The two goroutines perform all I/O, except for the
-// reads of [Open] and [Take], so a hung disk never hangs the queue.
+// sync only if [Config.Sync] requires that. The two goroutines perform all I/O except reads by
+// [Open] and [Queue.Take], so a hung disk never hangs the queue.
 type disk struct {
 	q                *Queue
 	dir              string
@@ -62,7 +62,7 @@ type group struct {
 	entries  []*entry
 	marks    []mark
 	taken    bool          // taken by the writer: nothing may be added
-	released bool          // nothing waits any longer for the group to be written
+	released bool          // callers no longer wait for the group to be written
 	written  chan struct{} // closed when the group is written or released
 	accepted chan struct{} // closed when the entries are accepted or have moved to another group
 }
@@ -109,7 +109,8 @@ func (d *disk) start() error {
 	return nil
 }
 
-// addLocked queues e to be written. e will be accepted once it is as safe as configured.
+// addLocked queues e to be written. e will be accepted once it is as safe as [Config.Sync]
+// requires.
 func (d *disk) addLocked(e *entry) {
 	g := d.groupLocked()
 	g.entries = append(g.entries, e)
@@ -148,7 +149,7 @@ func signal(c chan struct{}) {
 }
 
 // changedLocked queues e's new state to be written to e's record. If e is not on disk yet, its
-// record will be written with the state that e then has.
+// record will be written with the state that e has at that time.
 func (d *disk) changedLocked(e *entry) {
 	if e.state == done {
 		d.settleMoveLocked(e)
@@ -175,8 +176,8 @@ func (d *disk) settleMoveLocked(e *entry) {
 	}
 }
 
-// releaseRecordLocked counts one live record less in s, and schedules s for deletion if that was
-// the last one.
+// releaseRecordLocked decrements the number of live records in s, and schedules s for deletion if
+// it is now unused.
 func (d *disk) releaseRecordLocked(s *segment) {
 	s.live--
 	d.dropIfUnusedLocked(s)
@@ -224,8 +225,8 @@ func (d *disk) closeLocked(g *group) {
 	}
 }
 
-// releaseLocked wakes the goroutines that are waiting for g to be written. With Sync 0, Put goes on
-// to wait for the sync.
+// releaseLocked wakes the goroutines that are waiting for g to be written. With Sync 0, Put then
+// waits for the sync.
 func (d *disk) releaseLocked(g *group) {
 	if g.released {
 		return
@@ -241,7 +242,8 @@ func (d *disk) releaseLocked(g *group) {
 	}
 }
 
-// failLocked records that the disk has failed. [disk.restoreLocked] ends that state.
+// failLocked records that the disk is failing, until [disk.restoreLocked] records that it has
+// recovered.
 func (d *disk) failLocked(err error) {
 	if d.failure == nil {
 		if d.sync == 0 {
@@ -270,9 +272,9 @@ func (d *disk) restoreLocked() {
 	}
 }
 
-// watch watches the operation that is about to begin, and records a failure of the disk if the
-// operation takes too long. The caller must call stop when the operation has ended; quick reports
-// whether it ended in time.
+// watch starts a timer for the operation that is about to begin. If the operation takes too long,
+// watch records that the disk is failing. The caller must call stop when the operation has ended;
+// quick reports whether it ended in time.
 func (d *disk) watch() (stop func() (quick bool)) {
 	begun := time.Now()
 	timer := time.AfterFunc(d.patience, func() {
@@ -286,7 +288,8 @@ func (d *disk) watch() (stop func() (quick bool)) {
 	}
 }
 
-// close makes the goroutines write everything left and stop. It waits for them until ctx is done.
+// close stops the goroutines once they have written everything that is pending. It waits for them
+// until ctx is done.
 func (d *disk) close(ctx context.Context) error {
 	close(d.stop)
 	select {

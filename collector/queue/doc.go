@@ -4,7 +4,7 @@
 //
 // Once [Queue.Put] has returned nil for a batch, the batch survives as follows:
 //
-//	              kill -9, crash of the program   power loss, crash of the system
+//	              kill -9, crash of the program   power loss, system crash
 //	Dir, Sync 0   all                             all
 //	Dir, Sync 1s  all                             all but those of the last second,
 //	                                              or of the last sync, if slower
@@ -18,11 +18,11 @@
 // since the upstream recovered, followed by the backlog.
 //
 // While the upstream accepts data from a lane, Put waits for room in a full queue until its context
-// is done; waiting calls are served in order. Batches are dropped, and counted, only after the exporter has called
-// [Queue.SetAway] for their lane: the oldest batch in any such lane first. Put to [Own] never
-// waits: if there is no room, the oldest batch in that lane is dropped. Dropping a batch in flight
-// makes room immediately, but the batch counts as dropped only if it returns to the queue, since it
-// may still be sent.
+// is done; waiting calls are served in order. Batches are dropped, and counted, only after the
+// exporter has called [Queue.SetAway] for their lane: the oldest batch in any such lane first. Put
+// to [Own] never waits: if there is no room, the oldest batch in that lane is dropped. Dropping a
+// batch in flight makes room immediately, but the batch counts as dropped only if it returns to the
+// queue, since it may still be sent.
 //
 // # Disk
 //
@@ -30,15 +30,15 @@
 // written. With Sync > 0, batches are accepted in memory while the disk is full, read-only, failing
 // or slower than a second; [Account] and one log line report the failure, and the batches are
 // written as soon as the disk recovers. With Sync 0, a batch is accepted only once it is synced:
-// Put waits until its context is done. While the disk is failing, memory is bounded by Limit.
-// Otherwise it is bounded by an eighth of Limit (at most 2 MiB), because batches on disk are read
-// back when their turn comes.
+// Put waits for the sync until its context is done. While the disk is failing, memory use is
+// bounded by Limit. Otherwise it is bounded by an eighth of Limit (at most 2 MiB), because batches
+// on disk are read back when their turn comes.
 //
 // On disk the queue is a sequence of segments. Each segment is a file with a header and records,
 // and is deleted once none of its records is needed. A record is protected by checksums and has one
-// state byte, overwritten in place: queued, in flight, done. The state only moves forward, so after a
-// restart the queue knows which batches may have been sent. Torn or corrupt records are skipped and
-// counted, and reading continues at the next record. If the directory is deleted while in use, it
-// is created again and every batch is written to it. After power loss, a batch that was already
+// state byte, overwritten in place: queued, in flight, done. The state only moves forward, so the
+// queue knows after a restart which batches may have been sent. Torn or corrupt records are skipped
+// and counted, and reading continues at the next record. If the directory is deleted while in use,
+// it is created again and every batch is written to it. After power loss, a batch that was already
 // sent may reappear as if it had never been in flight.
 package queue

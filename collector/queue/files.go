@@ -6,7 +6,7 @@ import (
 	"path/filepath"
 )
 
-// files is the directory of a queue. Tests use it to inject faults.
+// files gives access to a queue's directory. Tests replace it to inject faults.
 type files interface {
 	Lock() (io.Closer, error)       // creates the directory if necessary; errInUse if another process uses it
 	List() ([]os.DirEntry, error)   // sorted by name
@@ -25,7 +25,7 @@ type file interface {
 	Deleted() bool // reports whether the file was deleted
 }
 
-// directory implements files in the operating system's file system.
+// directory is the path of a directory. It implements files with package os.
 type directory string
 
 const lockName = "lock"

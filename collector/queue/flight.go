@@ -22,8 +22,8 @@ type Flight struct {
 func (f *Flight) Len() int { return len(f.entries) }
 
 // Range returns the data of the batches from i up to but not including j, oldest first, and the
-// number of their points. Since protobuf merges concatenated messages, the data is one request when
-// concatenated. The caller must not change the data.
+// number of their points. Concatenated, the data is one valid request, because protobuf merges
+// concatenated messages. The caller must not modify the data.
 func (f *Flight) Range(i, j int) (data [][]byte, points int64) {
 	for _, e := range f.entries[i:j] {
 		points += e.points
@@ -96,7 +96,8 @@ var noWait = func() chan struct{} {
 	return c
 }()
 
-// take starts a flight if possible. marked is closed once the disk has recorded the flight.
+// take returns a new flight, or nil if the lane has no batch to take. marked is closed once the
+// flight is recorded on disk.
 func (q *Queue) take(l *lane, maxBytes int64) (f *Flight, marked <-chan struct{}, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -123,7 +124,7 @@ func (q *Queue) take(l *lane, maxBytes int64) (f *Flight, marked <-chan struct{}
 	return f, marked, nil
 }
 
-// pickLocked removes the batches of the next flight from their list.
+// pickLocked removes the batches of the next flight from their list and returns them.
 func (l *lane) pickLocked(maxBytes int64) (entries []*entry) {
 	from := l.nextLocked()
 	if from == nil {
@@ -143,8 +144,8 @@ func (l *lane) pickLocked(maxBytes int64) (entries []*entry) {
 	return entries
 }
 
-// load reads the batches' data that is not in memory. If ctx is done first, the flight is returned
-// to the queue as soon as the disk responds.
+// load reads from disk those batches that are not in memory. If ctx is done first, the flight is
+// returned to the queue as soon as the disk responds.
 func (f *Flight) load(ctx context.Context) error {
 	missing := f.pin()
 	if len(missing) == 0 {

@@ -21,7 +21,7 @@ const (
 // Lanes returns every lane.
 func Lanes() []Lane { return []Lane{Metrics, Traces, Logs, Own} }
 
-// LaneOf returns the lane for data of signal s that clients sent.
+// LaneOf returns the lane for the data of signal s that clients send.
 func LaneOf(s otlp.Signal) Lane { return Lane(s) }
 
 // Signal returns the signal that the lane carries.
@@ -121,7 +121,8 @@ func (l *lane) entriesLocked(parked bool, f func(*entry)) {
 	l.waiting.each(parked, each)
 }
 
-// parkLocked parks batches that need not be in memory. It calls let for each of them first.
+// parkLocked parks batches that need not be in memory. It calls let for each batch before parking
+// it.
 func (l *lane) parkLocked(let func(*entry)) {
 	l.behind.park(let)
 	l.waiting.park(let)

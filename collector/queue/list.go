@@ -31,8 +31,8 @@ func (l *list) pushBack(e *entry) {
 	l.young = append(l.young, e)
 }
 
-// insert puts e, which was taken from the list, back at the place given by e.order. That place is
-// near the front.
+// insert puts e, which was taken from the list, back in its place in the order. That place is near
+// the front.
 func (l *list) insert(e *entry) {
 	at := &l.first
 	for *at != nil && (*at).order < e.order {
@@ -159,15 +159,15 @@ func (l *list) each(parked bool, f func(*entry)) {
 	}
 }
 
-// expand moves everything to the front part, as entries.
+// expand moves all batches to the linked list at the front, as entries.
 func (l *list) expand() {
 	for len(l.parked)+len(l.young) > 0 {
 		l.fill()
 	}
 }
 
-// append moves all entries of other to the end of l, and marks them as backlog. They must be
-// younger than those of l.
+// append moves all entries of other to the end of l, and marks them as backlog. The entries of
+// other must be younger than those of l.
 func (l *list) append(other *list) {
 	l.expand()
 	other.expand()
@@ -177,8 +177,8 @@ func (l *list) append(other *list) {
 	l.concat(other)
 }
 
-// concat moves all entries of other to the end of l. They must be younger than those of l, and none
-// may be parked.
+// concat moves all entries of other to the end of l. The entries of other must be younger than
+// those of l, and none of them may be parked.
 func (l *list) concat(other *list) {
 	other.each(false, func(e *entry) { l.young = append(l.young, e) })
 	for _, e := range l.young {

@@ -39,9 +39,9 @@ func (e *TooLargeError) Error() string {
 // Config configures a queue.
 type Config struct {
 	Dir   string // created if it does not exist; empty: in memory
-	Limit int64  // maximum bytes of the batches in all lanes, [Overhead] included; must be positive
+	Limit int64  // maximum size in bytes of all batches, [Overhead] included; must be positive
 	Lanes []Lane // lanes in use; each has a reserved share of Limit; empty: all
-	Fresh []Lane // lanes whose batches put since the upstream recovered leave before the backlog
+	Fresh []Lane // lanes that deliver batches put since the upstream recovered before the backlog
 	// If 0, Put returns once the batch would survive power loss. Otherwise, a batch would survive
 	// power loss after at most this time, if the disk keeps up.
 	Sync time.Duration
@@ -63,8 +63,8 @@ type Queue struct {
 	mu     sync.Mutex
 	closed bool
 	lanes  []*lane // by [Lane]; the first is Lane 1
-	order  int64   // order of the next batch
-	first  int64   // order of the oldest batch ever
+	order  int64   // order of the newest batch
+	first  int64   // one less than the order of the oldest batch ever
 }
 
 // Open opens the queue in c.Dir. Batches that an earlier process left there precede all batches put
@@ -112,9 +112,10 @@ func (q *Queue) laneOf(id Lane) *lane {
 // ctx is done, it waits for room, in order with other calls, and for the disk; Put to [Own] waits
 // for neither. The queue owns b.Data afterwards.
 //
-// Put returns ctx.Err() if ctx was already done, a [*TooLargeError], [ErrClosed], [ErrFull] if ctx
-// was done while there was no room, or [ErrUnsynced] if ctx was done before b was safe. On an
-// error, the queue is unchanged. Concurrent calls share writes and syncs.
+// Put returns a [*TooLargeError] if the lane could never hold b, [ErrClosed] if the queue is
+// closed, [ErrFull] if there was no room in time, and [ErrUnsynced] if b was not safe in time. If
+// ctx was already done, Put returns ctx.Err(). On an error, the queue is unchanged. Concurrent
+// calls share writes and syncs.
 func (q *Queue) Put(ctx context.Context, id Lane, b otlp.Batch) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -148,7 +149,7 @@ func (q *Queue) mostOf(l *lane) int64 {
 	return most
 }
 
-// add puts e into its lane, where there must be room for it.
+// add puts e into its lane, whose usage must already include e.
 func (q *Queue) add(e *entry) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -209,7 +210,7 @@ func (q *Queue) withdraw(e *entry, why error) error {
 	q.setLocked(e, done)
 	e.data = nil
 	q.grantLocked()
-	e.lane.notify() // others may have been waiting behind it
+	e.lane.notify() // later batches may have been waiting behind e
 	return why
 }
 
@@ -258,9 +259,9 @@ func (q *Queue) damagedLocked(e *entry) {
 }
 
 // Close closes the queue. Calls waiting in Put or Take return [ErrClosed]. Queued batches stay on
-// disk for the next Open, for which unsettled batches of a flight count as in flight. Close waits
-// for the disk until ctx is done, and returns an error if batches that were in memory only are
-// lost.
+// disk for the next [Open]. Those that belong to a flight and are not settled stay marked as in
+// flight. Close waits for the disk until ctx is done, and returns an error if batches that were in
+// memory only are lost.
 func (q *Queue) Close(ctx context.Context) error {
 	q.mu.Lock()
 	if q.closed {

@@ -7,8 +7,8 @@ import (
 	"iter"
 )
 
-// state is the progress of a batch, which only goes forward. Any two values differ in at least four
-// bits, so a flipped bit cannot turn one value into another.
+// state says how far a batch has progressed. It never moves back. Any two values differ in at least
+// four bits, so a flipped bit cannot turn one value into another.
 type state byte
 
 const (
@@ -35,7 +35,7 @@ var (
 
 // record is the header of a record.
 type record struct {
-	seq    uint64 // in the order of Put; all copies of a batch have the same
+	seq    uint64 // in the order of Put; the same for all copies of a batch
 	points int64
 	time   int64 // Unix ns
 	sum    uint32
@@ -91,7 +91,7 @@ func dataOf(b []byte, r record) (data []byte, ok bool) {
 }
 
 // finding is a section of a segment. If known is set, it is a record, whose data is corrupt unless
-// intact is set. Otherwise it is unrecognized bytes.
+// intact is set. Otherwise it consists of unrecognized bytes.
 type finding struct {
 	record
 

@@ -36,7 +36,7 @@ func (d *disk) open() error {
 	return nil
 }
 
-// found holds what was found in the directory.
+// found holds the contents of the directory.
 type found struct {
 	segments  []*segment
 	stretches []stretch // records in ascending order of their sequence numbers
@@ -47,7 +47,8 @@ type found struct {
 	buffer    []byte
 }
 
-// read reads all segments. Even on an error, the result contains open files.
+// read reads all segments. Even if read fails, the result contains open files, which the caller
+// must close.
 func (d *disk) read() (*found, error) {
 	all := &found{}
 	files, err := d.files.List()
@@ -55,7 +56,7 @@ func (d *disk) read() (*found, error) {
 		return all, fmt.Errorf("cannot be listed: %w", err)
 	}
 	for _, f := range files {
-		// not ours, such as lost+found and .nfs…
+		// Skip the lock file and files that are not ours, such as lost+found and .nfs….
 		if f.Name() == lockName || f.IsDir() || strings.HasPrefix(f.Name(), ".") {
 			continue
 		}

@@ -4,8 +4,8 @@ import (
 	"fmt"
 )
 
-// evacuation is about how many bytes of deleted segments one call of evacuate reads; the writer
-// then writes these bytes to a new segment.
+// evacuation is roughly how many bytes of deleted segments one call of evacuate reads. The writer
+// then writes the batches in these bytes to a new segment.
 const evacuation = 1 << 20
 
 // remake recovers after another process has deleted segments or the whole directory. It creates the
@@ -26,7 +26,7 @@ func (d *disk) remake() error {
 }
 
 // relock creates and locks the directory again, since the lock file was deleted with the directory.
-// New segments get numbers that are unused there.
+// New segments get numbers that are not used in the directory.
 func (d *disk) relock() error {
 	if d.lock != nil {
 		_ = d.lock.Close()
@@ -50,7 +50,7 @@ func (d *disk) relock() error {
 	return nil
 }
 
-// collectLost collects in d.lost the batches of deleted segments, which must be written again.
+// collectLost lists the batches of deleted segments in d.lost, so that they are written again.
 func (d *disk) collectLost() {
 	d.q.mu.Lock()
 	defer d.q.mu.Unlock()

@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// roomLocked makes room for size bytes in l if possible. It may drop batches of lanes whose
-// upstream is unreachable.
+// roomLocked makes room for size bytes in l, and reports whether it succeeded. It may drop batches
+// of lanes whose upstream is unreachable.
 func (q *Queue) roomLocked(l *lane, size int64) bool {
 	for !q.fitsLocked(l, l.usage+size) {
 		victim := q.victimLocked(l, size)
@@ -30,8 +30,8 @@ func (q *Queue) fitsLocked(l *lane, usage int64) bool {
 }
 
 // victimLocked returns the batch to drop to make room for size bytes in l, or nil if no batch may
-// be dropped. While the upstream is accepting l, batches of other lanes may be dropped only if the
-// new batch would not fit even once l is empty.
+// be dropped. While the upstream is accepting batches of l, those of other lanes may be dropped
+// only if the new batch would not fit even once l is empty.
 func (q *Queue) victimLocked(l *lane, size int64) (victim *entry) {
 	for _, other := range q.lanes {
 		var may bool
@@ -62,8 +62,8 @@ func (q *Queue) dropLocked(e *entry) {
 	q.doneLocked(e)
 }
 
-// shrinkLocked drops the oldest batches until the rest is within the limit, which may have been
-// higher when they were put.
+// shrinkLocked drops the oldest batches until the rest is within the limit. The limit may have been
+// higher when the batches were put.
 func (q *Queue) shrinkLocked() {
 	for {
 		var total int64

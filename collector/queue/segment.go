@@ -19,7 +19,7 @@ const (
 
 var magic = []byte("pgqueue\n")
 
-// segment is one file of records.
+// segment is an open segment file.
 type segment struct {
 	name string
 	file file
@@ -70,8 +70,8 @@ func checkHeader(b []byte) error {
 	return errors.New("is not a queue file: choose another directory, or move the file away")
 }
 
-// read returns the record at offset in s, and the record's data. It returns errDamaged if one of
-// the two is corrupt.
+// read returns the record at offset in s, and the record's data. It returns errDamaged if the
+// record's header or data is corrupt.
 func (s *segment) read(offset int64, length uint32) (r record, data []byte, err error) {
 	b := make([]byte, recordSize+int64(length))
 	if _, err := s.file.ReadAt(b, offset); err != nil {

@@ -16,11 +16,11 @@ func syncData(f *os.File) error {
 	}
 }
 
-// verifySync returns an error if the file system has failed, since a successful sync then proves
-// nothing. After an error, or when the device is gone, ext4 first abandons its journal and later
-// turns read-only. In between, a sync that only writes blocks already allocated succeeds, but a
-// change of metadata fails immediately. verifySync makes such a change, one without effect, since
-// each segment begins with a header.
+// verifySync returns an error if the file system has failed, which a successful sync does not rule
+// out. After an error, or when the device is gone, ext4 first abandons its journal and later turns
+// read-only. In between, a sync that only writes blocks already allocated succeeds, but a change of
+// metadata fails immediately. verifySync makes a metadata change that has no effect: it allocates
+// the first byte of the file, which the segment's header already occupies.
 func verifySync(f *os.File) error {
 	err := unix.Fallocate(int(f.Fd()), unix.FALLOC_FL_KEEP_SIZE, 0, 1)
 	if err == unix.EIO || err == unix.EROFS {

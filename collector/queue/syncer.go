@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// syncer syncs what the writer has written, immediately or after d.sync, until written is closed
-// because the writer has ended. Then it closes all files.
+// syncer syncs what the writer has written, immediately or after d.sync. The writer closes written
+// when it ends; syncer then syncs one last time and closes all files.
 func (d *disk) syncer(written <-chan struct{}) {
 	defer close(d.ended)
 	look := time.NewTicker(inspection)
@@ -30,7 +30,8 @@ func (d *disk) syncer(written <-chan struct{}) {
 	}
 }
 
-// inspection is how often the directory is checked, in addition to each sync.
+// inspection is the time between two calls of inspect. Each sync also checks whether its segment
+// was deleted.
 const inspection = time.Second
 
 // inspect checks whether another process has deleted any segment, including segments that are no
@@ -130,7 +131,7 @@ func (d *disk) parkLocked() {
 }
 
 // rescue queues the batches of the segments in failed, which could not be synced, to be written
-// again to another segment. After a failed sync nobody knows what is on disk, but written data can
+// again to another segment. After a failed sync it is unknown what is on disk, but written data can
 // be read back as long as the operating system has it in memory.
 func (d *disk) rescue(groups []*group, failed map[*segment]error) {
 	if len(failed) == 0 {
@@ -145,7 +146,7 @@ func (d *disk) rescue(groups []*group, failed map[*segment]error) {
 	}
 	d.failLocked(cause)
 	var affected []place
-	// part of a group may be written before the rest
+	// d.groups may contain groups of which only a part has been written
 	for _, g := range slices.Concat(groups, d.groups) {
 		for _, e := range g.entries {
 			if failed[e.seg] != nil && e.state != done {
@@ -162,8 +163,8 @@ func (d *disk) rescue(groups []*group, failed map[*segment]error) {
 	}
 }
 
-// moveLocked queues the batch at p to be written again. data is the batch's data; if err is not
-// nil, reading the data has failed.
+// moveLocked queues the batch at p to be written again. data and err are the result of reading the
+// batch's data.
 func (d *disk) moveLocked(p place, data []byte, err error) {
 	e := p.entry
 	switch {

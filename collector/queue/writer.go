@@ -103,7 +103,7 @@ func (d *disk) perform(groups []*group) error {
 		return err
 	}
 	if d.failing() {
-		// This frees space, without which a full disk would refuse every write.
+		// Delete segments first: a full disk would otherwise refuse every write.
 		if err := d.sweep(func(s *segment) bool { return !s.moved }); err != nil {
 			return err
 		}
@@ -259,7 +259,7 @@ func (d *disk) trim() error {
 	return nil
 }
 
-// abandonTorn seals s, to which n bytes could not be appended.
+// abandonTorn seals s after an attempt to append n bytes to it has failed.
 func (d *disk) abandonTorn(s *segment, n int) {
 	if s.file.Truncate(s.size) != nil {
 		d.torn = append(d.torn, s)
@@ -347,8 +347,8 @@ func (d *disk) sweep(may func(*segment) bool) error {
 	return nil
 }
 
-// try checks whether a failed disk accepts as many bytes as it last refused. Otherwise the disk
-// would count as recovered and fail again at the next batch.
+// try checks whether a failed disk accepts as many bytes as it last refused. Without this check,
+// the disk could count as recovered and fail again at the next batch.
 func (d *disk) try() error {
 	s, err := d.segment()
 	if err != nil {

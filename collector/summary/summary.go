@@ -32,7 +32,7 @@ func Start(out io.Writer, colored bool) *Summary {
 	return s
 }
 
-// Show writes the summary of a picture, unless the previous one is still waiting to be written.
+// Show queues p to be written. It skips p if the previous picture is still queued.
 func (s *Summary) Show(p *live.Picture) {
 	select {
 	case s.next <- p:
@@ -40,7 +40,7 @@ func (s *Summary) Show(p *live.Picture) {
 	}
 }
 
-// Close waits until everything is written, at most 100 ms. It must be called once, after the last
+// Close waits at most 100 ms for everything to be written. It must be called once, after the last
 // Show.
 func (s *Summary) Close() {
 	close(s.next)
