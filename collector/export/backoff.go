@@ -22,8 +22,9 @@ func NewBackoff(p Policy) *Backoff {
 	return &Backoff{least: p.LeastBackoff, longest: p.LongestBackoff, ceiling: p.LeastBackoff}
 }
 
-// Next returns the next wait. asked is the wait that the upstream asked for: the result is at least
-// asked plus jitter, since the upstream may have asked many clients for the same wait.
+// Next returns the next wait. asked is the wait that the upstream requested, or 0. If it requested
+// one, the result is at least asked plus jitter, since many clients may have been told to wait for
+// the same time.
 func (b *Backoff) Next(asked time.Duration) time.Duration {
 	b.ceiling = min(2*b.ceiling, max(b.longest, b.least))
 	wait := b.least + upTo(b.ceiling-b.least)
@@ -37,8 +38,8 @@ func (b *Backoff) Next(asked time.Duration) time.Duration {
 func upTo(d time.Duration) time.Duration { return rand.N(d + 1) } //nolint:gosec // needs no secure random numbers
 
 // wait waits for d, or until another lane finds that the upstream is accepting again. Once the
-// exporter is closing, the wait is short, but never shorter than asked, which the upstream asked
-// for.
+// exporter is closing, the wait is short, but never shorter than asked, the wait that the upstream
+// requested.
 func (s *sender) wait(d, asked time.Duration) {
 	if s.closing.Err() != nil {
 		asleep(s.abort, min(d, max(asked, closingBackoff)), s.recovered)

@@ -14,7 +14,7 @@ import (
 
 // Client sends the requests of one lane to the upstream. It is safe for concurrent use.
 type Client interface {
-	// Send sends one request, until ctx is done at most. Its errors are of type [*Failure].
+	// Send sends r and waits for the response until ctx is done. Its errors are of type [*Failure].
 	Send(ctx context.Context, r Request) (Result, error)
 	// Close closes the connections. The caller must not call Send afterwards.
 	Close() error
@@ -41,8 +41,8 @@ const (
 	Passing Kind = iota // may be retried unchanged
 	Slow                // timed out: may be retried, preferably in parts
 	Large               // too large: may be retried in parts
-	Invalid             // not understood: will be lost, but batches joined with the culprit may be accepted
-	Split               // refused, but batches joined with the culprit may be accepted: held before it is lost
+	Invalid             // malformed: is lost, but other batches in the same request may be accepted
+	Split               // refused: held before it is lost, but other batches may be accepted
 	// refused for a reason outside the request, such as credentials or a path: held before it is
 	// lost, and always sent whole
 	Held

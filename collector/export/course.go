@@ -49,7 +49,7 @@ type course struct {
 	failure *Failure // the last failure; nil if the state is OK
 	asked   bool     // the outcome of a request is known
 	away    bool     // the last value passed to Queue.SetAway
-	// when the upstream last came back, or when the lane was created; batches put earlier are the
+	// when the upstream last recovered, or when the lane was created; batches put earlier are the
 	// backlog
 	back    time.Time
 	blocked bool // a smaller request would not help
@@ -94,22 +94,22 @@ func newCourse(
 	}
 }
 
-// requestSize returns how large a request may currently be.
+// requestSize returns the current maximum size of a request.
 func (c *course) requestSize() int64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.size
 }
 
-// returned returns when the upstream last came back.
+// returned returns when the upstream last recovered, or when the lane was created.
 func (c *course) returned() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.back
 }
 
-// took records that the upstream accepted a request of the given size, and that this took the time
-// within.
+// took records that the upstream accepted a request of the given size and responded with result.
+// within is how long that took.
 func (c *course) took(bytes int64, within time.Duration, result Result) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -137,8 +137,8 @@ func (c *course) complain(result Result) {
 }
 
 // failed records that a request failed. bytes is the request's size, begun is when it was sent, and
-// whole says that it cannot be divided. failed reports whether to give the request up, that is, to
-// divide it or, if that is impossible, to reject it.
+// whole means that it cannot be divided. If giveUp is true, the request must not be retried as it
+// is, but divided or rejected.
 func (c *course) failed(failure *Failure, bytes int64, begun time.Time, whole bool) (giveUp bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -171,7 +171,7 @@ func (c *course) failed(failure *Failure, bytes int64, begun time.Time, whole bo
 	return false
 }
 
-// reject records that points are rejected because of a failure.
+// reject records that the given number of points is rejected because of failure.
 func (c *course) reject(failure *Failure, points int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -190,7 +190,8 @@ func (c *course) crowded() bool {
 	return c.row >= manyInvalid
 }
 
-// turn changes the state to to. Caller must hold mu.
+// turn changes the state and logs the change. failure is the reason for the new state, or nil if
+// the state is OK. Caller must hold mu.
 func (c *course) turn(to State, failure *Failure) {
 	if c.state == to {
 		c.cause(failure)
@@ -231,7 +232,8 @@ func (c *course) turn(to State, failure *Failure) {
 	}
 }
 
-// cause logs failure if its cause is new, although the state is the same. Caller must hold mu.
+// cause records failure as the new reason for the current state, and logs it if it differs from the
+// previous one, at most once per leastInterval. Caller must hold mu.
 func (c *course) cause(failure *Failure) {
 	if failure == nil {
 		return
@@ -285,7 +287,7 @@ func (c *course) end() {
 	}
 }
 
-// setAway tells the queue whether the upstream counts as away. Caller must hold mu.
+// setAway tells the queue whether the upstream counts as away for the lane. Caller must hold mu.
 func (c *course) setAway(away bool) {
 	if c.away != away {
 		c.away = away
@@ -299,9 +301,9 @@ func (c *course) setAway(away bool) {
 // shrink halves the size of requests after a request of the given size proved too large. Caller
 // must hold mu.
 //
-// Larger requests may have been accepted before. If that happens once, the upstream's limit may
-// have become lower. If it happens again, no limit explains it, and a ceiling would only keep
-// requests small.
+// A request may fail although larger ones were accepted before. If that happens once, the
+// upstream's limit may have been lowered. If it happens again, no limit explains it, and a ceiling
+// would only keep requests small.
 func (c *course) shrink(bytes int64) {
 	now := time.Now()
 	c.size = max(min(c.size, bytes)/2, leastSize)

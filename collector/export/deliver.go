@@ -32,8 +32,8 @@ func parcelOf(f *queue.Flight, i, j int) *parcel {
 	return &parcel{i: i, j: j, data: data, size: f.Size(i, j), points: points}
 }
 
-// divide splits p in two: between batches if there are several, otherwise within the batch. If it
-// returns false, p cannot be divided, and later calls return false too.
+// divide splits p in two: between batches if there are several, otherwise within the batch. If ok
+// is false, p cannot be divided, and later calls return false too.
 func (p *parcel) divide(f *queue.Flight, s otlp.Signal) (first, second *parcel, ok bool) {
 	if p.whole {
 		return nil, nil, false
@@ -57,7 +57,7 @@ func (p *parcel) divide(f *queue.Flight, s otlp.Signal) (first, second *parcel, 
 	return first, second, true
 }
 
-// part returns a part of p, which must be a single batch.
+// part returns a parcel for data, a part of p. p must be a single batch.
 func (p *parcel) part(data []byte) *parcel {
 	return &parcel{i: p.i, j: p.j, data: [][]byte{data}, size: int64(len(data)), of: p.of}
 }
@@ -113,7 +113,8 @@ func (s *sender) stuck(p *parcel, failure *Failure) bool {
 	return p.whole
 }
 
-// giveUp divides the last parcel of todo, or rejects it if it cannot be divided.
+// giveUp divides the last parcel of todo if a part of it may be accepted, and rejects it otherwise.
+// It returns the parcels that are left to send.
 func (s *sender) giveUp(f *queue.Flight, todo []*parcel, failure *Failure, backoff *Backoff) []*parcel {
 	p := todo[len(todo)-1]
 	todo = todo[:len(todo)-1]

@@ -8,7 +8,7 @@
 //	ok ───────────────────────────────────────▶ retrying ───────────────────────────▶ rejecting
 //	 ▲                                              │                                     │
 //	 └──────────────────────────────────────────────┴─────────────────────────────────────┘
-//	                 the upstream accepts a request (after invalid ones: for a minute)
+//	                 the upstream accepts a request, and none was invalid for a minute
 //
 // Each transition is logged in one line with the upstream's message, and counted by a metric. A
 // failure with a new cause in the same state is logged too, at most once in ten seconds. The [Kind]
@@ -20,12 +20,13 @@
 //   - [Invalid] requests are divided immediately until the invalid part is alone and rejected.
 //   - [Held] requests are retried whole for [Policy.Hold], counted from the first failure after a
 //     success, so a rollout, an expired token or a path that does not exist yet loses nothing.
-//     After that they are rejected whole, one per backoff, until the upstream accepts one. Requests
-//     of kind [Split] are then divided like invalid ones.
+//     After that they are rejected whole, one per backoff, until the upstream accepts one.
+//   - [Split] requests are held in the same way, but then divided like invalid ones.
 //
 // When the upstream has accepted nothing from a lane for [AwayAfter], it counts as away for that
-// lane, and a full queue drops the lane's oldest batches instead of making clients wait. Rejected
-// invalid requests do not make the upstream away, since it is reachable and accepts other requests.
+// lane, and a full queue drops the lane's oldest batches instead of making clients wait. Rejecting
+// invalid requests does not make an upstream away, since it is reachable and accepts other
+// requests.
 //
 // # The size of requests
 //

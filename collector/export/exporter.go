@@ -16,15 +16,15 @@ import (
 )
 
 // RequestSize is the maximum size in bytes of a request that can be divided. It is large, so that
-// the upstream gets few requests after an outage, and below the upstream's limit, which is 4 MiB by
-// default in most receivers.
+// the upstream receives few requests after an outage, and below the upstream's limit, which is 4
+// MiB by default in most receivers.
 const RequestSize = 1 << 20
 
 // Policy configures retries and the pace at which a backlog is sent.
 type Policy struct {
-	// The backoff between attempts. Each wait is random, from LeastBackoff to a limit that doubles
-	// up to LongestBackoff, so that many sidecars do not return at the same time. 0 means 1 s and
-	// 30 s.
+	// The backoff between attempts. Each wait is random, from LeastBackoff to a limit that doubles up
+	// to LongestBackoff, so that many sidecars do not return at the same time. 0 means 1 s and 30 s,
+	// respectively.
 	LeastBackoff, LongestBackoff time.Duration
 	// Hold is how long a refusal that may be temporary, as during a rollout, must last before it is
 	// final.
@@ -87,7 +87,7 @@ type sender struct {
 	course  *course
 	policy  Policy
 	pace    *Pace
-	// closed when another lane of the upstream is accepted again
+	// closed when the upstream accepts another of its lanes again
 	recovered <-chan struct{}
 	busy      atomic.Int64 // when the current request was started, in Unix ns; 0 if there is none
 }
@@ -220,12 +220,11 @@ func (s *sender) run() {
 // hold waits for d, or until the exporter is closing.
 func (s *sender) hold(d time.Duration) { asleep(s.closing, d, nil) }
 
-// roomy is the smallest limit of a queue at which the exporter gathers. A smaller queue could
-// overflow in the meantime.
+// roomy is the smallest queue limit at which the exporter waits to gather batches. A smaller queue
+// could overflow in the meantime.
 const roomy = 4 * RequestSize
 
-// gather waits until it is time for the next request. last is when the previous request was
-// started.
+// gather waits until it is time for the next request. last is when the previous request began.
 func (s *sender) gather(last time.Time) {
 	if s.gathers == 0 {
 		return
@@ -235,7 +234,7 @@ func (s *sender) gather(last time.Time) {
 	}
 }
 
-// requestSize returns how large the next request may be. While there is a backlog, the pace may
+// requestSize returns the maximum size of the next request. While there is a backlog, the pace may
 // make it less than the lane's request size.
 func (s *sender) requestSize() int64 {
 	size := s.course.requestSize()

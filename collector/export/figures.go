@@ -18,7 +18,7 @@ import (
 // reasonPartial is the reason of points that the upstream rejected from a request that it accepted.
 const reasonPartial = "partial"
 
-// Rejection identifies items that the upstream rejected.
+// Rejection identifies rejected items by lane and reason.
 type Rejection struct {
 	Lane   queue.Lane
 	Reason string // partial, or [Failure.Reason]

@@ -32,7 +32,7 @@ type grpcClient struct {
 	conn *grpcConn
 }
 
-// grpcConn is the current connection, or one that was given up, which is closed when its last
+// grpcConn is the current connection, or one that was given up and will be closed when its last
 // request has ended.
 type grpcConn struct {
 	*grpc.ClientConn
@@ -81,8 +81,8 @@ func dialGRPC(cfg Config) (Client, error) {
 	return c, nil
 }
 
-// balancing returns the service config. Without round robin, each sidecar of a fleet picks a random
-// address of the host name.
+// balancing returns the gRPC service config for load balancing. Without round robin, each sidecar
+// of a fleet picks a random address of the host name.
 func balancing(roundRobin bool) string {
 	if roundRobin {
 		return `{"loadBalancingConfig":[{"round_robin":{}}]}`
@@ -150,11 +150,10 @@ func (c *grpcClient) leave(conn *grpcConn) {
 	}
 }
 
-// renew is called after a request on the connection failed. It gives the connection up unless the
-// upstream responded on it. If there was no timely response, the connection may be half open
-// (servers forbid the pings that would reveal that). If the connection could not be established,
-// gRPC might wait up to two minutes before the next attempt, but the exporter decides when to
-// retry.
+// renew gives up the connection failed, on which a request has just failed, unless the upstream
+// responded on it. If there was no timely response, the connection may be half open (servers forbid
+// the pings that would detect this). If the connection could not be established, gRPC might wait up
+// to two minutes before the next attempt, but the exporter decides when to retry.
 func (c *grpcClient) renew(ctx context.Context, failed *grpcConn) {
 	state := failed.GetState()
 	// Connecting: the upstream responded to the first request before gRPC changed the state to ready,
@@ -169,7 +168,7 @@ func (c *grpcClient) renew(ctx context.Context, failed *grpcConn) {
 	}
 }
 
-// grpcTarget returns rawURL in the form of a gRPC target, and whether the endpoint uses TLS.
+// grpcTarget converts rawURL to a gRPC target, and reports whether the endpoint uses TLS.
 func grpcTarget(rawURL string) (target string, secure bool, err error) {
 	u, err := url.Parse(rawURL)
 	if err != nil {

@@ -19,7 +19,7 @@ import (
 
 const (
 	protobuf      = "application/x-protobuf"
-	longestAnswer = 64 << 10 // how many bytes of a response are read at most
+	longestAnswer = 64 << 10 // maximum number of bytes read of a response
 	idle          = 90 * time.Second
 )
 
@@ -43,8 +43,9 @@ func dialHTTP(cfg Config) (Client, error) {
 // another host.
 func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
-// newTransport returns a transport with few connections. It loads certificates at each handshake
-// or, if there is a proxy, only once, since the standard library then performs the handshakes.
+// newTransport returns a transport that keeps few idle connections. It loads certificates at each
+// handshake or, if there is a proxy, only once, since the standard library then performs the
+// handshakes.
 func newTransport(cfg *Config) *http.Transport {
 	t := &http.Transport{
 		Proxy:                  http.ProxyFromEnvironment,
@@ -122,8 +123,8 @@ func joined(pieces [][]byte) []byte {
 	return bytes.Join(pieces, nil)
 }
 
-// renew replaces the transport after one of its connections failed, and so also the certificates
-// that the transport loaded. Requests in flight on other connections continue.
+// renew replaces the transport failed after an error on one of its connections. The new transport
+// loads the certificates again. Requests in flight on other connections continue.
 func (c *httpClient) renew(failed *http.Transport) {
 	if c.transport.CompareAndSwap(failed, newTransport(&c.cfg)) {
 		failed.CloseIdleConnections()

@@ -27,7 +27,8 @@ type Pace struct {
 	paidFor time.Time  // when the next request of the backlog may be sent
 }
 
-// NewPace returns a pace of factor times the rate at which the lane receives; 0 means no limit.
+// NewPace returns a Pace of factor times the rate at which the lane receives data. If factor is 0,
+// there is no limit.
 func NewPace(factor float64) *Pace { return &Pace{factor: factor} }
 
 // Look records how many bytes the lane has received in total, how many of them are still waiting,
@@ -50,8 +51,8 @@ func (p *Pace) Look(received, waiting int64, oldest, now time.Time) {
 // speed returns the pace in bytes per second. Caller must hold mu.
 func (p *Pace) speed() float64 { return max(p.factor*max(p.live, p.growth), leastPace) }
 
-// Share returns how many bytes a request of the backlog may have, so that the backlog is sent as a
-// steady stream and not in bursts.
+// Share returns the maximum size in bytes of a request of the backlog. It is chosen so that the
+// backlog is sent as a steady stream and not in bursts.
 func (p *Pace) Share() int64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -61,7 +62,7 @@ func (p *Pace) Share() int64 {
 	return int64(min(max(p.speed()*paceTime.Seconds(), leastShare), RequestSize))
 }
 
-// Backlog reserves the time for a request with size bytes of the backlog, and returns how long to
+// Backlog reserves time to send a request with size bytes of the backlog, and returns how long to
 // wait before sending it.
 func (p *Pace) Backlog(size int64, now time.Time) time.Duration {
 	p.mu.Lock()

@@ -3,8 +3,8 @@ package export
 import "sync"
 
 // recovery wakes all lanes of an upstream that are waiting to retry as soon as the upstream accepts
-// one lane again. The rest of their waits, whether a backoff or requested by the upstream, has
-// become pointless. recovery is safe for concurrent use.
+// one lane again. There is then no reason to wait longer, whether for a backoff or because the
+// upstream requested it. recovery is safe for concurrent use.
 type recovery struct {
 	mu   sync.Mutex
 	next chan struct{} // closed and replaced by announce

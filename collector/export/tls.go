@@ -9,8 +9,8 @@ import (
 	"google.golang.org/grpc/credentials"
 )
 
-// reloading is the transport credentials of a gRPC client. It loads the TLS configuration at each
-// handshake.
+// reloading implements the transport credentials of a gRPC client. It loads the TLS configuration
+// at each handshake.
 type reloading struct {
 	load func() (*tls.Config, error)
 }
