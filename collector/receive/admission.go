@@ -29,14 +29,15 @@ var defaultLimits = limits{
 // passTime is how long a single connection may be read while all other connections wait.
 const passTime = time.Second
 
-// gate limits the bytes of requests in memory. Bytes count for their connection as they arrive.
-// While a request is incomplete, the bytes read count; once it is complete, the request counts
-// until it is accepted or refused.
+// gate limits how many bytes of requests are in memory. While a connection has an incomplete
+// request, the bytes read from it count. Once the request is complete, its size counts until it is
+// accepted or refused.
 //
 // Above the limit, only the connection that holds the pass is read. So requests complete one after
 // the other, and no request is refused because many arrived at the same time. The connection gives
-// up the pass when one of its requests is complete. If that does not happen within [passTime], its
-// incomplete requests have stalled: they are canceled, and it loses the pass.
+// up the pass when one of its requests is complete. If that does not happen within [passTime], the
+// connection's incomplete requests have stalled: they are canceled, and the connection loses the
+// pass.
 type gate struct {
 	limits
 
@@ -132,7 +133,7 @@ func (g *gate) may(c *conn) (may bool, changed <-chan struct{}, stalled *conn) {
 }
 
 // turnTime is how long a request waits if too many requests of its signal are already being
-// accepted. While the queue has room, accepting takes less time than that.
+// accepted. While the queue has room, accepting a request takes less time than that.
 const turnTime = time.Second
 
 // accepting counts a complete request of size bytes until the caller calls done. If too many
@@ -186,7 +187,7 @@ type rate struct {
 	paidAt time.Time     // when the time used up so far ends
 }
 
-// burst is how much unused time may be made up for.
+// burst is how much unused time may be carried over to later requests.
 const burst = time.Second
 
 // take either admits points and returns 0, or returns how long to wait.

@@ -36,8 +36,8 @@ func (r *body) release() {
 	r.arrival.release()
 }
 
-// share returns how many of all, the bytes available for processing requests, r needs. If the size
-// of r's content is unknown, that is all of them.
+// share returns how many bytes r needs for processing, at most all. If the size of r's content is
+// unknown, share returns all.
 func (r *body) share(all int) int64 {
 	encoding := r.encoding
 	if len(r.parts) > 0 {
@@ -95,9 +95,9 @@ func (s *Server) take(ctx context.Context, signal otlp.Signal, r *body) (points 
 	return b.Points, nil
 }
 
-// prepare turns r into a batch once there is memory for that. So requests that are or become large
-// are prepared one after the other. The caller must call done when the batch has been accepted or
-// refused.
+// prepare converts r to a batch once enough memory is available. Requests that are or become large
+// are therefore prepared one after the other. The caller must call done when the batch has been
+// accepted or refused.
 func (s *Server) prepare(
 	ctx context.Context,
 	signal otlp.Signal,

@@ -86,8 +86,8 @@ func (l *connections) leave(c *conn) {
 	delete(l.open, c)
 }
 
-// cut closes every connection, even connections that no data has been received from, for which a
-// gRPC server would wait.
+// cut closes every connection. This includes connections on which no data has arrived yet, for
+// which a gRPC server would wait.
 func (l *connections) cut() {
 	l.mu.Lock()
 	all := slices.Collect(maps.Keys(l.open))
@@ -103,8 +103,8 @@ func (l *connections) count() int64 {
 	return int64(len(l.open))
 }
 
-// conn is a client's connection. The bytes read from it count while one of its requests is
-// incomplete.
+// conn is a client's connection. The bytes read from it count toward the gate's limit while one of
+// its requests is incomplete.
 type conn struct {
 	net.Conn
 
@@ -124,7 +124,7 @@ type conn struct {
 // merit is how much longer a connection is kept if it has had a complete request.
 const merit = 10 * time.Second
 
-// worth returns a number by which connections are ordered: the one with the lowest is closed first.
+// worth ranks connections: the one with the lowest worth is closed first.
 func (c *conn) worth() int64 {
 	if useful := c.useful.Load(); useful > 0 {
 		return useful + int64(merit)
@@ -140,8 +140,8 @@ type arrival struct {
 	kept   int64 // bytes that still count after the request is complete
 }
 
-// begin records that a request begins to arrive. If the request is not complete in time, cancel is
-// called.
+// begin records that a request begins to arrive on c. If the request is not complete in time,
+// cancel is called.
 func (c *conn) begin(cancel func(error)) *arrival {
 	a := &arrival{on: c, cancel: cancel}
 	c.mu.Lock()

@@ -54,8 +54,8 @@ func (s *Server) newGRPC() *grpc.Server {
 
 type arrivalKey struct{}
 
-// arrives is called for each request before its message is read. It starts the time within which
-// the message must arrive.
+// arrives is called for each request before its message is read. It starts the timeout for
+// receiving the message.
 func arrives(ctx context.Context, _ *tap.Info) (context.Context, error) {
 	p, ok := peer.FromContext(ctx)
 	if !ok {
@@ -94,8 +94,8 @@ func (s *Server) receive(signal otlp.Signal, stream grpc.ServerStream) (points i
 }
 
 // unreadable converts err, an error of RecvMsg, to a refusal, which is only counted: the client has
-// already received gRPC's own status. For a message that is too large, that is RESOURCE_EXHAUSTED
-// without RetryInfo, which means in OTLP that the client must not retry.
+// already received gRPC's own status. If the message was too large, that status is
+// RESOURCE_EXHAUSTED without RetryInfo, which means in OTLP that the client must not retry.
 func (s *Server) unreadable(ctx context.Context, err error) *Refusal {
 	if errors.Is(context.Cause(ctx), errStalled) {
 		return &Refusal{Reason: Slow, RetryAfter: retryDelay, Message: errStalled.Error()}

@@ -43,7 +43,8 @@ func (f format) status(s *statuspb.Status) []byte {
 	return body
 }
 
-// handler serves the three paths. Methods other than POST get status 405, and other paths 404.
+// handler returns a handler for the OTLP path of each signal. Methods other than POST get status
+// 405, and other paths 404.
 func (s *Server) handler() http.Handler {
 	mux := http.NewServeMux()
 	for _, signal := range otlp.Signals() {
@@ -62,8 +63,9 @@ func (s *Server) handler() http.Handler {
 	return mux
 }
 
-// discarded is how many bytes of a refused body are read. Without that, a client that sends
-// everything before it reads the response would get a connection reset instead of the response.
+// discarded is the maximum number of bytes read of a refused body. If the body were not read, a
+// client that sends everything before it reads the response would get a connection reset instead of
+// the response.
 const discarded = 64 << 20
 
 // discard reads and discards the body. It ignores errors, which mean that the client has
@@ -93,7 +95,7 @@ func (s *Server) serve(signal otlp.Signal, r *http.Request) (f format, points in
 	return f, points, refusal
 }
 
-// negotiate parses the headers that describe the body.
+// negotiate returns the format and compression of a request's body according to the headers h.
 func negotiate(h http.Header) (f format, encoding string, refusal *Refusal) {
 	media, _, err := mime.ParseMediaType(h.Get("Content-Type"))
 	switch {
@@ -130,7 +132,7 @@ func (s *Server) read(r *http.Request) ([]byte, *Refusal) {
 	if r.ContentLength >= 0 {
 		most = min(most, int(r.ContentLength))
 	}
-	full := most + 1 + spareFor(most) // one extra byte, to reach the end without growing
+	full := most + 1 + spareFor(most) // one extra byte, to see io.EOF without growing b
 	b := make([]byte, 0, min(full, leastBody))
 	for {
 		n, err := r.Body.Read(b[len(b):cap(b)])

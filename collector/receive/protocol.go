@@ -129,7 +129,7 @@ func (s *Server) protocolOf(c *conn) (*spoken, net.Conn) {
 }
 
 // readFirst reads the bytes that identify the protocol, and reports whether they arrived. It keeps
-// them in c.first, from where the server reads them again.
+// the bytes in c.first, from which the server reads them again.
 func (c *conn) readFirst() bool {
 	for len(c.first) < len("PRI") {
 		var next [1]byte
@@ -143,8 +143,8 @@ func (c *conn) readFirst() bool {
 	return true
 }
 
-// afterHandshake is protocolOf for a TLS listener. The handshake negotiates the protocol, which is
-// HTTP/1 by default.
+// afterHandshake is like protocolOf, but for a connection to a TLS listener. The TLS handshake
+// negotiates the protocol, which is HTTP/1 by default.
 func (s *Server) afterHandshake(c *conn) (*spoken, net.Conn) {
 	secured := tls.Server(
 		c,

@@ -2,11 +2,11 @@
 // (protobuf, JSON). Every listener serves both. Requests are not decoded, and get a success
 // response only if [Config.Accept] accepted them.
 //
-// By default a request may have 4 MiB, before and after decompression, and must arrive within ten
-// seconds. All requests that are being received share 3 MiB; above that, connections are read one
-// at a time. All requests of one signal that wait for the queue share 1.5 MiB. A gRPC connection
-// may have 64 concurrent requests. Each listener has at most [Config.Connections] connections;
-// above that, it closes the connection that has been idle for longest.
+// By default a request may be up to 4 MiB large, before and after decompression, and must arrive
+// within ten seconds. All requests that are being received share 3 MiB; above that, connections are
+// read one at a time. All requests of one signal that wait for the queue share 1.5 MiB. A gRPC
+// connection may have 64 concurrent requests. Each listener has at most [Config.Connections]
+// connections; above that, it closes the connection that has been idle the longest.
 package receive
 
 import (
@@ -35,10 +35,10 @@ type Config struct {
 
 	// Enrich returns data, a client's request, usually with more attributes. If data has spare
 	// capacity, Enrich owns data, and may build the result in place. Otherwise Enrich must neither
-	// modify nor keep data. Errors are treated like those of Accept.
+	// modify nor retain data. Errors are treated like those of Accept.
 	Enrich func(signal otlp.Signal, data []byte) ([]byte, error)
 	// Accept takes b, a client's request. The client gets a success response if and only if Accept
-	// returns nil. Accept may keep b. The context is done when the client gives up. The client may
+	// returns nil. Accept may retain b. The context is done when the client gives up. The client may
 	// retry after an error, unless the error is a [Refusal] that says otherwise or wraps
 	// [otlp.ErrMalformed]. Accept is called concurrently, but never for a request without points.
 	Accept func(ctx context.Context, b otlp.Batch) error
@@ -177,7 +177,7 @@ func (s *Server) open(ctx context.Context) error {
 	return nil
 }
 
-// ListenError says that an endpoint could not be opened.
+// ListenError reports that an endpoint could not be opened.
 type ListenError struct {
 	Setting  string // flag that sets the address
 	Receiver string // what the endpoint would have received

@@ -55,14 +55,15 @@ type Refusal struct {
 	Message    string
 }
 
-// retryDelay is the RetryAfter that clients get if nothing better is known.
+// retryDelay is the default for [Refusal.RetryAfter].
 const retryDelay = time.Second
 
 // Error implements error.
 func (r *Refusal) Error() string { return string(r.Reason) + ": " + r.Message }
 
-// status returns the gRPC status, which is also the body of an HTTP response. It includes
-// RetryInfo, without which RESOURCE_EXHAUSTED would mean that the client must not retry.
+// status returns the gRPC status, which is also the body of an HTTP response. If the client may
+// retry, the status includes RetryInfo, without which RESOURCE_EXHAUSTED would mean that it must
+// not.
 func (r *Refusal) status() *status.Status {
 	s := status.New(answers[r.Reason].code, r.Error())
 	if r.RetryAfter == 0 {
