@@ -133,7 +133,7 @@ func boolToInt(b bool) int64 {
 	return 0
 }
 
-// refusal identifies a kind of refused items.
+// refusal identifies refused items by signal and reason.
 type refusal struct {
 	signal otlp.Signal
 	reason string

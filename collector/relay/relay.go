@@ -25,8 +25,8 @@ import (
 // Config configures a relay.
 type Config struct {
 	GRPC, HTTP  string                      // addresses on which to receive the app's telemetry; empty: none
-	Socket      string                      // path of a Unix socket on which to receive it too; empty: none
-	Rate        int64                       // most items per second to accept from the app; 0: no limit
+	Socket      string                      // path of a Unix socket to receive on as well; empty: none
+	Rate        int64                       // maximum items per second from the app; 0: no limit
 	Connections int                         // maximum per listener; 0: the receiver's default
 	RequestSize int                         // maximum bytes per request; 0: the receiver's default
 	TLS         func() (*tls.Config, error) // TLS configuration of the listeners; nil: no TLS
@@ -35,12 +35,12 @@ type Config struct {
 	Queue queue.Config  // Log and Lanes are set by the relay
 	Live  bool          // export fresh metrics before the backlog
 
-	// Dial returns a lane for the given signal, with the client, upstream and timeout. The client
-	// is nil if the signal has no endpoint. Dial is called once for each lane.
+	// Dial returns a lane for the given signal, with Client, Upstream and Timeout set. Client is nil
+	// if the signal has no endpoint. Dial is called once for each lane.
 	Dial   func(otlp.Signal) (export.Lane, error)
 	Policy export.Policy // retries and pace of the exporter
 
-	// Tap, if not nil, is called with each accepted metrics request. It must not keep or change the
+	// Tap, if not nil, is called with each accepted metrics request. It must not retain or modify the
 	// request, and must not block. With a Tap, metrics are accepted even if they have no endpoint.
 	Tap func(request []byte)
 
@@ -63,7 +63,7 @@ const (
 	// mostGrowth is how many bytes the added attributes may add to a request. Without a limit, a
 	// request with a great many tiny groups would become many times as large.
 	mostGrowth = 1 << 20
-	// 1/ending of the time for shutting down is for requests that are still being received.
+	// 1/ending of the shutdown time is reserved for requests that are still being received.
 	ending = 4
 	// patience is how long a request may wait for room and for the disk if its client set no
 	// deadline.
@@ -155,8 +155,8 @@ func hangUp(lanes []export.Lane) (err error) {
 	return err
 }
 
-// Enrich changes the attributes that are added to the app's resources if missing. It returns an
-// error if there are more than 64.
+// Enrich sets the attributes that are added to the app's resources if missing. It returns an error
+// if there are more than 64.
 func (r *Relay) Enrich(add attribute.Set) error {
 	attributes, err := otlp.NewAttributes(add)
 	if err == nil {
@@ -206,8 +206,8 @@ func (r *Relay) enrich(signal otlp.Signal, data []byte) ([]byte, error) {
 // shows reports whether requests for signal are passed to the tap.
 func (r *Relay) shows(signal otlp.Signal) bool { return r.tap != nil && signal == otlp.Metrics }
 
-// take queues b, a batch from the app, if its signal has an endpoint. Unless that fails, it then
-// passes b to the tap.
+// take queues b, a batch from the app, if its signal has an endpoint. Unless queuing fails, take
+// then passes b to the tap if it contains metrics.
 func (r *Relay) take(ctx context.Context, b otlp.Batch) error {
 	if r.signals[b.Signal] {
 		if err := r.put(ctx, b); err != nil {
@@ -324,8 +324,8 @@ func (r *Relay) Shutdown(ctx context.Context) error {
 // closeTime is how long closing the queue may take.
 const closeTime = 200 * time.Millisecond
 
-// stopReceiving stops the receiver. Requests that are being received have part of the remaining
-// time to end; the rest is for sending queued items.
+// stopReceiving stops the receiver. Requests that are being received get a part of the remaining
+// time to complete; the rest is for sending queued items.
 func (r *Relay) stopReceiving(ctx context.Context) error {
 	if deadline, ok := ctx.Deadline(); ok {
 		var cancel context.CancelFunc
