@@ -115,7 +115,7 @@ func (l *Live) examples(p *pool, size int64) *examples {
 	return p.held
 }
 
-// The approximate sizes in bytes of an examples, a Holder and a call, without their strings.
+// The approximate sizes in bytes of an examples struct, a Holder and a call, without their strings.
 const (
 	examplesSize = int64(unsafe.Sizeof(examples{}))
 	holderSize   = 48
