@@ -31,8 +31,8 @@ func (l *list) pushBack(e *entry) {
 	l.young = append(l.young, e)
 }
 
-// insert puts e, which was taken from the list, back in its place in the order. That place is near
-// the front.
+// insert puts e, which was taken from the list, back in its original place, which is near the
+// front.
 func (l *list) insert(e *entry) {
 	at := &l.first
 	for *at != nil && (*at).order < e.order {

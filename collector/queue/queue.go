@@ -214,7 +214,7 @@ func (q *Queue) withdraw(e *entry, why error) error {
 	return why
 }
 
-// acceptLocked marks e as accepted: Put and Take may return it.
+// acceptLocked marks e as accepted: its Put may return, and Take may return e.
 func (q *Queue) acceptLocked(e *entry) {
 	if e.accepted || e.state == done {
 		return
@@ -277,7 +277,8 @@ func (q *Queue) Close(ctx context.Context) error {
 	return q.disk.close(ctx)
 }
 
-// lost returns an error if any batch is in memory only.
+// lost returns an error if accepted batches are in memory only. cause is why they are not on disk,
+// or nil if the queue has no directory.
 func (q *Queue) lost(cause error) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -263,7 +263,8 @@ func (d *disk) adoptLocked(all *found) {
 	}
 }
 
-// adoptOneLocked appends the batch t to the recovered batches for its list.
+// adoptOneLocked adds the batch t, which was found in s, to recovered. For each list of the queue,
+// recovered holds the batches to put in front.
 func (d *disk) adoptOneLocked(s *segment, t trace, order int64, recovered map[*list]*list) {
 	l := d.q.laneOf(t.lane)
 	l.points.Recovered += t.points

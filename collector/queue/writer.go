@@ -152,7 +152,7 @@ func (d *disk) unwritten(groups []*group) (jobs []job) {
 	return jobs
 }
 
-// write appends the records of jobs.
+// write appends the records of jobs to segments.
 func (d *disk) write(jobs []job) error {
 	for len(jobs) > 0 {
 		s, err := d.segment()
