@@ -54,7 +54,7 @@ type gate struct {
 
 func newGate(l limits) *gate { return &gate{limits: l, changed: make(chan struct{})} }
 
-// add counts n bytes; n may be negative.
+// add adds n, which may be negative, to the number of bytes held.
 func (g *gate) add(n int64) {
 	if n == 0 {
 		return

@@ -36,7 +36,7 @@ type connections struct {
 	said time.Time // when the limit was last logged
 }
 
-// accept returns the next connection. If there are too many, it closes another one.
+// accept returns the next connection. If there are too many, it closes one of them.
 func (l *connections) accept() (*conn, error) {
 	accepted, err := l.Accept()
 	if err != nil {
@@ -187,8 +187,8 @@ func (a *arrival) end() {
 	}
 }
 
-// complete marks the request as complete, with size bytes that count until [arrival.release]. The
-// caller must call answered when the response has been sent.
+// complete marks the request, which has size bytes, as complete. Its bytes count until
+// [arrival.release]. The caller must call answered when the response has been sent.
 func (a *arrival) complete(size int) (answered func()) {
 	if a == nil {
 		return func() {}

@@ -21,9 +21,9 @@ import (
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
-// newGRPC returns a server for the three Export methods. They are declared as streams, which are
-// identical to unary calls on the wire. With streams, the handlers decode messages themselves, and
-// can count messages that cannot be read.
+// newGRPC returns a server for the three Export methods. The methods are declared as streams, which
+// are identical to unary calls on the wire. With streams, the handlers decode messages themselves,
+// and can count messages that cannot be read.
 func (s *Server) newGRPC() *grpc.Server {
 	g := grpc.NewServer(
 		grpc.ForceServerCodecV2(rawCodec{}),
