@@ -73,7 +73,7 @@ func (p *parcel) middle(f *queue.Flight) int {
 }
 
 // deliver sends the batches of f until the upstream has accepted or permanently rejected them, or
-// until the exporter stops. Batches that are then not settled return to the queue.
+// until the exporter stops. Batches that are not settled by then return to the queue.
 func (s *sender) deliver(f *queue.Flight) {
 	defer f.Return()
 	todo := []*parcel{parcelOf(f, 0, f.Len())} // in reverse order

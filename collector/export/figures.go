@@ -15,7 +15,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/instruments"
 )
 
-// reasonPartial is the reason of points that the upstream rejected from a request that it accepted.
+// reasonPartial is the reason for points that the upstream rejected in a request that it otherwise
+// accepted.
 const reasonPartial = "partial"
 
 // Rejection identifies rejected items by lane and reason.
@@ -43,8 +44,8 @@ type LaneAccount struct {
 	Transitions [3]int64  // by the state entered
 }
 
-// figures counts what the exporter sent and what was rejected, and records how long requests took.
-// It is safe for concurrent use.
+// figures counts sent and rejected items, and records the duration of requests. It is safe for
+// concurrent use.
 type figures struct {
 	durations metric.Float64Histogram
 
@@ -71,8 +72,8 @@ func (f *figures) read(q *queue.Queue) Account {
 	}
 }
 
-// answered records the end of a request. reason is the reason of its failure, or "" if it
-// succeeded.
+// answered records that a request has ended after the time took. reason is why it failed, or "" if
+// it succeeded.
 func (f *figures) answered(lane queue.Lane, took time.Duration, reason string) {
 	attributes := []attribute.KeyValue{catalog.LaneKey.String(lane.String())}
 	if reason != "" {

@@ -42,8 +42,8 @@ type grpcConn struct {
 	givenUp bool
 }
 
-// ConnectionLife returns a random time for which to use a gRPC connection. The next connection
-// again goes to a random address, so that a fleet spreads over gateways that were added or
+// ConnectionLife returns how long to use a gRPC connection, chosen at random. The next connection
+// goes to a random address again, so that a fleet spreads over gateways that were added or
 // restarted one after the other.
 func ConnectionLife() time.Duration { return 4*time.Minute + upTo(2*time.Minute) }
 
