@@ -9,8 +9,8 @@ import (
 // SparkColumns is the number of columns of a [Spark].
 const SparkColumns = 60
 
-// spark returns the history that the pool's row on the page shows: the columns up to slot. It
-// reuses the memory of into.
+// spark returns the history up to slot for the pool's row on the page. It reuses the memory of
+// into.
 func (p *pool) spark(into Spark, slot int64) Spark {
 	return Spark{
 		Fill: p.track.spark(into.Fill, slot, func(at int64) float64 {
@@ -31,8 +31,8 @@ func (t *track) columns(into Column, row int, slot int64) Column {
 	return t.spark(into, slot, func(at int64) float64 { return t.at(row, at) })
 }
 
-// spark merges the slots up to slot into columns, each of which holds the maximum of its slots. of
-// returns the value in the given slot. spark reuses the memory of into.
+// spark merges the newest slots, up to slot, into columns. Each column holds the maximum of its
+// slots. of returns the value in the given slot. spark reuses the memory of into.
 func (t *track) spark(into Column, slot int64, of func(at int64) float64) Column {
 	const width = slots / SparkColumns
 	columns := slices.Grow(into[:0], SparkColumns)

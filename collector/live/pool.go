@@ -55,7 +55,7 @@ type pool struct {
 	judge      diagnose.Judge
 }
 
-// gauges maps the roles whose series contribute their current value to the indices of those values.
+// gauges maps a role to the index of the pool's value that is the current value of its series.
 var gauges = map[role]int{
 	limitRole:        limit,
 	usedRole:         used,
@@ -67,8 +67,8 @@ var gauges = map[role]int{
 	oldestUseRole:    oldestUse,
 }
 
-// rates maps the roles whose series contribute their rate of increase to the indices of those
-// values. The rates of roles with the same index are summed.
+// rates maps a role to the index of the pool's value that is the rate of increase of its series.
+// The rates of roles with the same index are summed.
 var rates = map[role]int{
 	acquiredRole:  rate,
 	notServedRole: notServed,
@@ -151,7 +151,7 @@ type workspace struct {
 	exemplar            otlp.Exemplar
 }
 
-// add adds the values that the histogram s gained in the last window to the distribution to.
+// add extends the distribution to with the values that the histogram s gained in the last window.
 func (w *workspace) add(to *spread, s *series) {
 	if otlp.ReadBuckets(s.buckets, s.kind, &w.now) && w.past(s.older.buckets, s.kind) {
 		to.add(&w.now, &w.before)
