@@ -21,8 +21,8 @@ type shared struct {
 	stale   <-chan struct{} // closed when there is a newer picture
 }
 
-// maxAge is how long an event is reused at most. It bounds the delay until effects of passing time
-// become visible, such as a pool that falls silent.
+// maxAge is the maximum time for which an event is reused. It bounds the delay until effects of
+// passing time become visible, such as a pool that falls silent.
 const maxAge = time.Second
 
 // An event consists of eventHead, the picture as JSON, and eventTail.

@@ -18,7 +18,7 @@ import (
 )
 
 // metrics responds to a scrape with the newest points of the app and of the sidecar itself. Metrics
-// have the names that Prometheus gives them when it receives them over OTLP. The format is text,
+// have the names that Prometheus assigns to metrics received over OTLP. The format is text,
 // OpenMetrics, or protobuf with native histograms, as negotiated with the scraper.
 func (s *Server) metrics(w http.ResponseWriter, r *http.Request) {
 	to := negotiate(r.Header.Get("Accept"))
