@@ -12,7 +12,7 @@ import (
 )
 
 // Sink receives every collection, in order, from one goroutine. It must not block and must not
-// change the collection.
+// modify the collection.
 type Sink func(*metricdata.ResourceMetrics)
 
 // Sampler collects from an OpenTelemetry reader at a fixed interval. Each point has the time of its

@@ -28,7 +28,7 @@ const (
 	leastSize = 4 << 10 // minimum size of a request, in bytes
 	// minimum size after timeouts; a request this small does not time out because of its size
 	leastSlow     = 16 << 10
-	ceilingLasts  = 10 * time.Minute // how long a size that failed is not tried again
+	ceilingLasts  = 10 * time.Minute // how long to avoid a size that failed
 	leastInterval = 10 * time.Second // between log lines about new causes in the same state
 	calm          = time.Minute      // time without invalid requests after which a lane is ok again
 	manyInvalid   = 8                // number of invalid requests in a row after which the next one must wait

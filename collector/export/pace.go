@@ -8,7 +8,7 @@ import (
 const (
 	leastPace  = 8 << 10          // minimum rate for a backlog, in bytes per second
 	leastShare = 16 << 10         // minimum size of a request of the backlog, in bytes
-	paceTime   = 2 * time.Second  // maximum size of a request of the backlog, as the time it takes at the current pace
+	paceTime   = 2 * time.Second  // maximum time that one request of the backlog takes at the current pace
 	paceWindow = 30 * time.Second // time over which the live rate is measured
 )
 

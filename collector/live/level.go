@@ -10,7 +10,7 @@ import (
 // The thresholds for a pool's level. The alerts in deploy/prometheus cover longer periods and use
 // different thresholds.
 const (
-	longWait  = 1.0 // seconds, wait of the oldest request
+	longWait  = 1.0 // seconds that the oldest request has waited
 	slowWait  = 0.1 // seconds, 99th percentile
 	fullShare = 0.9 // share of the limit
 )

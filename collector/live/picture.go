@@ -65,7 +65,7 @@ type Pool struct {
 	Rate      Figure `json:"rate,omitzero"`      // acquired requests
 	NotServed Figure `json:"notServed,omitzero"` // rejected, canceled, timed out
 	Failed    Figure `json:"failed,omitzero"`    // uses that ended with an error, a panic or an exit
-	OnCPU     Figure `json:"onCPU,omitzero"`     // share of the time in use, likewise RunQueue and Blocked
+	OnCPU     Figure `json:"onCPU,omitzero"`     // share of the time in use; RunQueue and Blocked are shares of it too
 	RunQueue  Figure `json:"runQueue,omitzero"`
 	Blocked   Figure `json:"blocked,omitzero"`
 
@@ -103,7 +103,7 @@ type Quantiles struct {
 // Host describes the machine or, in a pod, the whole node.
 type Host struct {
 	CPUs        Figure   `json:"cpus,omitzero"`
-	CPU         Figure   `json:"cpu,omitzero"` // busy share of all CPUs; likewise IOWait and Steal
+	CPU         Figure   `json:"cpu,omitzero"` // busy share of all CPU time; IOWait and Steal are shares of it too
 	IOWait      Figure   `json:"ioWait,omitzero"`
 	Steal       Figure   `json:"steal,omitzero"`
 	Load        Figure   `json:"load,omitzero"`

@@ -71,7 +71,7 @@ func encode(families []*dto.MetricFamily, to contentType) []byte {
 	open := to == openType || to == openOldType
 	for _, f := range families {
 		if to == protobufType {
-			message, _ := proto.Marshal(f) // fails only for strings that are not UTF-8, which is checked at reception
+			message, _ := proto.Marshal(f) // fails only for invalid UTF-8, which is checked on receipt
 			b = protowire.AppendBytes(b, message)
 			continue
 		}

@@ -17,7 +17,7 @@ type entry struct {
 	length uint32
 
 	state    state
-	accepted bool // Put may return and Take may return it
+	accepted bool // its Put may return, and Take may return it
 	flying   bool // part of a flight
 	evicted  bool // was in flight when the queue was full: to be dropped if it returns to the queue
 	old      bool // part of the backlog, in a lane of Config.Fresh

@@ -41,7 +41,7 @@ type Config struct {
 	Dir   string // created if it does not exist; empty: in memory
 	Limit int64  // maximum size in bytes of all batches, [Overhead] included; must be positive
 	Lanes []Lane // lanes in use; each has a reserved share of Limit; empty: all
-	Fresh []Lane // lanes that deliver batches put since the upstream recovered before the backlog
+	Fresh []Lane // lanes in which the backlog comes after batches put since the upstream recovered
 	// If 0, Put returns once the batch would survive power loss. Otherwise, a batch would survive
 	// power loss after at most this time, if the disk keeps up.
 	Sync time.Duration

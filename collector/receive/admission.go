@@ -42,7 +42,7 @@ type gate struct {
 	limits
 
 	held    atomic.Int64 // bytes
-	whole   atomic.Int64 // bytes of complete requests whose turn to be accepted has not come
+	whole   atomic.Int64 // bytes of complete requests that are waiting to be accepted
 	waiting [4]atomic.Int64
 	accepts atomic.Int64 // the sum of waiting
 

@@ -122,7 +122,7 @@ func (s *Server) prepare(
 		return b, nil, refusal
 	}
 	if r.joined != nil || 8*(cap(data)-len(data)) > len(data) {
-		data = slices.Clip(data) // the pool owns the spare capacity, or it takes much more memory than a copy of data
+		data = slices.Clip(data) // its spare capacity belongs to the pool, or is too large to keep
 	}
 	if b.Data, err = s.cfg.Enrich(signal, data); err != nil {
 		done()
