@@ -25,7 +25,7 @@
 //
 // When the upstream has accepted nothing from a lane for [AwayAfter], it counts as away for that
 // lane, and a full queue drops the lane's oldest batches instead of making clients wait. Rejecting
-// invalid requests does not make an upstream away, since it is reachable and accepts other
+// invalid requests does not make an upstream count as away, since it is reachable and accepts other
 // requests.
 //
 // # The size of requests

@@ -56,7 +56,7 @@ func (d *disk) read() (*found, error) {
 		return all, fmt.Errorf("cannot be listed: %w", err)
 	}
 	for _, f := range files {
-		// Skip the lock file and files that are not ours, such as lost+found and .nfs….
+		// Skip the lock file and files that are not ours, such as lost+found and .nfs files.
 		if f.Name() == lockName || f.IsDir() || strings.HasPrefix(f.Name(), ".") {
 			continue
 		}
