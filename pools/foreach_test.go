@@ -78,7 +78,7 @@ func TestForEachKeepsToBoundedMemory(t *testing.T) {
 		begun := 0
 		_ = pools.ForEach(t.Context(), p, count(100, &pulled), func(context.Context, int) error {
 			begun++
-			time.Sleep(time.Second)                    // ForEach pulls what it may
+			synctest.Wait()                            // ForEach pulls what it may
 			if ahead := pulled - begun; ahead > 16+1 { // one waits for room
 				t.Errorf("%d items were pulled ahead of the calls, with 1 worker", ahead)
 			}
