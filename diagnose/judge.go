@@ -54,8 +54,8 @@ func (j *Judge) See(f Figures, m Machine) (holds, window Finding[Verdict]) {
 	return holds, window
 }
 
-// Recommends returns the limit that an [Advisor] recommends after the windows seen so far, or 0 if
-// it recommends none. It never recommends a limit while the current verdict, or the last window's
+// Recommends returns the limit that an [Advisor] recommends based on the windows seen so far, or 0
+// if it recommends none. It never recommends a limit while the current verdict, or the last window's
 // verdict, concerns something other than the pool's size.
 func (j *Judge) Recommends() int { return int(j.recommended) }
 

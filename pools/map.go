@@ -39,8 +39,8 @@ func Map[T, R any](
 
 // ForEach calls fn on w for each item, in no particular order, and returns when all calls have
 // returned. The first error cancels the context of the other calls and prevents further calls from
-// starting; ForEach returns that error. To get all errors, range over [Map]. Contexts, deadlocks
-// and the bound on memory are as in Map.
+// starting; ForEach returns that error. To get all errors, range over [Map]. ForEach
+// handles contexts, detects deadlocks and bounds memory as Map does.
 func ForEach[T any](ctx context.Context, w *Workers, items iter.Seq[T], fn func(context.Context, T) error) error {
 	if w.isInside(ctx) || w.isWorker() {
 		return w.errDeadlock

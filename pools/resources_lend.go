@@ -287,9 +287,9 @@ func (l Lease[T]) begin(method string) (*Resources[T], time.Duration) {
 	return p, now
 }
 
-// offer gives s to the first waiting caller, makes it idle, or destroys its resource if it must not
-// be kept. now is the time of the release or construction, or 0 if the clock was not read. Caller
-// must hold p.mu.
+// offer destroys the resource of s if it must not be kept. Otherwise it hands s to the first
+// waiting caller or, if there is none, makes s idle. now is the time of the release or
+// construction, or 0 if the clock was not read. Caller must hold p.mu.
 func (p *Resources[T]) offer(s *resSlot[T], now time.Duration, unused bool) {
 	if reason, useless := p.useless(s, now); useless {
 		p.destroyLater(s, reason)

@@ -33,8 +33,8 @@ func cases() []harness.Case {
 	)
 }
 
-// telemetryOfWaits returns a case that measures the cost of telemetry if callers have to wait. The
-// case runs on one CPU, since on two the noise exceeds the target.
+// telemetryOfWaits returns a case that measures the cost of telemetry when callers have to wait.
+// The case runs on one CPU, since with two CPUs the noise exceeds the target.
 func telemetryOfWaits(name string, on, off harness.Subject) harness.Case {
 	return harness.Case{
 		Name: name, Subjects: []harness.Subject{on, off}, Procs: []int{1},

@@ -138,8 +138,8 @@ func groupCase() harness.Case {
 	}, func() (func(), func()) { return plain(new(errgroup.Group)), nil }, fast)
 }
 
-// pipelineCase returns a case with two functions that communicate. It would show a thread switch
-// per item if the wrapper locked one of the functions to its thread.
+// pipelineCase returns a case with two functions that communicate. Its time would include a thread
+// switch per item if the wrapper locked the goroutine of one of them to its thread.
 func pipelineCase() harness.Case {
 	wrapped := peers.Pipeline("wrapped", func() (func() peers.Goer, func()) {
 		s := must(wrap.NewGroups("benchmark"))

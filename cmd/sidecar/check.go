@@ -29,7 +29,9 @@ func checkCommand(read readSettings) *cobra.Command {
 		case *at == "":
 			return validate(c, args)
 		case c.Flags().NFlag() > 1:
-			return usageError{errors.New("--warnings asks a running sidecar: expected no other flag with it")}
+			return usageError{
+				errors.New("--warnings queries a running sidecar and cannot be combined with other flags"),
+			}
 		default:
 			return checkWarnings(c.Context(), c.OutOrStdout(), *at)
 		}

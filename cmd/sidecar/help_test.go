@@ -84,7 +84,7 @@ func TestFlagsWithoutEffectAreRefused(t *testing.T) {
 		"top --interval=1s":                          "sidecar top does not use --interval",
 		"demo --otlp-endpoint=http://h:1":            "sidecar demo does not use --otlp-endpoint",
 		"version --interval=1s":                      "sidecar version does not use --interval",
-		"check --warnings=http://h:1 --interval=1s":  "--warnings asks a running sidecar: expected no other flag with it",
+		"check --warnings=http://h:1 --interval=1s":  "--warnings queries a running sidecar and cannot be combined with other flags",
 		"bench --sweep --rounds=1":                   "--rounds has no effect with --sweep",
 		"bench --sweep --window=1s":                  "--window has no effect with --sweep",
 		"bench --sweep --cgroup-root=/sys/fs/cgroup": "--cgroup-root has no effect with --sweep",
@@ -94,7 +94,7 @@ func TestFlagsWithoutEffectAreRefused(t *testing.T) {
 		"completion bash --intervall=1s":             "unknown flag --intervall; sidecar completion bash --help lists them",
 		"bench --jobs=cpu":                           "unknown flag --jobs; sidecar bench --help lists them",
 		"bench --windo=1s":                           "unknown flag --windo, did you mean --window?",
-		"top --config=/no/such --page-address=h:1":   "--config: expected a file that can be read",
+		"top --config=/no/such --page-address=h:1":   "--config: cannot read the file",
 	} {
 		code, stdout, stderr := execute(strings.Fields(args)...)
 		if code != exitUsage || stdout != "" || !strings.HasPrefix(stderr, "sidecar: "+want) ||

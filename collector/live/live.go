@@ -91,7 +91,7 @@ func (l *Live) now() int64 {
 }
 
 // Collect records rm, a collection of the sidecar's own metrics. The caller must not modify rm
-// afterwards. The sidecar's sampler calls Collect as a sink.
+// afterwards. The sidecar's sampler calls Collect for each collection.
 func (l *Live) Collect(rm *metricdata.ResourceMetrics) {
 	app := ""
 	if l.cfg.Neighbor != nil {

@@ -106,7 +106,7 @@ func EnrichInPlace(data []byte, add Attributes, limit int) ([]byte, error) {
 	return add.appendRequest(data[:0], moved[ahead:]), nil
 }
 
-// mostHeader is the maximum size of the tag and the length of a message, in bytes.
+// mostHeader is the maximum encoded size, in bytes, of an embedded message's tag and length.
 const mostHeader = 1 + binary.MaxVarintLen64
 
 // measure returns the size of the enriched request. It also returns ahead, the most bytes by which

@@ -21,7 +21,7 @@ type cpuProbe struct {
 	least    time.Duration // least CPU time that a unit took in any run
 }
 
-var errDisturbed = errors.New("the sidecar's other goroutines disturbed too much of the run")
+var errDisturbed = errors.New("the sidecar's other goroutines interrupted too much of the run")
 
 func (p *cpuProbe) run(context.Context) (r result) {
 	delay, err := thread.OpenDelay()

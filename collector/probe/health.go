@@ -11,7 +11,7 @@ import (
 const hungAfter = 10 * time.Second
 
 // health logs once when a probe starts to fail or hangs, and once when it has recovered. It is safe
-// for concurrent use: the schedule calls missed, and each run calls finished.
+// for concurrent use: the scheduler calls missed, and each run calls finished.
 type health struct {
 	log *slog.Logger
 

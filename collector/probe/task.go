@@ -24,7 +24,7 @@ const (
 )
 
 // task is a probe and its place in the schedule. While busy is locked, only the current run may use
-// the task. At other times only the schedule may use it. Exceptions are noted.
+// the task. At other times only the scheduler may use it. Exceptions are noted.
 type task struct {
 	prober
 	name      string // with the target, for messages
@@ -35,7 +35,7 @@ type task struct {
 	closed chan struct{} // closed when the probe is closed
 	health *health       // safe for concurrent use
 
-	// Used only by the schedule.
+	// Used only by the scheduler.
 	turn    int       // turns since the start
 	next    time.Time // when the next turn is due
 	started time.Time // when the last run started
@@ -72,7 +72,7 @@ func (t *task) begin(now time.Time) {
 	t.next = now.Add(t.jitter())
 }
 
-// advance sets next to the first turn after now. Turns are due at start + n × interval + jitter, so
+// advance sets t.next to the time of the first turn after now. Turns are due at start + n × interval + jitter, so
 // a late turn does not delay later turns. Missed turns are not made up for.
 func (t *task) advance(now time.Time) {
 	t.turn = max(t.turn, int(now.Sub(t.budget.since)/t.interval)) + 1

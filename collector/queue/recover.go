@@ -100,7 +100,7 @@ func (d *disk) readSegment(all *found, name string) error {
 	return nil
 }
 
-// index adds the records in b, the contents of s, to all.
+// index adds to all the records in b, which holds the contents of s.
 func (d *disk) index(all *found, s *segment, b []byte) {
 	var batches, points, unknown int64
 	skip := min(segmentHeader, len(b))

@@ -34,7 +34,7 @@ func listenUnix(ctx context.Context, path string) (net.Listener, error) {
 // connections.
 func removeStale(ctx context.Context, path string) error {
 	if info, err := os.Lstat(path); err != nil || info.Mode().Type() != os.ModeSocket {
-		return fmt.Errorf("socket %s: expected a free path or an old socket, got another file", path)
+		return fmt.Errorf("socket %s: the path exists and is not a socket", path)
 	}
 	conn, err := new(net.Dialer).DialContext(ctx, "unix", path)
 	if err == nil {

@@ -206,8 +206,8 @@ func (r *Relay) enrich(signal otlp.Signal, data []byte) ([]byte, error) {
 // shows reports whether requests for signal are passed to the tap.
 func (r *Relay) shows(signal otlp.Signal) bool { return r.tap != nil && signal == otlp.Metrics }
 
-// take queues b, a batch from the app, if its signal has an endpoint. Unless queuing fails, take
-// then passes b to the tap if it contains metrics.
+// take queues b, a batch from the app, if its signal has an endpoint. It then passes b to the tap,
+// if b contains metrics. If queuing fails, take returns the error and skips the tap.
 func (r *Relay) take(ctx context.Context, b otlp.Batch) error {
 	if r.signals[b.Signal] {
 		if err := r.put(ctx, b); err != nil {

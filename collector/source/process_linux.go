@@ -66,8 +66,8 @@ func (p *process) observe(s *collector.Sample) {
 	s.Int(catalog.ProcessPagingFaults, p.stat.MajorFaults, a.major)
 }
 
-// processAttributes holds the attribute sets of a process's points. The start time of counters that
-// the kernel keeps only by thread is when the process was first seen.
+// processAttributes holds the attribute sets of a process's points. Counters that the kernel keeps
+// only per thread start when the process was first seen.
 type processAttributes struct {
 	base, user, system, minor, major *collector.Attributes
 	seen, voluntary, involuntary     *collector.Attributes

@@ -158,7 +158,7 @@ func TestTheTableHasEveryKnownFigure(t *testing.T) {
 func TestATraceWithoutTheCallsIsAnError(t *testing.T) {
 	tr := startTracer()
 	tr.stop()
-	if _, err := tr.account(); err == nil || !strings.Contains(err.Error(), "does not contain the calls") {
+	if _, err := tr.account(); err == nil || !strings.Contains(err.Error(), "does not contain the profiled calls") {
 		t.Errorf("%v", err)
 	}
 	tr = &tracer{cut: true}
@@ -178,7 +178,10 @@ func TestADamagedTraceIsAnError(t *testing.T) {
 	tr := startTracer()
 	tr.stop()
 	damaged := bytes.NewReader(tr.data.Bytes()[:tr.data.Len()-1])
-	if _, err := readTrace(damaged); err == nil || strings.Contains(err.Error(), "it does not contain the calls") {
+	if _, err := readTrace(
+		damaged,
+	); err == nil ||
+		strings.Contains(err.Error(), "it does not contain the profiled calls") {
 		t.Errorf("%v", err)
 	}
 }

@@ -97,7 +97,7 @@ func readTrace(data io.Reader) (*account, error) {
 	for {
 		ev, err := r.ReadEvent()
 		if errors.Is(err, io.EOF) {
-			return nil, errors.New("execution trace does not contain the calls")
+			return nil, errors.New("execution trace does not contain the profiled calls")
 		}
 		if err != nil {
 			return nil, fmt.Errorf("execution trace: %w", err)

@@ -8,7 +8,8 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// respond wraps the response's body so that the use of the connection ends with the body.
+// respond wraps the response's body so that the connection's use ends when the body is read to the
+// end or closed.
 func (tr *trip) respond(resp *http.Response) {
 	if p := tr.part; p != nil && resp.ProtoMajor > 1 {
 		p.Lock()

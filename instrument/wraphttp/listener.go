@@ -179,7 +179,7 @@ type tcpConn struct {
 // NetConn returns the wrapped connection.
 func (c *tcpConn) NetConn() net.Conn { return c.TCPConn }
 
-// Close closes the connection and returns its slot.
+// Close closes the connection and releases its slot.
 func (c *tcpConn) Close() error {
 	defer c.slot.end()
 	return c.TCPConn.Close()
@@ -193,7 +193,7 @@ type unixConn struct {
 // NetConn returns the wrapped connection.
 func (c *unixConn) NetConn() net.Conn { return c.UnixConn }
 
-// Close closes the connection and returns its slot.
+// Close closes the connection and releases its slot.
 func (c *unixConn) Close() error {
 	defer c.slot.end()
 	return c.UnixConn.Close()
@@ -207,7 +207,7 @@ type conn struct {
 // NetConn returns the wrapped connection.
 func (c *conn) NetConn() net.Conn { return c.Conn }
 
-// Close closes the connection and returns its slot.
+// Close closes the connection and releases its slot.
 func (c *conn) Close() error {
 	defer c.slot.end()
 	return c.Conn.Close()

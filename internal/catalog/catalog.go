@@ -17,7 +17,7 @@ package catalog
 
 import "go.opentelemetry.io/otel/attribute"
 
-// Kind is the OpenTelemetry instrument of a metric.
+// Kind is the kind of OpenTelemetry instrument that records a metric.
 type Kind uint8
 
 // The instruments in use. A metric that is read at collection time uses the observable form of the

@@ -135,7 +135,7 @@ func (r Recorders) add(meter metric.Meter, m *catalog.Metric) error {
 		r[m] = func(ctx context.Context, v float64, a metric.MeasurementOption) { h.Record(ctx, v, a) }
 		return err
 	default:
-		return fmt.Errorf("no recorder for a %v of this number type", m.Kind)
+		return fmt.Errorf("no recorder for a %v with number type %v", m.Kind, m.Number)
 	}
 }
 

@@ -26,7 +26,7 @@ func Little(rate float64, inside time.Duration) (float64, error) {
 		return 0, err
 	}
 	if inside < 0 {
-		return 0, fmt.Errorf("sizing: inside is %v, expected 0 or more", inside)
+		return 0, fmt.Errorf("sizing: time inside is %v, expected 0 or more", inside)
 	}
 	return rate * inside.Seconds(), nil
 }
@@ -129,7 +129,7 @@ func (l Load) Slots(wait float64) (int, error) {
 		return 0, err
 	}
 	if !(wait > 0) || math.IsInf(wait, 1) {
-		return 0, fmt.Errorf("sizing: acceptable wait is %v of the service time, expected more than 0", wait)
+		return 0, fmt.Errorf("sizing: acceptable wait is %v times the service time, expected more than 0", wait)
 	}
 	load, blocked := l.erlangs(), 1.0
 	for n := 1; n <= maxSlots; n++ {

@@ -86,8 +86,8 @@ func newDashboard(
 	return must(b.Build())
 }
 
-// variables returns the variables that every dashboard has. Their options come from the labels of
-// one metric (of). The choice for one variable narrows the options of the variables after it.
+// variables returns the variables that every dashboard has. Their options are the labels of the
+// metric of. The choice for one variable narrows the options of the variables after it.
 func variables(of string) []*dashboard.QueryVariableBuilder {
 	inCluster := clusterLabel + `=~"$cluster"`
 	inNamespace := inCluster + `,` + namespaceLabel + `=~"$namespace"`

@@ -8,7 +8,7 @@ const (
 	nearBest = 0.9
 	// throttled is the share of throttled periods above which the quota counts as the limit.
 	throttled = 0.1
-	// busy is the share of the CPUs in use above which the CPUs count as the limit.
+	// busy is the CPU utilization above which the CPUs count as the limit.
 	busy = 0.85
 	// computing is the share of its time that a sequential task must be on a CPU to count as
 	// CPU-bound.
@@ -83,8 +83,8 @@ func (w *WorkReport) fastest() *Row {
 	return best
 }
 
-// plateau returns the highest throughput in each round. It averages all pools close to the fastest,
-// since the fastest alone may have been lucky.
+// plateau returns an estimate of the highest throughput in each round: the mean over all pools close
+// to the fastest, since the fastest alone may have been lucky.
 func (w *WorkReport) plateau(fastest *Row) []float64 {
 	sums, pools := fastest.rates(), 1.0
 	for i := range w.Rows {

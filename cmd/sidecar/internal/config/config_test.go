@@ -187,7 +187,7 @@ func TestBadInputIsOneLineThatHelps(t *testing.T) {
 		"address":                      {args: []string{"--health-address", "4319"}, want: `--health-address: expected host:port or off, got "4319"`},
 		"directory":                    {args: []string{"--probe-dir", "/no/such"}, want: `--probe-dir: probe directory /no/such: no such file or directory`},
 		"near variable":                {environ: []string{"POOLGAUGE_PROBE_DIRR=/tmp"}, want: "unknown variable POOLGAUGE_PROBE_DIRR, did you mean POOLGAUGE_PROBE_DIR?"},
-		"missing config":               {args: []string{"--config", "/no/such"}, want: `--config: expected a file that can be read`},
+		"missing config":               {args: []string{"--config", "/no/such"}, want: `--config: cannot read the file`},
 		"file: unknown key":            {file: "interval: 1s\nprobe-tpc: [a:1]\n", want: `c.yaml:2: unknown key "probe-tpc", did you mean "probe-tcp"?`},
 		"file: far key":                {file: "zzz: 1\n", want: `c.yaml:1: unknown key "zzz"; the keys are`},
 		"file: value":                  {file: "\ninterval: ten\n", want: `c.yaml:2: interval: expected a duration such as 10s`},

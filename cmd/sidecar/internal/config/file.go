@@ -27,7 +27,7 @@ type entry struct {
 func readFile(path string, known []string) (*file, error) {
 	data, err := os.ReadFile(path) //nolint:gosec // the user names the file
 	if err != nil {
-		return nil, fmt.Errorf("--config: expected a file that can be read: %w", err)
+		return nil, fmt.Errorf("--config: cannot read the file: %w", err)
 	}
 	return parseFile(path, data, known)
 }

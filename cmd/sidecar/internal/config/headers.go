@@ -61,7 +61,7 @@ func (h *headerFile) headers() (map[string]string, error) {
 func readHeaders(path string) (map[string]string, error) {
 	content, err := os.ReadFile(path) //nolint:gosec // the user names the file
 	if err != nil {
-		return nil, fmt.Errorf("expected a file of headers: %w", err)
+		return nil, fmt.Errorf("cannot read the file of headers: %w", err)
 	}
 	headers := map[string]string{}
 	n := 0

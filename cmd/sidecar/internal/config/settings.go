@@ -58,7 +58,7 @@ type Settings struct {
 	ServiceName                  string
 	ResourceAttributes           map[string]string
 	SDKDisabled                  bool
-	loops                        map[otlp.Signal]bool // signals not sent, since their endpoint is this sidecar; see KeepRunning
+	loops                        map[otlp.Signal]bool // signals whose endpoint is this sidecar; see KeepRunning
 
 	// The relay.
 	RelayGRPCAddress, RelayHTTPAddress string        // empty: off

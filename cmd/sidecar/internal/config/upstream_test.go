@@ -192,7 +192,7 @@ func TestUpstreamsThatCannotWorkAreRefused(t *testing.T) {
 		"--otlp-endpoint http://x.localhost:4317":                                       "--otlp-endpoint: expected an address other than",
 		"--otlp-endpoint http://h:1 --exporter otlp,console --temporality delta":        "--temporality: expected cumulative with --exporter console",
 		"--otlp-traces-client-certificate " + selfSigned(t).cert:                        "--otlp-traces-client-certificate and --otlp-client-key: expected both or neither",
-		"--otlp-headers-file /no/such":                                                  "--otlp-headers-file: expected a file of headers",
+		"--otlp-headers-file /no/such":                                                  "--otlp-headers-file: cannot read the file of headers",
 	} {
 		if _, err := parse(strings.Fields(args), nil); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %s", args, err, want)

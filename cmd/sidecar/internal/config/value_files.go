@@ -43,7 +43,7 @@ func cgroupRoot(path string) error {
 
 func readable(path string) error {
 	if _, err := os.ReadFile(path); err != nil { //nolint:gosec // the user names the file
-		return fmt.Errorf("expected a file that can be read: %w", err)
+		return fmt.Errorf("cannot read the file: %w", err)
 	}
 	return nil
 }

@@ -17,7 +17,7 @@ const (
 	locked     = 2 * time.Millisecond
 	connection = 15 * time.Millisecond
 	patience   = 1500 * time.Millisecond // wait after which callers give up
-	mostOpen   = 200                     // maximum number of open requests to each pool; the shop makes no more than that
+	mostOpen   = 200                     // maximum number of open requests to each pool
 )
 
 // shop is the demo app. The durations of its requests change with the story.
