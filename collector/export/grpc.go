@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"slices"
 	"sync"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 
 	"github.com/poolgauge/poolgauge/collector/compress"
@@ -99,14 +101,15 @@ func (c *grpcClient) Send(ctx context.Context, r Request) (Result, error) {
 	conn := c.use()
 	defer c.leave(conn)
 	var body []byte
+	var reached peer.Peer // known once the request is on its way
 	err = conn.Invoke(
 		metadata.NewOutgoingContext(ctx, metadata.New(headers)),
 		r.Signal.Method(),
 		r.Data,
 		&body,
-		c.call...)
+		append(slices.Clip(c.call), grpc.Peer(&reached))...)
 	if err != nil {
-		c.renew(ctx, conn)
+		c.renew(ctx, conn, reached.Addr != nil)
 		return Result{}, grpcFailure(ctx, err)
 	}
 	return resultOf(body), nil
@@ -151,14 +154,15 @@ func (c *grpcClient) leave(conn *grpcConn) {
 }
 
 // renew gives up the connection failed, on which a request has just failed, unless the upstream
-// responded on it. If there was no timely response, the connection may be half open (servers forbid
-// the pings that would detect this). If the connection could not be established, gRPC might wait up
-// to two minutes before the next attempt, but the exporter decides when to retry.
-func (c *grpcClient) renew(ctx context.Context, failed *grpcConn) {
+// responded on it. reached reports whether the request was sent. If there was no timely response,
+// the connection may be half open (servers forbid the pings that would detect this). If the
+// connection could not be established, gRPC might wait up to two minutes before the next attempt,
+// but the exporter decides when to retry.
+func (c *grpcClient) renew(ctx context.Context, failed *grpcConn, reached bool) {
 	state := failed.GetState()
-	// Connecting: the upstream responded to the first request before gRPC changed the state to ready,
-	// or another request has made gRPC connect again.
-	if ctx.Err() == nil && (state == connectivity.Ready || state == connectivity.Connecting) {
+	// A response to the first request may arrive before gRPC changes the state to ready.
+	established := state == connectivity.Ready || state == connectivity.Connecting && reached
+	if ctx.Err() == nil && established {
 		return
 	}
 	c.mu.Lock()

@@ -181,7 +181,7 @@ func TestADamagedTraceIsAnError(t *testing.T) {
 	if _, err := readTrace(
 		damaged,
 	); err == nil ||
-		strings.Contains(err.Error(), "it does not contain the profiled calls") {
+		strings.Contains(err.Error(), "does not contain the profiled calls") {
 		t.Errorf("%v", err)
 	}
 }

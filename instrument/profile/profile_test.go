@@ -104,7 +104,7 @@ func TestWaitsInPackageSyncAreNamedByWhatIsAwaited(t *testing.T) {
 	for want, wait := range map[string]func(){
 		"wait group": func() {
 			var wg sync.WaitGroup
-			wg.Go(func() { time.Sleep(20 * time.Millisecond) })
+			wg.Go(func() { time.Sleep(200 * time.Millisecond) })
 			wg.Wait()
 		},
 		"condition": func() {
