@@ -13,8 +13,8 @@ import (
 )
 
 // BenchmarkHoldersWhileFull reports what knowing the holders adds to the CPU time of a pool that is
-// full all the time, in percent: the median of pairs of rounds, and its 95 % confidence interval. Run
-// it with -benchtime=1x.
+// full all the time, in percent: the median of pairs of rounds, and its 95 % confidence interval.
+// Run it with -benchtime=1x.
 func BenchmarkHoldersWhileFull(b *testing.B) {
 	type key struct{}
 	without := context.WithValue(b.Context(), key{}, 1)

@@ -11,7 +11,7 @@ type target struct {
 	got, limit float64
 }
 
-func (b target) met() bool { return b.got <= b.limit }
+func (t target) met() bool { return t.got <= t.limit }
 
 // checkTargets returns the sidecar's targets and the measured values.
 func checkTargets(results []*result) []target {
@@ -36,12 +36,12 @@ func checkTargets(results []*result) []target {
 func printTargets(out io.Writer, targets []target) bool {
 	fmt.Fprint(out, "\n| target | measured | |\n|---|---|---|\n")
 	all := true
-	for _, b := range targets {
+	for _, t := range targets {
 		verdict := "met"
-		if !b.met() {
+		if !t.met() {
 			verdict, all = "**not met**", false
 		}
-		fmt.Fprintf(out, "| %s | %.3g | %s |\n", b.what, b.got, verdict)
+		fmt.Fprintf(out, "| %s | %.3g | %s |\n", t.what, t.got, verdict)
 	}
 	return all
 }

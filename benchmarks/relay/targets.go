@@ -12,11 +12,11 @@ type target struct {
 	atLeast    bool
 }
 
-func (b target) met() bool {
-	if b.atLeast {
-		return b.got >= b.limit
+func (t target) met() bool {
+	if t.atLeast {
+		return t.got >= t.limit
 	}
-	return b.got <= b.limit
+	return t.got <= t.limit
 }
 
 // leastRate is the minimum rate that the relay must forward, in points/s. The relay must also reach
@@ -99,12 +99,12 @@ func best(results []*result, f form, synced bool) (rate float64) {
 func printTargets(out io.Writer, targets []target) bool {
 	fmt.Fprint(out, "\n| target | limit | measured | |\n|---|---|---|---|\n")
 	all := true
-	for _, b := range targets {
+	for _, t := range targets {
 		verdict := "met"
-		if !b.met() {
+		if !t.met() {
 			verdict, all = "**missed**", false
 		}
-		fmt.Fprintf(out, "| %s | %.6g | %.6g | %s |\n", b.what, b.limit, b.got, verdict)
+		fmt.Fprintf(out, "| %s | %.6g | %.6g | %s |\n", t.what, t.limit, t.got, verdict)
 	}
 	return all
 }

@@ -72,8 +72,8 @@ func (t *task) begin(now time.Time) {
 	t.next = now.Add(t.jitter())
 }
 
-// advance sets t.next to the time of the first turn after now. Turns are due at start + n × interval + jitter, so
-// a late turn does not delay later turns. Missed turns are not made up for.
+// advance sets t.next to the time of the first turn after now. Turns are due at start + n ×
+// interval + jitter, so a late turn does not delay later turns. Missed turns are not made up for.
 func (t *task) advance(now time.Time) {
 	t.turn = max(t.turn, int(now.Sub(t.budget.since)/t.interval)) + 1
 	t.next = t.budget.since.Add(time.Duration(t.turn)*t.interval + t.jitter())

@@ -162,8 +162,8 @@ func recentSeries(t *testing.T, e *engine.Engine, at time.Time) map[string]strin
 	return found
 }
 
-// sameValue checks that a query has the same value of both, within 5 %, at some time: one of them may
-// be a collection ahead of the other.
+// sameValue checks that a query has the same value of both, within 5 %, at some time: one of them
+// may be a collection ahead of the other.
 func sameValue(t *testing.T, overOTLP, scraped *engine.Engine, query string) {
 	t.Helper()
 	tick := time.NewTicker(100 * time.Millisecond)
