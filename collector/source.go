@@ -23,7 +23,7 @@ type Source interface {
 	Collect(ctx context.Context, s *Sample)
 }
 
-// Named is a source together with its name in the metrics about sources.
+// Named is a source and the name under which it is reported.
 type Named struct {
 	Name   string // value of poolgauge.source
 	Source Source
@@ -52,7 +52,7 @@ func (s *Sample) Float(m *catalog.Metric, v float64, a *Attributes) {
 // negative, Int passes an error to Fail instead.
 func (s *Sample) Int(m *catalog.Metric, v int64, a *Attributes) {
 	if v < 0 {
-		s.Fail(fmt.Errorf("%s: impossible value %d", m.Name, v))
+		s.Fail(fmt.Errorf("%s: negative value %d", m.Name, v))
 		return
 	}
 	row := s.to.row(m)

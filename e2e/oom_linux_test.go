@@ -118,7 +118,7 @@ func TestOOMKillOfAContainer(t *testing.T) {
 		mounts  []string
 		setting []string
 	}{
-		{"with the host's control groups", []string{"--cgroupns=host", "--volume=/sys/fs/cgroup:/host/cgroup:ro"}, []string{"--cgroup-root=/host/cgroup"}},
+		{"with the host's cgroups", []string{"--cgroupns=host", "--volume=/sys/fs/cgroup:/host/cgroup:ro"}, []string{"--cgroup-root=/host/cgroup"}},
 		{"without", nil, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -276,7 +276,8 @@ func TestGroupsNameTheirFunctions(t *testing.T) {
 	})
 }
 
-// A pool's holders are logged once if requests wait for it, but not if the pool is only full.
+// A pool's holders are logged once each time that requests begin to wait, and not if the pool is
+// full but no request waits.
 func TestHoldersAreLoggedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer

@@ -45,11 +45,11 @@ func TestMemoryBudgetKeepsABatchAlive(t *testing.T) {
 func memoryGroup(t *testing.T) string {
 	group := fmt.Sprintf("/sys/fs/cgroup/memory/poolgauge-test-%d", os.Getpid())
 	if err := os.Mkdir(group, 0o755); err != nil {
-		t.Skipf("no control group: %v", err)
+		t.Skipf("no cgroup: %v", err)
 	}
 	t.Cleanup(func() {
 		if err := os.Remove(group); err != nil {
-			t.Errorf("the control group is left: %v", err)
+			t.Errorf("the cgroup is left: %v", err)
 		}
 	})
 	if err := os.WriteFile(

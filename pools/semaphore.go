@@ -124,12 +124,12 @@ func (s *Semaphore) error(err error) error {
 // that corresponds to its arrival.
 func (s *Semaphore) Acquire(ctx context.Context, n int64) error {
 	// Only a call with a credit, which unlock lends in overload or with telemetry off, avoids the
-	// lock; others take acquireSlow. See decision 0011.
+	// lock; others take acquireWithLock. See decision 0011.
 	done := ctx.Done()
 	for {
 		w := s.word.Load()
 		if w&semAcquires == 0 || uint64(n) > uint64(w>>semShift) || isDone(done) {
-			return s.acquireSlow(ctx, n)
+			return s.acquireWithLock(ctx, n)
 		}
 		if s.word.CompareAndSwap(w, w-n<<semShift-1) {
 			return nil
@@ -148,7 +148,7 @@ func (s *Semaphore) TryAcquire(n int64) bool {
 			s.rejected.Add(1)
 			return false
 		case w&semAcquires == 0 || n < 0:
-			return s.tryAcquireSlow(n)
+			return s.tryAcquireWithLock(n)
 		case n > w>>semShift:
 			s.rejected.Add(1)
 			return false
@@ -164,7 +164,7 @@ func (s *Semaphore) Release(n int64) {
 	for {
 		w := s.word.Load()
 		if w&semReleases == 0 || uint64(n) > uint64(s.size.Load()-w>>semShift) {
-			s.releaseSlow(n)
+			s.releaseWithLock(n)
 			return
 		}
 		if s.word.CompareAndSwap(w, w+n<<semShift-1<<semBits) {
@@ -173,7 +173,7 @@ func (s *Semaphore) Release(n int64) {
 	}
 }
 
-func (s *Semaphore) acquireSlow(ctx context.Context, n int64) error {
+func (s *Semaphore) acquireWithLock(ctx context.Context, n int64) error {
 	s.mustNotBeNegative(n)
 	s.lock()
 	// Checked with the lock held, as in x/sync: a request whose context was done before permits
@@ -200,7 +200,7 @@ func (s *Semaphore) acquireSlow(ctx context.Context, n int64) error {
 	return s.wait(ctx, w)
 }
 
-func (s *Semaphore) tryAcquireSlow(n int64) bool {
+func (s *Semaphore) tryAcquireWithLock(n int64) bool {
 	s.mustNotBeNegative(n)
 	s.lock()
 	defer s.unlock()
@@ -216,7 +216,7 @@ func (s *Semaphore) tryAcquireSlow(n int64) bool {
 	return false
 }
 
-func (s *Semaphore) releaseSlow(n int64) {
+func (s *Semaphore) releaseWithLock(n int64) {
 	s.mustNotBeNegative(n)
 	s.lock()
 	if n > s.used() {

@@ -144,8 +144,8 @@ func TestSubmitInATaskWithAnotherContext(t *testing.T) {
 	})
 }
 
-// A goroutine that a task started is not a task, and may wait.
-func TestSubmitBesideATask(t *testing.T) {
+// Submit may block in a goroutine that a task started, unlike in the task itself.
+func TestSubmitInAGoroutineOfATask(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newWorkers(t, 1, pools.WorkersConfig{Queue: -1})
 		ctx, cancel := foreign()

@@ -26,8 +26,8 @@ func TestReasonsOfGoRedisAreKnown(t *testing.T) {
 	}
 }
 
-// Nothing is kept of a connection that is not used.
-func TestAUseEndsOnce(t *testing.T) {
+// Closing a connection after its release leaves no entry behind.
+func TestCloseAfterReleaseLeavesNoUse(t *testing.T) {
 	tr := newTrack(nil)
 	defer tr.Close()
 	conn := &struct{ redis.ConnInfo }{}

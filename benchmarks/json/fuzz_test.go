@@ -107,7 +107,7 @@ func checkSame(t *testing.T, signal otlp.Signal, body, ours, theirs []byte) {
 	}
 }
 
-// Requests from a fixed seed, so that a regression is found without fuzzing.
+// Requests are generated from a fixed seed, so that a plain go test finds regressions too.
 func TestRequests(t *testing.T) {
 	taken := 0
 	const requests = 6000

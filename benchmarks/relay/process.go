@@ -93,7 +93,7 @@ func (p *process) cpuTime() (time.Duration, error) {
 	}
 	used, err := machine.CPUTime(p.cmd.Process.Pid)
 	if err != nil {
-		err = fmt.Errorf("the contender exited: %w; it printed:\n%s", err, p.output.String())
+		err = fmt.Errorf("reading the contender's CPU time: %w; its output:\n%s", err, p.output.String())
 	}
 	return used, err
 }

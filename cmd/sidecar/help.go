@@ -22,8 +22,8 @@ const (
 const settingsHelp = "A setting is a flag, a line of the --config file, or a variable: $POOLGAUGE_PROBE_DIR for --probe-dir, " +
 	"unless another one is shown. The flag wins over the variable, and the variable over the file."
 
-const signalsHelp = "Each --otlp-NAME from endpoint to timeout also exists for one signal: --otlp-metrics-NAME, " +
-	"--otlp-traces-NAME and --otlp-logs-NAME, such as --otlp-logs-headers, $OTEL_EXPORTER_OTLP_LOGS_HEADERS."
+const signalsHelp = "The flags from --otlp-endpoint to --otlp-timeout can also be set for one signal, as --otlp-metrics-NAME, " +
+	"--otlp-traces-NAME or --otlp-logs-NAME, such as --otlp-logs-headers, $OTEL_EXPORTER_OTLP_LOGS_HEADERS."
 
 // writeHelp writes the help of the command c: its subcommands, its flags, and the settings that it
 // reads.
@@ -53,7 +53,7 @@ func writeHelp(c *cobra.Command, _ []string) {
 		fmt.Fprint(w, "\nSettings:\n  All of the sidecar: sidecar --help lists them.\n")
 	default:
 		writeFlags(w, "Settings", settings)
-		fmt.Fprint(w, "\nsidecar --help lists the settings of the sidecar, and how to set them elsewhere.\n")
+		fmt.Fprint(w, "\nsidecar --help lists all settings, and how to set them with variables or a file.\n")
 	}
 }
 

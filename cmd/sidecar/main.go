@@ -133,7 +133,7 @@ func unknownCommand(c *cobra.Command, args []string) error {
 	if near := c.SuggestionsFor(args[0]); len(near) > 0 {
 		return usageError{fmt.Errorf("unknown command %q, did you mean %q?", args[0], near[0])}
 	}
-	return usageError{fmt.Errorf("unknown command %q; sidecar --help lists them", args[0])}
+	return usageError{fmt.Errorf("unknown command %q; sidecar --help lists the commands", args[0])}
 }
 
 func noArguments(c *cobra.Command, args []string) error {

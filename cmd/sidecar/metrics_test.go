@@ -97,7 +97,7 @@ func complete(seen map[string]*metricspb.Metric) bool {
 			return false
 		}
 	}
-	// The exporter's figures arrive with the second export.
+	// The exporter's own metrics are first sent in the second export.
 	return seen[catalog.ExportDuration.Name] != nil && seen[catalog.ProbeParallelism.Name] != nil
 }
 

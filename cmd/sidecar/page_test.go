@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"io"
 	"net"
 	"net/http"
 	"slices"
@@ -13,6 +14,7 @@ import (
 
 	"go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetricgrpc"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 
 	"github.com/poolgauge/poolgauge/collector/live"
 	"github.com/poolgauge/poolgauge/instrument/producer"
@@ -149,6 +151,49 @@ func TestPoolsShowWithoutAnUpstream(t *testing.T) {
 	s.await(t, func(p *live.Picture) bool { return uploads(p).Used == live.Known(0) })
 	if !strings.Contains(s.out.String(), "uploads") {
 		t.Errorf("the summary has no line of the pool:\n%s", s.out.String())
+	}
+}
+
+// A thousand viewers that never read keep neither requests of an app nor those of a program from
+// being answered.
+func TestViewersThatDoNotReadBesideTheRelay(t *testing.T) {
+	s := begin(
+		t, "--relay-grpc-address", "127.0.0.1:0", "--relay-http-address", "off", "--health-address", "off",
+		"--interval", "100ms",
+	)
+	takes := logged(t, s.log, "receiving OTLP", "grpc")
+	exporter, err := otlpmetricgrpc.New(context.Background(), otlpmetricgrpc.WithEndpointURL("http://"+takes))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = exporter.Shutdown(context.Background()) }()
+	for range 1000 {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(s.page, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = conn.Close() })
+		if _, err := io.WriteString(conn, "GET /api/v1/changes HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
+			continue // it was closed because there are too many
+		}
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	for i := range 1000 {
+		gauge := metricdata.Gauge[int64]{DataPoints: []metricdata.DataPoint[int64]{{Time: time.Now(), Value: int64(i)}}}
+		if err := exporter.Export(ctx, &metricdata.ResourceMetrics{ScopeMetrics: []metricdata.ScopeMetrics{
+			{Metrics: []metricdata.Metrics{{Name: "load", Data: gauge}}},
+		}}); err != nil {
+			t.Fatalf("request %d of the app: %v", i, err)
+		}
+	}
+	answer, err := http.Get(s.page + "/api/v1/picture")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		t.Errorf("a program got status %d", answer.StatusCode)
 	}
 }
 

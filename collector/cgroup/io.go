@@ -24,45 +24,45 @@ type DiskIO struct {
 	Read, Write int64
 }
 
-// IO appends a DiskIO for each block device to the slice to, and returns the result. Stacked
-// devices, such as dm on a disk, are counted separately.
-func (g *Group) IO(r *kernfile.Reader, to []DiskIO, fail func(error)) []DiskIO {
+// IO appends a DiskIO for each block device to dst and returns the extended slice. It passes errors
+// to fail. Stacked devices, such as dm on a disk, are counted separately.
+func (g *Group) IO(r *kernfile.Reader, dst []DiskIO, fail func(error)) []DiskIO {
 	f := &g.file.io
 	if f.Path == "" || g.host {
-		return to
+		return dst
 	}
 	data, err := r.ReadFile(f)
 	if err != nil {
 		report(fail, err)
-		return to
+		return dst
 	}
-	to, err = parseIO(data, to)
+	dst, err = parseIO(data, dst)
 	if err != nil {
 		fail(fmt.Errorf("%s: %w", f.Path, err))
 	}
-	return to
+	return dst
 }
 
 // parseIO parses v2's io.stat ("8:0 rbytes=1 wbytes=2 …") and v1's blkio.throttle.io_service_bytes
 // ("8:0 Read 1"). In v2, the line of a device without reads and writes is just "8:0". See
 // https://docs.kernel.org/admin-guide/cgroup-v2.html.
-func parseIO(data []byte, to []DiskIO) ([]DiskIO, error) {
+func parseIO(data []byte, dst []DiskIO) ([]DiskIO, error) {
 	var first error
-	begin := len(to)
+	begin := len(dst)
 	for line := range bytes.Lines(data) {
 		device, rest, ok := bytes.Cut(bytes.TrimSpace(line), []byte(" "))
 		if !ok || bytes.IndexByte(device, ':') < 0 {
 			continue // v1 ends with "Total 12"
 		}
-		if len(to) == begin || to[len(to)-1].Device != string(device) {
-			to = append(to, DiskIO{Device: string(device)})
+		if len(dst) == begin || dst[len(dst)-1].Device != string(device) {
+			dst = append(dst, DiskIO{Device: string(device)})
 		}
-		if err := to[len(to)-1].parse(rest); err != nil {
-			to = to[:len(to)-1]
+		if err := dst[len(dst)-1].parse(rest); err != nil {
+			dst = dst[:len(dst)-1]
 			first = cmp.Or(first, fmt.Errorf("device %s: %w", clip(device), err))
 		}
 	}
-	return to, first
+	return dst, first
 }
 
 // parse parses values, the part of a line after the device.

@@ -26,7 +26,7 @@ func newGroup(t *testing.T, tree *Tree, c controller, files map[string]string) s
 	}
 	dir := filepath.Join(mount, fmt.Sprintf("poolgauge-test-%d", os.Getpid()))
 	if err := os.Mkdir(dir, 0o755); err != nil && !os.IsExist(err) {
-		t.Skipf("no permission to create a control group: %v", err)
+		t.Skipf("no permission to create a cgroup: %v", err)
 	}
 	t.Cleanup(func() {
 		if err := os.Remove(dir); err != nil && !os.IsNotExist(err) {
@@ -35,7 +35,7 @@ func newGroup(t *testing.T, tree *Tree, c controller, files map[string]string) s
 	})
 	for name, value := range files {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(value), 0o644); err != nil {
-			t.Skipf("the control group takes no limits: %v", err)
+			t.Skipf("the cgroup takes no limits: %v", err)
 		}
 	}
 	return dir
@@ -64,7 +64,7 @@ func realTree(t *testing.T) *Tree {
 	t.Helper()
 	tree, err := Open(Config{})
 	if err != nil {
-		t.Skipf("no control groups: %v", err)
+		t.Skipf("no cgroups: %v", err)
 	}
 	return tree
 }

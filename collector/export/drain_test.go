@@ -80,7 +80,7 @@ func TestDrainCutsOff(t *testing.T) {
 			t.Error(err)
 		}
 		equal(t, "lines of log", r.lines(), 0)
-		equal(t, "outcomes recorded", len(r.durations()), 1)
+		equal(t, "outcomes recorded", len(r.outcomes()), 1)
 		left, err := r.queue.Take(context.Background(), queue.Metrics, 1<<20)
 		if err != nil {
 			t.Fatal(err)

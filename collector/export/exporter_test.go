@@ -45,7 +45,7 @@ func TestBacklogIsJoinedInOrder(t *testing.T) {
 		equal(t, "queued", r.queue.Account().Queued(), 0)
 		r.drain(time.Second)
 		equal(t, "closed", f.closed, 1)
-		equal(t, "recorded", r.durations()[""], uint64(len(f.tries)))
+		equal(t, "recorded", r.outcomes()[""], uint64(len(f.tries)))
 	})
 }
 
@@ -87,7 +87,7 @@ func TestOutageLosesNothing(t *testing.T) {
 		}
 		equal(t, "lines of log", r.lines(), 2)
 		r.drain(time.Second)
-		got := r.durations()
+		got := r.outcomes()
 		equal(t, "failures recorded", got["UNAVAILABLE"], uint64(len(f.tries)-2))
 	})
 }

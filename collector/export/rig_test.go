@@ -137,8 +137,8 @@ func (r *rig) metrics() LaneAccount { return r.Account().Lanes[queue.Metrics] }
 
 func (r *rig) lines() int { return strings.Count(r.log.String(), "\n") }
 
-// durations returns how often each outcome of a request was recorded.
-func (r *rig) durations() map[string]uint64 {
+// outcomes returns the number of requests recorded by error.type, which is empty for success.
+func (r *rig) outcomes() map[string]uint64 {
 	r.t.Helper()
 	var rm metricdata.ResourceMetrics
 	if err := r.reader.Collect(context.Background(), &rm); err != nil {

@@ -40,7 +40,7 @@ type examples struct {
 	waited []traced // at most one per series
 }
 
-// holders returns the holders that the app reported together with the oldest use.
+// holders returns the holders that the app attached to its oldest-use metric, as exemplars.
 func (p *pool) holders() []Holder {
 	if p.held == nil {
 		return nil

@@ -154,6 +154,8 @@ func (l *Live) Read(p *Picture) {
 		pools[i].Spark = l.pools[q.ID].spark(spark, slot)
 	}
 	p.Pools, p.unsorted = pools, unsorted
+	p.List = p.list()
+	p.List.Matching = len(pools)
 }
 
 // Memory returns how much memory the picture takes.

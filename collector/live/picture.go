@@ -9,7 +9,8 @@ import "time"
 type Picture struct {
 	At      time.Time `json:"at"`
 	Service string    `json:"service,omitempty"` // the sidecar's name and where it runs
-	Pools   []Pool    `json:"pools"`             // worst first
+	Pools   []Pool    `json:"pools"`             // worst first, unless selected
+	List    List      `json:"list"`
 	Host    Host      `json:"host"`
 	Course  Course    `json:"course"`
 	// seconds per column of Spark and Course: 15, or 3 in the first minutes

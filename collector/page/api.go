@@ -3,63 +3,96 @@ package page
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/poolgauge/poolgauge/collector/live"
 )
 
-// shared holds the picture as a server-sent event, which is encoded once for all clients.
+// shared holds the newest picture, which is read once for all clients.
 type shared struct {
 	live *live.Live
 
 	mu      sync.Mutex   // guards everything below
 	picture live.Picture // its memory is reused
-	event   []byte
 	made    time.Time
 	stale   <-chan struct{} // closed when there is a newer picture
 }
 
-// maxAge is the maximum time for which an event is reused. It bounds the delay until effects of
+// maxAge is the maximum time for which a picture is reused. It bounds the delay until effects of
 // passing time become visible, such as a pool that falls silent.
 const maxAge = time.Second
 
-// An event consists of eventHead, the picture as JSON, and eventTail.
-const (
-	eventHead = "event: picture\ndata: "
-	eventTail = "\n\n"
-)
-
-// read returns the newest event, which must not be modified, and a channel that is closed when
-// there is a newer one.
-func (s *shared) read() (event []byte, changed <-chan struct{}) {
+// append appends the newest picture, with the selected pools, to b as JSON. The channel is closed
+// when there is a newer picture.
+func (s *shared) append(b []byte, pools live.Selection) (_ []byte, changed <-chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.event != nil && time.Since(s.made) < maxAge {
-		select {
-		case <-s.stale:
-		default:
-			return s.event, s.stale
-		}
+	if s.stale == nil || closed(s.stale) || time.Since(s.made) >= maxAge {
+		s.stale = s.live.Changed() // before reading the picture, so that no change is missed
+		s.live.Read(&s.picture)
+		s.made = time.Now()
 	}
-	s.stale = s.live.Changed() // before reading the picture, so that no change is missed
-	s.live.Read(&s.picture)
-	event = make([]byte, 0, len(s.event)+len(s.event)/8)
-	event = append(event, eventHead...)
-	event, err := s.picture.AppendJSON(event)
+	selected := s.picture.Select(pools)
+	b, err := selected.AppendJSON(b)
 	if err != nil {
-		event = append(event, "{}"...) // cannot happen: every value is a finite number
+		b = append(b, "{}"...) // cannot happen: every value is a finite number
 	}
-	event = append(event, eventTail...)
-	s.event, s.made = event, time.Now()
-	return s.event, s.stale
+	return b, s.stale
 }
 
-func (s *Server) picture(w http.ResponseWriter, _ *http.Request) {
-	event, _ := s.shared.read()
+func closed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
+
+// selection returns the selection that the parameters of a request ask for, or an error with the
+// first bad parameter.
+func selection(query url.Values) (live.Selection, error) {
+	s := live.Selection{Filter: query.Get("filter"), Sort: query.Get("sort"), Also: query.Get("also")}
+	if s.Sort == "worst" {
+		s.Sort = ""
+	}
+	if s.Sort != "" && live.Orders[s.Sort] == nil {
+		names := slices.Sorted(maps.Keys(live.Orders))
+		return s, fmt.Errorf("sort=%.40q: expected worst, %s", s.Sort, strings.Join(names, ", "))
+	}
+	for name, to := range map[string]*int{"from": &s.From, "limit": &s.Limit} {
+		text := query.Get(name)
+		if text == "" {
+			continue
+		}
+		n, err := strconv.ParseUint(text, 10, 31)
+		if err != nil {
+			return s, fmt.Errorf("%s=%.40q: expected a whole number", name, text)
+		}
+		*to = int(n)
+	}
+	if keep := query.Get("keep"); keep != "" {
+		s.Keep = strings.Split(keep, ",")
+	}
+	return s, nil
+}
+
+func (s *Server) picture(w http.ResponseWriter, r *http.Request) {
+	pools, err := selection(r.URL.Query())
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	picture, _ := s.shared.append(nil, pools)
 	w.Header().Set("Content-Type", "application/json")
-	_, _ = w.Write(event[len(eventHead) : len(event)-len(eventTail)]) // fails only if the client has disconnected
+	_, _ = w.Write(picture) // fails only if the client has disconnected
 }
 
 func (s *Server) history(w http.ResponseWriter, r *http.Request) {
@@ -81,6 +114,11 @@ const (
 
 // changes sends the picture as server-sent events: immediately, and after each change.
 func (s *Server) changes(w http.ResponseWriter, r *http.Request) {
+	pools, err := selection(r.URL.Query())
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
 	select {
 	case s.viewers <- struct{}{}:
 		defer func() { <-s.viewers }()
@@ -95,8 +133,11 @@ func (s *Server) changes(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "text/event-stream")
 	to := http.NewResponseController(w)
+	var event []byte
 	for {
-		event, changed := s.shared.read()
+		var changed <-chan struct{}
+		event, changed = s.shared.append(append(event[:0], "event: picture\ndata: "...), pools)
+		event = append(event, "\n\n"...)
 		if to.SetWriteDeadline(time.Now().Add(writeTime)) != nil {
 			return
 		}

@@ -83,6 +83,50 @@ func TestServes(t *testing.T) {
 	}
 }
 
+func TestSelectionIsOfTheListedPools(t *testing.T) {
+	l := withPool(t)
+	offer(t, l, "mail")
+	_, url := start(t, l)
+	for query, want := range map[string]string{
+		"":                                   "mail orders",
+		"?sort=worst":                        "mail orders",
+		"?filter=ORD":                        "orders",
+		"?sort=name&limit=1":                 "mail",
+		"?sort=name&from=1&limit=1":          "orders",
+		"?sort=name&limit=1&keep=x,%s":       "orders",
+		"?sort=name&limit=1&keep=&also=%s&x": "mail orders",
+	} {
+		var whole, got live.Picture
+		read := func(query string, to *live.Picture) {
+			_, _, body := get(t, http.MethodGet, url+"/api/v1/picture"+query)
+			if err := json.Unmarshal([]byte(body), to); err != nil {
+				t.Fatalf("%s: %v: %s", query, err, body)
+			}
+		}
+		read("?sort=name", &whole)
+		read(strings.ReplaceAll(query, "%s", whole.Pools[1].ID), &got)
+		names := make([]string, len(got.Pools))
+		for i, q := range got.Pools {
+			names[i] = q.Name
+		}
+		if strings.Join(names, " ") != want || got.List.Pools != 2 {
+			t.Errorf("%s: %v, want %s; %+v", query, names, want, got.List)
+		}
+	}
+	for query, want := range map[string]string{
+		"sort=size": `sort="size": expected worst, fill, name, oldest, rate`,
+		"from=-1":   `from="-1": expected a whole number`,
+		"limit=ten": `limit="ten": expected a whole number`,
+	} {
+		for _, path := range []string{"picture", "changes"} {
+			status, _, body := get(t, http.MethodGet, url+"/api/v1/"+path+"?"+query)
+			if status != http.StatusBadRequest || strings.TrimSpace(body) != want {
+				t.Errorf("%s?%s: %d: %s", path, query, status, body)
+			}
+		}
+	}
+}
+
 func TestHistory(t *testing.T) {
 	l := withPool(t)
 	_, url := start(t, l)
@@ -253,17 +297,18 @@ func TestConnectionsThatSayNothing(t *testing.T) {
 }
 
 func FuzzGuard(f *testing.F) {
-	f.Add("GET", "/metrics", "localhost:1", "http://localhost:1", "same-origin")
-	f.Add("POST", "/", "[::1", "null", "cross-site")
-	f.Add("HEAD", "/assets/%2e%2e/page.go", "127.0.0.1.", "", "")
+	f.Add("GET", "/metrics", "", "localhost:1", "http://localhost:1", "same-origin")
+	f.Add("GET", "/api/v1/picture", "from=9&limit=2&sort=fill&keep=a,,b&filter=%zz", "localhost:1", "", "")
+	f.Add("POST", "/", "", "[::1", "null", "cross-site")
+	f.Add("HEAD", "/assets/%2e%2e/page.go", "", "127.0.0.1.", "", "")
 	l := live.New(live.Config{})
 	// without viewers, whose responses would be endless
 	s := &Server{cfg: Config{Live: l}, viewers: make(chan struct{})}
 	s.shared.live = l
 	handler := s.handler()
-	f.Fuzz(func(t *testing.T, method, path, host, origin, site string) {
+	f.Fuzz(func(t *testing.T, method, path, query, host, origin, site string) {
 		r := httptest.NewRequest(http.MethodGet, "/", nil)
-		r.Method, r.URL.Path, r.Host = method, path, host
+		r.Method, r.URL.Path, r.URL.RawQuery, r.Host = method, path, query, host
 		r.Header.Set("Origin", origin)
 		r.Header.Set("Sec-Fetch-Site", site)
 		w := httptest.NewRecorder()

@@ -94,7 +94,7 @@ func TestPutFailsWhenItsRecordIsLost(t *testing.T) {
 	})
 }
 
-// What was put while the disk hung is written by Close, if the disk works again.
+// Close writes the batches that were put while the disk hung, if the disk has recovered.
 func TestCloseWritesWhatIsPending(t *testing.T) {
 	for range 20 { // the writer learns first of the batches, or of the end
 		synctest.Test(t, func(t *testing.T) {

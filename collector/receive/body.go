@@ -26,7 +26,7 @@ type body struct {
 
 func (r *body) len() int { return len(r.data) + r.parts.Len() }
 
-// release frees the memory of r.
+// release frees the buffers of r and returns their bytes to the gate.
 func (r *body) release() {
 	r.parts.Free()
 	if r.joined != nil {

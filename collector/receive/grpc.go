@@ -124,7 +124,7 @@ type message struct{ data mem.BufferSlice }
 // emptyAnswer is an Export…ServiceResponse without a partial success.
 var emptyAnswer mem.BufferSlice
 
-// rawCodec passes messages on in wire form.
+// rawCodec is a codec that leaves messages encoded.
 type rawCodec struct{}
 
 // Marshal returns v, which must be a mem.BufferSlice.

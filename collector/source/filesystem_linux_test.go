@@ -154,7 +154,7 @@ func TestFileSystemErrorsAreReportedAndPermissionsNoted(t *testing.T) {
 	}
 }
 
-// The sizes are those returned by the kernel.
+// Each limit is the volume's size according to statfs.
 func TestFileSystemSizesAreTheKernels(t *testing.T) {
 	pod, err := NewPod(PodConfig{})
 	if err != nil {

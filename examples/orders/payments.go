@@ -148,7 +148,7 @@ func payments(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 		return l.err
 	}
 	ended := serveHTTP(&l, listener, f.handler())
-	fmt.Fprintf(stdout, "orders: payments at http://%s\n", listener.Addr())
+	fmt.Fprintf(stdout, "orders: serving payments on http://%s\n", listener.Addr())
 	select {
 	case err := <-ended:
 		return err

@@ -119,18 +119,18 @@ func TestFiguresOfTheThreadAreRead(t *testing.T) {
 
 func TestTheTableHasEveryKnownFigure(t *testing.T) {
 	p := &Profile{
-		Calls:             2,
-		Wall:              40 * ms,
-		Started:           3,
-		Ran:               8 * ms,
-		ProcessAllocs:     5,
-		ProcessBytes:      300,
-		ProcessCPU:        6 * ms,
-		Waits:             []Wait{{"select", 20 * ms, 4}, {"sleep", ms / 10, 9}},
-		VoluntarySwitches: instrument.Some(int64(7)),
-		ForcedSwitches:    instrument.Some(int64(8)),
-		MajorFaults:       instrument.Some(int64(1)),
-		MinorFaults:       instrument.Some(int64(2)),
+		Calls:               2,
+		Wall:                40 * ms,
+		Started:             3,
+		Ran:                 8 * ms,
+		ProcessAllocs:       5,
+		ProcessBytes:        300,
+		ProcessCPU:          6 * ms,
+		Waits:               []Wait{{"select", 20 * ms, 4}, {"sleep", ms / 10, 9}},
+		VoluntarySwitches:   instrument.Some(int64(7)),
+		InvoluntarySwitches: instrument.Some(int64(8)),
+		MajorFaults:         instrument.Some(int64(1)),
+		MinorFaults:         instrument.Some(int64(2)),
 		Quota: instrument.Some(
 			0.5,
 		),
@@ -140,7 +140,7 @@ func TestTheTableHasEveryKnownFigure(t *testing.T) {
 	text := strings.Join(strings.Fields(p.String()), " ")
 	for _, want := range []string{
 		"wall 20ms per call, 2 calls", "for select 10ms 50.0 %, 4 times", "started 3 goroutines that ran for 4ms per call",
-		"switches 7 voluntary and 8 forced, in total", "page faults 1 major and 2 minor, in total",
+		"switches 7 voluntary and 8 involuntary, in total", "page faults 1 major and 2 minor, in total",
 		"CPU quota 0.5 CPUs, which throttled the process in 3 of 9 periods", "allocated 150 B in 2.5 objects per call", "CPU 3ms per call",
 	} {
 		if !strings.Contains(text, want) {

@@ -88,7 +88,7 @@ func (m *measurement) profile() *Profile {
 	p.ProcessCPU, p.ProcessAllocs, p.ProcessBytes, p.ProcessMutex = m.processCPU, m.allocs, m.bytes, m.mutex
 	if m.hasCounts {
 		p.MinorFaults, p.MajorFaults = instrument.Some(m.counts.MinorFaults), instrument.Some(m.counts.MajorFaults)
-		p.VoluntarySwitches, p.ForcedSwitches = instrument.Some(
+		p.VoluntarySwitches, p.InvoluntarySwitches = instrument.Some(
 			m.counts.Voluntary,
 		), instrument.Some(
 			m.counts.Involuntary,

@@ -59,9 +59,9 @@ type Profile struct {
 
 	// Counts for the thread, absent if the system does not report them. A major page fault had to
 	// wait for a disk. A context switch is voluntary if the thread waits for something, and
-	// otherwise forced.
-	MinorFaults, MajorFaults          instrument.Optional[int64]
-	VoluntarySwitches, ForcedSwitches instrument.Optional[int64]
+	// otherwise involuntary.
+	MinorFaults, MajorFaults               instrument.Optional[int64]
+	VoluntarySwitches, InvoluntarySwitches instrument.Optional[int64]
 
 	// The CPU quota that throttled the process longest, absent if there is none. It belongs to the
 	// process's cgroup or an ancestor.

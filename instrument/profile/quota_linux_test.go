@@ -42,11 +42,11 @@ func quotaGroup(t *testing.T) string {
 	t.Helper()
 	const mount = "/sys/fs/cgroup/cpu"
 	if _, err := os.Stat(filepath.Join(mount, "cpu.cfs_quota_us")); err != nil {
-		t.Skipf("no control groups of version 1: %v", err)
+		t.Skipf("no cgroups of version 1: %v", err)
 	}
 	group, err := os.MkdirTemp(mount, "poolgauge-profile-")
 	if err != nil {
-		t.Skipf("may not make control groups: %v", err)
+		t.Skipf("may not make cgroups: %v", err)
 	}
 	t.Cleanup(func() {
 		if err := os.Remove(group); err != nil {

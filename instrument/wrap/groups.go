@@ -85,8 +85,8 @@ func (g *Group) TryGo(f func() error) bool {
 	return true
 }
 
-// call is one call of a function. An errgroup calls each function once, so call values are reused
-// to save allocations.
+// call is one call of a function. Calls are pooled to save allocations, which is safe because an
+// errgroup calls each function exactly once.
 type call struct {
 	set     *Groups
 	blocked *measure.Pended // nil if the caller is not blocked

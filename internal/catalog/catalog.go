@@ -2,8 +2,8 @@
 // attributes and meaning.
 //
 // Code that emits a metric refers to its row in this table, and docs/metrics.md is generated from
-// it. A test verifies that every listed metric is emitted and every emitted one is listed. Nothing
-// else in the repository spells out a metric's name.
+// it. A test verifies that every listed metric is emitted and every emitted one is listed. No other
+// code that emits metrics spells out their names.
 //
 // Units are UCUM; times are in seconds and sizes in bytes. Rows with [Metric.Standard] set take
 // name, unit, instrument and attributes from the OpenTelemetry semantic conventions, version 1.43.

@@ -63,7 +63,7 @@ func (r *Recorder) begin(now time.Duration) Use {
 	return use
 }
 
-// Wait records the start of a wait.
+// Wait records the start of a wait, which its caller ends with the returned Span.
 func (r *Recorder) Wait() Span {
 	return r.Requests.Begin(&r.Meter, r.Meter.Event(r.Uses.InUse()))
 }

@@ -36,8 +36,8 @@ func (m *Meter) Start() {
 	m.start = time.Now()
 }
 
-// Stop stops measuring and unlocks the goroutine from its thread. ok is false if the kernel does
-// not record run-queue delay.
+// Stop ends the measurement that Start began, unlocks the goroutine from its thread, and returns
+// how the time was spent. ok is false if the kernel does not record run-queue delay.
 func (m *Meter) Stop() (s Split, ok bool) {
 	defer runtime.UnlockOSThread()
 	wall := time.Since(m.start)

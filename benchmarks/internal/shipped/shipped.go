@@ -17,7 +17,7 @@ func Build(ctx context.Context, file string) error {
 	}
 	cmd := exec.CommandContext(ctx, "make", "--no-print-directory", "-C", "..", "build", "OUT="+file)
 	if text, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("building the sidecar (run from the directory benchmarks): %w\n%s", err, text)
+		return fmt.Errorf("building the sidecar: %w (the working directory must be benchmarks)\n%s", err, text)
 	}
 	return nil
 }

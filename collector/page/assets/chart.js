@@ -1,6 +1,6 @@
 // Charts over time, which share one cursor.
 
-import { attribute, el, path, svg, text } from "./dom.js";
+import { attribute, el, keep, path, svg, text } from "./dom.js";
 import { area } from "./row.js";
 import { seconds } from "./format.js";
 
@@ -47,9 +47,14 @@ export class Axis {
 export class Chart {
   constructor(axis, title, series, format, { log = false, unit = 0 } = {}) {
     Object.assign(this, { axis, series, format, log, unit, values: {} });
+    this.grid = svg("path", { class: "grid" });
     this.body = svg("g");
+    this.labels = [];
+    this.labelGroup = svg("g");
     this.line = svg("line", { class: "cursor", y1: top, y2: height - bottom, visibility: "hidden" });
-    this.svg = svg("svg", { role: "img", "aria-label": title }, this.body, this.line);
+    this.svg = svg("svg", { role: "img", "aria-label": title }, this.grid, this.body, this.labelGroup, this.line);
+    this.curves = series.map(({ color }) => new Curve(color));
+    this.body.append(...this.curves.flatMap((c) => c.roots));
     this.shown = series.map(() => el("b"));
     this.time = el("span");
     const legend = el("p", "legend", ...series.map((s, i) => el("span", "", el("i", s.color), `${s.label} `, this.shown[i])), this.time);
@@ -74,10 +79,9 @@ export class Chart {
     this.values = values;
     this.newest = newest;
     attribute(this.svg, "viewBox", `0 0 ${this.width} ${height}`);
-    this.body.replaceChildren();
     const scale = this.scale();
-    this.grid(scale);
-    for (const s of this.series) this.drawSeries(s, scale);
+    this.drawGrid(scale.ticks.map((v) => [scale.y(v), this.format(v)]));
+    this.series.forEach((s, i) => this.curves[i].draw(this.points(values[s.key] ?? []).map((p) => p && [this.x(p.ago), scale.y(p.v)]), s.kind));
     this.cursor();
   }
 
@@ -98,24 +102,20 @@ export class Chart {
     return { y: (v) => top + room * (1 - Math.max(0, (Math.log10(Math.max(v, 1e-9)) - low) / (high - low))), ticks };
   }
 
-  grid({ y, ticks }) {
-    for (const v of ticks) {
-      this.body.append(svg("line", { class: "grid", x1: left, x2: this.width - right, y1: y(v), y2: y(v) }));
-      const label = svg("text", { x: left - 6, y: y(v) + 4, "text-anchor": "end" });
-      label.textContent = this.format(v);
-      this.body.append(label);
+  // drawGrid draws ticks, each [y, label], and how long ago the columns were.
+  drawGrid(ticks) {
+    attribute(this.grid, "d", ticks.map(([y]) => `M${left} ${y.toFixed(1)}H${this.width - right}`).join(""));
+    const labels = ticks.map(([y, words]) => [left - 6, y + 4, "end", words]);
+    for (const share of [0, 0.5, 1]) {
+      const ago = this.axis.span * share;
+      labels.push([this.x(ago), height - 5, share === 0 ? "end" : share === 1 ? "start" : "middle", share === 0 ? "now" : `−${seconds(Math.round(ago))}`]);
     }
-    timeLabels(this);
-  }
-
-  drawSeries(s, { y }) {
-    const values = this.values[s.key];
-    if (!values) return;
-    const points = this.points(values).map((p) => p && [this.x(p.ago), y(p.v)]);
-    if (s.kind === "area") this.body.append(svg("path", { class: `shade ${s.color}`, d: area(points, height - bottom) }));
-    this.body.append(svg("path", { class: `line ${s.color}`, d: path(points) }));
-    const last = points.findLast((p) => p);
-    if (last) this.body.append(svg("circle", { class: `single ${s.color}`, cx: last[0], cy: last[1], r: 2.5 }));
+    keep(this.labelGroup, this.labels, labels.length, () => ({ root: svg("text") }));
+    labels.forEach(([x, y, anchor, words], i) => {
+      const { root } = this.labels[i];
+      for (const [name, value] of [["x", x], ["y", y], ["text-anchor", anchor]]) attribute(root, name, value);
+      text(root, words);
+    });
   }
 
   // points leaves gaps only where nothing came for half a minute or three columns.
@@ -152,13 +152,22 @@ export class Chart {
   }
 }
 
-// timeLabels writes how long ago below a chart.
-export function timeLabels(chart) {
-  for (const share of [0, 0.5, 1]) {
-    const ago = chart.axis.span * share;
-    const label = svg("text", { x: chart.x(ago), y: height - 5, "text-anchor": share === 0 ? "end" : share === 1 ? "start" : "middle" });
-    label.textContent = share === 0 ? "now" : `−${seconds(Math.round(ago))}`;
-    chart.body.append(label);
+// Curve is the line of a series, the shade below it and a dot at its newest value.
+class Curve {
+  constructor(color) {
+    this.shade = svg("path", { class: `shade ${color}` });
+    this.line = svg("path", { class: `line ${color}` });
+    this.dot = svg("circle", { class: `single ${color}`, r: 2.5, visibility: "hidden" });
+    this.roots = [this.shade, this.line, this.dot];
+  }
+
+  draw(points, kind) {
+    attribute(this.shade, "d", kind === "area" ? area(points, height - bottom) : undefined);
+    attribute(this.line, "d", path(points));
+    const last = points.findLast((p) => p);
+    attribute(this.dot, "cx", last?.[0]);
+    attribute(this.dot, "cy", last?.[1]);
+    attribute(this.dot, "visibility", last ? undefined : "hidden");
   }
 }
 
@@ -167,32 +176,34 @@ function nice(v) {
   return power * [1, 2, 2.5, 5, 10].find((m) => m * power >= v - 1e-12);
 }
 
+const shades = 8; // of the heatmap
+
 // Heatmap draws how many requests waited how long.
 export class Heatmap extends Chart {
   constructor(axis, title) {
     super(axis, title, [], seconds);
+    this.cells = Array.from({ length: shades }, (_, i) => svg("path", { class: "heat", opacity: (i + 1) / shades }));
+    this.body.append(...this.cells);
   }
 
   draw({ step, bounds, counts }) {
     attribute(this.svg, "viewBox", `0 0 ${this.width} ${height}`);
-    this.body.replaceChildren();
     const rows = bounds.length + 1, room = height - top - bottom;
     const y = (row) => top + room * (1 - row / rows);
-    for (let row = 0; row < rows; row += 4) {
-      const label = svg("text", { x: left - 6, y: y(row) + 4, "text-anchor": "end" });
-      label.textContent = seconds(bounds[row] ?? bounds.at(-1));
-      this.body.append(svg("line", { class: "grid", x1: left, x2: this.width - right, y1: y(row), y2: y(row) }), label);
-    }
+    const ticks = [];
+    for (let row = 0; row < rows; row += 4) ticks.push([y(row), seconds(bounds[row] ?? bounds.at(-1))]);
+    this.drawGrid(ticks);
     const most = Math.max(1, ...counts.flat());
+    const cells = this.cells.map(() => "");
     counts.forEach((column, i) => {
       const from = this.x(Math.min(this.axis.span, (counts.length - i) * step)), to = this.x((counts.length - 1 - i) * step);
       column.forEach((n, row) => {
         if (n === 0 || to <= left) return;
-        const strength = 0.12 + 0.88 * Math.log1p(n) / Math.log1p(most);
-        this.body.append(svg("rect", { class: "heat", x: from.toFixed(1), width: Math.max(1, to - from - 0.6).toFixed(1), y: y(row + 1).toFixed(1), height: (room / rows).toFixed(1), opacity: strength.toFixed(2) }));
+        const wide = Math.max(1, to - from - 0.6).toFixed(1);
+        cells[Math.ceil(shades * Math.log1p(n) / Math.log1p(most)) - 1] += `M${from.toFixed(1)} ${y(row + 1).toFixed(1)}h${wide}v${(room / rows).toFixed(1)}h-${wide}z`;
       });
     });
-    timeLabels(this);
+    cells.forEach((d, i) => attribute(this.cells[i], "d", d));
     this.counts = counts;
     this.step = step;
     this.cursor();

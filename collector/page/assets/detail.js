@@ -1,15 +1,30 @@
 // The charts of one pool.
 
-import { attribute, el, svg, text } from "./dom.js";
+import { attribute, el, keep, svg, text } from "./dom.js";
 import { count, percent, rate, seconds } from "./format.js";
 import { Axis, Chart, Heatmap } from "./chart.js";
 
 const split = [["onCPU", "on a CPU", "s4"], ["runQueue", "waiting for a CPU", "s2"], ["blocked", "blocked", "s5"]];
 
+// Fact is a label and a value.
+class Fact {
+  constructor() {
+    this.label = document.createTextNode("");
+    this.value = el("b");
+    this.root = el("span", "", this.label, this.value);
+  }
+
+  show([label, value]) {
+    text(this.label, `${label} `);
+    text(this.value, value);
+  }
+}
+
 export class Detail {
   constructor(id) {
     this.id = id;
-    this.facts = el("p", "facts");
+    this.factList = el("p", "facts");
+    this.facts = [];
     this.holders = el("ol", "holders");
     this.holders.setAttribute("aria-label", "Who holds its slots");
     this.charts = el("div", "charts");
@@ -26,12 +41,13 @@ export class Detail {
       new Chart(this.axis, "Use, median", [{ key: "useP50", label: "p50", kind: "area", color: "s5" }], seconds, { unit: 1e-6 }),
     ];
     this.heat = new Heatmap(this.axis, "How long requests waited");
-    this.bar = svg("svg", { viewBox: "0 0 300 34", preserveAspectRatio: "none", role: "img" });
+    this.bars = split.map(([, , color]) => svg("rect", { class: color, y: 0, height: 34 }));
+    this.bar = svg("svg", { viewBox: "0 0 300 34", preserveAspectRatio: "none", role: "img" }, ...this.bars);
     this.shares = split.map(() => el("b"));
     const legend = el("p", "legend", ...split.map(([, label, color], i) => el("span", "", el("i", color), `${label} `, this.shares[i])));
     this.split = el("figure", "chart split", el("h3", "", "Where the time in use goes, sampled"), this.bar, legend);
     this.charts.append(...this.lines.map((c) => c.root), this.heat.root, this.split);
-    this.root = el("section", "detail", this.facts, this.holders, this.charts);
+    this.root = el("section", "detail", this.factList, this.holders, this.charts);
     this.root.id = `detail-${id}`;
     this.resized = new ResizeObserver(() => this.draw());
     this.resized.observe(this.charts);
@@ -47,21 +63,23 @@ export class Detail {
   show(p) {
     attribute(this.root, "aria-label", `Charts of ${p.name}`);
     this.newest = { ...p, waitP99: p.wait?.p99, useP50: p.use?.p50 ?? p.meanUse };
-    this.facts.replaceChildren();
-    const fact = (label, value) => this.facts.append(el("span", "", `${label} `, el("b", "", value)));
-    if (p.verdict) fact("verdict", p.verdict);
-    for (const line of p.evidence ?? []) fact("because", line);
-    if (p.recommended !== undefined) fact("recommended limit", count(p.recommended));
-    if (p.oldestUse !== undefined) fact("oldest use", seconds(p.oldestUse));
-    fact("idle", count(p.idle));
-    if (p.constructing > 0) fact("constructing", count(p.constructing));
-    if (p.pendingLimit !== undefined) fact("may wait", count(p.pendingLimit));
-    fact("use p95", seconds(p.use?.p95));
-    fact("use p99", seconds(p.use?.p99));
-    fact("failed uses", rate(p.failed));
-    if (p.meanWait !== undefined) fact("mean wait", seconds(p.meanWait));
-    if (p.longestWait) fact("longest wait", `${seconds(p.longestWait.wait)}, trace ${p.longestWait.trace}`);
-    if (p.instance) fact("instance", p.instance);
+    const facts = [
+      p.verdict && ["verdict", p.verdict],
+      ...(p.evidence ?? []).map((line) => ["because", line]),
+      p.recommended !== undefined && ["recommended limit", count(p.recommended)],
+      p.oldestUse !== undefined && ["oldest use", seconds(p.oldestUse)],
+      ["idle", count(p.idle)],
+      p.constructing > 0 && ["constructing", count(p.constructing)],
+      p.pendingLimit !== undefined && ["may wait", count(p.pendingLimit)],
+      ["use p95", seconds(p.use?.p95)],
+      ["use p99", seconds(p.use?.p99)],
+      ["failed uses", rate(p.failed)],
+      p.meanWait !== undefined && ["mean wait", seconds(p.meanWait)],
+      p.longestWait && ["longest wait", `${seconds(p.longestWait.wait)}, trace ${p.longestWait.trace}`],
+      p.instance && ["instance", p.instance],
+    ].filter(Boolean);
+    keep(this.factList, this.facts, facts.length, () => new Fact());
+    facts.forEach((fact, i) => this.facts[i].show(fact));
     this.drawHolders(p.holders ?? []);
     this.drawSplit(p);
     this.load();
@@ -76,20 +94,22 @@ export class Detail {
 
   drawSplit(p) {
     this.split.hidden = p.onCPU === undefined;
-    this.bar.replaceChildren();
     let x = 0;
-    split.forEach(([key, , color], i) => {
+    split.forEach(([key], i) => {
       const share = p[key] ?? 0;
-      this.bar.append(svg("rect", { class: color, x, y: 0, width: 300 * share, height: 34 }));
+      attribute(this.bars[i], "x", x);
+      attribute(this.bars[i], "width", 300 * share);
       x += 300 * share;
       text(this.shares[i], percent(p[key]));
     });
     attribute(this.bar, "aria-label", split.map(([key, label]) => `${label} ${percent(p[key])}`).join(", "));
   }
 
+  // load asks for the history, if it may have a new column.
   async load() {
-    if (this.loading) return;
+    if (this.loading || performance.now() - this.loaded < 1000 * this.history?.step) return;
     this.loading = true;
+    this.loaded = performance.now();
     try {
       const answer = await fetch(`/api/v1/pools/${encodeURIComponent(this.id)}/history`, { signal: AbortSignal.timeout(5000) });
       if (answer.ok && !this.closed) {

@@ -1,126 +1,118 @@
 // The page: it takes pictures from the sidecar, and shows them.
 
-import { attribute, el, text } from "./dom.js";
+import { attribute, keep, text } from "./dom.js";
 import { bytes, percent, seconds } from "./format.js";
+import { Detail } from "./detail.js";
 import { Row, begun } from "./row.js";
 import { Strips } from "./strips.js";
 
 const by = (id) => document.getElementById(id);
 const [list, filter, sort, state, headline] = ["pools", "filter", "sort", "state", "headline"].map(by);
 const strips = new Strips(by("strips"));
-const rows = new Map(); // by id
-const most = 50; // rows on the page; the others are on the next ones
-let picture, came = 0, open = decodeURIComponent(location.hash.slice(1)), from = 0;
+const rows = []; // each shows whichever pool has its place
+const most = 25; // rows on the page; the others are on the next ones
+let came = 0; // when the newest picture came
+let stream, asked, refreshing;
+let ordered; // the order of the rows that are shown
+let open = decodeURIComponent(location.hash.slice(1)), detail; // the pool whose charts are shown
+let from = 0; // pools before the page
 
-const fill = (p) => p.limit > 0 ? (p.used ?? 0) / p.limit : 0;
-const orders = {
-  name: (a, b) => a.name.localeCompare(b.name),
-  fill: (a, b) => fill(b) - fill(a),
-  oldest: (a, b) => (b.oldestWait ?? 0) - (a.oldestWait ?? 0),
-  rate: (a, b) => (b.rate ?? 0) - (a.rate ?? 0),
-};
+// order returns which rows the page shows, and in which order.
+const order = () => [filter.value, sort.value, from].join("\n");
 
-function shown() {
-  const words = filter.value.toLowerCase().split(/\s+/).filter(Boolean);
-  const pools = picture.pools.filter((p) => words.every((w) => `${p.name} ${p.kind} ${p.service ?? ""} ${p.level}`.toLowerCase().includes(w)));
-  return sort.value === "worst" ? pools : pools.sort(orders[sort.value]); // worst first is how they come
+// query returns what the page asks for. While the pointer or the focus is on a row, the rows of the
+// same order stay where they are.
+function query() {
+  const still = ordered === order() && (list.matches(":hover") || list.contains(document.activeElement));
+  const asked = { filter: filter.value, sort: sort.value, from, limit: most, also: open, keep: still ? rows.map((row) => row.pool.id).join() : "" };
+  return new URLSearchParams(Object.entries(asked).filter(([, value]) => value)).toString();
 }
 
-// onPage returns the pools that get a row: those of the page, and the open one. While the pointer or
-// the focus is on a row, the rows stay where they are.
-function onPage(pools, still) {
-  from = Math.max(0, Math.min(from, Math.ceil(pools.length / most - 1) * most));
-  const page = pools.slice(from, from + most);
-  const opened = pools.find((p) => p.id === open);
-  if (opened && !page.includes(opened)) page.push(opened);
-  if (!still) return page;
-  const stay = [...list.children].map((e) => pools.find((p) => rows.get(p.id)?.root === e)).filter(Boolean);
-  return [...new Set([...stay, ...page])].slice(0, Math.max(stay.length, most));
-}
-
-// arrange makes the list these pools, in their order.
-function arrange(pools) {
-  const ids = new Set(pools.map((p) => p.id));
-  for (const [id, row] of rows) {
-    if (ids.has(id)) continue;
-    row.remove();
-    rows.delete(id);
+// arrange shows the listed pools, in their order.
+function arrange({ pools, course, step }) {
+  keep(list, rows, pools.length, () => new Row(choose));
+  const first = begun(pools.map((p) => p.spark.fill));
+  text(by("span"), `fill and wait, ${seconds(Math.round((course.cpu.length - first) * step))}`);
+  if (open !== detail?.id) {
+    detail?.close();
+    detail = open ? new Detail(open) : undefined;
   }
-  const first = begun(picture.pools.map((p) => p.spark.fill));
-  text(by("span"), `fill and wait, ${seconds(Math.round((picture.course.cpu.length - first) * picture.step))}`);
-  pools.forEach((p, i) => {
-    if (!rows.has(p.id)) rows.set(p.id, new Row(p.id, choose));
-    const row = rows.get(p.id);
-    row.show(p, first);
-    row.open(p.id === open);
-    if (list.children[i] !== row.root) list.insertBefore(row.root, list.children[i] ?? null);
-  });
+  if (!pools.some((p) => p.id === open)) detail?.root.remove();
+  pools.forEach((p, i) => rows[i].show(p, first, p.id === open ? detail : undefined));
 }
 
-// show shows the picture. With still, rows do not move under the pointer or the focus.
-function show(still) {
-  if (!picture) return;
-  const pools = shown();
-  arrange(onPage(pools, still && (list.matches(":hover") || list.contains(document.activeElement))));
-  by("pages").hidden = pools.length <= most;
-  text(by("range"), `${from + 1} to ${Math.min(from + most, pools.length)} of ${pools.length}`);
+// show shows a picture.
+function show(picture) {
+  const { list: of, memory } = picture;
+  arrange(picture);
+  from = of.from;
+  ordered = order();
+  by("pages").hidden = of.matching <= most;
+  text(by("range"), `${from + 1} to ${Math.min(from + most, of.matching)} of ${of.matching}`);
   by("previous").disabled = from === 0;
-  by("next").disabled = from + most >= pools.length;
-  by("empty").hidden = picture.pools.length > 0;
+  by("next").disabled = from + most >= of.matching;
+  by("empty").hidden = of.pools > 0;
   strips.show(picture);
   text(by("service"), picture.service ?? "");
-  text(by("memory"), picture.memory.refused > 0 ? `the picture is full: ${percent(picture.memory.used / picture.memory.limit)} of ${bytes(picture.memory.limit)}` : "");
-  announce(pools.length);
+  text(by("memory"), memory.refused > 0 ? `the picture is full: ${percent(memory.used / memory.limit)} of ${bytes(memory.limit)}` : "");
+  announce(of);
+  refresh();
 }
 
 // turn goes to another page of the list.
 function turn(by) {
   from += by;
-  show(false);
+  refresh();
   list.scrollIntoView({ block: "start" });
 }
 
 // announce writes the headline: the worst pool and why.
-function announce(shownPools) {
-  const of = (level) => picture.pools.filter((p) => p.level === level);
-  const [trouble, warning] = [of("trouble"), of("warning")];
-  const worst = trouble[0] ?? warning[0];
-  const title = el("span");
-  const hidden = picture.pools.length - shownPools;
-  const rest = [`${picture.pools.length} ${picture.pools.length === 1 ? "pool" : "pools"}`];
-  if (trouble.length) rest.push(`${trouble.length} in trouble`);
-  if (warning.length) rest.push(`${warning.length} to watch`);
-  if (of("silent").length) rest.push(`${of("silent").length} silent`);
-  if (hidden) rest.push(`${hidden} filtered out`);
-  if (picture.pools.length === 0) title.textContent = "Waiting for the first points";
-  else if (!worst) title.textContent = "Every pool serves its callers";
-  else title.textContent = `${worst.name}: ${[worst.verdict, worst.reason].filter(Boolean).join("; ")}`;
-  const small = el("small", "", picture.pools.length ? rest.join(" · ") : "");
-  const words = title.textContent + small.textContent;
+function announce({ pools, trouble, warning, silent, matching, worst }) {
+  const rest = [`${pools} ${pools === 1 ? "pool" : "pools"}`];
+  if (trouble) rest.push(`${trouble} in trouble`);
+  if (warning) rest.push(`${warning} to watch`);
+  if (silent) rest.push(`${silent} silent`);
+  if (matching < pools) rest.push(`${pools - matching} filtered out`);
+  let title = "Every pool serves its callers";
+  if (pools === 0) title = "Waiting for the first points";
+  else if (worst) title = `${worst.name}: ${[worst.verdict, worst.reason].filter(Boolean).join("; ")}`;
   attribute(headline, "data-level", worst?.level ?? "ok");
-  if (headline.textContent !== words) headline.replaceChildren(title, small);
+  text(headline.firstChild, title);
+  text(headline.lastChild, pools ? rest.join(" · ") : "");
 }
 
 // choose opens or closes the charts of a pool.
-function choose(row) {
-  const before = rows.get(open);
-  open = row.id === open ? "" : row.id;
-  before?.open(false);
-  if (open) row.open(true);
+function choose(id) {
+  open = id === open ? "" : id;
   history.replaceState(null, "", open ? `#${encodeURIComponent(open)}` : location.pathname);
+  refresh();
 }
 
+// listen takes pictures from the sidecar, each with the pools that are asked for.
 function listen() {
-  const stream = new EventSource("/api/v1/changes");
-  stream.addEventListener("picture", (event) => {
-    picture = JSON.parse(event.data);
+  stream?.close();
+  asked = query();
+  const its = stream = new EventSource(`/api/v1/changes?${asked}`);
+  its.addEventListener("picture", (event) => {
     came = performance.now();
-    requestAnimationFrame(() => show(true));
+    requestAnimationFrame(() => {
+      if (its !== stream) return;
+      if (query() === asked) show(JSON.parse(event.data));
+      else listen();
+    });
     showState();
   });
-  stream.addEventListener("error", () => {
+  its.addEventListener("error", () => {
     showState();
-    if (stream.readyState === EventSource.CLOSED) setTimeout(listen, 2000); // it was refused
+    if (its === stream && its.readyState === EventSource.CLOSED) setTimeout(listen, 2000); // it was refused
+  });
+}
+
+// refresh asks for other pools, if others are to be shown. The focus may be between two rows.
+function refresh() {
+  clearTimeout(refreshing);
+  refreshing = setTimeout(() => {
+    if (query() !== asked) listen();
   });
 }
 
@@ -147,8 +139,9 @@ by("theme").addEventListener("click", () => {
   localStorage.setItem("theme", chosen() === "dark" ? "light" : "dark");
   paint(chosen());
 });
-filter.addEventListener("input", () => show(false));
-sort.addEventListener("change", () => show(false));
+filter.addEventListener("input", refresh);
+sort.addEventListener("change", refresh);
+for (const event of ["mouseenter", "mouseleave", "focusin", "focusout"]) list.addEventListener(event, refresh);
 by("previous").addEventListener("click", () => turn(-most));
 by("next").addEventListener("click", () => turn(most));
 document.addEventListener("keydown", (event) => {
@@ -157,10 +150,10 @@ document.addEventListener("keydown", (event) => {
     event.preventDefault();
   } else if (event.key === "Escape" && event.target === filter) {
     filter.value = "";
-    show(false);
+    refresh();
   } else if (event.key === "Escape" && open) {
-    const row = rows.get(open);
-    if (row) choose(row);
+    const row = rows.find((one) => one.pool.id === open);
+    choose(open);
     row?.button.focus();
   }
 });

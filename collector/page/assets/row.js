@@ -2,7 +2,6 @@
 
 import { attribute, el, path, svg, text } from "./dom.js";
 import { absent, count, percent, rate, seconds } from "./format.js";
-import { Detail } from "./detail.js";
 
 // Shapes say the level to those who cannot tell the colors.
 const shapes = {
@@ -24,16 +23,14 @@ function cell(name, label, ...values) {
 }
 
 export class Row {
-  constructor(id, chosen) {
-    this.id = id;
+  constructor(chosen) {
     this.shape = svg("path", { "fill-rule": "evenodd" });
     this.name = el("span");
     this.level = el("span", "hidden");
     this.button = el("button", "", svg("svg", { viewBox: "0 0 12 12", "aria-hidden": "true" }, this.shape), this.name, this.level);
     this.button.type = "button";
     this.button.setAttribute("aria-expanded", "false");
-    this.button.setAttribute("aria-controls", `detail-${id}`);
-    this.button.addEventListener("click", () => chosen(this));
+    this.button.addEventListener("click", () => chosen(this.pool.id));
     this.about = el("small");
     this.slot = svg("path", { class: "slot" });
     this.fill = svg("path", { class: "fill" });
@@ -57,21 +54,27 @@ export class Row {
     this.row = el("div", "row", h2, slots, this.oldest.root, this.waits.root, this.use.root, this.rate.root, this.lost.root,
       el("div", "spark", this.chart), this.verdict);
     this.root = el("li", "pool", this.row);
+    this.root.addEventListener("contentvisibilityautostatechange", ({ skipped }) => {
+      this.skipped = skipped;
+      if (!skipped) this.draw();
+    });
     this.row.addEventListener("click", (event) => {
-      if (!event.target.closest("button") && !getSelection().toString()) chosen(this);
+      if (!event.target.closest("button") && !getSelection().toString()) chosen(this.pool.id);
     });
   }
 
-  // show takes what is new of the pool. Its sparks begin at the column first.
-  show(p, first) {
-    this.pool = p;
+  // show shows a pool, and its detail if it is open. Its sparks begin at the column first.
+  show(p, first, detail) {
+    Object.assign(this, { pool: p, first });
     attribute(this.root, "data-level", p.level);
     attribute(this.shape, "d", shapes[p.level] ?? shapes.ok);
     text(this.name, p.name);
     attribute(this.name, "title", p.name);
     text(this.level, `, ${levels[p.level] ?? p.level}`);
     text(this.about, [p.kind, p.service].filter(Boolean).join(" · "));
-    this.drawSlots(p);
+    text(this.used, p.limit > 0 ? `${count(p.used)} of ${count(p.limit)} used` : `${count(p.used)} used, no limit`);
+    text(this.waiting, p.pending > 0 ? `${count(p.pending)} waiting` : "");
+    attribute(this.gauge, "aria-label", filled(p) === undefined ? "no limit" : `${percent(filled(p))} full`);
     this.value(this.oldest.value, seconds(p.oldestWait));
     for (const [i, of] of ["p50", "p95", "p99"].entries()) text(this.quantiles[i], seconds(p.wait?.[of]));
     attribute(this.waits.value, "data-absent", p.wait ? undefined : "");
@@ -79,12 +82,17 @@ export class Row {
     this.value(this.rate.value, rate(p.rate));
     this.value(this.lost.value, rate(p.notServed));
     attribute(this.lost.value, "data-zero", p.notServed === 0 ? "" : undefined);
-    this.drawSpark(p, first);
+    attribute(this.chart, "aria-label", `fill now ${percent(filled(p))}, longest wait ${seconds(Math.max(...p.spark.wait.slice(first).map((v) => v ?? 0)))}`);
+    if (!this.skipped) this.draw();
     const size = p.recommended === undefined ? "" : `recommended limit ${count(p.recommended)}`;
     const why = [p.verdict, p.reason, size].filter(Boolean).join(" · ");
     text(this.verdict, why);
     this.verdict.hidden = !why;
-    this.detail?.show(p);
+    attribute(this.button, "aria-expanded", Boolean(detail));
+    attribute(this.button, "aria-controls", detail?.root.id);
+    if (!detail) return;
+    if (detail.root.parentNode !== this.root) this.root.append(detail.root);
+    detail.show(p);
   }
 
   value(e, shown) {
@@ -92,18 +100,19 @@ export class Row {
     attribute(e, "data-absent", shown === absent ? "" : undefined);
   }
 
+  // draw draws the gauge and the spark, of which a row that is out of view has no need.
+  draw() {
+    this.drawSlots(this.pool);
+    this.drawSpark(this.pool, this.first);
+  }
+
   drawSlots(p) {
-    const limited = p.limit > 0;
-    const fill = limited && p.used !== undefined ? p.used / p.limit : undefined;
-    text(this.used, limited ? `${count(p.used)} of ${count(p.limit)} used` : `${count(p.used)} used, no limit`);
-    text(this.waiting, p.pending > 0 ? `${count(p.pending)} waiting` : "");
-    attribute(this.gauge, "aria-label", fill === undefined ? "no limit" : `${percent(fill)} full`);
-    const blocks = limited && p.limit <= mostBlocks ? Math.round(p.limit) : 1;
+    const blocks = p.limit > 0 && p.limit <= mostBlocks ? Math.round(p.limit) : 1;
     const gap = blocks > 1 ? Math.min(3, width / blocks / 4) : 0;
     const one = (width + gap) / blocks - gap;
     let ground = "", bars = "";
     for (let i = 0; i < blocks; i++) {
-      const part = blocks > 1 ? Math.max(0, Math.min(1, (p.used ?? 0) - i)) : Math.min(1, fill ?? 0);
+      const part = blocks > 1 ? Math.max(0, Math.min(1, (p.used ?? 0) - i)) : Math.min(1, filled(p) ?? 0);
       ground += box(i * (one + gap), one);
       if (part > 0) bars += box(i * (one + gap), part * one);
     }
@@ -118,33 +127,15 @@ export class Row {
     const most = p.limit > 0 ? 1 : Math.max(1, ...fills.map((v) => v ?? 0));
     const y = (v) => 40 - 38 * Math.min(1, v / most);
     const line = bridged(fills).map((v, i) => v === null ? null : [(i + 0.5) * step, y(v)]);
-    const d = path(line);
-    attribute(this.edge, "d", d);
+    attribute(this.edge, "d", path(line));
     attribute(this.area, "d", area(line, 40));
     const height = (v) => 40 - 38 * Math.max(0, Math.min(1, Math.log10(v / 1e-4) / 5));
     attribute(this.wait, "d", path(bridged(waits).map((v, i) => v === null ? null : [(i + 0.5) * step, height(v)])));
-    attribute(this.chart, "aria-label", `fill now ${percent(p.limit > 0 ? p.used / p.limit : undefined)}, longest wait ${seconds(Math.max(...waits.map((v) => v ?? 0)))}`);
-  }
-
-  // open shows or hides the charts.
-  open(yes) {
-    if (yes === Boolean(this.detail)) return;
-    this.button.setAttribute("aria-expanded", String(yes));
-    if (yes) {
-      this.detail = new Detail(this.id);
-      this.root.append(this.detail.root);
-      this.detail.show(this.pool);
-    } else {
-      this.detail.close();
-      this.detail = undefined;
-    }
-  }
-
-  remove() {
-    this.open(false);
-    this.root.remove();
   }
 }
+
+// filled returns the share of its slots that a pool uses.
+const filled = (p) => p.limit > 0 && p.used !== undefined ? p.used / p.limit : undefined;
 
 // begun returns the first column of sparks: where the first of them begins, so that a third at least
 // is shown.

@@ -1,7 +1,7 @@
 // The machine, the probes and the pipeline, in a strip each.
 
 import { area, begun, bridged } from "./row.js";
-import { attribute, el, path, svg, text } from "./dom.js";
+import { attribute, el, keep, path, svg, text } from "./dom.js";
 import { bytes, count, percent, rate, seconds } from "./format.js";
 
 const known = (v) => v !== undefined && v !== null;
@@ -9,37 +9,54 @@ const known = (v) => v !== undefined && v !== null;
 // level is what a share says by two limits.
 const level = (v, warning, trouble) => v >= trouble ? "trouble" : v >= warning ? "warning" : undefined;
 
-function bar(share, color) {
-  return svg("svg", { viewBox: "0 0 100 18", preserveAspectRatio: "none", "aria-hidden": "true" },
-    svg("rect", { class: "slot", y: 5, width: 100, height: 8, rx: 2 }),
-    svg("rect", { class: "fill", "data-level": color ?? "ok", y: 5, width: 100 * Math.max(0, Math.min(1, share)), height: 8, rx: 2 }));
-}
+// A picture is two paths, each [class, d].
+const box = (wide) => `M0 5h${wide.toFixed(1)}v8H0z`;
+const bar = (share, color = "ok") => [["slot", box(100)], [`fill ${color}`, box(100 * Math.max(0, Math.min(1, share)))]];
 
 function spark(all) {
   const values = all.slice(begun([all]));
   const points = bridged(values).map((v, i) => v === null ? null : [i * 100 / (values.length - 1), 17 - 16 * Math.min(1, v)]);
-  return svg("svg", { viewBox: "0 0 100 18", preserveAspectRatio: "none", "aria-hidden": "true" },
-    svg("path", { class: "area", d: area(points, 17) }), svg("path", { class: "edge", d: path(points), "vector-effect": "non-scaling-stroke" }));
+  return [["area", area(points, 17)], ["edge", path(points)]];
 }
 
-// Strip is a heading and rows of [label, value, level, picture].
+// Line is [label, value, level, picture].
+class Line {
+  constructor() {
+    this.label = el("dt");
+    this.value = el("b");
+    this.paths = [svg("path"), svg("path", { "vector-effect": "non-scaling-stroke" })];
+    this.picture = svg("svg", { viewBox: "0 0 100 18", preserveAspectRatio: "none", "aria-hidden": "true" }, ...this.paths);
+    this.root = el("div", "", this.label, el("dd", "", this.picture, this.value));
+  }
+
+  show([label, value, color, picture]) {
+    text(this.label, label);
+    text(this.value, value);
+    attribute(this.value, "data-level", color);
+    attribute(this.picture, "display", picture ? undefined : "none");
+    for (const [i, [name, d]] of (picture ?? []).entries()) {
+      attribute(this.paths[i], "class", name);
+      attribute(this.paths[i], "d", d);
+    }
+  }
+}
+
+// Strip is a heading and lines.
 class Strip {
   constructor() {
     this.title = el("h2");
     this.list = el("dl");
+    this.lines = [];
     this.root = el("section", "strip", this.title, this.list);
   }
 
-  show(title, rows) {
+  show(title, lines) {
     text(this.title, title);
     attribute(this.title, "title", title);
-    this.list.replaceChildren();
-    for (const [label, value, color, picture] of rows.filter(Boolean)) {
-      const shown = el("b", "", value);
-      if (color) shown.setAttribute("data-level", color);
-      this.list.append(el("dt", "", label), el("dd", "", ...(picture ? [picture] : []), shown));
-    }
-    this.root.hidden = rows.filter(Boolean).length === 0;
+    const all = lines.filter(Boolean);
+    keep(this.list, this.lines, all.length, () => new Line());
+    all.forEach((line, i) => this.lines[i].show(line));
+    this.root.hidden = all.length === 0;
   }
 }
 
@@ -111,7 +128,7 @@ function pipeline({ pipeline: p, memory: m }) {
 // containerTitle is what a container is known by: its name, which only the sidecar's own has, its id or its path.
 function containerTitle(c) {
   if (c.name) return `Container ${c.name} (the sidecar)`;
-  return c.id ? `Container ${c.id.slice(0, 12)}` : `Control group ${c.path}`;
+  return c.id ? `Container ${c.id.slice(0, 12)}` : `Cgroup ${c.path}`;
 }
 
 export class Strips {
@@ -128,8 +145,7 @@ export class Strips {
       ["Probes", probes(picture.probes)],
       [picture.pipeline.upstream ? `Pipeline to ${picture.pipeline.upstream}` : "Pipeline", pipeline(picture)],
     ];
-    while (this.all.length < strips.length) this.root.append(this.all[this.all.push(new Strip()) - 1].root);
-    while (this.all.length > strips.length) this.all.pop().root.remove();
+    keep(this.root, this.all, strips.length, () => new Strip());
     strips.forEach(([title, rows], i) => this.all[i].show(title, rows));
   }
 }

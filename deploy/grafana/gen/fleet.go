@@ -69,7 +69,7 @@ func fleetFigures() []panel {
 				unit:   "short",
 				limits: steps(1, 5),
 				sparse: []*catalog.Metric{catalog.CgroupCPUPeriods},
-				help:   "Control groups that were throttled in more than one of ten periods.",
+				help:   "Cgroups that were throttled in more than one of ten periods.",
 			},
 		).
 			figure(query{"sum(" + throttled(inScope, byPlaceOfGroup) + " > bool 0.1)", ""}),
@@ -78,7 +78,7 @@ func fleetFigures() []panel {
 				title:  "OOM kills",
 				unit:   "short",
 				limits: steps(0.5, 1),
-				none:   "no control group is visible",
+				none:   "no cgroup is visible",
 				help:   "Processes that the kernel killed for lack of memory in the interval.",
 			},
 		).
@@ -91,7 +91,7 @@ func fleetFigures() []panel {
 				unit:   "short",
 				limits: steps(0.5, 1),
 				sparse: []*catalog.Metric{catalog.UpstreamAvailable},
-				help:   "Lanes of sidecars (a signal of the app, or own points) that the upstream does not accept. Their points are queued and retried.",
+				help:   "Queues whose items the upstream does not currently accept. A sidecar has one for each signal of the app and one for its own metrics. The items stay queued and are retried.",
 			},
 		).
 			figure(query{"sum(" + inScope.Value(catalog.UpstreamAvailable) + " == bool 0)", ""}),
@@ -141,14 +141,14 @@ func worstPools() panel {
 func worstContainers() panel {
 	here := map[string]string{"instance": "Instance"}
 	return chart{
-		title:  "Control groups by throttling and memory",
+		title:  "Cgroups by throttling and memory",
 		width:  24,
 		height: 9,
-		none:   "no control group has a limit",
+		none:   "no cgroup has a limit",
 		help:   "Containers and their ancestors, the most throttled first. Click an instance for its host and containers.",
 	}.table([]label{
 		{"Instance", instanceLabel, to("Its host and containers", hostUID, here)},
-		{"Control group", pathLabel, nil},
+		{"Cgroup", pathLabel, nil},
 		{"Namespace", namespaceLabel, nil},
 		{"Pod", podLabel, nil},
 		{"Service", jobLabel, nil},
@@ -262,7 +262,7 @@ func relayPanels() []panel {
 }
 
 func costPanels() []panel {
-	// older images use the name program
+	// in older images the sidecar's executable is named "program"
 	self := promql.Is(semconv.ProcessExecutableNameKey, "sidecar", "program")
 	probe := promql.Labels(catalog.ProbeNameKey)
 	return []panel{
@@ -287,8 +287,12 @@ func costPanels() []panel {
 				query{top(promql.Sum(byPlace, inScope.Value(catalog.ProcessMemoryUsage, self))), "{{instance}}"},
 			),
 		chart{
-			title: "CPU of the probes", unit: "percentunit", width: 8, height: 8, none: "every probe is off",
-			help: "Share of one CPU that the probes use, on average over the sidecars. It is part of the sidecar's.",
+			title:  "CPU of the probes",
+			unit:   "percentunit",
+			width:  8,
+			height: 8,
+			none:   "every probe is off",
+			help:   "CPU time of each probe, as a share of one CPU, averaged over the sidecars. It is included in the CPU of a sidecar.",
 		}.lines(query{promql.Aggregate("avg", probe, promql.Sum(append(probe, byPlace...), inScope.Rate(catalog.ProbeCost))), "{{" + probe[0] + "}}"}),
 	}
 }

@@ -103,7 +103,7 @@ func containerPanels() []panel {
 			unit:   "short",
 			width:  8,
 			height: 8,
-			none:   "no control group is visible",
+			none:   "no cgroup is visible",
 			help:   "CPUs that a container uses, or an ancestor together with all groups below it. Dashed: its quota, if it has one." + onlyOwn,
 			bounds: []query{
 				{named(promql.Sum(byGroup, inScope.Value(catalog.CgroupCPULimit))), "quota of " + groupLegend},
@@ -119,7 +119,7 @@ func containerPanels() []panel {
 			top:    cog.ToPtr(1.0),
 			limits: steps(0.1, 0.5),
 			sparse: []*catalog.Metric{catalog.CgroupCPUPeriods},
-			help:   "Share of the quota periods in which the group was throttled, which is the best measure of throttling. An ancestor throttles all below it." + onlyOwn,
+			help:   "Share of the CPU quota's periods in which the group was throttled. Throttling an ancestor also throttles every group below it." + onlyOwn,
 		}.lines(query{named(throttled(inScope, byGroup)), groupLegend}),
 		chart{
 			title:  "Stopped by the quota",
@@ -134,7 +134,7 @@ func containerPanels() []panel {
 			unit:   "bytes",
 			width:  8,
 			height: 8,
-			none:   "no control group is visible",
+			none:   "no cgroup is visible",
 			help:   "Working set, by which the kubelet evicts. At the limit, the kernel kills." + onlyOwn,
 			bounds: []query{
 				{named(promql.Sum(byGroup, inScope.Value(catalog.CgroupMemoryLimit))), "limit of " + groupLegend},
@@ -157,7 +157,7 @@ func containerPanels() []panel {
 			unit:   "short",
 			width:  8,
 			height: 8,
-			none:   "no control group is visible",
+			none:   "no cgroup is visible",
 			help:   "Number of times in the interval that the group reached its limit: max, it had to reclaim memory; oom_kill, a process was killed.",
 		}.lines(query{
 			promql.Sum(promql.Labels(catalog.CgroupEventKey), inScope.Increase(catalog.CgroupMemoryEvents)),
@@ -219,7 +219,7 @@ func pressurePanels() []panel {
 			width:  8,
 			height: 8,
 			sparse: []*catalog.Metric{catalog.PressureStallTime},
-			help:   r.help + " Of the host, and of the worst of the control groups.",
+			help:   r.help + " Of the host, and of the worst of the cgroups.",
 		}.lines(
 			query{perHost(nil, stalls("host")), "host {{host}}"},
 			query{promql.Aggregate("max", byInstance, stalls("cgroup")), "cgroup ({{instance}})"},

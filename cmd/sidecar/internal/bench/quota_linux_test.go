@@ -60,7 +60,7 @@ func quotaGroup(t *testing.T) string {
 	}
 	group, err := os.MkdirTemp(mount, "poolgauge-bench-")
 	if err != nil {
-		t.Skipf("cannot create a control group: %v", err)
+		t.Skipf("cannot create a cgroup: %v", err)
 	}
 	t.Cleanup(func() {
 		if err := os.Remove(group); err != nil {

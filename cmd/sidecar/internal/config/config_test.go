@@ -169,7 +169,7 @@ func TestBadInputIsOneLineThatHelps(t *testing.T) {
 		"attribute not UTF-8":          {environ: []string{"OTEL_RESOURCE_ATTRIBUTES=a=%ff"}, want: `OTEL_RESOURCE_ATTRIBUTES: expected key=value`},
 		"probe too often":              {args: []string{"--probe-cpu-interval", "50ms"}, want: `--probe-cpu-interval: expected a duration`},
 		"probe twice":                  {environ: []string{"POOLGAUGE_PROBE_TCP=a:1,a:1"}, want: `POOLGAUGE_PROBE_TCP: expected distinct values, got "a:1" twice`},
-		"no control groups":            {args: []string{"--cgroup-root", "/etc"}, want: `--cgroup-root: expected a directory where cgroups are mounted`},
+		"no cgroups":                   {args: []string{"--cgroup-root", "/etc"}, want: `--cgroup-root: expected a directory where cgroups are mounted`},
 		"shorthand":                    {args: []string{"-otlp-headers=x"}, want: `unknown flag -o; flags begin with two dashes`},
 		"file: two documents":          {file: "interval: 1s\n---\ninterval: 2s\n", want: `c.yaml: expected one document`},
 		"boolean of a number":          {environ: []string{"OTEL_SDK_DISABLED=1"}, want: `OTEL_SDK_DISABLED: expected true or false, got "1"`},

@@ -272,8 +272,8 @@ func TestBoundsOfSettings(t *testing.T) {
 	}
 }
 
-// With keep-running, an invalid setting is a problem and keeps its default; without, it is an
-// error. A file cannot turn keep-running on, and an invalid flag is an error in any case.
+// With keep-running, an invalid setting is recorded in Settings.Problems and its default is used;
+// otherwise parsing fails. A file cannot turn keep-running on, and an invalid flag always fails.
 func TestKeepRunningToleratesWrongSettings(t *testing.T) {
 	file := write(t, "c.yaml", "zzz: 1\n")
 	environ := []string{

@@ -1,0 +1,128 @@
+package live
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+)
+
+// Selection says which pools [Picture.Select] lists, and in which order.
+type Selection struct {
+	Filter string   // words; the name, kind, service or level of a pool must contain each
+	Sort   string   // a key of [Orders]; empty: worst first
+	From   int      // number of pools before the first on the list
+	Limit  int      // number of pools on the list; 0: all
+	Keep   []string // IDs of pools that are listed first, in this order
+	Also   string   // ID of a pool that is listed last, if it is not on the list anyway
+}
+
+// Orders are the orders of a list, besides worst first.
+var Orders = map[string]func(a, b *Pool) int{
+	"name":   func(a, b *Pool) int { return strings.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)) },
+	"fill":   func(a, b *Pool) int { return cmp.Compare(b.Fill().Or(0), a.Fill().Or(0)) },
+	"oldest": func(a, b *Pool) int { return cmp.Compare(b.OldestWait.Or(0), a.OldestWait.Or(0)) },
+	"rate":   func(a, b *Pool) int { return cmp.Compare(b.Rate.Or(0), a.Rate.Or(0)) },
+}
+
+// List describes the pools of a picture, listed or not.
+type List struct {
+	Pools   int   `json:"pools"`
+	Trouble int   `json:"trouble"` // pools of this level; so are Warning and Silent
+	Warning int   `json:"warning"`
+	Silent  int   `json:"silent"`
+	Worst   Worst `json:"worst,omitzero"` // absent: no pool is in trouble or near it
+
+	Matching int `json:"matching"` // pools that match the filter
+	From     int `json:"from"`     // number of them before the first on the list
+}
+
+// Worst is the pool in the worst trouble, and why.
+type Worst struct {
+	ID      string `json:"id"`
+	Name    string `json:"name"`
+	Level   Level  `json:"level"`
+	Reason  string `json:"reason,omitempty"`
+	Verdict string `json:"verdict,omitempty"`
+}
+
+// Select returns a copy of p with the selected pools. If From is past the last page of Limit pools,
+// it lists the last page.
+func (p *Picture) Select(s Selection) Picture {
+	out := *p
+	out.unsorted, out.List = nil, p.list()
+	matching := p.matching(strings.Fields(strings.ToLower(s.Filter)))
+	out.List.Matching = len(matching)
+	if order := Orders[s.Sort]; order != nil {
+		slices.SortStableFunc(matching, order)
+	}
+	limit := s.Limit
+	if limit <= 0 {
+		limit = max(1, len(matching))
+	}
+	from := max(0, min(s.From, (len(matching)-1)/limit*limit))
+	out.List.From = from
+
+	listed := make([]*Pool, 0, limit+1)
+	add := func(q *Pool) {
+		if !slices.Contains(listed, q) {
+			listed = append(listed, q)
+		}
+	}
+	byID := make(map[string]*Pool, len(matching))
+	for _, q := range matching {
+		byID[q.ID] = q
+	}
+	for _, id := range s.Keep {
+		if q := byID[id]; q != nil {
+			add(q)
+		}
+	}
+	for _, q := range matching[from:] {
+		if len(listed) >= limit {
+			break
+		}
+		add(q)
+	}
+	if q := byID[s.Also]; q != nil {
+		add(q)
+	}
+	out.Pools = make([]Pool, len(listed))
+	for i, q := range listed {
+		out.Pools[i] = *q
+	}
+	return out
+}
+
+// list counts all pools of p.
+func (p *Picture) list() List {
+	l := List{Pools: len(p.Pools)}
+	for i := range p.Pools {
+		switch p.Pools[i].Level {
+		case Trouble:
+			l.Trouble++
+		case Warning:
+			l.Warning++
+		case Silent:
+			l.Silent++
+		case Good:
+		}
+	}
+	if l.Trouble+l.Warning > 0 {
+		q := &p.Pools[0]
+		l.Worst = Worst{ID: q.ID, Name: q.Name, Level: q.Level, Reason: q.Reason, Verdict: q.Verdict}
+	}
+	return l
+}
+
+// matching returns the pools of p that contain each of the words.
+func (p *Picture) matching(words []string) []*Pool {
+	all := make([]*Pool, 0, len(p.Pools))
+	for i := range p.Pools {
+		q := &p.Pools[i]
+		text := strings.ToLower(strings.Join([]string{q.Name, q.Kind, q.Service, string(q.Level)}, " "))
+		if !slices.ContainsFunc(words, func(word string) bool { return !strings.Contains(text, word) }) {
+			all = append(all, q)
+		}
+	}
+	return all
+}
