@@ -21,7 +21,12 @@ tidy: ## check that go.mod and go.sum match the imports
 # 16 bytes, where Go aligns to 32 on amd64, and nothing is inlined in packages that run only at the
 # start, or as often as a person or a scrape asks.
 cold = go.yaml.in/yaml github.com/spf13 github.com/gdamore github.com/clipperhouse \
-	github.com/prometheus github.com/pandatix crypto/x509 encoding/asn1 regexp text
+	github.com/prometheus github.com/pandatix crypto/tls crypto/x509 encoding/asn1 encoding/json \
+	math/big mime net/url regexp text google.golang.org/genproto google.golang.org/grpc/balancer \
+	google.golang.org/grpc/internal/xds google.golang.org/grpc/resolver \
+	google.golang.org/protobuf/encoding/protojson \
+	google.golang.org/protobuf/encoding/prototext google.golang.org/protobuf/internal/filedesc \
+	google.golang.org/protobuf/internal/filetype go.opentelemetry.io/otel/sdk/resource
 shipped = CGO_ENABLED=0 go build -buildvcs=false -tags grpcnotrace,nethttpomithttp2 -trimpath \
 	$(cold:%=-gcflags=%/...=-l) -ldflags '-s -w -funcalign 16 -X main.version=$(VERSION)'
 

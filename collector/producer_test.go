@@ -13,7 +13,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// invalid is a source that has impossible values, a panic, and a valid 0.
+// invalid is a source that has negative values, a panic, and a valid 0.
 type invalid struct{}
 
 func (invalid) Collect(_ context.Context, s *Sample) {
@@ -26,7 +26,7 @@ func (invalid) Collect(_ context.Context, s *Sample) {
 	s.Int(catalog.SystemCPULogicalCount, 0, a)
 }
 
-// The metrics about the source itself are checked too. An impossible value fails, and no other
+// The metrics about the source itself are checked too. An negative value fails, and no other
 // does.
 func TestImpossibleValuesFail(t *testing.T) {
 	var log strings.Builder

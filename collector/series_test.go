@@ -188,7 +188,7 @@ func TestEachCauseIsLoggedOnce(t *testing.T) {
 		for i := range 10 {
 			collect(
 				fmt.Errorf(
-					"system.memory.usage: impossible value -%d",
+					"system.memory.usage: negative value -%d",
 					1000+i,
 				),
 				fmt.Errorf("/proc/%d/stat: field 10: %q is not a number", i, string(rune('a'+i))),

@@ -41,7 +41,7 @@ type Sample struct {
 // numbers. If v is negative, infinite or NaN, Float passes an error to Fail instead.
 func (s *Sample) Float(m *catalog.Metric, v float64, a *Attributes) {
 	if !(v >= 0) || math.IsInf(v, 1) {
-		s.Fail(fmt.Errorf("%s: impossible value %v", m.Name, v))
+		s.Fail(fmt.Errorf("%s: negative value %v", m.Name, v))
 		return
 	}
 	row := s.to.row(m)

@@ -64,8 +64,8 @@ func TestSemaphoreOfTheLargestSize(t *testing.T) {
 	}
 }
 
-// marusama/semaphore never granted this request in 3 s; golang/go#29721 requests a semaphore that
-// is fair and can be resized.
+// A request for many permits is granted although other goroutines keep acquiring single ones.
+// marusama/semaphore did not grant it within 3 s; see also golang/go#29721.
 func TestSemaphoreServesALargeRequestAmongChurners(t *testing.T) {
 	defer goleak.VerifyNone(t)
 	s := mustSemaphore(t, 8)

@@ -111,8 +111,7 @@ type Workers struct {
 	errDeadlock error
 	reg         *instrument.Registration
 	waiters     waiters[blockedTask, error]
-	// closed when the pool was stopped, the last worker has ended and the pool is no longer
-	// reported
+	// closed once the pool is stopped, its last worker has ended and it is no longer reported
 	drained    chan struct{}
 	goroutines sync.WaitGroup // counts workers, and alarms while they are set
 }

@@ -17,8 +17,8 @@ import (
 	"github.com/poolgauge/poolgauge/pools"
 )
 
-// workersModel is the reference: the pool as a few slices, without concurrency. Tasks end on
-// command.
+// workersModel is a sequential reference implementation of Workers. Its tasks end when the test says
+// so.
 type workersModel struct {
 	limit, queueLimit int
 	maxPending        int

@@ -54,7 +54,7 @@ func printTable(out io.Writer, results []*result) {
 			least := best(results, family, f)
 			ratios = append(ratios, figure{f.title, "", "%.2f", func(r *result) float64 { return f.of(r) / least }})
 		}
-		fmt.Fprintf(out, "\nRatios to the best configuration of the %s:\n\n", family)
+		fmt.Fprintf(out, "\nRatios to the lowest figure of any configuration of the %s:\n\n", family)
 		printFigures(out, ratios, results)
 	}
 }

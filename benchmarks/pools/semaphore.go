@@ -87,7 +87,8 @@ func among(goroutines int, use func(p peers.Permits, n int)) func(peers.Permits,
 	}
 }
 
-// mixed returns a function that distributes uses among goroutines, each with its own weight.
+// mixed returns a function that distributes uses among goroutines, which take their weights from
+// weights in turn.
 func mixed(goroutines int, between func(), weights ...int64) func(peers.Permits, int) {
 	return func(p peers.Permits, n int) {
 		var goroutine atomic.Int64

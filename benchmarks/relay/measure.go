@@ -113,7 +113,7 @@ func (r *result) forms(ctx context.Context, dir string, d time.Duration) error {
 	return nil
 }
 
-// with runs f while the contender is running.
+// with starts the contender, runs f and stops the contender.
 func (r *result) with(ctx context.Context, dir string, f func(*process) error) error {
 	p, err := start(ctx, r.contender, dir)
 	if err != nil {

@@ -34,10 +34,10 @@ func newResource(ctx context.Context, s *config.Settings, containerID string) (*
 		resource.WithSchemaURL(semconv.SchemaURL),
 		resource.WithAttributes(configured(s, containerID)...),
 	)
-	if r == nil {
+	if r == nil { // otherwise err only says which attributes could not be found
 		return nil, fmt.Errorf("resource: %w", err)
 	}
-	// If a detector fails, the attributes that it could not find are missing.
+	// In a pod, the detected host name is that of the pod.
 	if inPod(s.ResourceAttributes) && s.ResourceAttributes[string(semconv.HostNameKey)] == "" &&
 		hostOf(s.ResourceAttributes) == nil {
 		r = without(r, semconv.HostNameKey)

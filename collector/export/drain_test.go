@@ -90,8 +90,7 @@ func TestDrainCutsOff(t *testing.T) {
 	})
 }
 
-// With an empty queue there is nothing to wait for, and closing the queue ends the exporter as
-// well.
+// Drain returns at once if the queue is empty, whether or not the queue was closed first.
 func TestEndsWithNothingToSend(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, first := range []bool{false, true} {

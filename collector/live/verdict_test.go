@@ -114,7 +114,8 @@ func TestJudgeLooksAtTheContainerOfTheApp(t *testing.T) {
 
 func same(a, b float64) bool { return a == b || math.IsNaN(a) && math.IsNaN(b) }
 
-// The computing time of a probe shows that others compete for the CPUs, which the app does not use.
+// If the CPU probe takes much longer than its CPU time while the app is nearly idle, the verdict is
+// a noisy neighbor.
 func TestStretchOfAProbeShowsANoisyNeighbor(t *testing.T) {
 	m := newMachine()
 	start := time.Now()

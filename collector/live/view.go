@@ -47,12 +47,11 @@ func (c collection) of(name string) []point {
 	return points
 }
 
-// point is a point of any aggregation. value is a gauge's value, a sum, or the sum of a histogram
-// of count values.
+// point is a data point of a gauge, sum or histogram.
 type point struct {
 	attrs attribute.Set
-	value float64
-	count uint64
+	value float64 // of the gauge or sum; the sum of a histogram
+	count uint64  // of a histogram
 	at    time.Time
 }
 

@@ -139,8 +139,8 @@ func TestEnrichKeepsBytes(t *testing.T) {
 	}
 }
 
-// A reader merges several resources of one group, so attributes that one of them has are not added
-// to another.
+// Decoders merge repeated resources of one ResourceSpans, so Enrich must not add an attribute that
+// any of them has.
 func TestEnrichSeveralResources(t *testing.T) {
 	set, add := added(t)
 	one := marshal(t, &tracepb.ResourceSpans{Resource: &resourcepb.Resource{}})

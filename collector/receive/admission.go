@@ -177,10 +177,10 @@ func (g *gate) tryAccepting(signal otlp.Signal, size int) (done func(), refusal 
 	}, nil
 }
 
-// rate bounds the number of points accepted per second. A request of n points uses up the time n ×
-// point, and the next request is admitted only after that time. So even a request with more points
-// than a second allows is admitted, which a token bucket would always refuse, and in the long run
-// the rate is exact.
+// rate limits the number of points accepted per second. A request of n points delays later requests
+// by n × point, less any unused time (see burst). Unlike with a token bucket, a request of more
+// points than a second allows is admitted: it only delays later ones, so that the rate is exact in
+// the long run.
 type rate struct {
 	mu     sync.Mutex
 	point  time.Duration // time used up by a point; 0: no limit

@@ -70,7 +70,7 @@ func TestDaemonSetNetwork(t *testing.T) {
 	}
 }
 
-// Every Service selects a port of a pod.
+// Every Service selects a pod and targets one of its ports.
 func TestExampleServices(t *testing.T) {
 	objects := mustBuild(t, example)
 	pods, services := named(objects), 0

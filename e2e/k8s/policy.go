@@ -144,7 +144,7 @@ func check(spec *corev1.PodSpec) error {
 	var broken []error
 	for _, r := range rules {
 		if !r.holds(spec, c, native) {
-			broken = append(broken, errors.New("rule violated: "+r.says))
+			broken = append(broken, errors.New("the sidecar violates a rule: "+r.says))
 		}
 	}
 	return errors.Join(broken...)

@@ -17,7 +17,7 @@ const (
 	gap = 200 * time.Microsecond
 	// coarseFor is how many events old a clock reading may be and still be good enough to recognize
 	// long spans.
-	coarseFor = 8
+	coarseFor = 64
 	// readings is the number of recent clock readings to keep. readSpread is the minimum time
 	// between two of these readings.
 	readings   = 16

@@ -15,18 +15,18 @@ const (
 	splitRepay  = 200                   // minimum time between samples, as a multiple of the last one's delay
 )
 
-// Split breaks down the time of tasks into the time that their threads were on a CPU, ready but
-// without a CPU, and blocked. It samples about 100 tasks per second and scales the results to the
-// total use time, which is known.
+// Split breaks down the time of tasks by the state of their threads: on a CPU, waiting for a CPU,
+// or blocked. It samples about 100 tasks per second and scales the results to the total use time,
+// which is known. Time in which Go's scheduler has no processor for a task counts as blocked, since
+// the task's thread sleeps during that time. The work of goroutines that the task starts is not
+// included.
 //
 // A sampled task is locked to its thread while it runs, which takes 10 µs and makes each of the
-// task's waits more expensive. So only pools whose tasks are known to be short are sampled:
-// sampling starts when 100 tasks have ended and then a second, or 200 times their mean duration,
-// has passed. It pauses while one of the last 100 tasks took 10 ms or longer. If a sampled task
-// took longer than the mean of other tasks, the next sample is taken after 200 times the
-// difference, so that sampling delays tasks by less than 0.5 %. Time in which a task is ready but
-// Go's scheduler has no processor for it counts as blocked, since the task's thread sleeps during
-// that time. The work of goroutines that the task starts is not included.
+// task's waits more expensive. So only pools whose tasks are known to be short are sampled.
+// Sampling starts after 100 tasks have ended and a further delay of a second or 200 times their
+// mean duration, whichever is longer. It pauses while one of the last 100 tasks took 10 ms or
+// longer. If a sampled task took longer than the mean of other tasks, the next sample is taken
+// after 200 times the difference, so that sampling delays tasks by less than 0.5 %.
 //
 // The zero Split samples nothing. The pool's lock guards a Split.
 type Split struct {

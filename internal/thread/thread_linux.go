@@ -6,7 +6,7 @@ import (
 	"unsafe"
 )
 
-// HasClock says whether [CPU] returns the CPU time of the thread rather than of the process.
+// HasClock reports whether [CPU] returns the CPU time of the thread rather than of the process.
 const HasClock = true
 
 const (

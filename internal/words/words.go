@@ -101,7 +101,7 @@ func main() {
 	}
 }
 
-// find returns the findings in the file called name, in the order of lines.
+// find returns the findings in content, the file called name, ordered by line.
 func find(name string, content []byte) []string {
 	var found []finding
 	text := content

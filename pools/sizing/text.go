@@ -31,7 +31,7 @@ func (r SweepResult) String() string {
 	)
 	switch {
 	case r.Rising && r.FailedAt > 0:
-		fmt.Fprintf(&b, "; with %d tasks fail (%v), so that no more can be used.", r.FailedAt, r.FailedWith)
+		fmt.Fprintf(&b, "; tasks fail with %d workers (%v), so larger sizes cannot be used.", r.FailedAt, r.FailedWith)
 	case r.Rising:
 		b.WriteString("; throughput still rises there: the best size is larger than those measured.")
 	default:

@@ -27,7 +27,7 @@ func TestSentenceSaysHowTheSweepEnded(t *testing.T) {
 	}{
 		"clear":   {known(), []string{"4 workers do 395 tasks/s, 99 %", "(398 with 8)", "only wait for each other", "97 %", "4 to 5."}},
 		"rising":  {rising, []string{"8 workers do 398", "larger than those measured"}},
-		"failing": {failing, []string{"with 16 tasks fail (connection refused)"}},
+		"failing": {failing, []string{"tasks fail with 16 workers (connection refused)"}},
 		"early":   {early, []string{"ended before this was clear"}},
 		"none":    {SweepResult{}, []string{"Nothing has been measured."}},
 	} {

@@ -91,7 +91,7 @@ func fleetFigures() []panel {
 				unit:   "short",
 				limits: steps(0.5, 1),
 				sparse: []*catalog.Metric{catalog.UpstreamAvailable},
-				help:   "Queues whose items the upstream does not currently accept. A sidecar has one for each signal of the app and one for its own metrics. The items stay queued and are retried.",
+				help:   "Queues from which the upstream does not currently accept items. Each sidecar has one queue for each signal of the app, and one for its own metrics. The items stay queued and are retried.",
 			},
 		).
 			figure(query{"sum(" + inScope.Value(catalog.UpstreamAvailable) + " == bool 0)", ""}),

@@ -219,7 +219,7 @@ func pressurePanels() []panel {
 			width:  8,
 			height: 8,
 			sparse: []*catalog.Metric{catalog.PressureStallTime},
-			help:   r.help + " Of the host, and of the worst of the cgroups.",
+			help:   r.help + " Shown for the host, and for the worst cgroup of each instance.",
 		}.lines(
 			query{perHost(nil, stalls("host")), "host {{host}}"},
 			query{promql.Aggregate("max", byInstance, stalls("cgroup")), "cgroup ({{instance}})"},

@@ -65,7 +65,7 @@ func (f *file) add(key, value *yaml.Node, known []string) error {
 		if near := nearest(name, known); near != "" {
 			return fmt.Errorf("unknown key %q, did you mean %q?", name, near)
 		}
-		return fmt.Errorf("unknown key %q; the keys are the flags in sidecar --help, without dashes", name)
+		return fmt.Errorf("unknown key %q; the keys are the flags in sidecar --help, without the leading --", name)
 	}
 	if before, twice := f.entries[name]; twice {
 		return fmt.Errorf("duplicate key %q, first defined on line %d", name, before.line)

@@ -20,7 +20,7 @@ type Chart struct {
 type Line struct {
 	Name   string
 	Points []Point // in the order of X
-	// Mark is the X of a point on the curve to emphasize, which may lie between two Points. 0 means
+	// Mark is the X at which the curve is highlighted, which need not be that of a Point. 0 means
 	// none.
 	Mark float64
 }
