@@ -60,3 +60,16 @@ func TestFetchOfWhatIsNoURLIsAnError(t *testing.T) {
 		t.Error("no error")
 	}
 }
+
+func TestFetchQuotesOnlyTheBeginningOfALongError(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusTeapot)
+		_, _ = w.Write([]byte(strings.Repeat("x", 300)))
+	}))
+	defer server.Close()
+	_, err := fetch(t.Context(), server.URL)
+	want := server.URL + " returned 418 I'm a teapot: " + strings.Repeat("x", 200)
+	if err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}

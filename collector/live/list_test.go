@@ -3,6 +3,9 @@ package live
 import (
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
 func TestSelect(t *testing.T) {
@@ -54,5 +57,15 @@ func TestSelect(t *testing.T) {
 	}
 	if healthy := (&Picture{Pools: p.Pools[2:]}).Select(Selection{}); healthy.List.Worst != (Worst{}) {
 		t.Errorf("the worst of healthy pools: %+v", healthy.List.Worst)
+	}
+}
+
+func TestAllPoolsOfAPictureMatch(t *testing.T) {
+	l, now := New(Config{}), time.Now()
+	l.Offer(requestAt(now, now).
+		number(catalog.PoolLimit, 8, ofPool("orders")...).
+		number(catalog.PoolLimit, 8, ofPool("mail")...).wire(t))
+	if got, want := l.Picture().List, (List{Pools: 2, Matching: 2}); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
 	}
 }

@@ -1,6 +1,7 @@
 package live
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"testing"
@@ -70,5 +71,38 @@ func TestLoadDamaged(t *testing.T) {
 		}
 		l.Offer(busy(time.Now(), "orders").wire(t))
 		onlyPool(t, l)
+	}
+}
+
+// A pool is read as it was saved or not at all.
+func TestLoadDamagedPool(t *testing.T) {
+	for name, damage := range map[string]func(*storedPool){
+		"figures are missing":              func(q *storedPool) { q.Now = q.Now[4:] },
+		"slots are missing":                func(q *storedPool) { q.Track = q.Track[2:] },
+		"counts of waits are missing":      func(q *storedPool) { q.Heat = q.Heat[1:] },
+		"the last slot is before all":      func(q *storedPool) { q.Last = -1 },
+		"the last slot is in the future":   func(q *storedPool) { q.Last = 1000 },
+		"the last waits are before all":    func(q *storedPool) { q.HeatLast = -1 },
+		"the last waits are in the future": func(q *storedPool) { q.HeatLast = 1000 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := New(Config{})
+				l.Offer(busy(time.Now(), "orders").wire(t))
+				saved := l.stored()
+				damage(&saved.Pools[0])
+				data, err := json.Marshal(saved)
+				if err != nil {
+					t.Fatal(err)
+				}
+				dir := t.TempDir()
+				if err := os.WriteFile(filepath.Join(dir, fileName), data, 0o600); err != nil {
+					t.Fatal(err)
+				}
+				if err := New(Config{}).Load(dir); err == nil {
+					t.Error("it was accepted")
+				}
+			})
+		})
 	}
 }

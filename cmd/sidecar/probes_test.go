@@ -1,0 +1,42 @@
+package main
+
+import (
+	"encoding/pem"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/poolgauge/poolgauge/cmd/sidecar/internal/config"
+)
+
+func TestProbesTrustTheConfiguredCertificate(t *testing.T) {
+	server := httptest.NewTLSServer(nil)
+	defer server.Close()
+	dir := t.TempDir()
+	good, bad := filepath.Join(dir, "good.pem"), filepath.Join(dir, "bad.pem")
+	block := &pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}
+	for path, data := range map[string][]byte{good: pem.EncodeToMemory(block), bad: []byte("not a certificate")} {
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, c := range map[string]struct {
+		path      string
+		own, fail bool
+	}{
+		"none":          {"", false, false},
+		"a certificate": {good, true, false},
+		"damaged":       {bad, false, true},
+		"missing":       {filepath.Join(dir, "missing.pem"), false, true},
+	} {
+		trust, err := trustOf(&config.Settings{ProbeCertificate: c.path, ProbeSkipVerify: true})
+		if (err != nil) != c.fail || c.fail && !strings.HasPrefix(err.Error(), "--probe-certificate: ") {
+			t.Errorf("%s: error %v, want one: %t", name, err, c.fail)
+		}
+		if (trust.Roots != nil) != c.own || !trust.SkipVerify {
+			t.Errorf("%s: it trusts %+v", name, trust)
+		}
+	}
+}
