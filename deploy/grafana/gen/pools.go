@@ -71,7 +71,13 @@ func poolFigures() []panel {
 		return c
 	}
 	return []panel{
-		small(chart{title: "Pools", help: "Number of pools that report metrics, of the selected services.", unit: "short"}).
+		small(
+			chart{
+				title: "Pools",
+				help:  "Number of pools that report metrics, of the selected services.",
+				unit:  "short",
+			},
+		).
 			figure(query{"count(" + promql.Aggregate("group", byName, inPools.Value(catalog.PoolUsage)) + ")", ""}),
 		small(chart{
 			title:  "Busiest pool",
