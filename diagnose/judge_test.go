@@ -39,7 +39,7 @@ func TestJudgeHoldsWhatComesBack(t *testing.T) {
 		{well(), OK},
 		{congested(), OK},
 		{well(), OK},
-		{congested(), TooSmall}, // two of three
+		{congested(), TooSmall}, // two of the last three
 		{well(), TooSmall},
 		{well(), TooSmall},
 		{well(), OK}, // three in a row
@@ -123,7 +123,7 @@ func TestJudgeRemembersALeak(t *testing.T) {
 		{all, Leaking},
 		{all, Leaking},
 		{back, OK},
-		{all, Undetermined}, // if all slots are held at once, it is not a leak
+		{all, Undetermined}, // if all slots were held at once, it may be a hang
 	} {
 		report(&f, c.window)
 		if _, one := j.See(f, machine()); one.Verdict != c.want {

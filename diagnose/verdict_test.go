@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// The constants are positions in the lists of names of the metric table, so that an inserted name
-// would rename the verdicts after it.
+// The constants are indices into lists of names in the metric table, so a name inserted there would
+// rename the verdicts after it.
 func TestVerdictsHaveTheirNames(t *testing.T) {
 	check(t, Verdicts, map[Verdict]string{
 		Undetermined:   "undetermined",

@@ -35,8 +35,8 @@ func newAuthority(t *testing.T, name string) *authority {
 	return a
 }
 
-// issue returns the files of a certificate for 127.0.0.1 and its key. Clients and servers can use
-// it.
+// issue returns the files of a new certificate for 127.0.0.1 and of its key, which both clients and
+// servers may use.
 func (a *authority) issue(name string) (certFile, keyFile string) {
 	a.t.Helper()
 	cert, key := a.sign(&x509.Certificate{
@@ -50,7 +50,7 @@ func (a *authority) issue(name string) (certFile, keyFile string) {
 	return a.write(name+".pem", "CERTIFICATE", cert.Raw), a.write(name+".key", "EC PRIVATE KEY", der)
 }
 
-// sign creates a key and its certificate, which is self-signed without a parent.
+// sign creates a key and a certificate for it. Without a parent, the certificate is self-signed.
 func (a *authority) sign(
 	template, parent *x509.Certificate,
 	parentKey *ecdsa.PrivateKey,

@@ -34,7 +34,7 @@ type collector struct {
 	tenant string // the last request's header of that name; guarded by mu
 }
 
-// startCollector runs a Collector whose receiver has the given tls section, in YAML flow style. It
+// startCollector runs a Collector whose receiver has the given tls section, in YAML flow style. tls
 // may be empty.
 func startCollector(t *testing.T, tls string) *collector {
 	t.Helper()
@@ -67,7 +67,7 @@ exporters: {test: {}}
 }
 
 // runCollector runs a Collector with the configuration of uris until the test ends or stop is
-// called. It listens when runCollector returns.
+// called. When runCollector returns, the Collector is listening.
 func runCollector(
 	t *testing.T,
 	factories func() (otelcol.Factories, error),

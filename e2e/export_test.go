@@ -16,7 +16,7 @@ import (
 )
 
 // The metrics that arrive at a real Collector match the table of metrics, and have the resource
-// that was set.
+// that the settings specify.
 func TestPlaintext(t *testing.T) {
 	c := startCollector(t, "")
 	start(t, []string{

@@ -48,8 +48,8 @@ func checkNothingLost(t *testing.T, batches [][]otlptest.Point) {
 }
 
 // checkKeptSampling checks that sampling did not wait for the upstream: at least half of the
-// samples due in an outage must exist. Waiting would leave one. The rest is a margin for a slow
-// machine.
+// samples due in an outage must exist. If sampling had waited, there would be only one. The other
+// half is a margin for slow machines.
 func checkKeptSampling(t *testing.T, batches [][]otlptest.Point, from, to time.Time) {
 	t.Helper()
 	taken, due := 0, int(to.Sub(from)/interval)
@@ -79,7 +79,8 @@ const (
 	saidPartial = "upstream rejected some items"
 )
 
-// Nothing is listening at first. The samples of that time arrive when an upstream starts.
+// Samples that are collected before anything listens at the upstream's address arrive once an
+// upstream starts.
 func TestDownAtStart(t *testing.T) {
 	addr, u, from := freeAddress(t), newUpstream(), time.Now()
 	s := startFaulty(t, addr)
@@ -95,7 +96,7 @@ func TestDownAtStart(t *testing.T) {
 	checkLoggedOnce(t, s, saidDown, saidUp)
 }
 
-// These faults are temporary, and nothing is lost in them.
+// Temporary faults of the upstream lose nothing.
 func TestPassingFaults(t *testing.T) {
 	exhausted, err := status.New(codes.ResourceExhausted, "try later").
 		WithDetails(&errdetails.RetryInfo{RetryDelay: durationpb.New(2 * time.Second)})
@@ -116,8 +117,8 @@ func TestPassingFaults(t *testing.T) {
 	for name, fault := range map[string]struct {
 		times  int64
 		answer otlptest.Handler
-		least  time.Duration // the outage
-		silent bool          // it never fails
+		least  time.Duration // minimum duration of the outage
+		silent bool          // no request fails, so nothing is logged
 	}{
 		"unavailable":           {2, failing(2, status.Error(codes.Unavailable, "no")), 2 * time.Second, false},
 		"exhausted, retry info": {1, failing(1, exhausted.Err()), 2 * time.Second, false},
@@ -156,8 +157,8 @@ func TestPassingFaults(t *testing.T) {
 }
 
 // A batch that the upstream will never accept is dropped and counted, and does not delay later
-// batches. An answer that a roll-out may cause is retried for --upstream-hold: with 0 the batch is
-// lost at once, by default it is not lost.
+// batches. A failure that a rollout may cause is retried for the time set by --upstream-hold: if
+// that is 0, the batch is lost immediately; by default it survives.
 func TestPermanentFaults(t *testing.T) {
 	for name, c := range map[string]struct {
 		fault error
@@ -190,7 +191,7 @@ func TestPermanentFaults(t *testing.T) {
 			u.mu.Lock()
 			n := len(u.batches)
 			u.mu.Unlock()
-			batches := u.awaitBatches(t, n+8) // including some collected since
+			batches := u.awaitBatches(t, n+8) // including some collected since then
 			last := batches[len(batches)-1]
 			if rejected := outcome(last, "rejected"); rejected != int(lost.Load()) {
 				t.Errorf("%d points counted as rejected, %d were", rejected, lost.Load())
@@ -201,7 +202,8 @@ func TestPermanentFaults(t *testing.T) {
 	}
 }
 
-// If the upstream accepts a batch in part, the rejected points are counted and not sent again.
+// If the upstream accepts only a part of a batch, the rejected points are counted and not sent
+// again.
 func TestPartialSuccess(t *testing.T) {
 	u := newUpstream()
 	r := u.listen(t, "127.0.0.1:0", func(context.Context, *otlptest.Request) (*otlptest.Response, error) {

@@ -82,7 +82,7 @@ func gatewayFactories() (f otelcol.Factories, err error) {
 }
 
 // listenAsStore serves the sink as Prometheus, Mimir and VictoriaMetrics receive OTLP: over HTTP,
-// below a path. It returns the URL for UPSTREAM.
+// below a path. It returns the URL to use as the gateway's UPSTREAM.
 func (s *sink) listenAsStore() string {
 	methods := map[string]string{
 		"/otlp/v1/metrics": metricsMethod,
@@ -160,7 +160,7 @@ func TestGateway(t *testing.T) {
 	store.checkOnce()
 }
 
-// A gateway that is out of memory rejects requests, as its memory_limiter is configured to. The
+// A gateway that is out of memory rejects requests, as configured in its memory_limiter. The
 // sidecar keeps its data and sends it to a replica that has room.
 func TestGatewayOutOfMemory(t *testing.T) {
 	store, a := newSink(t), &app{}
@@ -198,7 +198,7 @@ func TestGatewayMovesConnections(t *testing.T) {
 	store.checkOnce()
 }
 
-// The image in deploy/gateway has the version that the tests run.
+// The image in deploy/gateway has the version of the Collector that the tests run.
 func TestGatewayVersion(t *testing.T) {
 	manifest, err := os.ReadFile("../deploy/gateway/gateway.yaml")
 	if err != nil {

@@ -11,9 +11,9 @@ import (
 	"testing"
 )
 
-// Bad input ends the sidecar with exit code 2, or 1 if it is detected only at run time. It prints
-// one line with the setting, the value or what was expected and, for a misspelled name, the nearest
-// known one.
+// Bad input ends the sidecar with exit code 2, or 1 if it is detected only at run time. The sidecar
+// prints one line with the setting, the value or what was expected and, for a misspelled name, the
+// nearest known one.
 func TestBadInput(t *testing.T) {
 	dir := t.TempDir()
 	write := func(name, text string) string {

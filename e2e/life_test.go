@@ -41,7 +41,7 @@ func TestSignalFlushes(t *testing.T) {
 	}
 }
 
-// An upstream that does not answer, rejects requests or is unreachable does not keep the sidecar
+// An upstream that does not respond, rejects requests or is unreachable does not keep the sidecar
 // from exiting in time, with code 0.
 func TestSignalInAnOutage(t *testing.T) {
 	for name, answer := range map[string]otlptest.Handler{
@@ -79,7 +79,7 @@ func checkEnds(t *testing.T, s *sidecar) {
 	checkLoggedOnce(t, s, "stopped before every item was sent")
 }
 
-// A second signal does not wait for the upstream.
+// On a second signal, the sidecar exits without waiting for the upstream.
 func TestSecondSignal(t *testing.T) {
 	asked := make(chan struct{}, 1000)
 	r := newUpstream().listen(t, "127.0.0.1:0", func(ctx context.Context, _ *otlptest.Request) (*otlptest.Response, error) {

@@ -15,7 +15,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/otlptest"
 )
 
-// pod is containers in podman that share their processes, as those of a pod with
+// pod is a set of containers in podman that share a PID namespace, as the containers of a pod with
 // shareProcessNamespace do.
 type pod struct {
 	name, rootfs string
@@ -73,7 +73,7 @@ func (p *pod) cleanUp(t *testing.T) *pod {
 }
 
 func (p *pod) podman(args ...string) (string, error) {
-	// it hangs on some machines
+	// podman hangs on some machines
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "podman", args...)

@@ -61,10 +61,10 @@ func TestExampleBesideASidecar(t *testing.T) {
 	summary.await(t, want...)
 }
 
-// run starts a program. It is interrupted when the test ends.
+// run starts a program, which is interrupted when the test ends.
 func run(t *testing.T, cmd *exec.Cmd) {
 	t.Helper()
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // before cleanups
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // before any cleanup
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -137,7 +137,7 @@ func runSummary(t *testing.T, args ...string) *terminal {
 	return s
 }
 
-// await waits until all words were printed.
+// await waits until all of the words were printed.
 func (s *terminal) await(t *testing.T, words ...string) {
 	t.Helper()
 	for deadline := time.After(patience); ; {

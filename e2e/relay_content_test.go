@@ -25,7 +25,7 @@ func withFuture[M proto.Message](m M) M {
 	return m
 }
 
-// appResource has a host already, and no pod.
+// appResource returns a resource that has a host name already, but no pod name.
 func appResource() *resourcepb.Resource {
 	return withFuture(&resourcepb.Resource{Attributes: []*commonpb.KeyValue{
 		stringAttribute("service.name", "shop"), stringAttribute("host.name", "its own"),
@@ -37,8 +37,8 @@ func appResource() *resourcepb.Resource {
 	})}})
 }
 
-// checkResource checks that what was missing was added, and nothing else changed. The sidecar has
-// host.name=node-1, k8s.pod.name=web-7.
+// checkResource checks that the missing attributes of the sidecar were added, and that nothing else
+// was changed. The sidecar has host.name=node-1 and k8s.pod.name=web-7.
 func checkResource(t *testing.T, got *resourcepb.Resource) {
 	t.Helper()
 	values := map[string]string{}

@@ -15,7 +15,7 @@ import (
 	"unsafe"
 )
 
-// loopDisk is a file system of its own in a file, on a loop device, that can be made to fail.
+// loopDisk is a file system in a file, on a loop device, that a test can cause to fail.
 type loopDisk struct {
 	t          *testing.T
 	image, dir string
@@ -80,7 +80,7 @@ func (d *loopDisk) plugIn() {
 // fill fills the disk until the returned function is called.
 func (d *loopDisk) fill() (empty func()) {
 	filler := filepath.Join(d.dir, "filler")
-	// allocates the free space, which is less, and fails
+	// fails, after allocating all free space, which is less
 	if err := command("fallocate", "-l", "1G", filler); err == nil {
 		d.t.Error("the disk is larger than 1 GB")
 	}
@@ -137,7 +137,7 @@ func TestRelayFailingDiskLosesNothing(t *testing.T) {
 			// longer than the second after which a disk counts as failing
 			<-time.After(2500 * time.Millisecond)
 			kill()
-			d.thaw() // or the kill cannot end a process that waits for the disk
+			d.thaw() // a process that waits for the disk cannot be killed
 		},
 		"jitter": func(d *loopDisk, _ *relayed, kill func()) {
 			for range 5 {

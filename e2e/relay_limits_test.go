@@ -40,7 +40,7 @@ func checkStatus(t *testing.T, err error, code codes.Code, reason string, retry 
 	}
 }
 
-// checkHTTP checks the same for HTTP.
+// checkHTTP is like checkStatus, but for an HTTP client.
 func checkHTTP(t *testing.T, err error, code int, reason string, retry bool) {
 	t.Helper()
 	var s *httpStatus
@@ -122,8 +122,8 @@ func TestRelayLargerThanTheQueue(t *testing.T) {
 func TestRelayRate(t *testing.T) {
 	up, a := newSink(t), &app{}
 	s := newRelay(t, up.listen("127.0.0.1:0"), "--relay-rate=1", "--interval=200ms").start()
-	// A request has ten points, and the credit is that of one second. One request passes, and it
-	// takes ten seconds to earn the credit for the next.
+	// A request has ten points, and the credit is limited to that of one second. One request
+	// passes, and it takes ten seconds to earn the credit for the next one.
 	a.sendAll(t, 1, s.socket)
 	checkStatus(t, a.send(t.Context(), s.grpc), codes.ResourceExhausted, "rate", true)
 	checkStatus(t, a.send(t.Context(), s.socket), codes.ResourceExhausted, "rate", true)

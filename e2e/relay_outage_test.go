@@ -110,7 +110,7 @@ func (s *relayed) kill() {
 	<-s.done
 }
 
-// during sends requests for d, one after the other.
+// during sends requests for the duration d, one after the other.
 func (a *app) during(t *testing.T, d time.Duration, to ...transport) {
 	t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)
@@ -164,7 +164,7 @@ func TestRelayOutage(t *testing.T) {
 	}
 }
 
-// The same with a real Collector, which starts later.
+// The requests also arrive exactly once at a real Collector that starts after the sidecar.
 func TestRelayCollector(t *testing.T) {
 	addr, a := freeAddress(t), &app{}
 	s := newRelay(t, addr).start()

@@ -54,8 +54,8 @@ func TestRelayKeepsTheNewest(t *testing.T) {
 				up.listen(addr)
 			}
 			up.awaitAll([]int64{total - 1})
-			// The sidecar's own points are sent as well: shutdown may be shorter than the wait for
-			// the next attempt.
+			// Wait until the sidecar's own points are sent too: shutdown may take less time than
+			// the wait for their next attempt.
 			s.awaitLog(saidUp)
 			s.terminate()
 			last := up.awaitAccount("of the end", func(a account) bool { return a.sent > 0 })
@@ -110,8 +110,8 @@ func TestRelayOneSidecarPerDirectory(t *testing.T) {
 	up.awaitAll(a.acknowledged())
 }
 
-// A file that is not of the queue, or of a newer release, is an error with the file's name. It is
-// left unchanged.
+// The sidecar exits with an error that names the file if the directory contains a file that is not
+// a queue file, or one written by a newer release. The file is left unchanged.
 func TestRelayRefusesForeignFiles(t *testing.T) {
 	newer := append([]byte("pgqueue\n"), 2, 0, 0, 0)
 	sum := crc32.Checksum(newer, crc32.MakeTable(crc32.Castagnoli))

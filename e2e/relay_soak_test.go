@@ -20,8 +20,8 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 )
 
-// toxic is an upstream that goes through all faults of an upstream, and records the requests that
-// it permanently rejected.
+// toxic is an upstream that fails in many ways in turn, and records the requests that it
+// permanently rejected.
 type toxic struct {
 	sink     *sink
 	mu       sync.Mutex // guards the fields below
@@ -74,7 +74,7 @@ func (x *toxic) answer(ctx context.Context, d delivery) ([]byte, error) {
 	case "invalid":
 		return nil, x.refuse(d)
 	case "reset":
-		x.sink.conns.reset(d.conn)                          // not others, which may have an answer on the way
+		x.sink.conns.reset(d.conn)                          // others may have an answer in transit
 		return nil, status.Error(codes.Unavailable, "gone") // the client is gone
 	case "half-open":
 		<-ctx.Done()
@@ -84,7 +84,8 @@ func (x *toxic) answer(ctx context.Context, d delivery) ([]byte, error) {
 	}
 }
 
-// bad reports whether the upstream permanently rejects a request. It must not affect others.
+// bad reports whether the upstream permanently rejects request seq, which must not affect other
+// requests.
 func bad(seq int64) bool { return seq%10_000 == 7 }
 
 // after simulates a slow upstream. It waits for d or until ctx ends.
@@ -97,7 +98,7 @@ func after(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// partial accepts a request except one point.
+// partial accepts all points of a request but one.
 func (x *toxic) partial(d delivery) ([]byte, error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -144,7 +145,8 @@ func TestRelaySoak(t *testing.T) {
 	x := &toxic{sink: up, did: map[string]int{}, unwanted: map[int64]bool{}}
 	toxicAnswer := fault(x.answer)
 	up.fault.Store(&toxicAnswer)
-	// The queue holds the requests that arrive while the sidecar waits between attempts.
+	// The queue is large enough for the requests that arrive while the sidecar waits between
+	// attempts.
 	r := newRelay(t, up.listen("127.0.0.1:0"), "--queue-dir="+t.TempDir(), "--interval="+pick("200ms", "1s"),
 		"--otlp-timeout="+pick("1s", "3s"), "--queue-size=64MiB")
 	s := r.start()

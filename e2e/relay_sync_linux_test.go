@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// A directory that is deleted under load is created again. Requests acknowledged before and after
-// survive kills.
+// A queue directory that is deleted under load is created again. Requests acknowledged before and
+// after the deletion survive kills.
 func TestRelayDeletedDirectoryLosesNothing(t *testing.T) {
 	up, a := newSink(t), &app{}
 	dir := filepath.Join(t.TempDir(), "q")

@@ -20,7 +20,7 @@ type secured struct {
 	url    string
 }
 
-// reach returns new connections to s of a client with the given TLS configuration.
+// reach returns new connections to s from a client with the given TLS configuration.
 func reach(t *testing.T, s *relayed, config *tls.Config) *secured {
 	t.Helper()
 	conn, err := grpc.NewClient(s.target, grpc.WithTransportCredentials(credentials.NewTLS(config.Clone())))
@@ -39,7 +39,7 @@ func reach(t *testing.T, s *relayed, config *tls.Config) *secured {
 func (s *secured) send(t *testing.T, body []byte) (overGRPC, overHTTP error) {
 	t.Helper()
 	var reply []byte
-	// Invoke does not wait forever for a connection.
+	// Without WaitForReady, Invoke fails if it cannot connect.
 	overGRPC = s.conn.Invoke(t.Context(), metricsMethod, body, &reply, grpc.ForceCodecV2(bytesCodec{}))
 	answer, err := s.client.Post(s.url, "application/x-protobuf", bytes.NewReader(body))
 	if err != nil {

@@ -10,8 +10,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/otlptest"
 )
 
-// The points of real SDKs arrive with the one variable that deploy/k8s sets in an app's containers,
-// whatever their protocol.
+// The points of real SDKs arrive, whatever their default protocol, with only the one variable that
+// deploy/k8s sets in an app's containers.
 func TestSDKsWithTheInjectedEnvironment(t *testing.T) {
 	goApp := filepath.Join(t.TempDir(), "sdk")
 	if text, err := exec.CommandContext(t.Context(), "go", "build", "-o", goApp, "./sdk").CombinedOutput(); err != nil {

@@ -50,7 +50,7 @@ func startBinary(t *testing.T, binary string, env []string, args ...string) *sid
 	t.Helper()
 	s := &sidecar{t: t, done: make(chan struct{}), changed: make(chan struct{})}
 	s.cmd = exec.Command(binary, append(append([]string(nil), quiet...), args...)...)
-	// The race detector would sleep for a second at the end.
+	// By default, the race detector sleeps for a second at exit.
 	s.cmd.Env = append(
 		[]string{"PATH=" + os.Getenv("PATH"), "TMPDIR=" + t.TempDir(), "GORACE=atexit_sleep_ms=0"},
 		env...)

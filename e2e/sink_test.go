@@ -28,7 +28,7 @@ const (
 )
 
 // sink is an upstream that reads the bytes of each request, and records how often and in what order
-// the numbers arrived. A fault decides its answers.
+// the requests' numbers arrived. A fault may decide its responses.
 type sink struct {
 	t      *testing.T
 	fault  atomic.Pointer[fault] // nil: everything is accepted
@@ -127,8 +127,8 @@ func (s *sink) read(d delivery) (delivery, []account) {
 	return d, accounts
 }
 
-// sequence returns the number of a batch of an app. All its points must be present, with the right
-// number and time.
+// sequence returns the number of a batch that an app sent. It checks that all points are present,
+// with the right number and time.
 func (s *sink) sequence(batch *metricpb.ResourceMetrics) (seq int64, ok bool) {
 	first := batch.GetScopeMetrics()[0].GetMetrics()[0]
 	if first.GetName() != sequenceMetric {
@@ -175,8 +175,8 @@ func (s *sink) take(d delivery, accounts []account) {
 // attempts.
 const outlasting = patience + time.Minute
 
-// await waits until enough returns true. It fails the test if no more numbers arrive. enough is
-// called with s.mu held.
+// await waits until enough, which it calls with s.mu held, returns true. It fails the test if no
+// more numbers arrive.
 func (s *sink) await(what string, enough func() bool) {
 	s.t.Helper()
 	deadline, before := time.After(outlasting), 0

@@ -62,7 +62,7 @@ func runThrice(t *testing.T, u *upstream, address string, turn func(), env ...st
 	}
 }
 
-// checkGains checks that no delta is larger than is possible between its start and its time.
+// checkGains checks that no delta is larger than possible in the time that it covers.
 func checkGains(t *testing.T, batches [][]otlptest.Point) {
 	t.Helper()
 	seen := map[string]bool{}
@@ -113,7 +113,7 @@ func TestNoSpikeBehindCumulativeToDelta(t *testing.T) {
 	checkGains(t, c.batches)
 }
 
-// The same for the sidecar's own deltas.
+// The deltas that the sidecar itself sends have no spikes either.
 func TestNoSpikeUnderDelta(t *testing.T) {
 	host, turn := oddHost(t)
 	u := newUpstream()

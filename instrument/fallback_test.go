@@ -128,7 +128,7 @@ func TestSilentWhileAReaderIsOpen(t *testing.T) {
 	}
 }
 
-// wasSet reports that the global provider was set, which OpenTelemetry's placeholder follows only
+// wasSet records that the global provider was set. OpenTelemetry's placeholder delegates to it only
 // once in a process.
 var wasSet bool
 
@@ -153,8 +153,8 @@ func TestGlobalProviderThatComesLater(t *testing.T) {
 	}
 }
 
-// If there are more new durations than a collection records through the API, a sample is recorded,
-// and the program is told once.
+// If there are more new durations than a collection records through the API, only a sample is
+// recorded, and one error is reported.
 func TestTooManyDurations(t *testing.T) {
 	var reported []error
 	defer otel.SetErrorHandler(otel.GetErrorHandler())
@@ -210,8 +210,8 @@ func (r *registeredCallback) Unregister() error {
 	return nil
 }
 
-// Pools share the callback of their provider. Once none is left, the next pool of another provider
-// unregisters it.
+// Pools with the same provider share a callback. Once none of them is left, the callback is
+// unregistered when a pool with another provider is created.
 func TestPoolsShareACallback(t *testing.T) {
 	one, two, three := &registering{}, &registering{}, &registering{}
 	pool := func(name string, p *registering) *instrument.Registration {

@@ -51,7 +51,7 @@ func cpuSeconds(s instrument.Stats) (total float64) {
 	return total
 }
 
-// The seconds of CPU added up to 1.1 to 2.9 times use.time when the mix of tasks changed.
+// The CPU seconds once added up to 1.1 to 2.9 times use.time after the mix of tasks had changed.
 func TestCPUSecondsAddUpToUseTime(t *testing.T) {
 	skipUnmeasured(t)
 	synctest.Test(t, func(t *testing.T) {
@@ -77,8 +77,8 @@ func isLocked() bool {
 	return bytes.Contains(buf[:runtime.Stack(buf, false)], []byte("locked to thread"))
 }
 
-// Two tasks that communicate over a channel took 15.7 µs per item, because the first tasks were
-// locked to threads.
+// Two tasks that communicated over a channel once took 15.7 µs per item, because the first tasks
+// were locked to threads.
 func TestTheFirstTasksAreNotLockedToThreads(t *testing.T) {
 	for range 20 {
 		p, err := pools.NewWorkers(t.Name(), 1, pools.WorkersConfig{}, instrument.WithExactTiming())

@@ -62,7 +62,7 @@ func waitingPools() []waitingPool {
 	}
 }
 
-// A request that is waiting when its pool is closed counts as one that waited.
+// If a request is waiting when its pool is closed, its trace is an exemplar of the outcome closed.
 func TestWaitUntilCloseHasItsTrace(t *testing.T) {
 	for _, c := range waitingPools() {
 		t.Run(c.name, func(t *testing.T) {
@@ -168,7 +168,8 @@ func TestGroupCallThatWaitedHasItsTrace(t *testing.T) {
 	})
 }
 
-// A caller that gives up while a resource is constructed for it has waited until that began.
+// A caller that gives up while a resource is being constructed for it has waited only until the
+// construction began.
 func TestWaitBeforeAConstructionHasItsTrace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		slow := false
@@ -202,7 +203,7 @@ func TestWaitBeforeAConstructionHasItsTrace(t *testing.T) {
 	})
 }
 
-// A wait that ends in a construction is not mistaken for an earlier one.
+// A wait that ends when a construction begins is not mistaken for an earlier wait.
 func TestWaitThatEndsInAConstructionIsItsOwn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newNumbers(t, 1)

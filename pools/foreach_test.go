@@ -78,8 +78,8 @@ func TestForEachKeepsToBoundedMemory(t *testing.T) {
 		begun := 0
 		_ = pools.ForEach(t.Context(), p, count(100, &pulled), func(context.Context, int) error {
 			begun++
-			synctest.Wait()                            // ForEach pulls what it may
-			if ahead := pulled - begun; ahead > 16+1 { // one waits for room
+			synctest.Wait()                            // until ForEach has pulled all that it may
+			if ahead := pulled - begun; ahead > 16+1 { // one more waits for room
 				t.Errorf("%d items were pulled ahead of the calls, with 1 worker", ahead)
 			}
 			return nil
@@ -87,7 +87,7 @@ func TestForEachKeepsToBoundedMemory(t *testing.T) {
 	})
 }
 
-// A slow item kept ForEach from starting others, as if their order mattered.
+// A slow item once kept ForEach from starting others, as if their order mattered.
 func TestForEachContinuesDuringASlowItem(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newWorkers(t, 2, pools.WorkersConfig{})

@@ -81,7 +81,7 @@ func comparePairs(b *testing.B, run func(holders bool, n int)) {
 		ratios[i] = 100 * (float64(took[0])/float64(took[1]) - 1)
 	}
 	slices.Sort(ratios)
-	// as in the sign test, 1.96 standard deviations of a binomial distribution from the middle
+	// 1.96 standard deviations of a binomial distribution, as in the sign test
 	const ranks = 31
 	b.ReportMetric(ratios[pairs/2], "%")
 	b.ReportMetric(ratios[pairs/2-ranks], "%-low")
@@ -89,7 +89,7 @@ func comparePairs(b *testing.B, run func(holders bool, n int)) {
 	b.ReportMetric(0, "ns/op")
 }
 
-// parallel does n operations in so many goroutines.
+// parallel does n operations in the given number of goroutines.
 func parallel(goroutines, n int, do func()) {
 	var wg sync.WaitGroup
 	for range goroutines {

@@ -17,7 +17,7 @@ type (
 	numbers = *pools.Resources[int]
 	number  = pools.Lease[int]
 
-	// lender is what a program may have in front of a pool.
+	// lender is an interface that a program may put in front of a pool.
 	lender interface {
 		Acquire(ctx context.Context) (number, error)
 	}
@@ -86,14 +86,14 @@ var leakers = []struct {
 	}},
 }
 
-// leak runs a program in which one line leaks some of the slots that it gets, until all are leaked.
-// It returns whether the oldest holder is that line, and whether all holders are.
+// leak runs a program in which one line leaks some of the slots that it acquires, until all slots
+// are leaked. It reports whether the oldest holder names that line, and whether all holders do.
 func leak(t *testing.T, seed uint64) (oldest, all bool) {
 	r := rand.New(rand.NewPCG(seed, 18))
 	p := newNumbers(t, 2+r.IntN(12))
 	culprit := leakers[r.IntN(len(leakers))]
 	share := 0.02 + 0.5*r.Float64()
-	// without a pause the pool is so busy that the clock is not read for each use
+	// without a pause, the pool is so busy that the clock is not read for each use
 	pause := time.Duration(r.IntN(20)) * time.Millisecond
 	var leaked []number
 	ctx, cancel := context.WithCancel(t.Context())

@@ -101,7 +101,7 @@ func TestResourcesNameTheirHolders(t *testing.T) {
 	})
 }
 
-// A lease does not inherit the trace of an earlier holder.
+// A lease does not inherit the trace of an earlier one.
 func TestATraceIsThatOfTheLease(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newNumbers(t, 2)
@@ -119,9 +119,9 @@ func TestATraceIsThatOfTheLease(t *testing.T) {
 		}
 		first.Release()
 		second.Release()
-		first, _ = p.TryAcquire(pooltest.InTrace(t.Context(), 3)) // leaves a trace
+		first, _ = p.TryAcquire(pooltest.InTrace(t.Context(), 3)) // one left: no trace
 		time.Sleep(time.Minute)
-		second, _ = p.TryAcquire(pooltest.InTrace(t.Context(), 4)) // does not
+		second, _ = p.TryAcquire(pooltest.InTrace(t.Context(), 4)) // none left: traced
 		if got := ids(); !slices.Equal(got, []byte{0, 4}) {
 			t.Errorf("traces %v, want only that of the last", got)
 		}
@@ -174,8 +174,8 @@ func await[T any](end chan struct{}) func(context.Context, T) error {
 	return func(context.Context, T) error { <-end; return nil } // mark: generic
 }
 
-// For each way to submit a task, Workers name the function of the program, and the traces of tasks
-// that had to wait.
+// For each way to submit a task, the Holders of Workers name the program's function, and the traces
+// of tasks that had to wait.
 func TestWorkersNameTheirTasks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newWorkers(t, 5, pools.WorkersConfig{}, instrument.WithHolderLog(nil))
@@ -220,7 +220,7 @@ func TestWorkersNameTheirTasks(t *testing.T) {
 		}
 		close(h.end)
 		synctest.Wait()
-		// none has to wait
+		// a worker is available, so the task does not wait
 		if err := p.Submit(pooltest.InTrace(t.Context(), 8), sleep(time.Minute)); err != nil {
 			t.Fatal(err)
 		}
@@ -276,8 +276,8 @@ func TestGroupsNameTheirFunctions(t *testing.T) {
 	})
 }
 
-// A pool's holders are logged once each time that requests begin to wait, and not if the pool is
-// full but no request waits.
+// A pool's holders are logged once each time requests begin to wait. They are not logged while the
+// pool is full but no request waits.
 func TestHoldersAreLoggedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer

@@ -275,7 +275,7 @@ func TestMapGivesTheCallersContext(t *testing.T) {
 	})
 }
 
-// 2 × workers overflowed.
+// 2 × workers once overflowed.
 func TestMapOnVeryManyWorkers(t *testing.T) {
 	p := newWorkers(t, math.MaxInt-1, pools.WorkersConfig{Queue: math.MaxInt})
 	n := 0
@@ -296,7 +296,7 @@ func TestMapOnVeryManyWorkers(t *testing.T) {
 	}
 }
 
-// Items of a Map are tasks like others: other tasks start between them.
+// Items of a Map or ForEach are ordinary tasks: other tasks start between them.
 func TestMapIsFairToOtherTasks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newWorkers(t, 1, pools.WorkersConfig{})

@@ -62,7 +62,7 @@ func memoryGroup(t *testing.T) string {
 	return group
 }
 
-// batch runs this test in a new process in the group, as the batch.
+// batch runs this test again in a new process in the given cgroup, where it acts as the batch.
 func batch(t *testing.T, group, how string) (string, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -96,7 +96,7 @@ func killed(err error) bool {
 }
 
 // runBatch is the batch: 30 concurrent tasks, each of which holds its memory for a while. It prints
-// how many ran at a time.
+// how many tasks ran at the same time at most.
 func runBatch(how string) {
 	budget, err := NewMemoryBudget("batch", batchTask, MemoryConfig{})
 	if err != nil {
@@ -126,8 +126,8 @@ func runBatch(how string) {
 	os.Exit(0)
 }
 
-// mustMap returns memory that is really allocated, outside the heap, which takes more memory under
-// the race detector.
+// mustMap returns resident memory outside the Go heap, since the heap needs more memory under the
+// race detector.
 func mustMap(bytes int) []byte {
 	block, err := syscall.Mmap(-1, 0, bytes, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
 	if err != nil {

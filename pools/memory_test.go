@@ -242,8 +242,8 @@ func TestMemoryBudgetClosedAtRestReadsNothing(t *testing.T) {
 	})
 }
 
-// Whatever is read, no request is forgotten, the limit stays within its bounds, and everything that
-// is taken is returned.
+// Whatever the readings, every request is served, the limit stays within its bounds, and in the end
+// nothing is in use.
 func TestMemoryBudgetUnderFaults(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const task, highest = 100, 2000
@@ -305,7 +305,7 @@ func TestMemoryBudgetRejectsRequestsAboveMax(t *testing.T) {
 	}
 }
 
-// The available and the held memory together may exceed the range of an int64.
+// The sum of available memory and held memory may exceed the range of an int64.
 func TestMemoryBudgetOfHugeMemory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := &memory{bytes: math.MaxInt64 - 1}

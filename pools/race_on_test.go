@@ -2,4 +2,4 @@
 
 package pools_test
 
-const raceEnabled = true // sync.Pool then drops items at random
+const raceEnabled = true // under the race detector, sync.Pool drops items at random

@@ -81,7 +81,7 @@ func TestCheckWithoutATimeLimitEndsWithThePool(t *testing.T) {
 	})
 }
 
-// A connection that no longer answers made every later Acquire time out.
+// A connection that no longer responded once made every later Acquire time out.
 func TestFaultCheckThatHangsCostsOneResource(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var f resFactory
@@ -127,7 +127,8 @@ func TestFaultCheckThatHangsCostsOneResource(t *testing.T) {
 	})
 }
 
-// The check for a TryAcquire had the context of the caller, which often ends with the call.
+// The check started by a TryAcquire once had the context of the caller, which often ends right
+// after the call.
 func TestFaultContextOfTryAcquireDestroysAHealthyResource(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var f resFactory

@@ -169,7 +169,3 @@ func TestFaultSlotLostWhenAConstructorIsLate(t *testing.T) {
 		}
 	})
 }
-
-// While a destructor runs its resource still exists, and the limit is of what exists.
-// resEnd ends a lease in one of the ways, other than Hijack.
-// Everything at once, for the race detector and the invariants.

@@ -43,7 +43,8 @@ func (s resStock) without(id int64) resStock {
 	return s
 }
 
-// step returns whether a call may return got, which is 0 for nothing, and the stock after the call.
+// step reports whether a call may return got, and returns the stock after the call. got is 0 if the
+// call returned nothing.
 func (s resStock) step(c resCall, got int64) (bool, resStock) {
 	switch c.method {
 	case "Acquire":

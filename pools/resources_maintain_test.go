@@ -162,7 +162,7 @@ func TestResourcesCheckIsMadeAfterIdleTimeAndReplacesWhatFails(t *testing.T) {
 	})
 }
 
-// A resource that became idle after the maintenance last ran is closed in time.
+// A resource that became idle after the timer was set is closed in time.
 func TestResourcesIdleSinceTheTimerWasSet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var f resFactory
@@ -226,8 +226,8 @@ func TestResourcesThatExpireInUseAreNotLentAgain(t *testing.T) {
 	})
 }
 
-// More resources than the maintenance closes at once expire together, while others are made, lent
-// and moved.
+// More resources than one run of the maintenance closes expire together, while others are made,
+// lent and moved.
 func TestResourcesThatExpireTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const n, least = 1000, 10
@@ -268,7 +268,8 @@ func TestResourcesMinIdleIsMetInBatches(t *testing.T) {
 	})
 }
 
-// It reports the longest time for which a caller is blocked while 20,000 resources are closed.
+// BenchmarkAcquireWhile20000Expire reports the longest time for which a caller is blocked while
+// 20,000 resources expire.
 func BenchmarkAcquireWhile20000Expire(b *testing.B) {
 	for b.Loop() {
 		var f resFactory

@@ -69,7 +69,7 @@ func newResPlay(t *testing.T) *resPlay {
 	return g
 }
 
-// request makes a request in both; try selects TryAcquire.
+// request makes the same request of the model and the pool. If try is set, it calls TryAcquire.
 func (g *resPlay) request(bad, try bool) {
 	r := &resRequest{name: fmt.Sprint("r", len(g.requests)), bad: bad}
 	mirror := *r

@@ -153,6 +153,7 @@ func TestDestructorThatPanicsOrExitsLosesNoSlot(t *testing.T) {
 	}
 }
 
+// While a destructor runs, its resource still exists and counts against the limit.
 func TestDestructionCountsAgainstTheLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, err := pools.NewResources(t.Name(), 1, func(context.Context) (int, error) { return 0, nil },

@@ -15,7 +15,7 @@ type resModel struct {
 	limit     int
 	idle      []string // the last one is lent next
 	since     map[string]time.Duration
-	used      map[string]bool // the value says whether it must be destroyed when it is released
+	used      map[string]bool // the value is true if it must be destroyed when released
 	waiting   []*resRequest
 	destroyed []string
 	outcomes  [5]int64

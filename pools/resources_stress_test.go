@@ -63,6 +63,7 @@ func Test10000GoroutinesThatCancelLoseNothing(t *testing.T) {
 	}
 }
 
+// resEnd ends a lease in a random way, other than Hijack.
 func resEnd(l pools.Lease[int64]) {
 	switch rand.IntN(8) {
 	case 0:
@@ -77,6 +78,7 @@ func resEnd(l pools.Lease[int64]) {
 	}
 }
 
+// Every operation runs at once, for the race detector and the invariants.
 func TestResourcesUnderEverythingAtOnce(t *testing.T) {
 	defer goleak.VerifyNone(t)
 	var f resFactory

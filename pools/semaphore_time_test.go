@@ -143,8 +143,8 @@ func TestSemaphoreUseTimeOfAPauseAfterAnOverload(t *testing.T) {
 	}
 }
 
-// A request for more permits than are free holds back all later requests; only then are permits
-// held back.
+// Permits are held back while the oldest request needs more than are free, since all later requests
+// wait behind it. A request for more permits than there are holds back none.
 func TestSemaphoreCountsPermitsThatAreHeldBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := mustSemaphore(t, 10)

@@ -16,7 +16,7 @@ import (
 	"github.com/poolgauge/poolgauge/pools"
 )
 
-// Only one of 8 tasks for 8 idle workers was accepted, with a queue of 1.
+// With a queue of 1, only one of 8 tasks was once accepted by 8 idle workers.
 func TestIdleWorkersCountAsRoom(t *testing.T) {
 	for name, c := range map[string]struct{ queue, accepted int }{"queue of 1": {1, 9}, "no queue": {-1, 8}} {
 		t.Run(name, func(t *testing.T) {
@@ -37,7 +37,7 @@ func TestIdleWorkersCountAsRoom(t *testing.T) {
 	}
 }
 
-// 500 callers with a queue of 4 were counted as 4 pending.
+// 500 callers with a queue of 4 were once counted as 4 pending.
 func TestPendingCountsBlockedCallers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newWorkers(t, 1, pools.WorkersConfig{Queue: 4})
@@ -104,7 +104,7 @@ func foreign() (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.Background(), time.Hour)
 }
 
-// A task that called Submit with its request's context hung silently.
+// A task that called Submit with its request's context once hung silently.
 func TestSubmitInATaskWithAnotherContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newWorkers(t, 2, pools.WorkersConfig{Queue: 1})
@@ -190,7 +190,7 @@ func TestBlockedCallersKeepTheirPlaces(t *testing.T) {
 	})
 }
 
-// Close in a task hung, and Shutdown in a task stopped the pool although it returned an error.
+// Close in a task once hung, and Shutdown in a task stopped the pool although it returned an error.
 func TestStopInATask(t *testing.T) {
 	ctxs := map[string]func(context.Context) context.Context{
 		"context of the task": func(ctx context.Context) context.Context { return ctx },

@@ -17,8 +17,8 @@ import (
 	"github.com/poolgauge/poolgauge/pools"
 )
 
-// workersModel is a sequential reference implementation of Workers. Its tasks end when the test says
-// so.
+// workersModel is a sequential reference implementation of Workers. Its tasks end when the test
+// ends them.
 type workersModel struct {
 	limit, queueLimit int
 	maxPending        int

@@ -89,7 +89,7 @@ func TestFaultWorkersInUseAboveLimit(t *testing.T) {
 	o.check(t, s)
 }
 
-// Submit racing with stop (sourcegraph/conc#103, alitto/pond#33).
+// Calls of Submit and Shutdown may race (sourcegraph/conc#103, alitto/pond#33).
 func TestFaultSubmitRacingShutdown(t *testing.T) {
 	for range 200 {
 		p, err := pools.NewWorkers(t.Name(), 2, pools.WorkersConfig{Queue: 2})
@@ -214,7 +214,7 @@ func TestWorkersAllocateNothing(t *testing.T) {
 				}
 			}
 		}
-		// per 1000 tasks; the sync.Pool may be emptied
+		// the limit is per 1,000 tasks, since the garbage collector may empty the sync.Pool
 		if n := testing.AllocsPerRun(10, submit); n > 50 && !raceEnabled {
 			t.Errorf("%s: %v allocations for 1000 tasks", name, n)
 		}

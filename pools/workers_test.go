@@ -299,8 +299,8 @@ func TestWorkersCarryTheNameOfThePool(t *testing.T) {
 	}
 }
 
-// Some tasks may hang after tasks that were too short to be timed one by one. The readings show
-// that.
+// A task may hang after tasks that were too short to be timed one by one. Every later reading shows
+// the hang.
 func TestHangAfterShortTasksShows(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for range 20 {

@@ -32,7 +32,8 @@ func mustOpen(t *testing.T, size int, opts ...ants.Option) (*ants.Pool, *wrap.Ta
 	return p, s
 }
 
-// until reads the points until one of them has the given value.
+// until collects the points until the point with the given key has the value v, and returns all
+// points.
 func until(t *testing.T, key string, v float64) map[string]float64 {
 	t.Helper()
 	for {

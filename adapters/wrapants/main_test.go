@@ -7,6 +7,6 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	// ants has a default pool, which never ends
+	// ants creates a default pool at import, and its goroutines never end
 	goleak.VerifyTestMain(m, goleak.IgnoreCurrent())
 }

@@ -56,7 +56,7 @@ func mustAcquire(t *testing.T, p *pgxpool.Pool) *pgxpool.Conn {
 	return c
 }
 
-// A leak, an outage and the recovery of a real server.
+// A leak of all connections, an outage of a real server, and its recovery each show in the Stats.
 func TestNewWithConfigTellsALeakAndAnOutage(t *testing.T) {
 	postgres, url := server.Postgres(t)
 	p, reg := mustFollow(t, url, nil)
@@ -92,7 +92,7 @@ func TestNewWithConfigTellsALeakAndAnOutage(t *testing.T) {
 		t.Errorf("its exemplar: %+v", e)
 	}
 	giveUp()
-	<-waiting //nolint:errcheck // it gave up
+	<-waiting //nolint:errcheck // the request has given up
 	if s = reg.Stats(); s.Requests[instrument.Canceled].Or(-1) != 1 || s.Pending.Or(-1) != 0 {
 		t.Errorf("it gave up: %v", s)
 	}
@@ -180,7 +180,8 @@ func (q queries) TraceQueryStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceQu
 }
 func (queries) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
 
-// If a caller gives up, the pool completes the dial.
+// If the caller gives up, the pool completes the dial in the background, and the dial is still
+// counted.
 func TestNewWithConfigCountsADialThatWasLeftBehind(t *testing.T) {
 	_, url := server.Postgres(t)
 	hold := make(chan struct{})

@@ -19,7 +19,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/pooltest"
 )
 
-// listen sets the recorder for a test and the clients that the test creates afterwards.
+// listen installs our recorder for the rest of the test. Only clients created afterwards use it.
 func listen(t *testing.T, also ...redis.OTelRecorder) {
 	redis.SetOTelRecorder(wrapredis.Recorder(also...))
 	t.Cleanup(func() { redis.SetOTelRecorder(nil) })
@@ -34,7 +34,7 @@ func count(s instrument.Stats, e instrument.Event, reason string) (n int64) {
 	return n
 }
 
-// A leak, an outage and the recovery of a real server.
+// A leak of all connections, an outage of a real server, and its recovery each show in the Stats.
 func TestClientTellsALeakAndAnOutage(t *testing.T) {
 	listen(t)
 	r := server.Redis(t)

@@ -69,7 +69,7 @@ func TestClientReportsARealOne(t *testing.T) {
 		}
 	}()
 	for c.PoolStats().PendingRequests == 0 {
-		runtime.Gosched() // until it waits
+		runtime.Gosched() // until the request waits
 	}
 	_ = first.Close()
 	if err := <-waited; err != nil {
@@ -146,8 +146,8 @@ func TestPipelinesOfAClientWithoutSuchAPool(t *testing.T) {
 	pooltest.WantPoints(t, pooltest.Points(t), nil)
 }
 
-// No cluster is started: a client without a reachable node has no statistics, and values that it
-// never reports are absent.
+// A client of a cluster without a reachable node still reports its counters, and omits the values
+// that go-redis never reports for clusters.
 func TestClusterLeavesOutWhatItDoesNotSay(t *testing.T) {
 	c := redis.NewClusterClient(
 		&redis.ClusterOptions{Addrs: []string{"127.0.0.1:1"}, MaxRedirects: -1, DialTimeout: time.Millisecond},
@@ -165,7 +165,7 @@ func TestClusterLeavesOutWhatItDoesNotSay(t *testing.T) {
 	}
 }
 
-// go-redis's counters have 32 bits, and fall when a node leaves a cluster; the totals never fall.
+// go-redis's counters have 32 bits, and fall when a node leaves a cluster. Our totals never fall.
 func TestCountersGoOn(t *testing.T) {
 	read := wrapredis.Reading()
 	var in pooltest.Invariants

@@ -42,7 +42,7 @@ func TestEachTargetIsCheckedAgainstItsLimit(t *testing.T) {
 	for name, worsen := range map[string]func([]*result){
 		"":               func([]*result) {},
 		"RSS at most 18": func(r []*result) { r[0].rss[0] = 18.5 },
-		// the best Collector improves
+		// a Collector that uses less memory becomes the best one
 		"0.55 ×":              func(r []*result) { r[5].rss = []float64{19, 19, 19} },
 		"CPU without probes":  func(r []*result) { r[1].cpu = 0.081 },
 		"Collector's sources": func(r []*result) { r[2].cpu = 0.081 },
@@ -70,7 +70,7 @@ func TestRatiosAreToTheBestConfiguration(t *testing.T) {
 	var out bytes.Buffer
 	printTable(&out, sample())
 	tables := strings.Split(out.String(), "Ratios to")
-	for i, want := range []string{"| 11.0 |", "| 0.55 |", "| 1.10 |"} { // of 20 and of 10
+	for i, want := range []string{"| 11.0 |", "| 0.55 |", "| 1.10 |"} { // ratios to 20 and to 10
 		if i >= len(tables) || !strings.Contains(tables[i], want) {
 			t.Errorf("no %q in table %d of\n%s", want, i, out.String())
 		}

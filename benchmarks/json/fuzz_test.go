@@ -55,7 +55,8 @@ func FuzzRequests(f *testing.F) {
 	})
 }
 
-// check decodes body with both and compares the results, except for the listed differences.
+// check decodes body with the decoder and with pdata, and compares the results, except for the
+// listed differences.
 func check(t *testing.T, signal otlp.Signal, body []byte) {
 	t.Helper()
 	m := newMessage(signal)

@@ -6,7 +6,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
-// generator generates nearly valid bodies. Its bytes decide what they contain.
+// generator generates nearly valid bodies, whose contents its bytes determine.
 type generator struct {
 	choices []byte
 	out     []byte

@@ -11,8 +11,8 @@ import (
 	"github.com/poolgauge/poolgauge/diagnose"
 )
 
-// The targets hold for one program of each fault, also if it is written to files and read again.
-// For more programs, run the command; see docs/verdicts.md.
+// The targets are met for one program of each fault, even after the programs were written to files
+// and read back. For more programs, run the command; see docs/verdicts.md.
 func TestVerdictsAreRight(t *testing.T) {
 	dir := t.TempDir()
 	written := simulate(1, 1, "")

@@ -89,7 +89,8 @@ func TestEmittedIsListedAndListedIsEmitted(t *testing.T) {
 	}
 }
 
-// complete reports whether every probe has run and every phase was seen.
+// complete reports whether all probes, the phases listed below and the exporter's own metrics were
+// seen.
 func complete(seen map[string]*metricspb.Metric) bool {
 	text := seen[catalog.ProbeDuration.Name].String()
 	for _, want := range append([]string{"sync", "read", "response", "lookup"}, catalog.ProbeNames...) {

@@ -55,7 +55,7 @@ func begin(t *testing.T, args ...string) session {
 	return s
 }
 
-// await reads pictures from the page until wanted returns true for one.
+// await reads pictures from the page until wanted returns true for one of them.
 func (s session) await(t *testing.T, wanted func(*live.Picture) bool) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
@@ -139,7 +139,7 @@ func TestPoolsShowWithoutAnUpstream(t *testing.T) {
 	go func() { ended <- permits.Acquire(waiting, 1) }()
 	defer func() {
 		giveUp()
-		<-ended //nolint:errcheck // it may have got the permit
+		<-ended //nolint:errcheck // it may have acquired the permit
 	}()
 	s.await(t, func(p *live.Picture) bool { return uploads(p).Level != live.Good })
 	code, out, _ := execute("check", "--warnings", s.page)
@@ -174,7 +174,7 @@ func TestViewersThatDoNotReadBesideTheRelay(t *testing.T) {
 		}
 		t.Cleanup(func() { _ = conn.Close() })
 		if _, err := io.WriteString(conn, "GET /api/v1/changes HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
-			continue // it was closed because there are too many
+			continue // the page has closed it to make room
 		}
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)

@@ -13,7 +13,7 @@ import (
 )
 
 // With keep-running, the sidecar logs and counts every error at startup, and still samples and
-// sends.
+// exports.
 func TestKeepRunningGoesOnWithWhatIsRight(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -28,7 +28,7 @@ func TestKeepRunningGoesOnWithWhatIsRight(t *testing.T) {
 	go func() {
 		code <- run(ctx, []string{"--probe-disk-interval=0"}, []string{
 			"POOLGAUGE_KEEP_RUNNING=true", "OTEL_EXPORTER_OTLP_ENDPOINT=http://" + upstream.address,
-			// wrong
+			// settings with errors
 			"POOLGAUGE_CGROUP_ROOT=" + t.TempDir(), "POOLGAUGE_QUEUE_SIZE=lots", "POOLGAUGE_PROBE_DIRR=/tmp",
 			"POOLGAUGE_QUEUE_DIR=/proc/1/no", // cannot be created
 			"POOLGAUGE_HEALTH_ADDRESS=" + taken.Addr().String(), "POOLGAUGE_RELAY_GRPC_ADDRESS=" + taken.Addr().String(), "POOLGAUGE_RELAY_HTTP_ADDRESS=off",

@@ -34,7 +34,7 @@ func newResource(ctx context.Context, s *config.Settings, containerID string) (*
 		resource.WithSchemaURL(semconv.SchemaURL),
 		resource.WithAttributes(configured(s, containerID)...),
 	)
-	if r == nil { // otherwise err only says which attributes could not be found
+	if r == nil { // otherwise err only names the attributes that were not found
 		return nil, fmt.Errorf("resource: %w", err)
 	}
 	// In a pod, the detected host name is that of the pod.

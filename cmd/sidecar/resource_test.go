@@ -9,8 +9,8 @@ import (
 	"github.com/poolgauge/poolgauge/cmd/sidecar/internal/config"
 )
 
-// In a pod, the system's host name is the name of the pod. It is not reported as host.name, neither
-// for the sidecar nor for the app.
+// In a pod, the system's host name is the name of the pod. It is reported as host.name neither for
+// the sidecar nor for the app.
 func TestAPodsNameIsNotAHostName(t *testing.T) {
 	system, err := os.Hostname()
 	if err != nil {

@@ -26,7 +26,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type sink struct {
 	address string
 	first   chan struct{} // closed at the first export
-	// called after each export with what was seen so far; nil for none
+	// called after each export with all metrics seen so far; may be nil
 	then func(map[string]*metricspb.Metric)
 
 	mu       sync.Mutex
@@ -141,7 +141,7 @@ func TestSendsToAUnixSocket(t *testing.T) {
 
 func TestWithoutAnEndpointASummaryIsShown(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
-	cancel() // at once: a first and a last collection
+	cancel() // immediately, so that there is only a first and a last collection
 	var out, log bytes.Buffer
 	if code := run(ctx, append(isolated, "--health-address", "off"), nil, &out, &log); code != 0 {
 		t.Fatalf("exit code %d: %s", code, log.String())
@@ -262,17 +262,18 @@ func TestHealthEndpointsAnswer(t *testing.T) {
 	}
 }
 
-// logged waits until a sidecar has logged a message, and returns the value of an attribute of it.
+// logged waits until a sidecar has logged a message, and returns the value of the attribute key of
+// that message.
 func logged(t *testing.T, log *logtest.Buffer, message, key string) string {
 	t.Helper()
 	return written(t, log, `msg="`+message+`".* `+key+`=(\S+)`)
 }
 
-// written waits until a sidecar has written what the pattern matches, and returns its first group.
+// written waits until a sidecar's output matches pattern, and returns the pattern's first group.
 func written(t *testing.T, to *logtest.Buffer, pattern string) string {
 	t.Helper()
 	line := regexp.MustCompile(pattern)
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) { // there is no signal
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) { // polls
 		if found := line.FindStringSubmatch(to.String()); found != nil {
 			return found[1]
 		}

@@ -66,7 +66,8 @@ func TestTopRefusesBadUsage(t *testing.T) {
 	}
 }
 
-// tmux is a real terminal: its keys go through the kernel, and the test reads its screen back.
+// The real command runs in tmux: keys go through a real terminal, and the test reads the screen
+// back.
 func TestTopInTmux(t *testing.T) {
 	if _, err := exec.LookPath("tmux"); err != nil {
 		t.Skip("needs tmux")

@@ -89,7 +89,7 @@ func describe(cfg Config) string {
 	return b.String()
 }
 
-// values writes the defined values of a struct of optional ones.
+// values writes the defined fields of v, a struct of optional values.
 func values(b *strings.Builder, what string, v reflect.Value) {
 	for i := range v.NumField() {
 		name := what + " " + v.Type().Field(i).Name

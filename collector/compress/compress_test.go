@@ -69,7 +69,7 @@ func TestUnknownEncoding(t *testing.T) {
 	}
 }
 
-// Data that is small and becomes large takes no more memory than allowed.
+// Small data that decompresses to large data takes no more memory than allowed.
 func TestBombs(t *testing.T) {
 	const most = 1 << 20
 	for _, encoding := range []string{Gzip, Zstd} {

@@ -33,7 +33,7 @@ type Result struct {
 	Message  string // why items were rejected, or a warning if none were rejected; usually empty
 }
 
-// Kind says how to handle a failed request.
+// Kind determines how a failed request is handled.
 type Kind int
 
 // The kinds of failures. The package documentation says how each is handled.

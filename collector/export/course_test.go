@@ -22,8 +22,8 @@ func failure(kind Kind, reason string) error {
 // holding is a policy that holds for five minutes.
 var holding = rules{Policy: Policy{Hold: 5 * time.Minute}, timeout: 10 * time.Second}
 
-// A rollout whose refusals look final loses nothing and divides no request. There are few requests,
-// and one log line at the beginning and one at the end.
+// A rollout during which refusals look permanent loses nothing and divides no request. In that time
+// only a few requests are sent, and its beginning and its end are logged in one line each.
 func TestRollOutLosesNothing(t *testing.T) {
 	for _, reason := range []string{"401", "404", "308", "UNIMPLEMENTED"} {
 		synctest.Test(t, func(t *testing.T) {

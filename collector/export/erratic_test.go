@@ -13,7 +13,7 @@ import (
 )
 
 // Failures that have nothing to do with the size of a request do not keep requests small: a lane
-// keeps up with what arrives although its upstream hangs or is exhausted now and then.
+// keeps up with the incoming data even if its upstream hangs or is exhausted now and then.
 func TestFailuresAtAnySizeDoNotKeepRequestsSmall(t *testing.T) {
 	for seed := range uint64(3) {
 		synctest.Test(t, func(t *testing.T) {
@@ -45,7 +45,8 @@ func TestFailuresAtAnySizeDoNotKeepRequestsSmall(t *testing.T) {
 	}
 }
 
-// A limit that becomes lower while requests are large is found, and then rarely exceeded.
+// If the upstream's limit is lowered while requests are large, the lane finds the new limit and
+// then rarely exceeds it.
 func TestLowerLimitIsFound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var limit, refused atomic.Int64

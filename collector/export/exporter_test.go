@@ -249,9 +249,9 @@ func TestRefusedRequestGoesInHalves(t *testing.T) {
 	})
 }
 
-// An invalid batch that was sent alone is lost immediately, counted by its reason, and does not
-// delay the following ones. The lane is rejecting until there were no invalid batches for a minute,
-// which is logged in one line each way.
+// An invalid batch that is sent alone is lost immediately, is counted by its reason, and does not
+// delay later batches. The lane is in the state rejecting until there has been no invalid batch for
+// a minute. Each of the two transitions is logged in one line.
 func TestInvalidIsRejectedAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		errs := map[string]error{"a": permanent("INVALID_ARGUMENT"), "b": permanent("400"), "c": permanent("400")}

@@ -10,7 +10,8 @@ import (
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
-// Requests in quick succession are gathered. A single one, a full one and the last one do not wait.
+// Batches that arrive in quick succession are gathered. A batch that arrives alone does not wait,
+// nor does the last one.
 func TestGather(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const gather = 10 * time.Millisecond

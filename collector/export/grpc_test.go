@@ -117,7 +117,7 @@ func TestGRPCStatuses(t *testing.T) {
 	}
 }
 
-// However many unknown status codes an upstream sends, they have a single reason.
+// Unknown status codes share a single reason, however many an upstream sends.
 func TestGRPCStatusWithoutName(t *testing.T) {
 	s := serveGRPC(
 		t,
@@ -169,7 +169,7 @@ func TestGRPCUpstreamComesBack(t *testing.T) {
 	}
 }
 
-// A failure that is a response keeps the connection.
+// A failure that is reported in a response does not close the connection.
 func TestGRPCConnectionIsKept(t *testing.T) {
 	s := serveGRPC(
 		t,
@@ -213,7 +213,8 @@ func TestGRPCTarget(t *testing.T) {
 	}
 }
 
-// Items left from a signal that no longer has an endpoint are rejected, by name.
+// Items left in the queue of a signal that no longer has an endpoint are rejected, and the error
+// names the signal.
 func TestNowhere(t *testing.T) {
 	f := mustFail(t, context.Background(), Nowhere(), otlp.Batch{Signal: otlp.Traces})
 	if f.Kind != Invalid || f.Reason != "no_endpoint" || !strings.Contains(f.Error(), "traces") {

@@ -54,7 +54,8 @@ func TestHTTPSendsBytesAsTheyAre(t *testing.T) {
 	}
 }
 
-// An upstream, or a proxy before it, need not keep connections that are no longer used.
+// Idle connections are closed, so that neither an upstream nor a proxy in front of it has to keep
+// them open.
 func TestIdleConnectionsAreClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		transport := newTransport(&Config{TLS: func() (*tls.Config, error) { return nil, nil }}) //nolint:nilnil // none
@@ -179,7 +180,7 @@ func TestRetryAfter(t *testing.T) {
 	}
 }
 
-// The upstream's message is logged as far as it fits on a line.
+// The upstream's message is logged, shortened to fit on one line.
 func TestHTTPExplanation(t *testing.T) {
 	status, err := proto.Marshal(&statuspb.Status{Code: 3, Message: "point 7 is\nmalformed"})
 	if err != nil {
@@ -226,7 +227,8 @@ func TestHTTPAnswers(t *testing.T) {
 	}
 }
 
-// An HTML page is not a response to OTLP: a proxy that asks for a password must not lose anything.
+// An HTML page, such as a proxy's login page, is not an OTLP response, so the request counts as
+// failed and is held.
 func TestHTTPPageIsNoSuccess(t *testing.T) {
 	s := serveHTTP(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")

@@ -35,12 +35,12 @@ type grpcServer struct {
 	got []received
 }
 
-// grpcAnswer is the answer to request n.
+// grpcAnswer returns the response to request n, or an error.
 type grpcAnswer func(ctx context.Context, n int) ([]byte, error)
 
 func yes(context.Context, int) ([]byte, error) { return nil, nil }
 
-// serveGRPC serves at addr, or on any loopback address if it is empty.
+// serveGRPC serves on l, and answers each request by calling answer.
 func serveGRPC(t testing.TB, l net.Listener, answer grpcAnswer, opts ...grpc.ServerOption) *grpcServer {
 	t.Helper()
 	s := &grpcServer{addr: l.Addr().String()}
@@ -80,7 +80,7 @@ func (s *grpcServer) requests() []received {
 	return s.got
 }
 
-// serveHTTP serves h on any loopback address.
+// serveHTTP serves h on an arbitrary loopback address.
 func serveHTTP(t testing.TB, h http.HandlerFunc) *httptest.Server {
 	t.Helper()
 	s := httptest.NewServer(h)
@@ -132,7 +132,7 @@ func equal[T comparable](t testing.TB, what string, got, want T) {
 	}
 }
 
-// partial is a response that rejects points.
+// partial returns a response that rejects the given number of points.
 func partial(t testing.TB, rejected int64, message string) []byte {
 	t.Helper()
 	body, err := proto.Marshal(&colmetricpb.ExportMetricsServiceResponse{
@@ -144,7 +144,8 @@ func partial(t testing.TB, rejected int64, message string) []byte {
 	return body
 }
 
-// metrics is a batch whose request is not OTLP, since nothing inspects it on the way.
+// metrics returns a batch of metrics. Its data is not OTLP, which suffices since clients do not
+// inspect it.
 func metrics(data string) otlp.Batch {
 	return otlp.Batch{Signal: otlp.Metrics, Points: 3, Data: []byte(data)}
 }
@@ -164,7 +165,7 @@ func mustSend(t testing.TB, c Client, b otlp.Batch) Result {
 	return r
 }
 
-// mustFail sends and returns why that failed.
+// mustFail sends b, which must fail, and returns the failure.
 //
 //nolint:revive // t goes first in tests
 func mustFail(t testing.TB, ctx context.Context, c Client, b otlp.Batch) *Failure {

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// proxy forwards data until it is told to break its connections in one way or another.
+// proxy forwards data until a test breaks its connections.
 type proxy struct {
 	addr string
 
@@ -96,7 +96,8 @@ func (p *proxy) connections() int {
 	return len(p.pairs)
 }
 
-// testBrokenConnections breaks the connection of a client that sends through p.
+// testBrokenConnections breaks the connections of c, a client that sends through p, in several
+// ways.
 func testBrokenConnections(t *testing.T, p *proxy, c Client, timeout string) {
 	t.Helper()
 	mustSend(t, c, metrics("1"))

@@ -93,7 +93,8 @@ func TestRecoveryOfOneLaneWakesTheOthersOfItsUpstream(t *testing.T) {
 	})
 }
 
-// Items queued at the end leave within the second of a shutdown, and not at the next start.
+// While the exporter is closing, the recovery of one lane wakes the other lanes of the same
+// upstream. Their items are then sent within the shutdown time, and not after the next start.
 func TestRecoveryWhileClosingWakesTheOthersOfItsUpstream(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := startOutage(t,

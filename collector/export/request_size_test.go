@@ -48,8 +48,8 @@ func startLogs(t *testing.T, client Client, policy rules) *rig {
 	return r
 }
 
-// On a link where a full request takes longer than the timeout, smaller ones get through, and
-// hardly a byte is sent more than twice.
+// On a link on which a full request takes longer than the timeout, smaller requests succeed, and in
+// total at most twice the data is sent.
 func TestSlowLink(t *testing.T) {
 	const rate = 60_000 // bytes per second
 	synctest.Test(t, func(t *testing.T) {
@@ -83,7 +83,7 @@ func TestSlowLink(t *testing.T) {
 }
 
 // A single batch that is too large for the upstream is divided between its records, whichever
-// status reports that.
+// status reports that it is too large.
 func TestSingleLargeBatchIsDivided(t *testing.T) {
 	for _, reason := range []string{"413", "RESOURCE_EXHAUSTED"} {
 		synctest.Test(t, func(t *testing.T) {
@@ -114,7 +114,7 @@ func TestSingleLargeBatchIsDivided(t *testing.T) {
 	}
 }
 
-// A single record that is too large is held, then lost and counted. Those around it arrive.
+// A single record that is too large is held, then lost and counted. The records around it arrive.
 func TestSingleRecordTooLarge(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fake{answer: func(_ context.Context, b otlp.Batch) (Result, error) {
@@ -134,7 +134,7 @@ func TestSingleRecordTooLarge(t *testing.T) {
 	})
 }
 
-// If everything is invalid, there is no storm of requests.
+// If every record is invalid, the lane does not flood the upstream with requests.
 func TestEverythingIsInvalid(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fake{

@@ -115,8 +115,8 @@ func (f files) load() (*tls.Config, error) {
 	return &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: pool, Certificates: []tls.Certificate{pair}}, nil
 }
 
-// testReload sends to an upstream that moves from one CA to another and breaks all connections when
-// it does. serve starts it and returns how to stop it.
+// testReload sends to an upstream that switches from one CA to another and breaks all connections
+// when it does. serve starts the upstream and returns a function that stops it.
 func testReload(
 	t *testing.T,
 	protocol string,
@@ -131,7 +131,7 @@ func testReload(
 	mustSend(t, c, metrics("1"))
 	stop()
 
-	// The upstream has moved and the files have not: nothing is sent, and nothing is given up.
+	// The upstream has switched, but the files have not: requests fail, and may be retried.
 	_, stop = serve(addr, two.server(t))
 	for range 3 {
 		if failure := mustFail(t, context.Background(), c, metrics("2")); !retries(failure) {
@@ -148,8 +148,8 @@ func testReload(
 	f.write(t, two)
 	mustSend(t, c, metrics("2")) // at the first attempt
 
-	// An upstream that moves while everything works is followed too. A request may find its
-	// connection closed.
+	// A switch is also followed if it happens while the files and the upstream match. A request may
+	// still find its connection closed.
 	stop()
 	f.write(t, one)
 	_, stop = serve(addr, one.server(t))

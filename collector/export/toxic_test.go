@@ -26,7 +26,7 @@ func numbered(i int) otlp.Batch {
 	return otlp.Batch{Signal: otlp.Metrics, Points: int64(i%9 + 1), Data: binary.BigEndian.AppendUint32(nil, uint32(i))}
 }
 
-// ledger is what an upstream knows about batches, by number.
+// ledger records what an upstream has received, by batch number.
 type ledger struct {
 	t     *testing.T
 	bad   func(i int) bool
@@ -62,8 +62,8 @@ func (l *ledger) take(numbers []int) {
 	}
 }
 
-// check compares the ledger with the exporter's account after n batches have been put and none is
-// queued. A request may also have points rejected.
+// check compares the ledger with the exporter's account after n batches have been put and none of
+// them is queued. A request may also have been accepted in part.
 func (l *ledger) check(n int, a Account) {
 	l.t.Helper()
 	var put, refused int64
@@ -130,7 +130,7 @@ func (l *ledger) takeIf(good bool, numbers []int) {
 	}
 }
 
-// hearing is a client that counts the points that its upstream has rejected, as far as it heard.
+// hearing is a client that counts the rejected points in the responses that it receives.
 type hearing struct {
 	Client
 
@@ -145,8 +145,9 @@ func (h *hearing) Send(ctx context.Context, r Request) (Result, error) {
 	return result, err
 }
 
-// The same over a real connection that breaks. On a busy machine, requests may also time out while
-// they are being answered: responses are lost, and the next request arrives meanwhile.
+// The same is true over a real connection that breaks. On a busy machine, requests may also time
+// out while the upstream is answering them: their responses are lost, and the next request arrives
+// in the meantime.
 func TestToxicConnection(t *testing.T) {
 	exhausted, err := status.New(codes.ResourceExhausted, "slow down").
 		WithDetails(&errdetails.RetryInfo{RetryDelay: durationpb.New(time.Millisecond)})
@@ -155,7 +156,7 @@ func TestToxicConnection(t *testing.T) {
 	}
 	random := rand.New(rand.NewPCG(7, 7))
 	l := newLedger(t, func(i int) bool { return i%17 == 3 })
-	var mu sync.Mutex // of random and l
+	var mu sync.Mutex // guards random and l
 	var s *grpcServer
 	var p *proxy
 	s = serveGRPC(t, listen(t, ""), func(_ context.Context, n int) ([]byte, error) {

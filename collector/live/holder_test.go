@@ -27,8 +27,8 @@ func holder(age float64, trace []byte, pairs ...string) *metricspb.Exemplar {
 	}
 }
 
-// The exemplars of the oldest use are the holders while it lasts, and their memory is accounted
-// for.
+// While a use lasts, the exemplars of the oldest-use metric are the pool's holders, and their
+// memory is accounted for.
 func TestHolders(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := New(Config{})

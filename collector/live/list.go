@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Selection says which pools [Picture.Select] lists, and in which order.
+// Selection specifies which pools [Picture.Select] lists, and in which order.
 type Selection struct {
 	Filter string   // words; the name, kind, service or level of a pool must contain each
 	Sort   string   // a key of [Orders]; empty: worst first

@@ -18,7 +18,7 @@ func TestSelect(t *testing.T) {
 	}}
 	for name, c := range map[string]struct {
 		asked          Selection
-		want           string // IDs
+		want           string // IDs in order
 		matching, from int
 	}{
 		"everything":                           {Selection{}, "12345", 5, 0},

@@ -23,7 +23,7 @@ type Picture struct {
 	unsorted []Pool // memory for the next Read
 }
 
-// Level says how well a pool serves its callers. It says nothing about the cause.
+// Level rates how well a pool serves its callers, whatever the cause.
 type Level string
 
 // The levels, the worst first. A pool is silent if its app has sent nothing about it for three of

@@ -63,7 +63,7 @@ func TestHeatmapHasTheWaitsBeforeAndAfterARestart(t *testing.T) {
 	})
 }
 
-// The history is as long as there are slots, and ends now.
+// The history has one column for each slot, and the last column is the current slot.
 func TestHistoryIsOfTheLastFifteenMinutes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := New(Config{})

@@ -86,7 +86,7 @@ func (s *series) size() int64 {
 // with its entries in the app's map and the pool's list.
 const seriesSize = int(unsafe.Sizeof(series{})) + 48
 
-// role says which value of a pool a series contributes to.
+// role identifies the value of a pool to which a series contributes.
 type role uint8
 
 const (

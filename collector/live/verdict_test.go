@@ -74,8 +74,9 @@ func TestVerdict(t *testing.T) {
 	}
 }
 
-// Of several containers, the app's is the only one besides the sidecar's: its throttling leads to a
-// verdict, and that of others does not.
+// Of several containers, only the app's counts: its throttling and CPU use are the figures of the
+// app, and those of other containers are not. If the app's container is unknown or gone, the
+// figures are absent.
 func TestJudgeLooksAtTheContainerOfTheApp(t *testing.T) {
 	collection := func(at time.Time, periods int64) *metricdata.ResourceMetrics {
 		var all []metricdata.Metrics
@@ -269,8 +270,8 @@ func (o *own) collection() *metricdata.ResourceMetrics {
 	return &metricdata.ResourceMetrics{ScopeMetrics: []metricdata.ScopeMetrics{scope}}
 }
 
-// Figures of the app are those of the only container besides the sidecar's own. If there are two,
-// it is unknown which one belongs to the app.
+// The app's figures are those of the only container besides the sidecar's own. If there are two
+// such containers, it is unknown which one is the app's.
 func TestHostVerdictIsOfTheAppsContainer(t *testing.T) {
 	begin := time.Unix(1000, 0)
 	collect := func(l *Live, n float64, throttled map[string]float64) {

@@ -18,7 +18,7 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// exported returns the request that OpenTelemetry's exporter makes of a collection.
+// exported returns the request that OpenTelemetry's exporter sends for a collection.
 func exported(t *testing.T, rm *metricdata.ResourceMetrics) (got *metricspb.ExportMetricsServiceRequest) {
 	t.Helper()
 	intercept := func(_ context.Context, _ string, request, _ any, _ *grpc.ClientConn, _ grpc.UnaryInvoker, _ ...grpc.CallOption) error {
@@ -194,7 +194,7 @@ func (s sample) collection() *metricdata.ResourceMetrics {
 	return rm
 }
 
-// Encode returns what OpenTelemetry's exporter sends, and the number of points in it.
+// Encode returns the same request as OpenTelemetry's exporter, and the number of its points.
 func TestEncodeIsWhatTheExporterSends(t *testing.T) {
 	for seed := range uint64(300) {
 		rm := sample{rand.New(rand.NewPCG(seed, 0))}.collection()

@@ -72,7 +72,7 @@ func FuzzEnrich(f *testing.F) {
 	})
 }
 
-// JSON becomes a request that can be decoded, or a typed error.
+// FromJSON returns a request that can be decoded, or an error that wraps ErrMalformed.
 func FuzzJSON(f *testing.F) {
 	for _, signal := range otlp.Signals() {
 		f.Add(uint8(signal), example(f, signal))

@@ -65,7 +65,7 @@ func body(value string) string {
 	return `{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"body":` + value + `}]}]}]}`
 }
 
-// decoded compares the result of FromJSON with the message in protobuf's own JSON.
+// decoded compares the result of FromJSON with want, a message in protobuf's own JSON.
 func decoded(t *testing.T, s otlp.Signal, from, want string) {
 	t.Helper()
 	data, err := otlp.FromJSON(s, []byte(from))

@@ -126,7 +126,7 @@ func (t *transcoder) choice(f *field, fr *frame) error {
 	return err
 }
 
-// nested writes a message with its tag and length. again says that the message's key is a
+// nested writes a message with its tag and length. again is set if the message's key is a
 // duplicate.
 func (t *transcoder) nested(f *field, again bool) error {
 	var seen uint64

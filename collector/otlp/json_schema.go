@@ -48,7 +48,7 @@ type field struct {
 	enum      map[string]int32
 }
 
-// kind says how a value is represented in JSON.
+// kind is the representation of a value in JSON.
 type kind uint8
 
 const (
@@ -62,7 +62,7 @@ const (
 	asObject
 )
 
-// wire says how a number is encoded in protobuf.
+// wire is the protobuf encoding of a number.
 type wire uint8
 
 const (

@@ -81,7 +81,7 @@ type Expectation struct {
 	Body   *regexp.Regexp // must match in the first 64 KiB; nil means any body
 }
 
-// TLSConfig says which server certificates to accept. The zero value trusts the system's CAs.
+// TLSConfig specifies which server certificates to accept. The zero value trusts the system's CAs.
 type TLSConfig struct {
 	Roots      *x509.CertPool // nil means the system's CAs
 	SkipVerify bool           // accept any certificate

@@ -25,6 +25,6 @@ func TestMemoryFileSystemIsRejected(t *testing.T) {
 	}
 	p := &diskProbe{dir: "/dev/shm"}
 	defer p.close()
-	// and the write has no point
+	// the write phase is not reported either
 	wantPhases(t, p.run(t.Context()), "read:memory_filesystem")
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// checkAgainstCatalog fails for a metric that is not in the catalog, and for a point with an
-// attribute that the catalog does not list.
+// checkAgainstCatalog fails the test for a metric that is not in the catalog, and for a point with
+// an attribute that the catalog does not list.
 func checkAgainstCatalog(t *testing.T, reader *sdk.ManualReader) {
 	t.Helper()
 	rec := recorder{reader: reader}

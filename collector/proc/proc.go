@@ -52,8 +52,8 @@ func (f *FS) Stat(file *kernfile.File) (Stat, error) {
 	return s, nil
 }
 
-// Cgroup reads file, the cgroup file of a process. often says that the caller will read the file
-// often: only then does Cgroup keep it open. The result is valid until the next read.
+// Cgroup reads file, the cgroup file of a process. It keeps the file open only if often is set,
+// which is for files that are read often. The result is valid until the next read.
 func (f *FS) Cgroup(file *kernfile.File, often bool) ([]byte, error) {
 	if !often {
 		return f.reader.Read(file.Path)

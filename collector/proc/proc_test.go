@@ -160,7 +160,7 @@ func TestManyThreadsAreReadInTurns(t *testing.T) {
 	}
 }
 
-// A kernel without the accounting shows zeros, which are not a run delay of 0.
+// A kernel without run-delay accounting writes zeros, which do not mean a run delay of 0.
 func TestRunDelayIsUndefinedWithoutAccounting(t *testing.T) {
 	dir := t.TempDir()
 	fixture.Write(t, dir, "7/task/7/schedstat", "0 0 0\n")

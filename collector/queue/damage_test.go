@@ -13,8 +13,8 @@ import (
 	"testing"
 )
 
-// filled returns a directory as left behind by a kill. It has batches 0 to n, the first of which
-// are settled and some in flight.
+// filled returns a directory as left behind by a kill. It has batches 0 to n; the first is settled,
+// and the next ones are in flight.
 func filled(t testing.TB, n int) (dir string, settled, flying int) {
 	t.Helper()
 	c, _ := config(t.TempDir(), 1<<20, noSync)
@@ -82,7 +82,7 @@ func TestFlippedBit(t *testing.T) {
 	}
 }
 
-// A truncated tail costs the batches in it and no other.
+// A truncated tail costs only the batches in it.
 func TestTornTail(t *testing.T) {
 	const n = 30
 	dir, settled, _ := filled(t, n)
@@ -118,7 +118,7 @@ func points(numbers []int) (sum int64) {
 	return sum
 }
 
-// Damage is counted once, although its file stays as long as there is something in it.
+// Damage is counted only at the first start, even if later starts still need the damaged file.
 func TestDamageIsCountedOnce(t *testing.T) {
 	dir, settled, flying := filled(t, 10)
 	last := 0

@@ -14,7 +14,7 @@ func TestSyncFailsDuringAppend(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFailing(t, time.Second)
 		f.takes(0, 0)
-		equal(t, "flight", drain(t, f.Queue), []int{0}) // nothing in it is needed any more
+		equal(t, "flight", drain(t, f.Queue), []int{0}) // nothing in the segment is needed now
 		time.Sleep(600 * time.Millisecond)
 		release := f.disk.hold("append")
 		f.disk.fail(syscall.EIO, "sync")
@@ -64,7 +64,7 @@ func TestSlowSync(t *testing.T) {
 			f.takes(0, n)
 			time.Sleep(time.Second / 2)
 		}
-		f.durable(false) // batches are not as safe as promised
+		f.durable(false) // some batches were not synced within a second
 		release()
 		f.back(numbers(0, 10)...)
 		closed(t, f.Queue)
@@ -79,7 +79,7 @@ func TestPutFailsWhenItsRecordIsLost(t *testing.T) {
 		begun := time.Now()
 		ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
 		defer cancel()
-		// more than is additionally kept in memory
+		// more than the queue keeps in memory in addition to the disk
 		if err := f.Put(ctx, Metrics, batch(0, 200_000)); !errors.Is(err, ErrUnsynced) {
 			t.Errorf("error %v, want ErrUnsynced", err)
 		}
@@ -96,7 +96,7 @@ func TestPutFailsWhenItsRecordIsLost(t *testing.T) {
 
 // Close writes the batches that were put while the disk hung, if the disk has recovered.
 func TestCloseWritesWhatIsPending(t *testing.T) {
-	for range 20 { // the writer learns first of the batches, or of the end
+	for range 20 { // the writer may see the batches or the end first
 		synctest.Test(t, func(t *testing.T) {
 			f := newFailing(t, time.Second)
 			release := f.disk.hold("append")

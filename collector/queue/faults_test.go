@@ -78,8 +78,8 @@ func (f *failing) killed() (numbers []int, p Points) {
 	return numbers, p
 }
 
-// back waits until the disk, which no longer fails, is in use again, and checks that nothing is
-// missing.
+// back waits until the disk, which no longer fails, is in use again, and checks that it holds
+// exactly the batches want.
 func (f *failing) back(want ...int) {
 	f.t.Helper()
 	time.Sleep(settle)
@@ -100,7 +100,7 @@ func TestDiskFails(t *testing.T) {
 		"broken but for appends":  {syscall.EIO, []string{"sync"}},
 		"broken, cannot truncate": {syscall.EIO, []string{"append", "truncate"}},
 	} {
-		// with 0 nothing is accepted: see TestNothingUnsyncedIsAccepted
+		// with Sync 0, Put would wait; see TestNothingUnsyncedIsAccepted
 		for _, sync := range []time.Duration{time.Millisecond, time.Second} {
 			t.Run(fmt.Sprint(name, " ", sync), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
@@ -112,7 +112,7 @@ func TestDiskFails(t *testing.T) {
 					time.Sleep(2 * time.Second)
 					f.durable(false)
 					f.takes(0, 6, 7)
-					flight := takeNow(t, f.Queue, 0) // changes in the meantime must not be forgotten
+					flight := takeNow(t, f.Queue, 0) // settled while the disk fails
 					flight.Settle(0)
 					time.Sleep(time.Minute)
 					f.durable(false)
@@ -270,7 +270,8 @@ func TestUnreadable(t *testing.T) {
 	})
 }
 
-// Take of a disk that hangs can be canceled; the flight returns when the disk recovers.
+// Take can be canceled while the disk hangs. The flight returns to the queue when the disk
+// recovers.
 func TestTakeOfHangingDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFailing(t, time.Second)
@@ -291,7 +292,7 @@ func TestTakeOfHangingDisk(t *testing.T) {
 	})
 }
 
-// TakeUntil returns what is available, although the disk is slow, and then ErrNothing.
+// Even if the disk is slow, TakeUntil first returns what is available and then ErrNothing.
 func TestTakeUntilThereIsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFailing(t, time.Second)
@@ -314,8 +315,8 @@ func TestTakeUntilThereIsNothing(t *testing.T) {
 	})
 }
 
-// Whatever fails, and for however long: everything that was put and not settled is on disk in the
-// end, exactly once and in order.
+// Whatever fails and however long it lasts, every batch that was put but neither settled nor
+// dropped is on disk in the end, exactly once and in order.
 func TestRandomFaults(t *testing.T) {
 	operations := []string{"open", "append", "mark", "truncate", "sync", "remove"}
 	errs := []error{syscall.ENOSPC, syscall.EIO, syscall.EROFS}

@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-// Of the copies of a batch the first intact one counts, in the most advanced state of all.
+// Of several copies of a batch, the first intact one is kept, with the most advanced state of all
+// copies.
 func TestCopiesOfABatchAreMerged(t *testing.T) {
 	copyOf := func(s state, intact bool) finding { return finding{record: record{seq: 1, state: s}, intact: intact} }
 	for name, c := range map[string]struct {

@@ -136,8 +136,8 @@ func TestLanesShareTheLimit(t *testing.T) {
 	})
 }
 
-// When the upstream is unreachable, the oldest batch is dropped first, from any unreachable lane
-// that uses more than its share, and from no other lane.
+// If the upstreams of several lanes are unreachable, the oldest batch in any of these lanes that
+// uses more than its share is dropped first. Other lanes lose nothing.
 func TestOldestOfThoseAwayGoesFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := lanes(t)
@@ -157,8 +157,8 @@ func TestOldestOfThoseAwayGoesFirst(t *testing.T) {
 			a.Lanes[Logs].Full != 0 {
 			t.Errorf("%+v", a)
 		}
-		// A lane whose upstream accepts waits for its own room. It makes others drop batches only
-		// if its batch could never fit otherwise.
+		// A lane whose upstream is reachable waits for room of its own. It makes other lanes drop
+		// batches only if its batch could never fit otherwise.
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		if err := putTo(ctx, q, Logs, 30, 500); !errors.Is(err, ErrFull) {

@@ -7,8 +7,8 @@ import (
 	"iter"
 )
 
-// state says how far a batch has progressed. It never moves back. Any two values differ in at least
-// four bits, so a flipped bit cannot turn one value into another.
+// state is the progress of a batch. It never moves back. Any two values differ in at least four
+// bits, so a flipped bit cannot turn one value into another.
 type state byte
 
 const (

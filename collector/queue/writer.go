@@ -34,8 +34,8 @@ func (d *disk) writer(ended chan<- struct{}) {
 	}
 }
 
-// resting reports whether the next pass must wait because the disk is failing. well says whether
-// the last pass succeeded; if it did, moving batches out of deleted segments does not wait.
+// resting reports whether the next pass must wait because the disk is failing. well is set if the
+// last pass succeeded; in that case, moving batches out of deleted segments does not wait.
 func (d *disk) resting(well bool) bool {
 	d.q.mu.Lock()
 	defer d.q.mu.Unlock()

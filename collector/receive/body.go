@@ -95,9 +95,9 @@ func (s *Server) take(ctx context.Context, signal otlp.Signal, r *body) (points 
 	return b.Points, nil
 }
 
-// prepare converts r to a batch once enough memory is available. Requests that are or become large
-// are therefore prepared one after the other. The caller must call done when the batch has been
-// accepted or refused.
+// prepare converts r to a batch once enough memory is available. Requests that are large, or become
+// large during the conversion, are therefore prepared one after the other. The caller must call
+// done when the batch has been accepted or refused.
 func (s *Server) prepare(
 	ctx context.Context,
 	signal otlp.Signal,

@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// Connections below are of the same listener with room for two; the third takes the place of one.
+// A listener with room for two connections closes one of the two, or the new one, when a third one
+// arrives.
 func TestWhichConnectionMakesRoom(t *testing.T) {
 	at := func(seconds int) int64 { return time.Unix(int64(seconds), 0).UnixNano() }
 	made := func(born, useful int, accepting int64) *conn {

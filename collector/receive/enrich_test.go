@@ -9,7 +9,7 @@ import (
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
-// Attributes can be added to a large request without a copy of it.
+// A large request has spare capacity, so that attributes can be added without copying the request.
 func TestSpareCapacity(t *testing.T) {
 	spares := make(chan int, 1)
 	b := start(t, func(c *Config, _ *limits) {

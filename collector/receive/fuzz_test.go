@@ -9,7 +9,7 @@ import (
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
-// Any body is answered with 200, 400 or 413, and an accepted one has points.
+// Every body gets status 200, 400 or 413, and every accepted batch has points.
 func FuzzHTTPBody(f *testing.F) {
 	for _, signal := range otlp.Signals() {
 		f.Add(uint8(signal), false, false, sample(f, signal))
@@ -56,7 +56,7 @@ func FuzzGRPCBody(f *testing.F) {
 	})
 }
 
-// forget checks what was accepted, and drops it.
+// forget checks the accepted batches and drops them.
 func (b *bench) forget(t *testing.T) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

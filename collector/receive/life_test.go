@@ -29,7 +29,7 @@ type ready struct{}
 func (ready) Do(w io.Writer, p []byte) error { _, err := w.Write(p); return err }
 func (ready) Type() string                   { return "gzip" }
 
-// A compressed gibibyte is refused at the limit and never completely in memory.
+// A compressed gibibyte is refused at the limit, and is never completely in memory.
 func TestBombs(t *testing.T) {
 	body := bomb(t)
 	b := start(t, nil)
@@ -150,7 +150,7 @@ func TestShutdown(t *testing.T) {
 	}
 }
 
-// A body that does not arrive is abandoned.
+// A request whose body does not arrive in time is abandoned.
 func TestSlowBody(t *testing.T) {
 	b := start(t, func(_ *Config, l *limits) { l.read = 50_000_000 })
 	conn, err := net.Dial("tcp", b.HTTPAddr().String())

@@ -183,7 +183,7 @@ func metrics(t testing.TB, n int) []byte {
 	return data
 }
 
-// record is a request with one span or log record, which have the same shape.
+// record is a request with one span or one log record, whose encodings are identical.
 var record = []byte{0x0a, 0x04, 0x12, 0x02, 0x12, 0x00}
 
 func sample(t testing.TB, signal otlp.Signal) []byte {

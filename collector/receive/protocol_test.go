@@ -76,7 +76,7 @@ func TestWrongProtocol(t *testing.T) {
 	}
 }
 
-// A connection that sends nothing is closed in time, and at shutdown.
+// A connection that sends nothing is closed after a timeout, and does not delay Shutdown.
 func TestSilentConnections(t *testing.T) {
 	b := start(t, func(_ *Config, l *limits) { l.read = 50 * time.Millisecond })
 	conn, err := net.Dial("tcp", b.GRPCAddr().String())

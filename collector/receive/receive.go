@@ -2,9 +2,9 @@
 // (protobuf, JSON). Every listener serves both. Requests are not decoded, and get a success
 // response only if [Config.Accept] accepted them.
 //
-// By default a request may be up to 4 MiB large, before and after decompression, and must arrive
-// within ten seconds. All requests that are being received share 3 MiB; above that, connections are
-// read one at a time. All requests of one signal that wait for the queue share 1.5 MiB. A gRPC
+// By default a request may have up to 4 MiB, before and after decompression, and must arrive within
+// ten seconds. All requests that are being received share 3 MiB; above that, connections are read
+// one at a time. All requests of one signal that wait for the queue share 1.5 MiB. A gRPC
 // connection may have 64 concurrent requests. Each listener has at most [Config.Connections]
 // connections; above that, it closes the connection that has been idle the longest.
 package receive

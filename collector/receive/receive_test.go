@@ -144,12 +144,12 @@ func TestExportersOfTheSDK(t *testing.T) {
 	}
 }
 
-// The SDK's exporter waits as requested, and nothing is lost.
+// The SDK's exporter retries a refused request, and nothing is lost.
 func TestExporterComesBack(t *testing.T) {
 	refuse := true
 	var got int64
 	b := start(t, func(c *Config, _ *limits) {
-		// one exporter, so one call at a time
+		// there is one exporter, so calls are not concurrent
 		c.Accept = func(_ context.Context, batch otlp.Batch) error {
 			if refuse {
 				refuse = false
@@ -277,8 +277,8 @@ func TestRateExactly(t *testing.T) {
 	}
 }
 
-// A signal whose requests wait for the queue has further ones refused, and does not affect other
-// signals.
+// While requests of one signal wait for the queue, further requests of that signal are refused, and
+// other signals are not affected.
 func TestSignalThatWaitsKeepsNoOtherOut(t *testing.T) {
 	entered, leave := make(chan struct{}), make(chan struct{})
 	data := metrics(t, 10)

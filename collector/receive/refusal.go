@@ -16,7 +16,7 @@ import (
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
-// Reason says why a request was refused. The constants are the only values, so a Reason is suitable
+// Reason is why a request was refused. The constants are the only values, so a Reason is suitable
 // as an attribute.
 type Reason string
 
@@ -47,7 +47,7 @@ var answers = map[Reason]struct {
 	Canceled:    {codes.Canceled, http.StatusRequestTimeout},
 }
 
-// Refusal says why a request was not accepted. An Accept function may return one to choose the
+// Refusal describes why a request was not accepted. An Accept function may return one to choose the
 // response.
 type Refusal struct {
 	Reason     Reason

@@ -170,7 +170,7 @@ func TestTooLargeBodyIsAnswered(t *testing.T) {
 	); err != nil {
 		t.Fatal(err)
 	}
-	// like a client that sends everything before it reads
+	// sends everything before it reads the response, as some clients do
 	if _, err := io.CopyN(conn, zeros{}, size); err != nil {
 		t.Fatalf("cut off: %v", err)
 	}
@@ -181,7 +181,7 @@ func TestTooLargeBodyIsAnswered(t *testing.T) {
 	b.checkRefused(t, refused{otlp.Logs, 0, TooLarge})
 }
 
-// The length of a chunked body is known at its end only.
+// The length of a chunked body is known only at its end, yet a body above the limit is refused.
 func TestChunkedBodyAboveTheLimitIsRefused(t *testing.T) {
 	b := start(t, func(_ *Config, l *limits) { l.message = 10_000 })
 	for _, size := range []int{10_001, 1 << 20} {

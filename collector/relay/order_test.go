@@ -26,9 +26,9 @@ func (b *busy) Send(ctx context.Context, _ export.Request) (export.Result, error
 
 func (*busy) Close() error { return nil }
 
-// Prometheus rejects a sample that is older than the newest of its series, so metrics have one
-// request in flight and arrive in order, unless they are live, which needs a Prometheus that
-// accepts samples out of order. The order of spans and log records does not matter.
+// Prometheus rejects a sample that is older than the newest one of its series, so metrics have one
+// request in flight and arrive in order. Live metrics may have two, since they need a Prometheus
+// that accepts out-of-order samples anyway. The order of spans and log records does not matter.
 func TestRequestsInFlight(t *testing.T) {
 	for name, c := range map[string]struct {
 		live bool
@@ -62,7 +62,7 @@ func TestRequestsInFlight(t *testing.T) {
 					if err := r.queue.Put(context.Background(), c.lane, b); err != nil {
 						t.Fatal(err)
 					}
-					time.Sleep(time.Second) // so that each is sent by itself
+					time.Sleep(time.Second) // so that each batch is sent in its own request
 					synctest.Wait()
 				}
 				if got := upstream.waiting.Load(); got != c.want {

@@ -27,7 +27,7 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// request is a request of an app whose host already has a name.
+// request returns a request of an app whose resource already has a host name.
 func request(value int64) *colmetricpb.ExportMetricsServiceRequest {
 	host := &commonpb.KeyValue{
 		Key:   "host.name",
@@ -86,7 +86,7 @@ func TestRelay(t *testing.T) {
 	}
 }
 
-// The added attributes may change while points arrive.
+// Enrich replaces the attributes that are added.
 func TestEnrichAnew(t *testing.T) {
 	u := listen(t, "127.0.0.1:0", nil)
 	b := start(t, u.Addr, nil)
@@ -101,7 +101,7 @@ func TestEnrichAnew(t *testing.T) {
 	}
 }
 
-// An invalid request is refused and counted, and does not affect others.
+// A request larger than the queue is refused and counted, and does not affect later requests.
 func TestRefused(t *testing.T) {
 	u := listen(t, "127.0.0.1:0", nil)
 	b := start(t, u.Addr, func(c *Config) { c.Queue.Limit = 200 })
@@ -192,7 +192,7 @@ func TestShutdownInMemory(t *testing.T) {
 	}
 }
 
-// An upstream that never responds keeps neither Shutdown nor Push from returning.
+// An upstream that never responds blocks neither Push nor Shutdown.
 func TestHangingUpstream(t *testing.T) {
 	asked := make(chan struct{}, 1000)
 	hanging := listen(t, "127.0.0.1:0", func(ctx context.Context) error {

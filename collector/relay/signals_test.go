@@ -38,7 +38,8 @@ func (s *sink) Send(_ context.Context, b export.Request) (export.Result, error) 
 
 func (*sink) Close() error { return nil }
 
-// A signal without an endpoint is refused when the app sends it, and not after it was accepted.
+// A request of a signal without an endpoint is refused immediately, and not accepted and then
+// dropped.
 func TestSignalWithoutEndpointIsRefused(t *testing.T) {
 	upstream := &sink{taken: map[otlp.Signal]int64{}}
 	r, err := Start(context.Background(), Config{

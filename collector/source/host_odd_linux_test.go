@@ -29,7 +29,7 @@ func TestOddHosts(t *testing.T) {
 				if _, err := os.Stat(reading); err != nil {
 					break
 				}
-				_ = os.Remove(filepath.Join(dir, "proc")) // the first time there is none
+				_ = os.Remove(filepath.Join(dir, "proc")) // there is none at first
 				if err := os.Symlink(reading, filepath.Join(dir, "proc")); err != nil {
 					t.Fatal(err)
 				}

@@ -74,7 +74,7 @@ func TestHostOfThisMachine(t *testing.T) {
 	}
 }
 
-// Garbage in a file costs the metrics of that file, is counted as an error, and never becomes a
+// Garbage in a file costs only the metrics of that file, counts as an error, and never becomes a
 // value.
 func TestGarbageNeverBecomesAValue(t *testing.T) {
 	if runtime.GOOS != "linux" {
@@ -101,7 +101,7 @@ func TestGarbageNeverBecomesAValue(t *testing.T) {
 				}
 				t.Setenv("HOST_PROC", dir)
 				values, failures, _ := collectOne(t, NewHost())
-				if failures == 0 && file != "loadavg" { // some of which is still a valid load average
+				if failures == 0 && file != "loadavg" { // some is still a valid load average
 					t.Error("no error was counted")
 				}
 				for metric, points := range values {

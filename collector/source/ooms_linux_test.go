@@ -63,7 +63,7 @@ func (l *life) events(kills int) {
 	)
 }
 
-// kills returns the number of kills of the app's container, -1 if it is not reported.
+// kills returns the number of kills of the app's container, or -1 if it is not reported.
 func kills(points map[string]float64) float64 {
 	n, sum := matching(points, "memory.events", "=oom_kill,", idB)
 	if n != 1 {
@@ -72,7 +72,8 @@ func kills(points map[string]float64) float64 {
 	return sum
 }
 
-// The main process is killed, the group is gone at the next collection, and inotify does not work.
+// Without inotify, a kill is counted if the host's count has increased by the time the group is
+// gone.
 func TestKillIsCountedFromTheHostsCount(t *testing.T) {
 	l := oomLife(t)
 	l.withoutInotify()
@@ -112,7 +113,7 @@ func TestContainersThatEndOtherwiseAreNotCountedAsKilled(t *testing.T) {
 	}
 }
 
-// Two containers end in the interval of one kill: one of them is counted as killed.
+// If two containers end in an interval with one kill, only one of them is counted as killed.
 func TestOneKillIsCountedOnce(t *testing.T) {
 	l := oomLife(t)
 	l.withoutInotify()
@@ -131,7 +132,7 @@ func TestOneKillIsCountedOnce(t *testing.T) {
 	l.expect(l.collect(), 1, "memory.events", "=oom_kill,", "container.id")
 }
 
-// inotify reports the change of memory.events, which is read before the group is gone.
+// inotify reports the change of memory.events, so the file is read before the group is gone.
 func TestKillIsReadWhenMemoryEventsChange(t *testing.T) {
 	l := oomLife(t)
 	l.collect()
@@ -159,7 +160,7 @@ func TestKillIsReadWhenMemoryEventsChange(t *testing.T) {
 	}
 }
 
-// If the container's own count shows no kill, a kill on the host is another's.
+// If the container's own count shows no kill, a kill on the host is not attributed to it.
 func TestOwnCountPrecedesTheHosts(t *testing.T) {
 	l := oomLife(t)
 	l.collect()

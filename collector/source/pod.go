@@ -1,8 +1,8 @@
 package source
 
-// PodConfig selects the containers and processes to report, and says where cgroups and the proc
-// file system are mounted. The zero PodConfig is suitable both in a container and directly on a
-// host.
+// PodConfig selects the containers and processes to report, and specifies where cgroups and the
+// proc file system are mounted. The zero PodConfig is suitable both in a container and directly on
+// a host.
 type PodConfig struct {
 	// Processes are names of executables. Every process that runs one of them is reported, no
 	// matter in which container. If Processes is empty, all processes of the pod are reported. The

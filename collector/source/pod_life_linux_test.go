@@ -137,7 +137,7 @@ func TestContainersThatAreGoneAreForgotten(t *testing.T) {
 	}
 }
 
-// The process through whose root directory a container is read ends before the container.
+// A container is still read after the process through whose root directory it was read has ended.
 func TestContainerIsReadThroughAProcessThatStillRuns(t *testing.T) {
 	l := newLife(t, PodConfig{})
 	l.collect()
@@ -152,8 +152,8 @@ func TestContainerIsReadThroughAProcessThatStillRuns(t *testing.T) {
 	l.expect(points, 1, "process.thread.count", idB)
 }
 
-// The first process of a container belongs to another user, as in a server that starts as root; a
-// later one does not.
+// A container is read through a process that is accessible. The first process may belong to another
+// user, as in a server that starts as root.
 func TestContainerIsReadThroughAnAccessibleProcess(t *testing.T) {
 	l := newLife(t, PodConfig{})
 	l.start(50, "master", "0::/../cri-containerd-"+idB+".scope", 1)
@@ -192,8 +192,8 @@ func TestReusedPIDIsANewProcess(t *testing.T) {
 }
 
 func TestNamesSelectProcesses(t *testing.T) {
-	// By the executable, by the comm that the process has instead, and by the comm of a process
-	// whose executable is hidden.
+	// Processes are selected by executable, by comm if that differs from the executable's name, and
+	// by comm if the executable is hidden.
 	l := newLife(t, PodConfig{Processes: []string{"application-server", "sh", "stranger"}})
 	points := l.collect()
 	l.expect(points, 4, "process.thread.count")
@@ -248,8 +248,8 @@ func TestOwnProcessIsAlwaysReported(t *testing.T) {
 	l.expect(points, 1, "process.thread.count", "process.executable.name=sidecar")
 }
 
-// Docker's --network container:… shares the files that contain the id, which is the other
-// container's.
+// With Docker's --network container:…, the sidecar shares the files that contain the id, so they
+// contain the id of the other container.
 func TestIDOfAnotherContainerIsCleared(t *testing.T) {
 	l := newLife(t, PodConfig{})
 	mountinfo, err := os.ReadFile(l.dir + "/proc/200/mountinfo")
@@ -285,7 +285,8 @@ func TestCgroupRootWithoutControlGroupsIsAnError(t *testing.T) {
 	}
 }
 
-// The sidecar's process is moved to another group, as systemd does.
+// The sidecar's group is followed when its process moves to another group, as systemd may make it
+// do.
 func TestOwnGroupIsFollowedWhenItMoves(t *testing.T) {
 	l := newLife(t, PodConfig{})
 	fixture.Write(t, l.dir, "own/sub/memory.current", "77\n")
@@ -295,7 +296,7 @@ func TestOwnGroupIsFollowedWhenItMoves(t *testing.T) {
 	l.expect(points, 1, "poolgauge.cgroup.memory.usage", "poolgauge.cgroup.path=/}")
 }
 
-// The executable of the sidecar may have any name.
+// The sidecar's process is reported under the configured name, whatever its executable is called.
 func TestOwnProcessHasTheConfiguredName(t *testing.T) {
 	l := newLife(t, PodConfig{Self: "own-name"})
 	points := l.collect()
@@ -318,7 +319,8 @@ func TestProcessesAreReportedWithoutControlGroups(t *testing.T) {
 	l.expect(l.collect(), 0, "process.executable.name=application-server,")
 }
 
-// The kernel keeps 15 bytes of a name. A name that no process has is logged once.
+// The kernel keeps only 15 bytes of a name, so a longer configured name matches by its first 15
+// bytes. A configured name that no process has is logged once.
 func TestNamesMatchTheir15Bytes(t *testing.T) {
 	l := newLife(t, PodConfig{Processes: []string{"averylongprocessname", "typo"}})
 	l.start(300, "averylongproces", "0::/../cri-containerd-"+idB+".scope", 1)

@@ -240,7 +240,8 @@ func TestPodSkipsHostAndContainers(t *testing.T) {
 	}
 }
 
-// Only for the calling process does the kernel have the context switches since the start.
+// Only the calling process's context switches are read as the kernel's totals. Those of other
+// processes are summed over their threads.
 func TestOnlyTheSidecarsContextSwitchesAreTheKernels(t *testing.T) {
 	cmd := exec.Command("cat")
 	in, err := cmd.StdinPipe()

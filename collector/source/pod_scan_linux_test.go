@@ -10,7 +10,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/fixture"
 )
 
-// A process may execute another file without changing its comm.
+// A process may call exec with another file and keep its comm, so the name of its executable is
+// read again.
 func TestExecutableIsReadAgain(t *testing.T) {
 	l := newLife(t, PodConfig{})
 	l.collect()
@@ -26,7 +27,7 @@ func TestExecutableIsReadAgain(t *testing.T) {
 	l.expect(points, 1, "process.thread.count", "process.executable.name=another,", "process.pid=100")
 }
 
-// The time of the boot is read once in a scan, and again in the next one.
+// The boot time is read once per scan.
 func TestBootIsReadAgainAtEachScan(t *testing.T) {
 	l := newLife(t, PodConfig{})
 	boot := func(seconds int64) {
@@ -46,7 +47,7 @@ func TestBootIsReadAgainAtEachScan(t *testing.T) {
 	}
 }
 
-// A process that a runtime has just created is not accessible until it executes the program.
+// A process that a container runtime has just created is not accessible until it calls exec.
 func TestInaccessibleContainerIsAnErrorOnlyAfterTwoScans(t *testing.T) {
 	l := newLife(t, PodConfig{})
 	l.start(400, "other", "0::/../cri-containerd-"+idC+".scope", 1)

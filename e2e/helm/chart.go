@@ -13,8 +13,8 @@ import (
 	"sigs.k8s.io/kustomize/kyaml/filesys"
 )
 
-// part is a template of the Helm chart: the output of a kustomization, with chart values in place
-// of what a user would set.
+// part is a template of the Helm chart: the output of a kustomization in which chart values replace
+// everything that a user may set.
 type part struct {
 	file, dir, enabled string
 	image              image

@@ -25,7 +25,7 @@ const unsaid = "limit-range-unsaid.yaml"
 var update = flag.Bool("update", false, "rewrite the golden differences")
 
 // For each workload, the component and the policy change exactly what its golden file says. The API
-// server admits the pod with the sidecar if it admits it without.
+// server admits every pod with the sidecar that it admits without it, except that of unsaid.
 func TestWorkloadsChangeAsTheirGoldenFilesSay(t *testing.T) {
 	files, err := filepath.Glob("testdata/corpus/*.yaml")
 	if err != nil || len(files) < 25 {
@@ -66,7 +66,7 @@ func TestWorkloadsChangeAsTheirGoldenFilesSay(t *testing.T) {
 	}
 }
 
-// inOrder returns an error with the reasons in brackets sorted: the server returns them in map
+// inOrder returns err with the reasons in brackets sorted, since the server returns them in map
 // order.
 func inOrder(err error) string {
 	before, rest, found := strings.Cut(err.Error(), ": [")
@@ -180,8 +180,8 @@ func foreignPod(t *testing.T, object *unstructured.Unstructured) *corev1.Pod {
 	return pod
 }
 
-// keepsOrder checks that the sidecar comes first, so that it runs before the others, and that these
-// keep their order.
+// keepsOrder checks that a native sidecar comes first, so that it starts before all other
+// containers, and that the other containers keep their order.
 func keepsOrder(t *testing.T, before, after *corev1.PodSpec) {
 	t.Helper()
 	names := func(containers []corev1.Container) (names []string) {
@@ -253,7 +253,7 @@ func flatten(t *testing.T, standard map[string]any, object runtime.Object, into 
 	walk((&unstructured.Unstructured{Object: fields}).GetName(), fields, into)
 }
 
-// collapse replaces the sidecar by its differences from the standard one.
+// collapse replaces the sidecar with its differences from the standard one.
 func collapse(standard map[string]any, value any) {
 	switch v := value.(type) {
 	case map[string]any:

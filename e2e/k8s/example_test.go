@@ -116,7 +116,8 @@ func TestExampleJobCompletes(t *testing.T) {
 	t.Error("no Job")
 }
 
-// The example's own containers follow the same rules.
+// The example's own containers have a read-only root file system, resource settings, and no
+// service-account token.
 func TestExampleContainers(t *testing.T) {
 	for name, pod := range named(mustBuild(t, example)) {
 		c := &pod.Spec.Containers[0]

@@ -15,7 +15,8 @@ func plainPod(t *testing.T) *corev1.Pod {
 	return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "app", Labels: template.Labels}, Spec: template.Spec}
 }
 
-// injected returns the pod as a server with the policy and the namespace's annotations admits it.
+// injected returns pod as admitted by a server that has the policy and the given annotations of the
+// namespace.
 func injected(t *testing.T, pod *corev1.Pod, annotations map[string]string) *corev1.Pod {
 	t.Helper()
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{

@@ -17,8 +17,8 @@ func mustBuild(t *testing.T, dir string) []runtime.Object {
 	return objects
 }
 
-// Every overlay builds, has only fields of Kubernetes, is admitted at the level restricted and
-// satisfies our rules.
+// Every overlay builds, has only fields that Kubernetes defines, is admitted at the restricted
+// level, and satisfies our rules.
 func TestOverlays(t *testing.T) {
 	for dir, pods := range map[string]int{
 		"../../deploy/k8s/daemonset": 1,
@@ -50,7 +50,7 @@ func TestOverlays(t *testing.T) {
 	}
 }
 
-// The smaller components change the sidecar as they should.
+// Each of the smaller components makes the change that it is for.
 func TestComponentsChangeTheSidecarAsTheyShould(t *testing.T) {
 	for dir, holds := range map[string]func(c *corev1.Container) bool{
 		"guaranteed": func(c *corev1.Container) bool {

@@ -119,8 +119,8 @@ func newServer(t *testing.T, objects ...runtime.Object) *server {
 // need none.
 type withoutSchemas struct{ kubernetes.Interface }
 
-// IsWatchListSemanticsUnSupported tells informers that the fake client lists first, as the fake
-// client itself does.
+// IsWatchListSemanticsUnSupported tells informers to list objects first, as the fake client itself
+// does.
 func (withoutSchemas) IsWatchListSemanticsUnSupported() bool { return true }
 
 func (c withoutSchemas) Discovery() discovery.DiscoveryInterface {

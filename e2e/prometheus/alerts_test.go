@@ -15,17 +15,17 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// fault is a fault next to three calm pools and a healthy sidecar, with exactly the alerts that it
-// must raise.
+// fault is a fault that occurs next to three calm pools and a healthy sidecar, with exactly the
+// alerts that it must raise.
 type fault struct {
 	app     app
 	world   func(*catalog.Metric, attribute.Set) (float64, bool)
 	pods    []pod         // in place of app and world
 	lasting time.Duration // half an hour if 0
-	alerts  []string      // Name, or Name ×n if it fires n times at once
+	alerts  []string      // each is a name, or name ×n if the alert fires n times at once
 }
 
-// wrong overrides the growth or value of the series of m with the attributes.
+// wrong overrides the growth or the value of those series of m that have the matching attributes.
 func wrong(
 	m *catalog.Metric,
 	v float64,
@@ -51,7 +51,7 @@ var (
 	full    = []attribute.KeyValue{catalog.LaneKey.String("metrics"), catalog.PointOutcomeKey.String("dropped")}
 )
 
-// three are the sidecars of one node, which all see the same figures.
+// three returns the sidecars of one node, which all report the same figures.
 func three(w func(*catalog.Metric, attribute.Set) (float64, bool)) []pod {
 	var pods []pod
 	for _, name := range []string{"a", "b", "c"} {
@@ -255,8 +255,8 @@ func TestNoAlertOfAProcessThatIsGone(t *testing.T) {
 	}
 }
 
-// withoutRace skips a test of hours of Prometheus under the race detector, which makes it five
-// times as slow. `make alerts` runs it instead.
+// withoutRace skips a test that simulates hours of Prometheus if the race detector is enabled,
+// since that would make it five times as slow. `make alerts` runs the test instead.
 func withoutRace(t *testing.T) {
 	t.Helper()
 	if raceEnabled {
@@ -279,8 +279,8 @@ func fired(t *testing.T, exports []export, after time.Duration) []string {
 	return list
 }
 
-// evaluate replays exports into a new Prometheus and evaluates the rules as it would. It calls show
-// with each group after each evaluation later than after.
+// evaluate replays exports into a new Prometheus and evaluates the rules as Prometheus does. It
+// calls show with each group after each evaluation later than after.
 func evaluate(t *testing.T, exports []export, after time.Duration, show func(*rules.Group)) {
 	t.Helper()
 	e := startEngine(t)
@@ -304,11 +304,12 @@ func evaluate(t *testing.T, exports []export, after time.Duration, show func(*ru
 	}
 }
 
-// evaluation is the interval at which the rules are evaluated: Prometheus' default, which is twice
-// that of prometheus.yml.
+// evaluation is the interval at which the rules are evaluated: Prometheus's default, which is twice
+// the interval in prometheus.yml.
 const evaluation = time.Minute
 
-// count raises the values of most to the number of times that each alert fires now.
+// count raises each value in most to the number of times that the alert is firing now, if that is
+// higher.
 func count(g *rules.Group, most map[string]int) {
 	firing := map[string]int{}
 	for _, r := range g.AlertingRules() {

@@ -133,7 +133,7 @@ func checkVariables(t *testing.T, d dashboard) {
 	}
 }
 
-// selection is the selector in the label_values of a variable.
+// selection returns the selector in the label_values query of a variable.
 func selection(v variable) string {
 	s := strings.TrimSuffix(strings.TrimPrefix(v.Definition, "label_values("), ")")
 	return s[:strings.LastIndex(s, ", ")]
@@ -178,7 +178,7 @@ func checkPanel(t *testing.T, d dashboard, p panel) {
 	}
 }
 
-// checkSelector checks that every series is selected by job and instance, and that a counter is
+// checkSelector checks that a query selects every series by job and instance, and that a counter is
 // inside a rate.
 func checkSelector(t *testing.T, p panel, v *parser.VectorSelector, path []parser.Node) {
 	t.Helper()

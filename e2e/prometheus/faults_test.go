@@ -63,8 +63,8 @@ func hangs(ctx context.Context, meters instrument.Option) {
 	})
 }
 
-// deadlock runs a database whose transactions each need a second connection. They hold all
-// connections, and wait forever.
+// deadlock runs a database whose transactions each need a second connection. Together they hold all
+// connections and wait forever.
 func deadlock(ctx context.Context, meters instrument.Option) {
 	db := sql.OpenDB(new(database))
 	db.SetMaxOpenConns(5)

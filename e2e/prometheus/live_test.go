@@ -15,10 +15,10 @@ import (
 // patience is how long the test waits for data. Only a failing test waits that long.
 const patience = 90 * time.Second
 
-// The example service reports to the real sidecar, which relays, and both arrive in one Prometheus.
-// Every query whose series exist on this machine finds data. The others, such as those of a quota
-// or of the pressure of cgroups, are covered by the test of a healthy pod, as is the age of an
-// empty queue.
+// The example service sends OTLP to the real sidecar, which relays it, and the metrics of both
+// arrive in one Prometheus. Every query whose series exist on this machine finds data. Other
+// queries, such as those about a quota or the pressure of cgroups, are covered by the test of a
+// healthy pod, as is the age of an empty queue.
 func TestTheRealSidecarAndTheExampleService(t *testing.T) {
 	e := startEngine(t)
 	s := startStack(t, e)
@@ -52,7 +52,7 @@ func awaitData(t *testing.T, e *engine.Engine) {
 	}
 }
 
-// getsData reports whether a query has data now, or at a later time before the deadline.
+// getsData reports whether a query has data now or at any later time before the deadline.
 func getsData(t *testing.T, e *engine.Engine, query string, deadline time.Time) bool {
 	t.Helper()
 	tick := time.NewTicker(100 * time.Millisecond)
@@ -65,7 +65,7 @@ func getsData(t *testing.T, e *engine.Engine, query string, deadline time.Time) 
 	return true
 }
 
-// Every name that is sent is in the table, and every name of the table that this machine can report
+// Every name that is sent is in the table, and every name in the table that this machine can report
 // is sent.
 func TestNamesOnTheWire(t *testing.T) {
 	exports := timeline(t, pod{app: calm.run, world: healthy(), until: time.Minute})

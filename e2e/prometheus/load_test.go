@@ -77,7 +77,7 @@ func requests(ctx context.Context, every time.Duration, request func(x float64))
 	}
 }
 
-// wait waits for d, and returns false if the context ended.
+// wait waits for d. It returns false if the context ended first.
 func wait(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

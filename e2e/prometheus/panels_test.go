@@ -45,7 +45,7 @@ var judged = []string{names.Name(catalog.PoolVerdict), names.Name(catalog.PoolLi
 // time on a fake clock, and only wrapped pools report waits without their durations.
 var unused = []*catalog.Metric{catalog.PoolPendingAge, catalog.PoolUseCPUTime, catalog.PoolWaits, catalog.PoolWaitTime}
 
-// faulty are the metrics of rules that only faults produce, or another exporter.
+// faulty holds the metrics in rules that only a fault or another exporter produces.
 var faulty = []string{
 	"pool:poolgauge_create_failed:ratio_rate5m",
 	"sidecar:poolgauge_lost:increase10m",
@@ -115,8 +115,9 @@ func selectors(t *testing.T, query string) []*parser.VectorSelector {
 	return list
 }
 
-// checkRuleSelectors checks that in a healthy pod each selector of an alert has data, although the
-// alert does not fire. A histogram has one form or the other.
+// checkRuleSelectors checks that each selector of a rule has data in a healthy pod, although no
+// alert fires. A histogram has either native or explicit buckets, so only one of its selectors must
+// have data.
 func checkRuleSelectors(t *testing.T, e *engine.Engine, at time.Time) {
 	t.Helper()
 	groups, err := e.Rules(t.Context(), deploy+"/prometheus/rules.yaml", time.Minute)

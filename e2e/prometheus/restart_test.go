@@ -18,8 +18,8 @@ func constant(ctx context.Context, meters instrument.Option) {
 	s.Release(18)
 }
 
-// A restarted app counts once, although Prometheus would still show the ended series. A node counts
-// once, although three sidecars report it.
+// A restarted app counts once, although Prometheus still returns the series of the previous
+// instance for a while. A node counts once, although three sidecars report it.
 func TestRestartedAppsAndSharedNodesCountOnce(t *testing.T) {
 	const lasting = 12 * time.Minute
 	pods := []pod{
@@ -34,7 +34,7 @@ func TestRestartedAppsAndSharedNodesCountOnce(t *testing.T) {
 	for _, x := range exports {
 		ingest(t, e, x.body)
 	}
-	at := exports[len(exports)-1].at.Add(-2 * interval) // before the last one ends
+	at := exports[len(exports)-1].at.Add(-2 * interval) // before the last pod ends
 	for _, want := range []struct {
 		file, title string
 		query       int
@@ -46,7 +46,7 @@ func TestRestartedAppsAndSharedNodesCountOnce(t *testing.T) {
 		{"fleet.json", "Pools", 0, 1},
 		{"fleet.json", "Sidecars", 0, 3},
 		{"host.json", "Load", 0, 1},
-		{"host.json", "Memory", 0, 1}, // of the host, and of its first state
+		{"host.json", "Memory", 0, 1}, // of the node, in the first state
 		{"host.json", "CPU", 0, 0.01},
 	} {
 		d := dashboards(t)[want.file]

@@ -67,7 +67,7 @@ func TestEveryAlertHasARunbook(t *testing.T) {
 	}
 }
 
-// Every metric, label and value in a rule exists in the table, in a record or in
+// Every metric, label and value in a rule exists in the table, in a recording rule or in
 // kube-state-metrics.
 func TestRulesNameWhatThereIs(t *testing.T) {
 	table := tableLabels()
@@ -116,7 +116,7 @@ func checkMatchers(t *testing.T, rule string, v *parser.VectorSelector, table ma
 	}
 }
 
-// tableLabels returns the values of the labels of each metric; no values mean an open set.
+// tableLabels returns the values of each metric's labels. No values mean an open set.
 func tableLabels() map[string]map[string][]string {
 	all := map[string]map[string][]string{}
 	rows(func(g *catalog.Group, m *catalog.Metric) {

@@ -107,10 +107,10 @@ func samePanels(t *testing.T, overOTLP *engine.Engine, scraped map[bool]*engine.
 	}
 }
 
-// sameSeries checks that both have the same recent series, with the same labels, at some time: a
-// series that is new may have arrived by one route only, and on a busy machine a scrape may time
-// out. What is absent at times, such as the age of the oldest request that waits, may always be so
-// in one of them only.
+// sameSeries waits until both engines have the same recent series, with the same labels. A new
+// series may have arrived by one route only so far, and on a busy machine a scrape may time out.
+// Gauges that are absent at times, such as the age of the oldest waiting request, may be missing
+// from either engine.
 func sameSeries(t *testing.T, overOTLP, scraped *engine.Engine) {
 	t.Helper()
 	temporary := map[string]bool{}
@@ -162,7 +162,7 @@ func recentSeries(t *testing.T, e *engine.Engine, at time.Time) map[string]strin
 	return found
 }
 
-// sameValue checks that a query has the same value of both, within 5 %, at some time: one of them
+// sameValue waits until a query has the same value in both engines, within 5 %, since one of them
 // may be a collection ahead of the other.
 func sameValue(t *testing.T, overOTLP, scraped *engine.Engine, query string) {
 	t.Helper()
@@ -181,7 +181,7 @@ func sameValue(t *testing.T, overOTLP, scraped *engine.Engine, query string) {
 	}
 }
 
-// value returns the value of a query, or NaN if there is none at that time.
+// value returns the value of a query at the given time, or NaN if there is none.
 func value(t *testing.T, e *engine.Engine, query string, at time.Time) float64 {
 	t.Helper()
 	v, err := e.Instant(t.Context(), query, at)
@@ -210,7 +210,7 @@ func checkMetrics(t *testing.T, url string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// OpenTelemetry's names, which dashboards use
+	// names defined by OpenTelemetry, which dashboards use
 	standard := []string{"go_goroutine_count", "process_thread_count", "system_cpu_logical_count"}
 	for _, p := range problems {
 		if slices.Contains(standard, p.Metric) && strings.Contains(p.Text, "_count") {

@@ -22,7 +22,7 @@ import (
 // which forwards it to Prometheus together with its own points.
 type stack struct {
 	orders, paid string // URLs of the service and of its payments
-	page         string // host:port of the sidecar's
+	page         string // host:port of the sidecar's page
 	binary       string // of the service
 	stop         func()
 }

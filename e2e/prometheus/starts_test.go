@@ -13,7 +13,8 @@ import (
 	"github.com/poolgauge/poolgauge/e2e/prometheus/internal/engine"
 )
 
-// awaitPoints waits until the idle time has the wanted number of points since a time.
+// awaitPoints waits until the series of idle CPU time has the wanted number of points since the
+// given time.
 func awaitPoints(t *testing.T, e *engine.Engine, since time.Time, want float64) {
 	t.Helper()
 	deadline := time.Now().Add(patience)
@@ -42,8 +43,8 @@ func awaitPoints(t *testing.T, e *engine.Engine, since time.Time, want float64) 
 }
 
 // The sidecar is started three times on a host whose counters do not change except iowait, which
-// falls by a tick at every second reading. Prometheus' rate() shows no spike: neither at the first
-// point nor at a restart nor at the fall.
+// falls by a tick at every second reading. Prometheus's rate() shows no spike, neither at the first
+// point nor at a restart nor when iowait falls.
 func TestRateHasNoSpikes(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("needs /proc")

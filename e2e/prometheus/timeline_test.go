@@ -55,7 +55,7 @@ type pod struct {
 	from, until time.Duration // since the start of the timeline
 }
 
-// timeline runs pods for hours of synctest's clock, and returns their exports in order.
+// timeline runs pods for hours on synctest's fake clock, and returns their exports in order.
 func timeline(t *testing.T, pods ...pod) []export {
 	t.Helper()
 	var all []export

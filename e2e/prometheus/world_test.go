@@ -161,8 +161,8 @@ func (w *world) register(meter metric.Meter, m *catalog.Metric, sets []attribute
 	return err
 }
 
-// combinations returns all combinations of the attributes' values. An open set has one value, and
-// there is no error.
+// combinations returns all combinations of the attributes' values. An attribute with an open set of
+// values has one value. The attribute error.type is left out.
 func combinations(attributes []catalog.Attribute) []attribute.Set {
 	lists := [][]attribute.KeyValue{nil}
 	for _, a := range attributes {

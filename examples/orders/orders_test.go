@@ -234,7 +234,7 @@ func TestMetricsMatchTheRequests(t *testing.T) {
 	}
 }
 
-// Payments that fail are uses that end with an error.
+// Payments that fail are counted as uses that end with an error.
 func TestFailedPaymentsAreFailedUses(t *testing.T) {
 	r := runOrders(t, "-payment-errors", "1")
 	for range 5 {
@@ -351,8 +351,8 @@ func TestCommandLine(t *testing.T) {
 	}
 }
 
-// The instrumentation takes ten lines at most: every line that would have to go with poolgauge's
-// instrument packages is marked. The pools themselves are part of the program.
+// The instrumentation takes at most ten lines. Every line that would be deleted together with
+// poolgauge's instrument packages is marked. The pools themselves are part of the program.
 func TestInstrumentationTakesTenLinesAtMost(t *testing.T) {
 	files, err := filepath.Glob("*.go")
 	if err != nil {

@@ -127,7 +127,7 @@ func TestConcurrentAndNestedRunsDoNotMix(t *testing.T) {
 	}
 }
 
-// A run keeps a bounded number of names of concurrent runs.
+// A run keeps only a bounded number of names of other runs.
 func TestBesideIsBounded(t *testing.T) {
 	long := start(t, "long")
 	for i := range 2000 {

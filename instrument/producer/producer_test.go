@@ -273,7 +273,7 @@ func BenchmarkCollect100Pools(b *testing.B) {
 	}
 }
 
-// The SDK's exporter exports holders as exemplars, which add no series.
+// The SDK's exporter exports holders as exemplars, which do not add series.
 func TestHoldersAreExemplars(t *testing.T) {
 	p := producer.New()
 	defer p.Close()

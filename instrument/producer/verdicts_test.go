@@ -116,7 +116,7 @@ func recommended(t *testing.T, p *producer.Producer) int64 {
 	return points[0].Value
 }
 
-// A limit is recommended while the verdict concerns the size, but not while slots leak.
+// A limit is recommended while a pool is healthy or oversized, but not while slots leak.
 func TestRecommendedLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := producer.New()
@@ -151,8 +151,8 @@ func TestRecommendedLimit(t *testing.T) {
 	})
 }
 
-// A pool without figures gets no verdict, such as that of connections to hosts that a program has
-// not used yet: its figures will be those of its parts, which have attributes of their own.
+// A pool without figures gets no verdict. An example is a client that has not contacted any host:
+// its figures will be those of its parts, which have attributes of their own.
 func TestNoVerdictWithoutFigures(t *testing.T) {
 	p := producer.New()
 	defer p.Close()

@@ -76,7 +76,7 @@ func computeIn(t *testing.T, group string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// otherwise other processes used so much CPU time that the quota did not matter
+		// without throttling, other processes used so much CPU time that the quota did not matter
 		if p.ThrottledPeriods.Or(0) > 0 && p.ThrottledTime.Or(0) > 0 {
 			fmt.Println(p)
 			return

@@ -80,7 +80,7 @@ func TestExportsPoolsAndRuntime(t *testing.T) {
 			t.Errorf("%s has the attributes %v", p.Metric, p.Attributes)
 		}
 	}
-	// These are unknown without a memory limit, and so soon after the start.
+	// The first is unknown without a memory limit, the second so soon after the start.
 	unknown := []string{"go.memory.limit", catalog.PoolLimitRecommended.Name}
 	for _, m := range append(catalog.Pool.Metrics, catalog.Runtime.Metrics...) {
 		if !arrived[m.Name] && !slices.Contains(unknown, m.Name) {
@@ -220,7 +220,7 @@ func TestNothingStartsWhenTurnedOff(t *testing.T) {
 	for name, given := range map[string]string{"OTEL_METRICS_EXPORTER": "none", "OTEL_SDK_DISABLED": "true"} {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv(name, given)
-			for range 2 { // nothing was started, so a second Start is no error
+			for range 2 { // nothing is started, so a second Start is no error
 				shutdown, err := telemetry.Start(t.Context())
 				if err != nil {
 					t.Fatal(err)

@@ -95,8 +95,8 @@ func TestChannelGoesWithBareOperations(t *testing.T) {
 	})
 }
 
-// While a program is only partly migrated, some code still uses the channel directly. Even then no
-// value falls below 0, no counter decreases, and the slots used are the channel's.
+// While a program is only partly migrated, some code still uses the channel directly. Even then, no
+// value is negative, no counter decreases, and the number of slots used is the channel's.
 func TestChannelHalfMigrated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, ch := mustChannel(t, 2)
@@ -199,7 +199,7 @@ func TestChannelWaitsAreExact(t *testing.T) {
 func TestChannelInvariantsUnderLoad(t *testing.T) {
 	s, ch := mustChannel(t, 4)
 	const goroutines, each = 16, 3000
-	// a slot that was just handed over counts as used while its request is still pending
+	// between hand-over and return, a slot counts as used while its request is still pending
 	in := pooltest.Invariants{Weighted: true}
 	st := in.HoldUnder(t, s.Stats, func() {
 		var wg sync.WaitGroup

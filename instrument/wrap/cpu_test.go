@@ -17,8 +17,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/thread"
 )
 
-// runners returns the wrapped pools that run functions. Each run function waits until all have
-// ended, and returns the Stats.
+// runners runs test with each wrapped pool that runs functions. Each run function waits until all n
+// functions have ended, and returns the Stats.
 func runners(
 	t *testing.T,
 	test func(t *testing.T, run func(n int, f func(), opts ...instrument.Option) instrument.Stats),
@@ -69,8 +69,8 @@ func TestSplitAddsUpToTheUse(t *testing.T) {
 	})
 }
 
-// The first tasks may be long or communicate with each other, as may long tasks: neither are
-// sampled.
+// Neither the first tasks nor long tasks are sampled, since they may communicate with each other,
+// and a sampled task is locked to its thread.
 func TestSplitLeavesFirstAndLongTasksAlone(t *testing.T) {
 	for _, c := range []struct {
 		what string

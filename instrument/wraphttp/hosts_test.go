@@ -17,7 +17,7 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// A full host is visible among 20 hosts.
+// If one of 20 hosts is full, the Stats show which.
 func TestTransportHasALimitForEachHost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hold := make(chan struct{})
@@ -67,7 +67,7 @@ func TestTransportOverABaseWithoutTraces(t *testing.T) {
 	}
 }
 
-// Two connections are idle where only one is allowed.
+// Of three connections, two are closed because only one may be idle.
 func TestTransportSaysWhyConnectionsClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		rt, c := mustWrap(
@@ -88,8 +88,8 @@ func TestTransportSaysWhyConnectionsClose(t *testing.T) {
 	})
 }
 
-// A reverse proxy on the transport forwards the half-close of one side, and the data that comes
-// back afterwards.
+// A reverse proxy that uses the transport forwards the half-close of one side, and the data that
+// the other side sends afterwards.
 func TestTransportKeepsHalfClosing(t *testing.T) {
 	backend := serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		conn, both, err := http.NewResponseController(w).Hijack()

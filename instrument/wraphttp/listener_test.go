@@ -173,7 +173,8 @@ func TestListenerWithoutLimit(t *testing.T) {
 	}
 }
 
-// net/http recognizes a TLS connection, and serves HTTP/2 on it, only by its type.
+// net/http recognizes a TLS connection by its type, and serves HTTP/2 only then. So the wrapper
+// must be below TLS.
 func TestListenerGoesBelowTLS(t *testing.T) {
 	l := listen(t, 0)
 	if _, err := wraphttp.Listener(
@@ -193,7 +194,7 @@ var errNoFiles = errors.New("too many open files")
 
 func (failing) Accept() (net.Conn, error) { return nil, errNoFiles }
 
-// Failed calls of Accept take no slot, and calls in progress count toward the limit.
+// A failed Accept takes no slot, so it does not count toward the limit.
 func TestListenerKeepsNoSlotOfWhatFailed(t *testing.T) {
 	bare, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -54,7 +54,7 @@ func count(s instrument.Stats, e instrument.Event, reason string) (n int64) {
 	return n
 }
 
-// net/http requests a connection twice before it gets an HTTP/2 connection.
+// On HTTP/2, net/http may request a connection twice for one request.
 func TestTransportOnHTTP2LeavesNothing(t *testing.T) {
 	for name, base := range map[string]*http.Transport{"": {}, "limited": {MaxConnsPerHost: 2}} {
 		t.Run(name, func(t *testing.T) {
@@ -108,8 +108,8 @@ func try(c *http.Client, req *http.Request) {
 	}
 }
 
-// What net/http may report on HTTP/2: it may request one connection several times, or never, and
-// several connections one after the other.
+// On HTTP/2, net/http may report one connection several times, or none, or several connections one
+// after the other.
 func TestTransportTakesWhatNetHTTPTells(t *testing.T) {
 	for name, c := range map[string]struct {
 		told             func(*httptrace.ClientTrace)
@@ -253,7 +253,7 @@ func TestTransportCountsTheClientsTimeout(t *testing.T) {
 	})
 }
 
-// With a dialer that does not call the trace, net/http's report of the connection shows that it is
+// If the dialer does not call the trace, a connection still counts as new if net/http reports it as
 // new.
 func TestTransportWithASilentDialer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

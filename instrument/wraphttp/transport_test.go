@@ -116,7 +116,7 @@ func TestTransportOverTLS(t *testing.T) {
 	}
 }
 
-// The use ends with the body, and only then does the next request get the connection.
+// A use ends when the body is closed, and only then does the connection become available.
 func TestTransportWaitsAndUses(t *testing.T) {
 	s := serve(t, hello)
 	c := client(t, &http.Transport{MaxConnsPerHost: 1})

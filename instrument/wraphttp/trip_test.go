@@ -15,7 +15,7 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// one returns a trip to the host that all trips of the test go to.
+// one returns a trip to the one host of these tests.
 func one(ctx context.Context, p *pool) *trip {
 	tr := &trip{pool: p, req: httptest.NewRequestWithContext(ctx, http.MethodGet, "http://shop/", http.NoBody)}
 	tr.hooks()
@@ -32,8 +32,8 @@ func took(ctx context.Context, p *pool) *trip {
 
 func limited() *pool { return newPool(&http.Transport{MaxConnsPerHost: 1}, nil) }
 
-// A request that gets a connection before another one is known to be over acquires a slot as soon
-// as the other is over, not only when it ends itself.
+// A request may get a connection before the previous request is known to be over. It acquires a
+// slot as soon as that request is over, and not only when it ends itself.
 func TestLateTripsAcquire(t *testing.T) {
 	for name, release := range map[string]func(first, second *trip){
 		"the use ends":           func(first, _ *trip) { first.end(instrument.OK) },
@@ -67,7 +67,8 @@ func TestAnEndedContextMakesRoom(t *testing.T) {
 	}
 }
 
-// On HTTP/2 there are no slots from the first connection on, even before the first response.
+// On HTTP/2 there are no slots. This is known as soon as there is a connection, even before the
+// first response.
 func TestTheConnectionTellsHTTP2(t *testing.T) {
 	var only http.Protocols
 	only.SetUnencryptedHTTP2(true)
@@ -89,8 +90,8 @@ func TestGivingBackEndsTheUse(t *testing.T) {
 	}
 }
 
-// With a dialer that does not call the trace, one dial is assumed for each connection that is
-// requested, until something is reported.
+// With a dialer that does not call the trace, one dial is assumed for each requested connection
+// until the trace reports something.
 func TestAssumedDialsAreCountedOnce(t *testing.T) {
 	for name, then := range map[string]func(*trip){
 		"asked again": func(tr *trip) { tr.got(httptrace.GotConnInfo{}); tr.ask("shop:80") },
@@ -127,8 +128,7 @@ func TestGivingUpLeavesWhatNobodyWorksAt(t *testing.T) {
 	}
 }
 
-// A second dial begins when its first event is reported, not when the request caused the first
-// dial, which was of no use.
+// A second dial begins when its first event is reported, and not when the first dial began.
 func TestASecondDialBeginsWhenItIsHeardOf(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPool(&http.Transport{}, nil)
@@ -175,7 +175,7 @@ func (r reader) Read([]byte) (int, error)  { return 0, r.err }
 func (reader) Write(p []byte) (int, error) { return len(p), nil }
 func (reader) Close() error                { return nil }
 
-// The end of the body ends the use, even if it is not closed.
+// A use ends when the body has been read to its end, even if it is not closed.
 func TestTheBodyEndsTheUse(t *testing.T) {
 	for how, err := range map[instrument.Ending]error{instrument.OK: io.EOF, instrument.Failed: errors.New("reset")} {
 		p := newPool(&http.Transport{}, nil)

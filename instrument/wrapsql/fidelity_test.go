@@ -14,7 +14,7 @@ import (
 	"github.com/poolgauge/poolgauge/instrument/wrapsql"
 )
 
-// diary records the calls of a driver.
+// diary records the calls that a driver receives.
 type diary struct {
 	mu    sync.Mutex
 	lines []string
@@ -26,7 +26,7 @@ func (d *diary) note(format string, args ...any) {
 	d.lines = append(d.lines, fmt.Sprintf(format, args...))
 }
 
-// The optional interfaces of connections, one in each type.
+// The types below implement the optional interfaces of connections, one each.
 type (
 	execerContext  struct{ *diary }
 	oldExecer      struct{ *diary }
@@ -104,7 +104,7 @@ func (c choosy) Prepare(q string) (driver.Stmt, error) {
 	}{stmt{c.conn}, checker{c.diary}}, nil
 }
 
-// connections returns drivers' connections of many kinds.
+// connections holds constructors of drivers' connections of many kinds, by name.
 var connections = map[string]func(*conn, *diary) driver.Conn{
 	"bare":   func(c *conn, _ *diary) driver.Conn { return c },
 	"choosy": func(c *conn, d *diary) driver.Conn { return choosy{c, d} },

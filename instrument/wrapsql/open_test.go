@@ -112,7 +112,7 @@ func TestOpenDBSaysHowConnectionsEnd(t *testing.T) {
 		b, _ := db.Conn(t.Context())
 		_, _ = b.ExecContext(t.Context(), "x")
 		_ = a.Close()
-		_ = b.Close() // one idle connection too many
+		_ = b.Close() // one idle connection more than allowed
 		const resources = "poolgauge.pool.resources "
 		got := pooltest.Points(t)
 		broken := got[resources+"closed broken"]
@@ -207,8 +207,7 @@ func TestOpenDBHoldsTheInvariantsUnderLoad(t *testing.T) {
 	}
 }
 
-// A connection that a caller has counts as used even before the first call on it, as in
-// database/sql.
+// A connection that a caller holds counts as used even before its first call, as in database/sql.
 func TestOpenDBCountsWhatIsTaken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db := openDB(t, new(server))
@@ -243,7 +242,7 @@ func TestOpenDBCountsWhatWasLeftBehind(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		done := make(chan struct{})
-		go func() { // waits, and gets a new connection when the other has ended
+		go func() { // waits, and gives up during the dial
 			defer close(done)
 			if _, err := db.Conn(ctx); !errors.Is(err, context.DeadlineExceeded) {
 				t.Error(err)
@@ -269,7 +268,7 @@ func TestOpenDBCountsWhatWasLeftBehind(t *testing.T) {
 	})
 }
 
-// Another library may create the DB.
+// The DB may be opened by another library, with our Connector below its own.
 func TestConnectorComposes(t *testing.T) {
 	c, use, err := wrapsql.Connector("orders", new(server))
 	if err != nil {

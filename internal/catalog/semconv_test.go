@@ -22,8 +22,8 @@ type convention interface {
 	Unit() string
 }
 
-// conventions has the observable form if there is one, since that has a method for every attribute
-// of the metric.
+// conventions holds the instruments of the semantic conventions, in their observable form if there
+// is one: that form has a method for every attribute of the metric.
 var conventions = []convention{
 	systemconv.CPUTime{},
 	systemconv.CPULogicalCountObservable{},
@@ -77,13 +77,13 @@ var conventions = []convention{
 	httpconv.ClientRequestDuration{},
 }
 
-// required has the attributes that the generated histograms take as parameters of Record, and for
-// which they have no methods.
+// required holds the attributes that the generated histograms take as parameters of Record instead
+// of having methods for them.
 var required = map[string][]attribute.Key{
 	"http.client.request.duration": {semconv.HTTPRequestMethodKey},
 }
 
-// deviations are the instruments for which the conventions are wrong (docs/decisions/0002).
+// deviations holds the instruments for which the conventions are wrong (docs/decisions/0002).
 var deviations = map[string]string{
 	// 1.43 says counter, but usage falls, so its rate would be meaningless
 	"container.memory.usage": "int64updowncounter",

@@ -31,7 +31,8 @@ func waitForALock(each time.Duration) {
 	ended.Wait()
 }
 
-// Goroutines that wait for a channel count as waiting, and the one that collects as running.
+// Goroutines that wait for a channel are counted as waiting, and the one that collects is counted
+// as running.
 func TestStates(t *testing.T) {
 	const waiters = 500
 	release := make(chan struct{})

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// A file on another file system may be replaced, so it is opened for each read.
+// A file that is not in a kernel file system may be replaced, so it is opened for each read.
 func TestReplacedFileIsReadAnew(t *testing.T) {
 	dir := t.TempDir()
 	f := NewFile(filepath.Join(dir, "file"))
@@ -69,7 +69,7 @@ func TestKernelFileStaysOpen(t *testing.T) {
 	}
 }
 
-// The file of a process that has ended is absent.
+// Once a process has ended, its file is reported as absent.
 func TestFileOfAnEndedProcessIsAbsent(t *testing.T) {
 	cmd := exec.Command("cat")
 	in, err := cmd.StdinPipe()
@@ -91,9 +91,9 @@ func TestFileOfAnEndedProcessIsAbsent(t *testing.T) {
 	}
 }
 
-// The number of open descriptors is bounded, other files are read nevertheless, and descriptors are
-// closed when they are garbage collected, although small objects that were allocated
-// at the same time live on.
+// The number of open descriptors is bounded, and files beyond the bound can still be read.
+// Descriptors are closed when they are garbage collected, even if small objects that were allocated
+// at the same time are still in use.
 func TestDescriptorsAreBounded(t *testing.T) {
 	var others [maxKept]*int
 	defer runtime.KeepAlive(&others)
@@ -145,7 +145,7 @@ func TestRareFileIsOpenedNowAndThen(t *testing.T) {
 	}
 }
 
-// A file that replaces a file that can no longer be read counts as another file.
+// Reopened counts how often a file was opened again because it could no longer be read.
 func TestReopenedFileIsCounted(t *testing.T) {
 	f := NewFile(filepath.Join(t.TempDir(), "file"))
 	if err := os.WriteFile(f.Path, []byte("x"), 0o600); err != nil {

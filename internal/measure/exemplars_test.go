@@ -66,7 +66,7 @@ func TestExemplarIsTheLongestOfAMinute(t *testing.T) {
 	})
 }
 
-// Of many waits that end at the same time, the longest is kept.
+// Of many waits that end at the same time, the longest one is the exemplar.
 func TestExemplarsOfConcurrentWaits(t *testing.T) {
 	var r measure.Recorder
 	r.Init(instrument.Timing{})

@@ -22,7 +22,7 @@ type pool struct {
 	mu    sync.Mutex
 	meter Meter
 	uses  Uses
-	slots int64 // number of slots that uses of weight take
+	slots int64 // number of slots in use
 	busy  bool  // the CPUs are so busy that timers do not fire
 }
 

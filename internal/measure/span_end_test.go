@@ -9,7 +9,7 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// The end of a wait that is counted late is the given time, also during overload.
+// A wait ends at the given time, even if it is counted later and during an overload.
 func TestSpanEndsAtTheTimeGiven(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex

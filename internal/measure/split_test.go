@@ -9,7 +9,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/thread"
 )
 
-// short returns a use that is known to begin now.
+// short returns a span that begins now.
 func short() Span { return Span{at: Clock(), weight: 1} }
 
 func warmSplit(took time.Duration) *Split {
@@ -71,7 +71,8 @@ func TestTasksOfAPoolWithLongOnesAreNotSampled(t *testing.T) {
 	}
 }
 
-// Samples delay tasks by less than 0.5 %: a sample's delay is compensated before the next sample.
+// Samples delay tasks by less than 0.5 %: the next sample is taken only after 200 times the delay
+// of the previous one.
 func TestADelayedSampleIsRepaid(t *testing.T) {
 	if !thread.HasMeter {
 		t.Skip("no system but Linux reports the wait for a CPU")
@@ -109,7 +110,7 @@ func TestTheSplitAddsUpToTheUseTime(t *testing.T) {
 	add(0, 1, 1)
 	add(0, 1, 1)
 	got := s.Read(12)
-	s.Read(20) // no sample yet, so the division is unknown
+	s.Read(20) // no sample since: not divided yet
 	for state, want := range map[instrument.CPUState]float64{instrument.OnCPU: 6, instrument.RunQueue: 2 + 2, instrument.Blocked: 2} {
 		if v := got[state].Or(-1); v != want {
 			t.Errorf("%v: %v s, want %v", state, v, want)

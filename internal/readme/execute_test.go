@@ -35,7 +35,8 @@ func TestExecute(t *testing.T) {
 	}
 }
 
-// The blocks see tracked and new files but no ignored ones, and share one directory.
+// Blocks see tracked and new files but no ignored ones. The blocks of a document share one
+// directory.
 func TestRun(t *testing.T) {
 	t.Chdir(t.TempDir())
 	write(t, ".gitignore", "ignored\n")

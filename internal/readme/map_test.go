@@ -20,7 +20,7 @@ var (
 )
 
 // The map at the top of CONTRIBUTING.md answers each question with files that exist, and with
-// functions and types that one of these files declares.
+// functions and types that these files declare.
 func TestTheMapOfTheHouseIsRight(t *testing.T) {
 	_, after, found := strings.Cut(read(t, "CONTRIBUTING.md"), "\n## The map\n")
 	if !found {
@@ -43,8 +43,8 @@ func TestTheMapOfTheHouseIsRight(t *testing.T) {
 	}
 }
 
-// The steps of "Add a metric", and of the sections like it, name files that exist, and what the
-// files of the same step declare.
+// The steps of "Add a metric" and of similar sections name files that exist, and identifiers that
+// the files named in the same step declare.
 func TestTheStepsOfTheHouseAreRight(t *testing.T) {
 	sections := strings.Split(read(t, "CONTRIBUTING.md"), "\n## Add a ")[1:]
 	if len(sections) < 6 {
@@ -63,7 +63,8 @@ func TestTheStepsOfTheHouseAreRight(t *testing.T) {
 	}
 }
 
-// checkAnswer returns how many files an answer names. What has a blank is a command.
+// checkAnswer checks an answer and returns how many files it names. Code that contains a space is a
+// command, and is not checked.
 func checkAnswer(t *testing.T, question, answer string) (files int) {
 	t.Helper()
 	declared := map[string]bool{}
@@ -91,8 +92,8 @@ func checkAnswer(t *testing.T, question, answer string) (files int) {
 	return files
 }
 
-// declarations adds what a file declares: functions, types, variables and constants, and methods
-// and fields as Type.Name.
+// declarations adds the names that a file declares to the set to: functions, types, variables and
+// constants, and methods and fields as Type.Name.
 func declarations(t *testing.T, name string, to map[string]bool) {
 	t.Helper()
 	file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root, name), nil, parser.SkipObjectResolution)
@@ -111,7 +112,7 @@ func declarations(t *testing.T, name string, to map[string]bool) {
 	}
 }
 
-// receiver returns the type that a method is of, with a dot; "" for a function.
+// receiver returns the name of a method's receiver type followed by a dot, or "" for a function.
 func receiver(d *ast.FuncDecl) string {
 	if d.Recv == nil {
 		return ""
@@ -129,7 +130,7 @@ func receiver(d *ast.FuncDecl) string {
 	return ""
 }
 
-// specified adds what one specification declares.
+// specified adds the names that the specification s declares to the set to.
 func specified(s ast.Spec, to map[string]bool) {
 	switch s := s.(type) {
 	case *ast.ValueSpec:

@@ -18,7 +18,7 @@ func TestTheTreeHasNoBannedWords(t *testing.T) {
 func TestFind(t *testing.T) {
 	for name, test := range map[string]struct {
 		file, content string
-		want          []string // positions and texts
+		want          []string // positions and the text found there
 	}{
 		"a document":                {"a.md", "One.\n\nThe pool waits for him.\n", []string{`a.md:3: "him"`}},
 		"capitals":                  {"a.md", "Whoever waits\n", []string{`a.md:1: "Whoever"`}},

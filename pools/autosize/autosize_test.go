@@ -60,7 +60,7 @@ func (r *rig) load(tick, length time.Duration, use func()) {
 
 func sleep(d time.Duration) func() { return func() { time.Sleep(d) } }
 
-// said returns the log so far.
+// said returns everything logged so far.
 func (r *rig) said() string {
 	synctest.Wait()
 	return r.log.String()

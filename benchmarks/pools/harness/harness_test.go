@@ -16,8 +16,8 @@ import (
 )
 
 func TestSpreadIsTheMedianWithItsConfidenceInterval(t *testing.T) {
-	// The ranks are those in tables of the sign test: below 9 values, no value is left out at
-	// either end; from 9 on one; from 12 on two.
+	// The ranks are those in tables of the sign test. With up to 8 values, none is left out at
+	// either end; with 9 to 11, one is; from 12 on, two or more are.
 	for _, c := range []struct {
 		n         int
 		low, high float64
@@ -49,7 +49,7 @@ func measured(ours ...float64) Result {
 
 func TestRatioIsTakenWithinARound(t *testing.T) {
 	r := measured(50)
-	for i := range 9 { // a machine that gets slower and slower
+	for i := range 9 { // a machine that keeps getting slower
 		r.Samples[0][i].CPU *= math.Pow(2, float64(i))
 		r.Samples[1][i].CPU *= math.Pow(2, float64(i))
 	}
@@ -248,7 +248,7 @@ func (p *turns) use(hold func()) {
 }
 
 func TestOvertakenTellsAQueueFromAStack(t *testing.T) {
-	// a stopped thread cannot be overtaken by another one
+	// with one processor, a thread that is stopped cannot be overtaken by another one
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	Calibrate()
 	count := func(lifo bool) float64 {

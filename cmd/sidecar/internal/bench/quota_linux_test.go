@@ -42,7 +42,7 @@ func benchIn(t *testing.T, group string) {
 	o := options(BuiltIn("")[0])
 	o.Rounds, o.Max, o.Window = 1, 4, 300*time.Millisecond
 	r := Run(t.Context(), o)
-	for r.Works[0].Throttled <= throttled { // other processes took so much that the quota did not matter
+	for r.Works[0].Throttled <= throttled { // others took too much CPU time
 		r = Run(t.Context(), o)
 	}
 	if err := r.Write(os.Stdout); err != nil {
@@ -50,8 +50,8 @@ func benchIn(t *testing.T, group string) {
 	}
 }
 
-// quotaGroup creates a v1 cgroup with a quota of a tenth of a CPU, which a process exceeds on a busy
-// machine too.
+// quotaGroup creates a v1 cgroup with a quota of a tenth of a CPU. Even on a busy machine, a
+// process exceeds that quota.
 func quotaGroup(t *testing.T) string {
 	t.Helper()
 	const mount = "/sys/fs/cgroup/cpu"

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// A listener on every interface is reachable at each address of the machine, one on loopback only
-// at loopback addresses.
+// A listener on every interface is reachable at each address of the machine. A listener on loopback
+// is reachable only at loopback addresses.
 func TestWhichAddressesReachAListener(t *testing.T) {
 	for _, c := range []struct {
 		host, own string

@@ -42,7 +42,7 @@ type Settings struct {
 	ProbeSkipVerify                                                          bool
 	ProbeTimeout                                                             time.Duration
 
-	// The upstream. Exporters says where metrics go: auto, none, or one or both of otlp and
+	// The upstream. Exporters lists where metrics go: auto, none, or one or both of otlp and
 	// console.
 	Exporters                    []string
 	tracesExporter, logsExporter string                            // otlp or none

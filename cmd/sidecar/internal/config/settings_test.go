@@ -88,9 +88,9 @@ func settingsOf(s *Settings) map[string]any {
 	return all
 }
 
-// Each row has the default of a setting, unless it is empty, and another value with the text that
-// it becomes, unless that is the same. Settings without a row have empty defaults and are tested
-// elsewhere.
+// A row holds a setting's default, if it has one, and the text of another value. If the setting
+// formats that value differently, want is its formatted form. Settings without a row have no
+// default and are tested elsewhere.
 func TestEverySettingHasItsDefaultAndTakesAValue(t *testing.T) {
 	dir := t.TempDir()
 	rows := map[string]struct{ initial, given, want string }{

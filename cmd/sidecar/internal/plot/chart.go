@@ -55,7 +55,7 @@ type canvas interface {
 	text(at Point, anchor anchor, bold bool, s string) // at is on the text's baseline
 }
 
-// anchor says which part of a text is placed at its point.
+// anchor specifies which part of a text is placed at its point.
 type anchor int
 
 const (

@@ -13,7 +13,7 @@ import (
 	"github.com/poolgauge/poolgauge/collector/live"
 )
 
-// Only the history of another pool is worth a request before its time.
+// Only a question about the history of another pool is answered before the next interval.
 func TestNextRequestIsEarlyForAnotherPoolOnly(t *testing.T) {
 	const every = time.Minute
 	for name, c := range map[string]struct {

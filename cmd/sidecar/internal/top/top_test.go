@@ -83,7 +83,7 @@ func TestRunInATerminal(t *testing.T) {
 	var gone atomic.Bool
 	c := sidecar(t, func() *live.Picture {
 		if gone.Load() {
-			return nil // an answer from something else
+			return nil // a response that is not a picture
 		}
 		return picture()
 	})
