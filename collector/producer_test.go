@@ -13,7 +13,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// invalid is a source that has negative values, a panic, and a valid 0.
+// invalid is a source with impossible values, a panic, and a valid 0.
 type invalid struct{}
 
 func (invalid) Collect(_ context.Context, s *Sample) {
@@ -26,8 +26,8 @@ func (invalid) Collect(_ context.Context, s *Sample) {
 	s.Int(catalog.SystemCPULogicalCount, 0, a)
 }
 
-// The metrics about the source itself are checked too. An negative value fails, and no other
-// does.
+// Each impossible value and the panic count as an error of the source, and the valid 0 is reported.
+// The metrics about the source itself are checked too.
 func TestImpossibleValuesFail(t *testing.T) {
 	var log strings.Builder
 	p := NewProducer(slog.New(slog.NewTextHandler(&log, nil)), metricdata.CumulativeTemporality,

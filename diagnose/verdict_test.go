@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// The constants are positions in the lists of names of the metric table, so that an inserted name
-// would rename the verdicts after it.
+// The constants are indexes into lists of names in the metric table, so inserting a name would
+// rename all verdicts after it.
 func TestVerdictsHaveTheirNames(t *testing.T) {
 	check(t, Verdicts, map[Verdict]string{
 		Undetermined:   "undetermined",

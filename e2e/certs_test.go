@@ -35,8 +35,8 @@ func newAuthority(t *testing.T, name string) *authority {
 	return a
 }
 
-// issue returns the files of a certificate for 127.0.0.1 and its key. Clients and servers can use
-// it.
+// issue creates a certificate for 127.0.0.1, for clients and servers, and returns the files of the
+// certificate and of its key.
 func (a *authority) issue(name string) (certFile, keyFile string) {
 	a.t.Helper()
 	cert, key := a.sign(&x509.Certificate{
@@ -50,7 +50,7 @@ func (a *authority) issue(name string) (certFile, keyFile string) {
 	return a.write(name+".pem", "CERTIFICATE", cert.Raw), a.write(name+".key", "EC PRIVATE KEY", der)
 }
 
-// sign creates a key and its certificate, which is self-signed without a parent.
+// sign creates a key and its certificate, which is self-signed if there is no parent.
 func (a *authority) sign(
 	template, parent *x509.Certificate,
 	parentKey *ecdsa.PrivateKey,

@@ -34,8 +34,8 @@ type collector struct {
 	tenant string // the last request's header of that name; guarded by mu
 }
 
-// startCollector runs a Collector whose receiver has the given tls section, in YAML flow style. It
-// may be empty.
+// startCollector runs a Collector whose receiver has the given tls section, in YAML flow style. The
+// section may be empty.
 func startCollector(t *testing.T, tls string) *collector {
 	t.Helper()
 	return startCollectorAt(t, freeAddress(t), tls)

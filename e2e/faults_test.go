@@ -95,7 +95,7 @@ func TestDownAtStart(t *testing.T) {
 	checkLoggedOnce(t, s, saidDown, saidUp)
 }
 
-// These faults are temporary, and nothing is lost in them.
+// These faults are temporary, and no data is lost in them.
 func TestPassingFaults(t *testing.T) {
 	exhausted, err := status.New(codes.ResourceExhausted, "try later").
 		WithDetails(&errdetails.RetryInfo{RetryDelay: durationpb.New(2 * time.Second)})
@@ -156,8 +156,8 @@ func TestPassingFaults(t *testing.T) {
 }
 
 // A batch that the upstream will never accept is dropped and counted, and does not delay later
-// batches. An answer that a roll-out may cause is retried for --upstream-hold: with 0 the batch is
-// lost at once, by default it is not lost.
+// batches. If the rejection may be due to a rollout, the batch is sent again for --upstream-hold:
+// with 0 it is lost at once, and by default it is not lost.
 func TestPermanentFaults(t *testing.T) {
 	for name, c := range map[string]struct {
 		fault error

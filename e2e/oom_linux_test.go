@@ -15,8 +15,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/otlptest"
 )
 
-// pod is containers in podman that share their processes, as those of a pod with
-// shareProcessNamespace do.
+// pod is a set of podman containers that share a PID namespace, like the containers of a pod with
+// shareProcessNamespace.
 type pod struct {
 	name, rootfs string
 	env          []string // passed to podman
@@ -73,7 +73,7 @@ func (p *pod) cleanUp(t *testing.T) *pod {
 }
 
 func (p *pod) podman(args ...string) (string, error) {
-	// it hangs on some machines
+	// podman hangs on some machines
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "podman", args...)

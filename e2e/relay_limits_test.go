@@ -40,7 +40,7 @@ func checkStatus(t *testing.T, err error, code codes.Code, reason string, retry 
 	}
 }
 
-// checkHTTP checks the same for HTTP.
+// checkHTTP checks the status that an HTTP client receives, and whether it may retry.
 func checkHTTP(t *testing.T, err error, code int, reason string, retry bool) {
 	t.Helper()
 	var s *httpStatus

@@ -164,7 +164,7 @@ func TestRelayOutage(t *testing.T) {
 	}
 }
 
-// The same with a real Collector, which starts later.
+// Requests that were acknowledged before a real Collector starts as the upstream arrive once.
 func TestRelayCollector(t *testing.T) {
 	addr, a := freeAddress(t), &app{}
 	s := newRelay(t, addr).start()

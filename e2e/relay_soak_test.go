@@ -74,7 +74,7 @@ func (x *toxic) answer(ctx context.Context, d delivery) ([]byte, error) {
 	case "invalid":
 		return nil, x.refuse(d)
 	case "reset":
-		x.sink.conns.reset(d.conn)                          // not others, which may have an answer on the way
+		x.sink.conns.reset(d.conn)                          // others may carry an answer
 		return nil, status.Error(codes.Unavailable, "gone") // the client is gone
 	case "half-open":
 		<-ctx.Done()
@@ -84,7 +84,8 @@ func (x *toxic) answer(ctx context.Context, d delivery) ([]byte, error) {
 	}
 }
 
-// bad reports whether the upstream permanently rejects a request. It must not affect others.
+// bad reports whether the upstream permanently rejects a request. Such a request must not affect
+// others.
 func bad(seq int64) bool { return seq%10_000 == 7 }
 
 // after simulates a slow upstream. It waits for d or until ctx ends.
@@ -97,7 +98,7 @@ func after(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// partial accepts a request except one point.
+// partial accepts all but one of a request's points.
 func (x *toxic) partial(d delivery) ([]byte, error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()

@@ -113,7 +113,7 @@ func TestNoSpikeBehindCumulativeToDelta(t *testing.T) {
 	checkGains(t, c.batches)
 }
 
-// The same for the sidecar's own deltas.
+// The sidecar's own deltas have no spike either.
 func TestNoSpikeUnderDelta(t *testing.T) {
 	host, turn := oddHost(t)
 	u := newUpstream()

@@ -130,7 +130,7 @@ func find(batch []otlptest.Point, metric string, attributes ...string) []otlptes
 // 0 if there is none.
 func outcome(batch []otlptest.Point, name string) int { return outcomeOf(batch, "own", name) }
 
-// outcomeOf returns the same for a lane.
+// outcomeOf is like outcome, but for the given lane.
 func outcomeOf(batch []otlptest.Point, lane, name string) int {
 	sum := 0
 	for _, p := range find(batch, "poolgauge.relay.points", "poolgauge.point.outcome", name, "poolgauge.relay.lane", lane) {

@@ -128,8 +128,8 @@ func TestSilentWhileAReaderIsOpen(t *testing.T) {
 	}
 }
 
-// wasSet reports that the global provider was set, which OpenTelemetry's placeholder follows only
-// once in a process.
+// wasSet is true once the global provider has been set. OpenTelemetry's placeholder follows only
+// the first one that is set in a process.
 var wasSet bool
 
 // The global provider may be set after the pools were created.
@@ -154,7 +154,7 @@ func TestGlobalProviderThatComesLater(t *testing.T) {
 }
 
 // If there are more new durations than a collection records through the API, a sample is recorded,
-// and the program is told once.
+// and that is reported once.
 func TestTooManyDurations(t *testing.T) {
 	var reported []error
 	defer otel.SetErrorHandler(otel.GetErrorHandler())
@@ -210,8 +210,8 @@ func (r *registeredCallback) Unregister() error {
 	return nil
 }
 
-// Pools share the callback of their provider. Once none is left, the next pool of another provider
-// unregisters it.
+// Pools share the callback of their provider. It is unregistered when no pool is left and a pool of
+// another provider is created.
 func TestPoolsShareACallback(t *testing.T) {
 	one, two, three := &registering{}, &registering{}, &registering{}
 	pool := func(name string, p *registering) *instrument.Registration {

@@ -40,8 +40,8 @@ func TestImportsOnlyTheAPI(t *testing.T) {
 	}
 }
 
-// The Producer imports the SDK but no exporter. Only package telemetry imports an exporter. It does
-// not import our pools, except for the arithmetic that verdicts need.
+// The Producer imports the SDK but no exporter; only package telemetry imports an exporter. Neither
+// imports our pools, except for the arithmetic that verdicts need.
 func TestOnlyTelemetryBringsAnExporter(t *testing.T) {
 	for _, path := range dependencies(t, root+"instrument/producer") {
 		for _, exporter := range []string{"google.golang.org/", "go.opentelemetry.io/proto/", "go.opentelemetry.io/otel/exporters/", root + "pools"} {
@@ -59,8 +59,9 @@ func TestOnlyTelemetryBringsAnExporter(t *testing.T) {
 	}
 }
 
-// Neither does it import what only the wrappers of the standard library need. OpenTelemetry's API
-// imports net/http itself, for propagation.HeaderCarrier, so the test covers only our own packages.
+// Packages instrument and pools do not import what only the wrappers of the standard library need.
+// OpenTelemetry's API imports net/http itself, for propagation.HeaderCarrier, so the test covers
+// only our own packages.
 func TestImportsNeitherHTTPNorSQL(t *testing.T) {
 	const imports = `{{$path := .ImportPath}}{{range .Imports}}{{$path}} {{.}}{{"\n"}}{{end}}`
 	out, err := exec.Command("go", "list", "-deps", "-f", imports, root+"instrument", root+"pools/...").Output()

@@ -51,7 +51,8 @@ func cpuSeconds(s instrument.Stats) (total float64) {
 	return total
 }
 
-// The seconds of CPU added up to 1.1 to 2.9 times use.time when the mix of tasks changed.
+// The CPU times add up to UseTime even when the mix of tasks changes. They once added up to 1.1 to
+// 2.9 times as much.
 func TestCPUSecondsAddUpToUseTime(t *testing.T) {
 	skipUnmeasured(t)
 	synctest.Test(t, func(t *testing.T) {
@@ -77,8 +78,8 @@ func isLocked() bool {
 	return bytes.Contains(buf[:runtime.Stack(buf, false)], []byte("locked to thread"))
 }
 
-// Two tasks that communicate over a channel took 15.7 µs per item, because the first tasks were
-// locked to threads.
+// A pool's first tasks are not locked to threads. When they were, two tasks that communicated over
+// a channel took 15.7 µs per item.
 func TestTheFirstTasksAreNotLockedToThreads(t *testing.T) {
 	for range 20 {
 		p, err := pools.NewWorkers(t.Name(), 1, pools.WorkersConfig{}, instrument.WithExactTiming())

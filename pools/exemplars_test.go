@@ -17,7 +17,7 @@ import (
 // waitingPool is a pool of one slot whose requests can be made to wait.
 type waitingPool struct {
 	name string
-	// open returns the pool, and a function that waits for a slot and gives it back after hold
+	// open returns the pool, and a function that waits for a slot and releases it after hold
 	open func(t *testing.T) (use func(ctx context.Context, hold time.Duration) error, p observed)
 }
 
@@ -62,7 +62,7 @@ func waitingPools() []waitingPool {
 	}
 }
 
-// A request that is waiting when its pool is closed counts as one that waited.
+// A wait that ends because the pool is closed is recorded with its trace.
 func TestWaitUntilCloseHasItsTrace(t *testing.T) {
 	for _, c := range waitingPools() {
 		t.Run(c.name, func(t *testing.T) {
@@ -168,7 +168,8 @@ func TestGroupCallThatWaitedHasItsTrace(t *testing.T) {
 	})
 }
 
-// A caller that gives up while a resource is constructed for it has waited until that began.
+// If a caller gives up while a resource is being constructed for it, its wait ended when the
+// construction began.
 func TestWaitBeforeAConstructionHasItsTrace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		slow := false
@@ -202,7 +203,8 @@ func TestWaitBeforeAConstructionHasItsTrace(t *testing.T) {
 	})
 }
 
-// A wait that ends in a construction is not mistaken for an earlier one.
+// A wait that ends in a construction is recorded with its own duration, not with that of an earlier
+// wait.
 func TestWaitThatEndsInAConstructionIsItsOwn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newNumbers(t, 1)

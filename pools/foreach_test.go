@@ -65,7 +65,7 @@ func TestForEachWhoseItemsPanic(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	p.Close() // after which the calls are counted
+	p.Close() // waits until the calls have been counted
 	if s := p.Stats(); s.Completed[instrument.Panicked].Or(0) != 1 || s.Completed[instrument.Exited].Or(0) != 1 {
 		t.Errorf("completed %v", s.Completed)
 	}
@@ -78,8 +78,8 @@ func TestForEachKeepsToBoundedMemory(t *testing.T) {
 		begun := 0
 		_ = pools.ForEach(t.Context(), p, count(100, &pulled), func(context.Context, int) error {
 			begun++
-			synctest.Wait()                            // ForEach pulls what it may
-			if ahead := pulled - begun; ahead > 16+1 { // one waits for room
+			synctest.Wait()                            // until ForEach waits for room
+			if ahead := pulled - begun; ahead > 16+1 { // 1 more waits
 				t.Errorf("%d items were pulled ahead of the calls, with 1 worker", ahead)
 			}
 			return nil
@@ -87,7 +87,8 @@ func TestForEachKeepsToBoundedMemory(t *testing.T) {
 	})
 }
 
-// A slow item kept ForEach from starting others, as if their order mattered.
+// A slow item does not keep ForEach from starting other calls. It once did, as if the order of the
+// calls mattered.
 func TestForEachContinuesDuringASlowItem(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newWorkers(t, 2, pools.WorkersConfig{})

@@ -17,7 +17,7 @@ type (
 	numbers = *pools.Resources[int]
 	number  = pools.Lease[int]
 
-	// lender is what a program may have in front of a pool.
+	// lender is an interface that a program may put in front of a pool.
 	lender interface {
 		Acquire(ctx context.Context) (number, error)
 	}
@@ -45,7 +45,7 @@ func of[T any](ctx context.Context, l lender, _ T) number {
 	return n
 }
 
-// leakers are lines of a program that acquire a slot, each in a different way.
+// leakers holds lines of a program that acquire a slot, each in a different way.
 var leakers = []struct {
 	mark string
 	get  func(ctx context.Context, p numbers) number
@@ -86,8 +86,8 @@ var leakers = []struct {
 	}},
 }
 
-// leak runs a program in which one line leaks some of the slots that it gets, until all are leaked.
-// It returns whether the oldest holder is that line, and whether all holders are.
+// leak runs a program in which one line leaks some of the slots that it acquires, until all slots
+// have leaked. It reports whether the oldest holder is at that line, and whether all holders are.
 func leak(t *testing.T, seed uint64) (oldest, all bool) {
 	r := rand.New(rand.NewPCG(seed, 18))
 	p := newNumbers(t, 2+r.IntN(12))
@@ -137,7 +137,7 @@ func leak(t *testing.T, seed uint64) (oldest, all bool) {
 	return oldest, all
 }
 
-// The line is named in all of 100 programs with a leak.
+// In each of 100 programs with a leak, the holders name the line that leaks.
 func TestLeaksAreNamed(t *testing.T) {
 	if !callsite.Always {
 		t.Skip("calls are sampled on this architecture")

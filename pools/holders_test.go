@@ -119,9 +119,9 @@ func TestATraceIsThatOfTheLease(t *testing.T) {
 		}
 		first.Release()
 		second.Release()
-		first, _ = p.TryAcquire(pooltest.InTrace(t.Context(), 3)) // leaves a trace
+		first, _ = p.TryAcquire(pooltest.InTrace(t.Context(), 3)) // not recorded: a slot is left
 		time.Sleep(time.Minute)
-		second, _ = p.TryAcquire(pooltest.InTrace(t.Context(), 4)) // does not
+		second, _ = p.TryAcquire(pooltest.InTrace(t.Context(), 4)) // recorded: the last slot
 		if got := ids(); !slices.Equal(got, []byte{0, 4}) {
 			t.Errorf("traces %v, want only that of the last", got)
 		}
@@ -174,8 +174,8 @@ func await[T any](end chan struct{}) func(context.Context, T) error {
 	return func(context.Context, T) error { <-end; return nil } // mark: generic
 }
 
-// For each way to submit a task, Workers name the function of the program, and the traces of tasks
-// that had to wait.
+// For every way to submit a task, the holders name the program's function and, if the task had to
+// wait, its trace.
 func TestWorkersNameTheirTasks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newWorkers(t, 5, pools.WorkersConfig{}, instrument.WithHolderLog(nil))
@@ -215,12 +215,12 @@ func TestWorkersNameTheirTasks(t *testing.T) {
 			t.Errorf("the task of the group has trace %v", id)
 		}
 		ctx := pooltest.InTrace(t.Context(), 7)
-		if err := p.Submit(ctx, sleep(time.Minute)); err != nil { // all are busy
+		if err := p.Submit(ctx, sleep(time.Minute)); err != nil { // all workers are busy
 			t.Fatal(err)
 		}
 		close(h.end)
 		synctest.Wait()
-		// none has to wait
+		// no task has to wait
 		if err := p.Submit(pooltest.InTrace(t.Context(), 8), sleep(time.Minute)); err != nil {
 			t.Fatal(err)
 		}

@@ -7,7 +7,7 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// A pool counts how often its limit changed, without calls that keep the limit or fail.
+// A pool counts how often its limit has changed. Calls that fail or keep the limit do not count.
 func TestLimitChangesAreCounted(t *testing.T) {
 	s, err := NewSemaphore(t.Name()+" semaphore", 3, SemaphoreConfig{})
 	if err != nil {

@@ -106,7 +106,7 @@ func TestMapKeepsOrderInBoundedMemory(t *testing.T) {
 		p := newWorkers(t, 3, pools.WorkersConfig{})
 		var pulled, yielded int
 		for v, err := range pools.Map(t.Context(), p, count(100, &pulled), func(_ context.Context, i int) (int, error) {
-			time.Sleep(time.Duration(1+i*7%5) * time.Second) // so that they end in another order
+			time.Sleep(time.Duration(1+i*7%5) * time.Second) // calls end in a different order
 			if i%10 == 9 {
 				return i, errTask
 			}
@@ -275,7 +275,7 @@ func TestMapGivesTheCallersContext(t *testing.T) {
 	})
 }
 
-// 2 × workers overflowed.
+// Map and ForEach work with so many workers that 2 × workers overflows.
 func TestMapOnVeryManyWorkers(t *testing.T) {
 	p := newWorkers(t, math.MaxInt-1, pools.WorkersConfig{Queue: math.MaxInt})
 	n := 0
@@ -296,7 +296,7 @@ func TestMapOnVeryManyWorkers(t *testing.T) {
 	}
 }
 
-// Items of a Map are tasks like others: other tasks start between them.
+// The calls of a Map are ordinary tasks, so other tasks start between them.
 func TestMapIsFairToOtherTasks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newWorkers(t, 1, pools.WorkersConfig{})

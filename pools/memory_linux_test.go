@@ -22,8 +22,8 @@ const (
 	batchTask     = 16 << 20
 )
 
-// A batch that would use four times the memory of its container is killed without a budget, and
-// completes with one.
+// Without a budget, a batch that would use four times its container's memory is killed. With a
+// budget, it completes.
 func TestMemoryBudgetKeepsABatchAlive(t *testing.T) {
 	if how := os.Getenv(batchVariable); how != "" {
 		runBatch(how)
@@ -62,7 +62,7 @@ func memoryGroup(t *testing.T) string {
 	return group
 }
 
-// batch runs this test in a new process in the group, as the batch.
+// batch runs this test as the batch, in a new process in the group.
 func batch(t *testing.T, group, how string) (string, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -116,8 +116,8 @@ func runBatch(how string) {
 				continue
 			}
 			block := mustMap(batchTask)
-			time.Sleep(100 * time.Millisecond) // work on it
-			_ = syscall.Munmap(block)          // it was mapped
+			time.Sleep(100 * time.Millisecond) // the task works on the block
+			_ = syscall.Munmap(block)          // cannot fail: the block is mapped
 			running.Add(-1)
 		})
 	}
@@ -126,8 +126,8 @@ func runBatch(how string) {
 	os.Exit(0)
 }
 
-// mustMap returns memory that is really allocated, outside the heap, which takes more memory under
-// the race detector.
+// mustMap returns memory outside the heap, with every page allocated. The heap would take more
+// memory under the race detector.
 func mustMap(bytes int) []byte {
 	block, err := syscall.Mmap(-1, 0, bytes, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
 	if err != nil {

@@ -114,7 +114,8 @@ func TestMemoryBudgetNoticesMemoryWhileAllWait(t *testing.T) {
 		start := time.Now()
 		go func() {
 			time.Sleep(time.Minute + tick/2)
-			// room for 2000 in addition to the 1000 that are held, which may not be allocated yet
+			// a limit of 3000: the 1000 bytes held may not be allocated yet, so there is room for
+			// 2000 more
 			m.set(3000)
 			time.Sleep(time.Minute)
 			b.Release(1000)
@@ -242,8 +243,8 @@ func TestMemoryBudgetClosedAtRestReadsNothing(t *testing.T) {
 	})
 }
 
-// Whatever is read, no request is forgotten, the limit stays within its bounds, and everything that
-// is taken is returned.
+// Whatever Available returns, no request is forgotten, the limit stays within its bounds, and all
+// acquired bytes are returned.
 func TestMemoryBudgetUnderFaults(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const task, highest = 100, 2000
@@ -305,7 +306,7 @@ func TestMemoryBudgetRejectsRequestsAboveMax(t *testing.T) {
 	}
 }
 
-// The available and the held memory together may exceed the range of an int64.
+// The sum of the available and the held memory may exceed the range of an int64.
 func TestMemoryBudgetOfHugeMemory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := &memory{bytes: math.MaxInt64 - 1}

@@ -81,7 +81,8 @@ func TestCheckWithoutATimeLimitEndsWithThePool(t *testing.T) {
 	})
 }
 
-// A connection that no longer answers made every later Acquire time out.
+// A check that hangs, for example on a connection that no longer answers, costs only that resource.
+// Every later Acquire once timed out.
 func TestFaultCheckThatHangsCostsOneResource(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var f resFactory
@@ -89,7 +90,7 @@ func TestFaultCheckThatHangsCostsOneResource(t *testing.T) {
 		p := resChecked(t, &f, pools.ResourcesConfig[int64]{
 			Check: func(_ context.Context, n int64) error {
 				if n == 1 {
-					<-network // it ignores its context
+					<-network // ignores its context
 				}
 				return nil
 			},
@@ -127,7 +128,8 @@ func TestFaultCheckThatHangsCostsOneResource(t *testing.T) {
 	})
 }
 
-// The check for a TryAcquire had the context of the caller, which often ends with the call.
+// A check that TryAcquire starts outlives the caller's context, which often ends with the call. The
+// end of that context once destroyed a healthy resource.
 func TestFaultContextOfTryAcquireDestroysAHealthyResource(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var f resFactory
@@ -180,7 +182,7 @@ func TestNegativeCheckAfterChecksEveryUse(t *testing.T) {
 			Check:      func(context.Context, int64) error { checks++; return nil },
 		})
 		defer p.Close()
-		for range 3 { // the first finds none
+		for range 3 { // the first call finds no idle resource
 			resAcquire(t, p).Release()
 		}
 		if checks != 2 {

@@ -22,7 +22,8 @@ type resCall struct {
 	id     int64 // the resource, or the limit
 }
 
-// resStock is the pool as seen by a sequence of calls. Idle resources are lent last in, first out.
+// resStock is the pool as seen by a sequence of calls. The resource that became idle last is lent
+// first.
 type resStock struct {
 	limit int64
 	idle  []int64
@@ -43,7 +44,8 @@ func (s resStock) without(id int64) resStock {
 	return s
 }
 
-// step returns whether a call may return got, which is 0 for nothing, and the stock after the call.
+// step reports whether call c may return got, where 0 means nothing, and returns the stock after
+// the call.
 func (s resStock) step(c resCall, got int64) (bool, resStock) {
 	switch c.method {
 	case "Acquire":
@@ -171,7 +173,7 @@ func (h *resHistory) check(t *testing.T, model porcupine.Model) {
 	t.Fatalf("no order of the calls explains their results:\n%s", all.String())
 }
 
-// With all resources made, TryAcquire fails if and only if none is idle.
+// When all resources exist, TryAcquire fails if and only if none is idle.
 func TestResourcesAreLinearizableWithTryAcquire(t *testing.T) {
 	for range 50 {
 		var f resFactory
@@ -192,7 +194,7 @@ func TestResourcesAreLinearizableWithTryAcquire(t *testing.T) {
 	}
 }
 
-// Resources come and go, and so does the limit.
+// The pool stays linearizable while resources are destroyed and the limit changes.
 func TestResourcesAreLinearizableWithDestroyAndResize(t *testing.T) {
 	for range 50 {
 		var f resFactory

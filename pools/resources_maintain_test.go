@@ -226,8 +226,8 @@ func TestResourcesThatExpireInUseAreNotLentAgain(t *testing.T) {
 	})
 }
 
-// More resources than the maintenance closes at once expire together, while others are made, lent
-// and moved.
+// More resources expire at the same time than the maintenance closes in one batch, while others are
+// lent and move within the list of slots.
 func TestResourcesThatExpireTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const n, least = 1000, 10
@@ -268,7 +268,8 @@ func TestResourcesMinIdleIsMetInBatches(t *testing.T) {
 	})
 }
 
-// It reports the longest time for which a caller is blocked while 20,000 resources are closed.
+// BenchmarkAcquireWhile20000Expire reports the longest time for which a caller is blocked while
+// 20,000 resources are closed.
 func BenchmarkAcquireWhile20000Expire(b *testing.B) {
 	for b.Loop() {
 		var f resFactory

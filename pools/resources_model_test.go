@@ -24,7 +24,7 @@ func (m *resModel) end(name, reason string) {
 	}
 }
 
-// resPlay plays the pool against the model: each byte is a move in both.
+// resPlay makes the same moves in the pool and in the model. Each byte encodes a move.
 type resPlay struct {
 	t        *testing.T
 	m        resModel
@@ -69,7 +69,8 @@ func newResPlay(t *testing.T) *resPlay {
 	return g
 }
 
-// request makes a request in both; try selects TryAcquire.
+// request makes a request in the pool and in the model. If bad is true, the constructor fails; if
+// try is true, the request is a TryAcquire.
 func (g *resPlay) request(bad, try bool) {
 	r := &resRequest{name: fmt.Sprint("r", len(g.requests)), bad: bad}
 	mirror := *r

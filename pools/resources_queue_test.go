@@ -13,7 +13,7 @@ import (
 	"github.com/poolgauge/poolgauge/pools"
 )
 
-// A later caller, or a TryAcquire, was served before a caller that had begun to wait.
+// Neither a later caller nor a TryAcquire is served before a caller that has begun to wait.
 func TestFaultResourcesAreOvertaken(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
 	for _, procs := range []int{1, 2} {
@@ -143,7 +143,8 @@ func TestResourcesWaitForASlotEndsBeforeItsConstruction(t *testing.T) {
 	})
 }
 
-// One use of 20 ms among 20,000 short ones was missing, or counted 128 times.
+// One use of 20 ms among 20,000 short ones is counted exactly once. It was once missing, or counted
+// 128 times.
 func TestFaultLongUseAmongShortOnes(t *testing.T) {
 	for range 20 {
 		synctest.Test(t, func(t *testing.T) {

@@ -15,7 +15,7 @@ type resModel struct {
 	limit     int
 	idle      []string // the last one is lent next
 	since     map[string]time.Duration
-	used      map[string]bool // the value says whether it must be destroyed when it is released
+	used      map[string]bool // whether the resource must be destroyed when it is released
 	waiting   []*resRequest
 	destroyed []string
 	outcomes  [5]int64

@@ -63,6 +63,7 @@ func Test10000GoroutinesThatCancelLoseNothing(t *testing.T) {
 	}
 }
 
+// resEnd ends a lease in one of the possible ways, except by Hijack.
 func resEnd(l pools.Lease[int64]) {
 	switch rand.IntN(8) {
 	case 0:
@@ -77,6 +78,7 @@ func resEnd(l pools.Lease[int64]) {
 	}
 }
 
+// All operations at once leave the invariants intact and cause no data race.
 func TestResourcesUnderEverythingAtOnce(t *testing.T) {
 	defer goleak.VerifyNone(t)
 	var f resFactory

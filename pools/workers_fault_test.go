@@ -16,7 +16,8 @@ import (
 	"github.com/poolgauge/poolgauge/pools"
 )
 
-// Only one of 8 tasks for 8 idle workers was accepted, with a queue of 1.
+// Idle workers count as room for tasks. With 8 idle workers and a queue of 1, only one of 8 tasks
+// was once accepted.
 func TestIdleWorkersCountAsRoom(t *testing.T) {
 	for name, c := range map[string]struct{ queue, accepted int }{"queue of 1": {1, 9}, "no queue": {-1, 8}} {
 		t.Run(name, func(t *testing.T) {
@@ -37,7 +38,7 @@ func TestIdleWorkersCountAsRoom(t *testing.T) {
 	}
 }
 
-// 500 callers with a queue of 4 were counted as 4 pending.
+// Pending includes blocked callers. 500 callers with a queue of 4 were once counted as 4.
 func TestPendingCountsBlockedCallers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newWorkers(t, 1, pools.WorkersConfig{Queue: 4})
@@ -104,7 +105,8 @@ func foreign() (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.Background(), time.Hour)
 }
 
-// A task that called Submit with its request's context hung silently.
+// Submit in a task detects the deadlock even if its context is not the task's, but for example the
+// request's. It once hung silently.
 func TestSubmitInATaskWithAnotherContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newWorkers(t, 2, pools.WorkersConfig{Queue: 1})
@@ -190,7 +192,8 @@ func TestBlockedCallersKeepTheirPlaces(t *testing.T) {
 	})
 }
 
-// Close in a task hung, and Shutdown in a task stopped the pool although it returned an error.
+// In a task, Close does not wait, and Shutdown returns an error without stopping the pool. Close
+// once hung, and Shutdown stopped the pool.
 func TestStopInATask(t *testing.T) {
 	ctxs := map[string]func(context.Context) context.Context{
 		"context of the task": func(ctx context.Context) context.Context { return ctx },
@@ -215,7 +218,7 @@ func TestStopInATask(t *testing.T) {
 				if !errors.Is(cause, pools.ErrClosed) || !errors.Is(p.Submit(t.Context(), nothing), pools.ErrClosed) {
 					t.Errorf("after Close the pool is open, and the cause in the task is %v", cause)
 				}
-				p.Close() // waits
+				p.Close() // waits for the task
 				if s := p.Stats(); s.Usage[instrument.Idle].Or(-1) != 0 || p.Running() != 0 {
 					t.Errorf("Stats %+v", s)
 				}

@@ -11,10 +11,10 @@ import (
 	"github.com/poolgauge/poolgauge/pools"
 )
 
-// One use of 20 ms among 20,000 short ones was missing from use.duration in 197 of 200 pools; when
-// it was sampled, it counted 128 times: 2.69 slot-seconds in 22 ms on one slot. Later, where an
-// overload ended between any two bursts, it counted for up to 2,400 short uses, if the clock had
-// one of a few offsets to the strata of the samples.
+// One use of 20 ms among 20,000 short ones is counted exactly once. It was once missing from
+// use.duration in 197 of 200 pools. When it was sampled, it counted 128 times: 2.69 slot-seconds in
+// 22 ms on one slot. In a later version, if an overload ended between any two bursts and the clock
+// had an unlucky offset to the strata of the samples, it counted for up to 2,400 short uses.
 func TestLongUsesInAnOverloadAreNotMissed(t *testing.T) {
 	for offset := time.Duration(0); offset < time.Millisecond; offset += 50 * time.Microsecond {
 		synctest.Test(t, func(t *testing.T) { longUsesInAnOverload(t, offset) })

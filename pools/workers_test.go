@@ -299,8 +299,7 @@ func TestWorkersCarryTheNameOfThePool(t *testing.T) {
 	}
 }
 
-// Some tasks may hang after tasks that were too short to be timed one by one. The readings show
-// that.
+// If tasks hang after tasks that were too short to be timed one by one, the readings show the hang.
 func TestHangAfterShortTasksShows(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for range 20 {

@@ -56,7 +56,7 @@ func mustAcquire(t *testing.T, p *pgxpool.Pool) *pgxpool.Conn {
 	return c
 }
 
-// A leak, an outage and the recovery of a real server.
+// The metrics show a leak, an outage and the recovery of a real server.
 func TestNewWithConfigTellsALeakAndAnOutage(t *testing.T) {
 	postgres, url := server.Postgres(t)
 	p, reg := mustFollow(t, url, nil)
@@ -92,7 +92,7 @@ func TestNewWithConfigTellsALeakAndAnOutage(t *testing.T) {
 		t.Errorf("its exemplar: %+v", e)
 	}
 	giveUp()
-	<-waiting //nolint:errcheck // it gave up
+	<-waiting //nolint:errcheck // the caller gave up
 	if s = reg.Stats(); s.Requests[instrument.Canceled].Or(-1) != 1 || s.Pending.Or(-1) != 0 {
 		t.Errorf("it gave up: %v", s)
 	}

@@ -52,7 +52,7 @@ func TestPoolReportsARealOne(t *testing.T) {
 	second.Release()
 	want := map[string]float64{
 		pool + "limit": 2, pool + "usage used": 1, pool + "usage idle": 1, pool + "usage constructing": 0,
-		// for making two
+		// for establishing two connections
 		pool + "requests acquired": 2, pool + "requests canceled": 1, pool + "waits": 2, pool + "wait.time": -1,
 		pool + "resources closed max_lifetime": 0, pool + "resources closed max_idle_time": 0,
 	}

@@ -34,7 +34,7 @@ func count(s instrument.Stats, e instrument.Event, reason string) (n int64) {
 	return n
 }
 
-// A leak, an outage and the recovery of a real server.
+// The metrics show a leak, an outage and the recovery of a real server.
 func TestClientTellsALeakAndAnOutage(t *testing.T) {
 	listen(t)
 	r := server.Redis(t)

@@ -69,7 +69,7 @@ func TestClientReportsARealOne(t *testing.T) {
 		}
 	}()
 	for c.PoolStats().PendingRequests == 0 {
-		runtime.Gosched() // until it waits
+		runtime.Gosched() // until the request waits
 	}
 	_ = first.Close()
 	if err := <-waited; err != nil {
@@ -146,8 +146,8 @@ func TestPipelinesOfAClientWithoutSuchAPool(t *testing.T) {
 	pooltest.WantPoints(t, pooltest.Points(t), nil)
 }
 
-// No cluster is started: a client without a reachable node has no statistics, and values that it
-// never reports are absent.
+// Values that a cluster client never reports are absent. The test needs no cluster, since a client
+// without a reachable node also has statistics.
 func TestClusterLeavesOutWhatItDoesNotSay(t *testing.T) {
 	c := redis.NewClusterClient(
 		&redis.ClusterOptions{Addrs: []string{"127.0.0.1:1"}, MaxRedirects: -1, DialTimeout: time.Millisecond},

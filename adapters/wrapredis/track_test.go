@@ -10,7 +10,7 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// What go-redis says when it closes a connection.
+// reasonOf recognizes what go-redis says when it closes a connection.
 func TestReasonsOfGoRedisAreKnown(t *testing.T) {
 	for said, want := range map[string]string{
 		"stale":                        "stale",

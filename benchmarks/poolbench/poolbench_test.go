@@ -11,8 +11,8 @@ import (
 	"github.com/poolgauge/poolgauge/diagnose"
 )
 
-// The targets hold for one program of each fault, also if it is written to files and read again.
-// For more programs, run the command; see docs/verdicts.md.
+// The targets hold for one program of each fault, even if it is written to files and read back. For
+// more programs, run the command; see docs/verdicts.md.
 func TestVerdictsAreRight(t *testing.T) {
 	dir := t.TempDir()
 	written := simulate(1, 1, "")
@@ -45,7 +45,7 @@ func TestVerdictsAreRight(t *testing.T) {
 	}
 }
 
-// Run as a command, our verdict program gives the same answers as within the tool.
+// Our verdict program gives the same answers when it runs as a command.
 func TestAsACommand(t *testing.T) {
 	runs := simulate(3, 1, "too small")
 	want, err := ours.judge(runs[0].requests)

@@ -139,7 +139,7 @@ func TestPoolsShowWithoutAnUpstream(t *testing.T) {
 	go func() { ended <- permits.Acquire(waiting, 1) }()
 	defer func() {
 		giveUp()
-		<-ended //nolint:errcheck // it may have got the permit
+		<-ended //nolint:errcheck // the request may have acquired the permit
 	}()
 	s.await(t, func(p *live.Picture) bool { return uploads(p).Level != live.Good })
 	code, out, _ := execute("check", "--warnings", s.page)

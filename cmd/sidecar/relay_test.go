@@ -47,8 +47,9 @@ func send(t *testing.T, to collectorpb.MetricsServiceClient, name string) {
 	}
 }
 
-// The upstream does not answer the first request until the test says so. A relay that waits for the
-// answer repeats that request in the end, and sends no other.
+// The upstream does not answer the first request until the test says so. A relay that sends the
+// oldest metrics first waits for the answer, whereas a relay that sends live metrics sends the
+// second request meanwhile.
 func TestOnlyLiveMetricsAreSentWhileEarlierOnesAreUnanswered(t *testing.T) {
 	for order, live := range map[string]bool{"live": true, "oldest": false} {
 		t.Run(order, func(t *testing.T) {

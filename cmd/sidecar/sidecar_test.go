@@ -26,7 +26,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type sink struct {
 	address string
 	first   chan struct{} // closed at the first export
-	// called after each export with what was seen so far; nil for none
+	// called after each export with the metrics seen so far; may be nil
 	then func(map[string]*metricspb.Metric)
 
 	mu       sync.Mutex

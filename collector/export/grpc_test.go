@@ -213,7 +213,7 @@ func TestGRPCTarget(t *testing.T) {
 	}
 }
 
-// Items left from a signal that no longer has an endpoint are rejected, by name.
+// Items of a signal that no longer has an endpoint are rejected. The error names the signal.
 func TestNowhere(t *testing.T) {
 	f := mustFail(t, context.Background(), Nowhere(), otlp.Batch{Signal: otlp.Traces})
 	if f.Kind != Invalid || f.Reason != "no_endpoint" || !strings.Contains(f.Error(), "traces") {

@@ -54,7 +54,7 @@ func TestHTTPSendsBytesAsTheyAre(t *testing.T) {
 	}
 }
 
-// An upstream, or a proxy before it, need not keep connections that are no longer used.
+// Idle connections are closed, so that the upstream, or a proxy in front of it, need not keep them.
 func TestIdleConnectionsAreClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		transport := newTransport(&Config{TLS: func() (*tls.Config, error) { return nil, nil }}) //nolint:nilnil // none
@@ -226,7 +226,7 @@ func TestHTTPAnswers(t *testing.T) {
 	}
 }
 
-// An HTML page is not a response to OTLP: a proxy that asks for a password must not lose anything.
+// An HTML page is not a response to OTLP: if a proxy answers with a login page, nothing is lost.
 func TestHTTPPageIsNoSuccess(t *testing.T) {
 	s := serveHTTP(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")

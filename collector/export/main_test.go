@@ -132,7 +132,7 @@ func equal[T comparable](t testing.TB, what string, got, want T) {
 	}
 }
 
-// partial is a response that rejects points.
+// partial returns a response that rejects some points.
 func partial(t testing.TB, rejected int64, message string) []byte {
 	t.Helper()
 	body, err := proto.Marshal(&colmetricpb.ExportMetricsServiceResponse{
@@ -144,7 +144,8 @@ func partial(t testing.TB, rejected int64, message string) []byte {
 	return body
 }
 
-// metrics is a batch whose request is not OTLP, since nothing inspects it on the way.
+// metrics returns a batch with the given data, which need not be OTLP, since nothing inspects it on
+// the way.
 func metrics(data string) otlp.Batch {
 	return otlp.Batch{Signal: otlp.Metrics, Points: 3, Data: []byte(data)}
 }

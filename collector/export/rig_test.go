@@ -21,8 +21,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// fake is a client with faults: answer decides the outcome of each request. It is read while the
-// exporter waits or after it has ended.
+// fake is a client with faults: answer decides the outcome of each request. Tests read its fields
+// only while the exporter waits or after it has ended.
 type fake struct {
 	answer func(ctx context.Context, b otlp.Batch) (Result, error)
 

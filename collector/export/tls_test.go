@@ -116,7 +116,7 @@ func (f files) load() (*tls.Config, error) {
 }
 
 // testReload sends to an upstream that moves from one CA to another and breaks all connections when
-// it does. serve starts it and returns how to stop it.
+// it does. serve starts the upstream and returns a function that stops it.
 func testReload(
 	t *testing.T,
 	protocol string,

@@ -63,7 +63,7 @@ func (l *ledger) take(numbers []int) {
 }
 
 // check compares the ledger with the exporter's account after n batches have been put and none is
-// queued. A request may also have points rejected.
+// queued. Points may also have been rejected from accepted requests.
 func (l *ledger) check(n int, a Account) {
 	l.t.Helper()
 	var put, refused int64
@@ -145,8 +145,9 @@ func (h *hearing) Send(ctx context.Context, r Request) (Result, error) {
 	return result, err
 }
 
-// The same over a real connection that breaks. On a busy machine, requests may also time out while
-// they are being answered: responses are lost, and the next request arrives meanwhile.
+// Every point is also accounted for over a real connection that breaks. On a busy machine, requests
+// may time out while they are being answered. The response is then lost, and the next request
+// arrives in the meantime.
 func TestToxicConnection(t *testing.T) {
 	exhausted, err := status.New(codes.ResourceExhausted, "slow down").
 		WithDetails(&errdetails.RetryInfo{RetryDelay: durationpb.New(time.Millisecond)})

@@ -6,8 +6,8 @@ import (
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
-// An exponential histogram makes its buckets wider when its values no longer fit. What it had
-// before is then found in the wider buckets.
+// An exponential histogram widens its buckets when its values no longer fit. The earlier counts are
+// then added up in the wider buckets.
 func TestValuesGainedWhileBucketsBecomeWider(t *testing.T) {
 	before := otlp.Buckets{Scale: 2, Counts: []uint64{1, 1, 1, 1}} // half as wide as those of scale 1
 	var gained spread
@@ -33,7 +33,7 @@ func TestQuantileOfACellThatBeginsAtZero(t *testing.T) {
 	}
 }
 
-// What was read for another series does not count.
+// Counts that were read for another series are dropped.
 func TestASeriesWithoutAPastHadNothing(t *testing.T) {
 	w := workspace{before: otlp.Buckets{Scale: 1, Counts: []uint64{5}}}
 	if !w.past(nil, 0) || len(w.before.Counts) != 0 {

@@ -7,8 +7,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// A verdict holds for some time after the pool has changed. Meanwhile a pool in trouble is not said
-// to have too many slots.
+// A verdict holds for some time after the pool has changed. Meanwhile a pool in trouble is not
+// reported as oversized.
 func TestPoolInTroubleIsNotOversized(t *testing.T) {
 	for _, c := range []struct {
 		name            string

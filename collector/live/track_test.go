@@ -9,7 +9,7 @@ import (
 
 func nothing() *metricdata.ResourceMetrics { return &metricdata.ResourceMetrics{} }
 
-// A track keeps the newest slots and the maximum of each, also after they are made coarse.
+// A track keeps the newest slots and the maximum of each slot, even after it has been coarsened.
 func TestTrack(t *testing.T) {
 	track := newTrack(1)
 	for s := range int64(300) {
@@ -39,8 +39,8 @@ func TestTrack(t *testing.T) {
 	}
 }
 
-// Columns of the heatmap count within 4 %, however small the steps, and are added up when they are
-// made coarse.
+// The counts in the heatmap's columns are within 4 %, however small the steps in which they grew.
+// Coarsening adds up columns.
 func TestHeat(t *testing.T) {
 	var h heat
 	for column := range int64(heatWidth + 10) {

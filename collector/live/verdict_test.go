@@ -74,8 +74,8 @@ func TestVerdict(t *testing.T) {
 	}
 }
 
-// Of several containers, the app's is the only one besides the sidecar's: its throttling leads to a
-// verdict, and that of others does not.
+// The machine's throttling and CPU use are those of the app's container, not of any other. They are
+// unknown if the app's container is unknown or gone.
 func TestJudgeLooksAtTheContainerOfTheApp(t *testing.T) {
 	collection := func(at time.Time, periods int64) *metricdata.ResourceMetrics {
 		var all []metricdata.Metrics

@@ -10,7 +10,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// ownAt begins the collection with the number n. There is one every ten seconds.
+// ownAt begins collection number n. Collections are ten seconds apart.
 func ownAt(n int) *own {
 	at := time.Unix(1000, 0).Add(time.Duration(10*n) * time.Second)
 	o := &own{at: at, metrics: map[string]*metricdata.Sum[float64]{}}
@@ -41,7 +41,7 @@ func TestRateOfASum(t *testing.T) {
 	}
 }
 
-// The first collection has values from before it, and they are better than none.
+// At the first collection, the mean covers values from before it, which is better than no mean.
 func TestMeanOfTheValuesAddedToAHistogram(t *testing.T) {
 	type values struct {
 		count uint64

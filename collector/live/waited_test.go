@@ -20,7 +20,8 @@ func (r *request) waits(outcome string, all ...*metricspb.Exemplar) *request {
 	return r
 }
 
-// The longest wait is that of the newest exemplars with a trace, of requests with any outcome.
+// The longest wait is taken from the newest exemplars that have a trace, whatever the outcome of
+// their requests.
 func TestLongestWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := New(Config{})
@@ -63,7 +64,7 @@ func TestLongestWait(t *testing.T) {
 	})
 }
 
-// If there is no room for a wait and its trace, there is none, and that is counted.
+// If there is no room for a wait and its trace, the wait is dropped and counted.
 func TestLongestWaitWithoutRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := New(Config{})

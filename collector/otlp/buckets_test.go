@@ -16,7 +16,7 @@ func wireOf(t *testing.T, m proto.Message) []byte {
 	return data
 }
 
-// What is kept of a point decides the same as the point itself.
+// The retained part of a point leads to the same result as the point itself.
 func TestBucketsOfWhatIsKeptOfAPoint(t *testing.T) {
 	counts := func(all ...uint64) *metricpb.ExponentialHistogramDataPoint_Buckets {
 		return &metricpb.ExponentialHistogramDataPoint_Buckets{Offset: 3, BucketCounts: all}

@@ -11,8 +11,8 @@ import (
 	metricspb "go.opentelemetry.io/proto/otlp/metrics/v1"
 )
 
-// A request divided repeatedly ends in parts of one point each, with everything around it. None is
-// lost or changed.
+// A request divided repeatedly ends in parts of one point each, with everything around the point.
+// No point is lost or changed.
 func TestSplitToPoints(t *testing.T) {
 	metric := func(name string, times ...uint64) *metricspb.Metric {
 		h := &metricspb.Histogram{

@@ -25,6 +25,6 @@ func TestMemoryFileSystemIsRejected(t *testing.T) {
 	}
 	p := &diskProbe{dir: "/dev/shm"}
 	defer p.close()
-	// and the write has no point
+	// the phase write has no point
 	wantPhases(t, p.run(t.Context()), "read:memory_filesystem")
 }

@@ -269,8 +269,8 @@ func TestProbeIsSkippedOnceAfterThrottling(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log, _ := newLog()
 		var periods atomic.Uint64
-		periods.Store(1000) // before the start, which is no reason to skip
-		// by the run itself, which is none either
+		periods.Store(1000) // throttling before the start is no reason to skip
+		// nor is throttling during the run itself
 		f := &fake{do: func(context.Context) result { periods.Add(1); return result{} }}
 		r, rec := startFakes(
 			t,

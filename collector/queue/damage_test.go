@@ -118,7 +118,7 @@ func points(numbers []int) (sum int64) {
 	return sum
 }
 
-// Damage is counted once, although its file stays as long as there is something in it.
+// Damage is counted once, although the damaged file stays as long as it holds batches.
 func TestDamageIsCountedOnce(t *testing.T) {
 	dir, settled, flying := filled(t, 10)
 	last := 0

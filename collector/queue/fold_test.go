@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// Of the copies of a batch the first intact one counts, in the most advanced state of all.
+// The first intact copy of a batch counts, in the most advanced state of all copies.
 func TestCopiesOfABatchAreMerged(t *testing.T) {
 	copyOf := func(s state, intact bool) finding { return finding{record: record{seq: 1, state: s}, intact: intact} }
 	for name, c := range map[string]struct {

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Connections below are of the same listener with room for two; the third takes the place of one.
+// A third connection joins a listener with room for two, and one of the three is closed.
 func TestWhichConnectionMakesRoom(t *testing.T) {
 	at := func(seconds int) int64 { return time.Unix(int64(seconds), 0).UnixNano() }
 	made := func(born, useful int, accepting int64) *conn {

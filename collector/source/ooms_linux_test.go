@@ -63,7 +63,7 @@ func (l *life) events(kills int) {
 	)
 }
 
-// kills returns the number of kills of the app's container, -1 if it is not reported.
+// kills returns the number of kills of the app's container, or -1 if it is not reported.
 func kills(points map[string]float64) float64 {
 	n, sum := matching(points, "memory.events", "=oom_kill,", idB)
 	if n != 1 {

@@ -248,8 +248,8 @@ func TestOwnProcessIsAlwaysReported(t *testing.T) {
 	l.expect(points, 1, "process.thread.count", "process.executable.name=sidecar")
 }
 
-// Docker's --network container:… shares the files that contain the id, which is the other
-// container's.
+// With Docker's --network container:…, containers share the files that contain an ID. That ID
+// belongs to the other container.
 func TestIDOfAnotherContainerIsCleared(t *testing.T) {
 	l := newLife(t, PodConfig{})
 	mountinfo, err := os.ReadFile(l.dir + "/proc/200/mountinfo")

@@ -240,7 +240,7 @@ func TestPodSkipsHostAndContainers(t *testing.T) {
 	}
 }
 
-// Only for the calling process does the kernel have the context switches since the start.
+// The kernel reports all context switches since the start of a process only to the process itself.
 func TestOnlyTheSidecarsContextSwitchesAreTheKernels(t *testing.T) {
 	cmd := exec.Command("cat")
 	in, err := cmd.StdinPipe()

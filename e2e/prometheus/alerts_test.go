@@ -15,8 +15,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// fault is a fault next to three calm pools and a healthy sidecar, with exactly the alerts that it
-// must raise.
+// fault is a fault of a pod that otherwise has three calm pools and a healthy sidecar. alerts lists
+// exactly the alerts that the fault must raise.
 type fault struct {
 	app     app
 	world   func(*catalog.Metric, attribute.Set) (float64, bool)
@@ -25,7 +25,8 @@ type fault struct {
 	alerts  []string      // Name, or Name ×n if it fires n times at once
 }
 
-// wrong overrides the growth or value of the series of m with the attributes.
+// wrong returns a fault that overrides the growth or the value of m's series that have the given
+// attributes.
 func wrong(
 	m *catalog.Metric,
 	v float64,
@@ -51,7 +52,7 @@ var (
 	full    = []attribute.KeyValue{catalog.LaneKey.String("metrics"), catalog.PointOutcomeKey.String("dropped")}
 )
 
-// three are the sidecars of one node, which all see the same figures.
+// three returns the sidecars of one node, which all report the same values.
 func three(w func(*catalog.Metric, attribute.Set) (float64, bool)) []pod {
 	var pods []pod
 	for _, name := range []string{"a", "b", "c"} {

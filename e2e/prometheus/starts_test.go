@@ -13,7 +13,7 @@ import (
 	"github.com/poolgauge/poolgauge/e2e/prometheus/internal/engine"
 )
 
-// awaitPoints waits until the idle time has the wanted number of points since a time.
+// awaitPoints waits until the series of idle time has the wanted number of points since a time.
 func awaitPoints(t *testing.T, e *engine.Engine, since time.Time, want float64) {
 	t.Helper()
 	deadline := time.Now().Add(patience)

@@ -37,8 +37,8 @@ func scrape(h http.Handler, accept string) (contentType, body string) {
 	return answer.Header().Get("Content-Type"), string(text)
 }
 
-// show prints the series of a scrape that begin with a prefix, without labels other than the bound
-// of a bucket.
+// show prints the series of a scrape that begin with a prefix. The only label that it prints is the
+// bound of a bucket.
 func show(body, prefix string) {
 	for lines := bufio.NewScanner(strings.NewReader(body)); lines.Scan(); {
 		series, value, _ := strings.Cut(lines.Text(), "} ")

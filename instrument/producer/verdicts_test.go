@@ -151,8 +151,8 @@ func TestRecommendedLimit(t *testing.T) {
 	})
 }
 
-// A pool without figures gets no verdict, such as that of connections to hosts that a program has
-// not used yet: its figures will be those of its parts, which have attributes of their own.
+// A pool without figures gets no verdict, for example the pool of a transport that has not
+// contacted a host yet. Later, all figures are those of its parts, which have their own attributes.
 func TestNoVerdictWithoutFigures(t *testing.T) {
 	p := producer.New()
 	defer p.Close()

@@ -17,8 +17,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/thread"
 )
 
-// runners returns the wrapped pools that run functions. Each run function waits until all have
-// ended, and returns the Stats.
+// runners runs test with each kind of wrapped pool that runs functions. The function run calls f n
+// times, one call after the other, and returns the Stats.
 func runners(
 	t *testing.T,
 	test func(t *testing.T, run func(n int, f func(), opts ...instrument.Option) instrument.Stats),
@@ -69,8 +69,7 @@ func TestSplitAddsUpToTheUse(t *testing.T) {
 	})
 }
 
-// The first tasks may be long or communicate with each other, as may long tasks: neither are
-// sampled.
+// Neither the first tasks nor long tasks are sampled, since they may communicate with each other.
 func TestSplitLeavesFirstAndLongTasksAlone(t *testing.T) {
 	for _, c := range []struct {
 		what string
@@ -106,8 +105,8 @@ func TestSplitIsOff(t *testing.T) {
 	})
 }
 
-// However a function ends, its goroutine is not left locked to a thread, since the thread would end
-// with it.
+// However a function ends, its goroutine is unlocked from its thread. Otherwise the thread would
+// end together with the goroutine.
 func TestSplitFunctionsAreUnlocked(t *testing.T) {
 	runners(t, func(t *testing.T, run func(int, func(), ...instrument.Option) instrument.Stats) {
 		synctest.Test(t, func(t *testing.T) {

@@ -245,7 +245,7 @@ func TestSemaphoreWorksOnAfterClose(t *testing.T) {
 				s.Release(1)
 			}
 		}
-		// In overload most events are not seen, and the next one may be.
+		// In overload the meter is blind to most events, but perhaps not to the next one.
 		isOverloaded := func() (blind bool) {
 			for range 100 {
 				_ = s.Acquire(t.Context(), 1)

@@ -67,7 +67,8 @@ func TestTransportOverABaseWithoutTraces(t *testing.T) {
 	}
 }
 
-// Two connections are idle where only one is allowed.
+// If three connections are returned where only one may be idle, two are closed with the reason
+// max_idle.
 func TestTransportSaysWhyConnectionsClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		rt, c := mustWrap(

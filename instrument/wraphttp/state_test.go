@@ -108,8 +108,8 @@ func try(c *http.Client, req *http.Request) {
 	}
 }
 
-// What net/http may report on HTTP/2: it may request one connection several times, or never, and
-// several connections one after the other.
+// On HTTP/2, net/http may report that it requests one connection several times, or never, and that
+// it gets several connections one after the other.
 func TestTransportTakesWhatNetHTTPTells(t *testing.T) {
 	for name, c := range map[string]struct {
 		told             func(*httptrace.ClientTrace)

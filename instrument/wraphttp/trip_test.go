@@ -32,8 +32,8 @@ func took(ctx context.Context, p *pool) *trip {
 
 func limited() *pool { return newPool(&http.Transport{MaxConnsPerHost: 1}, nil) }
 
-// A request that gets a connection before another one is known to be over acquires a slot as soon
-// as the other is over, not only when it ends itself.
+// A request may get a connection before the previous request on it is known to have ended. It then
+// acquires a slot as soon as the previous request ends, and not only when it ends itself.
 func TestLateTripsAcquire(t *testing.T) {
 	for name, release := range map[string]func(first, second *trip){
 		"the use ends":           func(first, _ *trip) { first.end(instrument.OK) },
@@ -108,7 +108,7 @@ func TestAssumedDialsAreCountedOnce(t *testing.T) {
 	}
 }
 
-// A dial of a request that gave up does not count as constructing while it makes no progress.
+// If a request gives up, its dial does not count as constructing while the dial makes no progress.
 func TestGivingUpLeavesWhatNobodyWorksAt(t *testing.T) {
 	p := newPool(&http.Transport{}, nil)
 	defer p.close()
@@ -128,7 +128,7 @@ func TestGivingUpLeavesWhatNobodyWorksAt(t *testing.T) {
 }
 
 // A second dial begins when its first event is reported, not when the request caused the first
-// dial, which was of no use.
+// dial.
 func TestASecondDialBeginsWhenItIsHeardOf(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPool(&http.Transport{}, nil)
@@ -175,7 +175,7 @@ func (r reader) Read([]byte) (int, error)  { return 0, r.err }
 func (reader) Write(p []byte) (int, error) { return len(p), nil }
 func (reader) Close() error                { return nil }
 
-// The end of the body ends the use, even if it is not closed.
+// The end of the body ends the use, even if the body is not closed.
 func TestTheBodyEndsTheUse(t *testing.T) {
 	for how, err := range map[instrument.Ending]error{instrument.OK: io.EOF, instrument.Failed: errors.New("reset")} {
 		p := newPool(&http.Transport{}, nil)

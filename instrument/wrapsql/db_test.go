@@ -88,7 +88,7 @@ func TestDBReportsWhyConnectionsClose(t *testing.T) {
 			}
 		}
 		db.SetMaxIdleConns(2)
-		use(5) // three too many
+		use(5) // three more than may be idle
 		db.SetConnMaxIdleTime(time.Minute)
 		time.Sleep(2 * time.Minute)
 		synctest.Wait() // the two others were idle for too long

@@ -30,8 +30,8 @@ func openDB(t testing.TB, s *server, opts ...instrument.Option) *sql.DB {
 	return db
 }
 
-// A connection takes 2 s to make. Then a query reads rows for 3 s, a transaction takes 4 s, and the
-// connection is idle in between.
+// Establishing a connection takes 2 s. Then a query reads rows for 3 s, a transaction takes 4 s,
+// and the connection is idle in between.
 func TestOpenDBTimesConnectionsAndUses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &server{connect: func(context.Context) error { time.Sleep(2 * time.Second); return nil }}
@@ -243,7 +243,7 @@ func TestOpenDBCountsWhatWasLeftBehind(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		done := make(chan struct{})
-		go func() { // waits, and gets a new connection when the other has ended
+		go func() { // waits for a new connection, and gives up
 			defer close(done)
 			if _, err := db.Conn(ctx); !errors.Is(err, context.DeadlineExceeded) {
 				t.Error(err)

@@ -22,8 +22,8 @@ type convention interface {
 	Unit() string
 }
 
-// conventions has the observable form if there is one, since that has a method for every attribute
-// of the metric.
+// conventions lists the instruments of the conventions. It has the observable form if there is one,
+// since that form has a method for every attribute of the metric.
 var conventions = []convention{
 	systemconv.CPUTime{},
 	systemconv.CPULogicalCountObservable{},
@@ -77,13 +77,13 @@ var conventions = []convention{
 	httpconv.ClientRequestDuration{},
 }
 
-// required has the attributes that the generated histograms take as parameters of Record, and for
-// which they have no methods.
+// required lists the attributes that the generated histograms take as parameters of Record. They
+// have no methods for these attributes.
 var required = map[string][]attribute.Key{
 	"http.client.request.duration": {semconv.HTTPRequestMethodKey},
 }
 
-// deviations are the instruments for which the conventions are wrong (docs/decisions/0002).
+// deviations lists the instruments for which the conventions are wrong (docs/decisions/0002).
 var deviations = map[string]string{
 	// 1.43 says counter, but usage falls, so its rate would be meaningless
 	"container.memory.usage": "int64updowncounter",

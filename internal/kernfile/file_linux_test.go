@@ -91,9 +91,9 @@ func TestFileOfAnEndedProcessIsAbsent(t *testing.T) {
 	}
 }
 
-// The number of open descriptors is bounded, other files are read nevertheless, and descriptors are
-// closed when they are garbage collected, although small objects that were allocated
-// at the same time live on.
+// The number of open descriptors is bounded, and files beyond the bound are read all the same.
+// Descriptors are closed when they are garbage-collected, even if small objects that were allocated
+// at the same time stay alive.
 func TestDescriptorsAreBounded(t *testing.T) {
 	var others [maxKept]*int
 	defer runtime.KeepAlive(&others)
@@ -145,7 +145,7 @@ func TestRareFileIsOpenedNowAndThen(t *testing.T) {
 	}
 }
 
-// A file that replaces a file that can no longer be read counts as another file.
+// If a file replaces one that can no longer be read, that is counted.
 func TestReopenedFileIsCounted(t *testing.T) {
 	f := NewFile(filepath.Join(t.TempDir(), "file"))
 	if err := os.WriteFile(f.Path, []byte("x"), 0o600); err != nil {

@@ -152,8 +152,8 @@ func TestAPauseAfterAnOverloadIsExact(t *testing.T) {
 	}
 }
 
-// Uses outside of overloads represent only themselves, and a block that an overload leaves
-// unfinished is finished in the next one: nothing remains that any one use would have to represent.
+// A use outside an overload represents only itself. A block that one overload leaves unfinished is
+// finished in the next. So no single use ever has to represent the rest of a block.
 func TestUsesInShortOverloadsAreRepresented(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPool(t, instrument.Timing{})

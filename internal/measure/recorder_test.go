@@ -52,7 +52,7 @@ func TestGroupsNeverMissALongUse(t *testing.T) {
 	}
 }
 
-// Uses that are counted without the lock are counted once.
+// Each use is counted once, even if it is counted without the lock.
 func TestGroupsCountEachUseOnce(t *testing.T) {
 	for _, o := range []instrument.Option{nil, instrument.WithoutTelemetry(), instrument.WithExactTiming()} {
 		var g Groups

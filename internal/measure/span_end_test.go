@@ -9,7 +9,7 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// The end of a wait that is counted late is the given time, also during overload.
+// A wait whose end is recorded late ends at the given time, even during overload.
 func TestSpanEndsAtTheTimeGiven(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex
@@ -19,7 +19,7 @@ func TestSpanEndsAtTheTimeGiven(t *testing.T) {
 		for !m.over {
 			m.Event(1)
 		}
-		m.timer.Stop() // it would wait for mu
+		m.timer.Stop() // its function would wait for mu
 		var b blocks
 		waits := make([]Span, block) // one of them is timed
 		for i := range waits {

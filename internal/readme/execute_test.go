@@ -35,7 +35,7 @@ func TestExecute(t *testing.T) {
 	}
 }
 
-// The blocks see tracked and new files but no ignored ones, and share one directory.
+// Blocks see tracked and untracked files but no ignored ones, and share one directory.
 func TestRun(t *testing.T) {
 	t.Chdir(t.TempDir())
 	write(t, ".gitignore", "ignored\n")

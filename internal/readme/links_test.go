@@ -107,7 +107,7 @@ func TestLinksLeadSomewhere(t *testing.T) {
 	}
 }
 
-// Comments, help texts and manifests name documents by their path from the root.
+// Every document that a comment, a help text or a manifest names by its path from the root exists.
 func TestDocumentsThatAreNamedExist(t *testing.T) {
 	for _, name := range tracked(t, ".go", ".yaml", ".yml", ".sh", ".service") {
 		for _, document := range mention.FindAllString(read(t, name), -1) {

@@ -43,8 +43,8 @@ func TestTheMapOfTheHouseIsRight(t *testing.T) {
 	}
 }
 
-// The steps of "Add a metric", and of the sections like it, name files that exist, and what the
-// files of the same step declare.
+// The steps of "Add a metric", and of the sections like it, name files that exist, and identifiers
+// that a file of the same step declares.
 func TestTheStepsOfTheHouseAreRight(t *testing.T) {
 	sections := strings.Split(read(t, "CONTRIBUTING.md"), "\n## Add a ")[1:]
 	if len(sections) < 6 {
@@ -63,7 +63,8 @@ func TestTheStepsOfTheHouseAreRight(t *testing.T) {
 	}
 }
 
-// checkAnswer returns how many files an answer names. What has a blank is a command.
+// checkAnswer checks the files and identifiers in an answer, and returns how many files it names.
+// Code that contains a blank is a command, which is not checked.
 func checkAnswer(t *testing.T, question, answer string) (files int) {
 	t.Helper()
 	declared := map[string]bool{}
@@ -91,8 +92,8 @@ func checkAnswer(t *testing.T, question, answer string) (files int) {
 	return files
 }
 
-// declarations adds what a file declares: functions, types, variables and constants, and methods
-// and fields as Type.Name.
+// declarations adds the identifiers that a file declares: functions, types, variables and
+// constants, and methods and fields as Type.Name.
 func declarations(t *testing.T, name string, to map[string]bool) {
 	t.Helper()
 	file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root, name), nil, parser.SkipObjectResolution)
@@ -111,7 +112,8 @@ func declarations(t *testing.T, name string, to map[string]bool) {
 	}
 }
 
-// receiver returns the type that a method is of, with a dot; "" for a function.
+// receiver returns the receiver's type, followed by a dot, if d is a method, and "" if it is a
+// function.
 func receiver(d *ast.FuncDecl) string {
 	if d.Recv == nil {
 		return ""
@@ -129,7 +131,7 @@ func receiver(d *ast.FuncDecl) string {
 	return ""
 }
 
-// specified adds what one specification declares.
+// specified adds the identifiers that one specification declares.
 func specified(s ast.Spec, to map[string]bool) {
 	switch s := s.(type) {
 	case *ast.ValueSpec:

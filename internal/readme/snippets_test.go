@@ -17,7 +17,7 @@ import (
 	"testing"
 )
 
-// imports has the packages that snippets use, by their names in the snippets.
+// imports maps the package names that snippets use to import paths.
 var imports = map[string]string{
 	"context": "context", "fmt": "fmt", "os": "os", "sql": "database/sql", "net": "net", "http": "net/http",
 	"sdkmetric":  "go.opentelemetry.io/otel/sdk/metric",
@@ -34,7 +34,7 @@ var imports = map[string]string{
 	"sizing":     "github.com/poolgauge/poolgauge/pools/sizing",
 }
 
-// given has the parameters that snippets may use without declaring them.
+// given lists the parameters that snippets may use without declaring them.
 const given = `ctx context.Context, db *sql.DB, transport *http.Transport, l net.Listener, stats func() instrument.Stats, exporter sdkmetric.Exporter,
 	file string, shrink, store func(context.Context, string) error, order string, files []string, load func(string) error, p wrap.Submitter,
 	workers *pools.Workers`

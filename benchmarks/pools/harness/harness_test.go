@@ -16,8 +16,8 @@ import (
 )
 
 func TestSpreadIsTheMedianWithItsConfidenceInterval(t *testing.T) {
-	// The ranks are those in tables of the sign test: below 9 values, no value is left out at
-	// either end; from 9 on one; from 12 on two.
+	// The ranks are those in tables of the sign test. With fewer than 9 values, no value is left
+	// out at either end; from 9 on, one is; from 12 on, two are.
 	for _, c := range []struct {
 		n         int
 		low, high float64
@@ -248,7 +248,7 @@ func (p *turns) use(hold func()) {
 }
 
 func TestOvertakenTellsAQueueFromAStack(t *testing.T) {
-	// a stopped thread cannot be overtaken by another one
+	// with one processor, no thread can overtake one that the kernel has stopped
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	Calibrate()
 	count := func(lifo bool) float64 {

@@ -79,7 +79,7 @@ func TestModelsEndWithTheirContext(t *testing.T) {
 					return nil
 				}
 			})
-			if m.Kind == Goroutines { // all begin at once and have ended by then
+			if m.Kind == Goroutines { // all tasks begin at once and have ended by then
 				return
 			}
 			if !errors.Is(err, context.DeadlineExceeded) || time.Since(begin) > 90*time.Second {

@@ -10,7 +10,8 @@ import (
 	"time"
 )
 
-// groupVariable names the cgroup that the test below enters in a child process.
+// groupVariable is the environment variable with the cgroup that the test below enters in a child
+// process.
 const groupVariable = "POOLGAUGE_TEST_GROUP"
 
 // The quota of a real cgroup is named as the limit.
@@ -50,8 +51,8 @@ func benchIn(t *testing.T, group string) {
 	}
 }
 
-// quotaGroup creates a v1 cgroup with a quota of a tenth of a CPU, which a process exceeds on a busy
-// machine too.
+// quotaGroup creates a v1 cgroup with a quota of a tenth of a CPU, so that a process exceeds the
+// quota even on a busy machine.
 func quotaGroup(t *testing.T) string {
 	t.Helper()
 	const mount = "/sys/fs/cgroup/cpu"

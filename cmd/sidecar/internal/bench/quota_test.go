@@ -88,7 +88,8 @@ func TestAQuotaThatThrottlesIsNamedAsTheLimit(t *testing.T) {
 // With CgroupRoot, the quota is read from the cgroups there.
 func TestQuotaOfTheCgroupRoot(t *testing.T) {
 	h := &half{dir: t.TempDir(), began: time.Now(), stops: true, files: map[string]string{"stat": "cpu.stat"}}
-	// the group itself, in both versions, since the path of this process is not there
+	// files of the root group, in both versions, since the path of this process's own group does
+	// not exist there
 	h.write(t, "cpu.max", "50000 100000\n")
 	h.write(t, "cpu/cpu.cfs_quota_us", "50000\n")
 	h.write(t, "cpu/cpu.cfs_period_us", "100000\n")

@@ -88,9 +88,9 @@ func settingsOf(s *Settings) map[string]any {
 	return all
 }
 
-// Each row has the default of a setting, unless it is empty, and another value with the text that
-// it becomes, unless that is the same. Settings without a row have empty defaults and are tested
-// elsewhere.
+// Each row holds a setting's default, unless that is empty, and another value. If the setting's
+// text for that value differs from it, the row holds that text too. Settings without a row have
+// empty defaults and are tested elsewhere.
 func TestEverySettingHasItsDefaultAndTakesAValue(t *testing.T) {
 	dir := t.TempDir()
 	rows := map[string]struct{ initial, given, want string }{

@@ -13,7 +13,7 @@ import (
 	"github.com/poolgauge/poolgauge/collector/live"
 )
 
-// Only the history of another pool is worth a request before its time.
+// The next request is made ahead of schedule only to get the history of another pool.
 func TestNextRequestIsEarlyForAnotherPoolOnly(t *testing.T) {
 	const every = time.Minute
 	for name, c := range map[string]struct {

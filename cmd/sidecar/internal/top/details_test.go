@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// The first row is of the waits that are longer than any bound.
+// The first row counts the waits that are longer than every bound.
 func TestHeatmapHasARowForEachBoundAndOneMoreIfThereIsRoom(t *testing.T) {
 	for name, c := range map[string]struct {
 		height int

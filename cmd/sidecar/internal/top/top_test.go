@@ -83,7 +83,7 @@ func TestRunInATerminal(t *testing.T) {
 	var gone atomic.Bool
 	c := sidecar(t, func() *live.Picture {
 		if gone.Load() {
-			return nil // an answer from something else
+			return nil // the address answers, but is not a sidecar
 		}
 		return picture()
 	})
