@@ -114,8 +114,8 @@ func TestPoolNamesTheCause(t *testing.T) {
 	}
 }
 
-// A pool that reports only what an arbitrary library reports is never judged faulty because a value
-// is missing.
+// No pool is judged faulty because a value is missing, even if it reports only what an arbitrary
+// library reports.
 func TestNoRuleHoldsForWhatIsNotKnown(t *testing.T) {
 	unknown := math.NaN()
 	w := Window{

@@ -58,7 +58,8 @@ func TestJudgeHoldsWhatComesBack(t *testing.T) {
 	}
 }
 
-// A disk is slow compared with what is usual for it; States includes earlier verdicts.
+// Writes count as slow if they take much longer than usual for the disk. States includes earlier
+// verdicts.
 func TestHostJudgeLearnsWhatIsUsual(t *testing.T) {
 	var j HostJudge
 	if m := j.Machine(); !math.IsNaN(m.CPUs) {
@@ -132,8 +133,8 @@ func TestJudgeRemembersALeak(t *testing.T) {
 	}
 }
 
-// BenchmarkJudge judges one window of one pool. That takes about a microsecond, and happens once in
-// ten seconds.
+// BenchmarkJudge judges one window of one pool, which takes about a microsecond and happens once
+// every ten seconds.
 func BenchmarkJudge(b *testing.B) {
 	var j Judge
 	f := Figures{At: time.Unix(1000, 0)}

@@ -41,8 +41,8 @@ type Stats struct {
 	// how long the oldest use in progress has lasted; absent if there is none
 	UseAge  Optional[time.Duration]
 	UseTime Optional[float64] // total use in slot-seconds
-	// slot-seconds that were free while requests waited, because the first request needed more
-	// slots than were free
+	// slot-seconds for which slots were free while requests waited, because the first request
+	// needed more slots than were free
 	HeldBack  Optional[float64]
 	Completed [4]Optional[int64] // number of uses that ended, by [Ending]
 	// estimated seconds of use, by [CPUState]; absent until a task has been sampled

@@ -1,8 +1,8 @@
 // Package pools provides instrumented pools: [Workers] run tasks, [Resources] lend resources that
-// are expensive to create, a [Semaphore] bounds concurrent use of anything, a [MemoryBudget] bounds
-// memory use by what the container has left, and a [Group] waits for tasks that belong together.
-// All of them report the metrics of package instrument: limit, usage, pending requests and their
-// waits, the duration of each use, and how requests and uses end.
+// are expensive to create, a [Semaphore] bounds concurrent use of anything, a [MemoryBudget] keeps
+// memory use within what the container has left, and a [Group] waits for tasks that belong
+// together. All of them report the metrics of package instrument: limit, usage, pending requests
+// and their waits, the duration of each use, and how requests and uses end.
 //
 //	uploads, err := pools.NewSemaphore("uploads", 64, pools.SemaphoreConfig{})
 //	…

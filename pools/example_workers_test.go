@@ -121,7 +121,7 @@ func ExampleGroups() {
 	}
 	defer fanOut.Close()
 
-	for range 2 { // requests
+	for range 2 { // two requests
 		g, _ := fanOut.WithContext(context.Background())
 		for range 3 {
 			g.Go(func() error { return nil })

@@ -17,7 +17,7 @@ import (
 // waitingPool is a pool of one slot whose requests can be made to wait.
 type waitingPool struct {
 	name string
-	// open returns the pool, and a function that waits for a slot and gives it back after hold
+	// open returns the pool, and a function that waits for a slot and releases it after hold
 	open func(t *testing.T) (use func(ctx context.Context, hold time.Duration) error, p observed)
 }
 

@@ -65,7 +65,7 @@ func TestForEachWhoseItemsPanic(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	p.Close() // after which the calls are counted
+	p.Close() // waits until the calls have been counted
 	if s := p.Stats(); s.Completed[instrument.Panicked].Or(0) != 1 || s.Completed[instrument.Exited].Or(0) != 1 {
 		t.Errorf("completed %v", s.Completed)
 	}

@@ -49,8 +49,8 @@ func (s *Groups) WithContext(ctx context.Context) (*Group, context.Context) {
 
 // Stats returns a consistent snapshot of all groups together. Limit is absent, since each group has
 // its own limit and any number of groups may exist. A wait is the time for which Go was blocked;
-// the use begins when the wait ends. A function that does not return counts as exit, since a panic
-// would have ended the program.
+// the use begins when the wait ends. A function that ends without returning counts as exited, since
+// a panic would have ended the program.
 func (s *Groups) Stats() instrument.Stats { return s.ran.Stats() }
 
 // Running returns the number of running functions.

@@ -39,7 +39,7 @@ func BenchmarkHoldersWhileFull(b *testing.B) {
 					b.Error(err)
 					return
 				}
-				runtime.Gosched() // so that the others find the pool full
+				runtime.Gosched() // so that other goroutines find the pool full
 				l.Release()
 			})
 		})
@@ -65,7 +65,8 @@ func BenchmarkHoldersWhileFull(b *testing.B) {
 	})
 }
 
-// comparePairs runs many short rounds of n operations, each with holders and without, in turns.
+// comparePairs runs many pairs of short rounds of n operations. Each pair has a round with holders
+// and one without, in alternating order.
 func comparePairs(b *testing.B, run func(holders bool, n int)) {
 	const pairs, n = 1000, 10_000
 	run(true, n)

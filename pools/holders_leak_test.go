@@ -45,7 +45,7 @@ func of[T any](ctx context.Context, l lender, _ T) number {
 	return n
 }
 
-// leakers are lines of a program that acquire a slot, each in a different way.
+// leakers holds lines of a program that acquire a slot, each in a different way.
 var leakers = []struct {
 	mark string
 	get  func(ctx context.Context, p numbers) number
@@ -137,7 +137,7 @@ func leak(t *testing.T, seed uint64) (oldest, all bool) {
 	return oldest, all
 }
 
-// The line is named in all of 100 programs with a leak.
+// In each of 100 programs with a leak, the holders name the line that leaks.
 func TestLeaksAreNamed(t *testing.T) {
 	if !callsite.Always {
 		t.Skip("calls are sampled on this architecture")

@@ -215,7 +215,7 @@ func TestWorkersNameTheirTasks(t *testing.T) {
 			t.Errorf("the task of the group has trace %v", id)
 		}
 		ctx := pooltest.InTrace(t.Context(), 7)
-		if err := p.Submit(ctx, sleep(time.Minute)); err != nil { // all are busy
+		if err := p.Submit(ctx, sleep(time.Minute)); err != nil { // all workers are busy
 			t.Fatal(err)
 		}
 		close(h.end)

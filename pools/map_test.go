@@ -106,7 +106,7 @@ func TestMapKeepsOrderInBoundedMemory(t *testing.T) {
 		p := newWorkers(t, 3, pools.WorkersConfig{})
 		var pulled, yielded int
 		for v, err := range pools.Map(t.Context(), p, count(100, &pulled), func(_ context.Context, i int) (int, error) {
-			time.Sleep(time.Duration(1+i*7%5) * time.Second) // so that they end in another order
+			time.Sleep(time.Duration(1+i*7%5) * time.Second) // calls end in a different order
 			if i%10 == 9 {
 				return i, errTask
 			}

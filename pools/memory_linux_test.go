@@ -22,8 +22,8 @@ const (
 	batchTask     = 16 << 20
 )
 
-// A batch that would use four times the memory of its container is killed without a budget, and
-// completes with one.
+// Without a budget, a batch that would use four times its container's memory is killed. With a
+// budget, it completes.
 func TestMemoryBudgetKeepsABatchAlive(t *testing.T) {
 	if how := os.Getenv(batchVariable); how != "" {
 		runBatch(how)
@@ -116,8 +116,8 @@ func runBatch(how string) {
 				continue
 			}
 			block := mustMap(batchTask)
-			time.Sleep(100 * time.Millisecond) // work on it
-			_ = syscall.Munmap(block)          // it was mapped
+			time.Sleep(100 * time.Millisecond) // the task works on the block
+			_ = syscall.Munmap(block)          // cannot fail: the block is mapped
 			running.Add(-1)
 		})
 	}

@@ -114,7 +114,8 @@ func TestMemoryBudgetNoticesMemoryWhileAllWait(t *testing.T) {
 		start := time.Now()
 		go func() {
 			time.Sleep(time.Minute + tick/2)
-			// room for 2000 in addition to the 1000 that are held, which may not be allocated yet
+			// a limit of 3000: the 1000 bytes held may not be allocated yet, so there is room for
+			// 2000 more
 			m.set(3000)
 			time.Sleep(time.Minute)
 			b.Release(1000)

@@ -16,7 +16,7 @@ var ErrDeadlock = errors.New("a task must not wait for its own pool")
 type PanicError struct {
 	Pool  string // name of the pool
 	Value any    // value passed to panic; nil after runtime.Goexit
-	Stack []byte // the task's stack where it ended
+	Stack []byte // the task's stack when it panicked or called runtime.Goexit
 }
 
 // Error returns the cause, without the stack.

@@ -89,7 +89,7 @@ func TestFaultCheckThatHangsCostsOneResource(t *testing.T) {
 		p := resChecked(t, &f, pools.ResourcesConfig[int64]{
 			Check: func(_ context.Context, n int64) error {
 				if n == 1 {
-					<-network // it ignores its context
+					<-network // ignores its context
 				}
 				return nil
 			},
@@ -181,7 +181,7 @@ func TestNegativeCheckAfterChecksEveryUse(t *testing.T) {
 			Check:      func(context.Context, int64) error { checks++; return nil },
 		})
 		defer p.Close()
-		for range 3 { // the first finds none
+		for range 3 { // the first call finds no idle resource
 			resAcquire(t, p).Release()
 		}
 		if checks != 2 {

@@ -16,7 +16,8 @@ import (
 	"github.com/poolgauge/poolgauge/pools"
 )
 
-// The "empty acquire wait" of puddle, for a single caller with a 50 ms constructor, is 53 ms.
+// Constructing a resource does not count as waiting. For a single caller with a 50 ms constructor,
+// puddle's "empty acquire wait" is 53 ms.
 func TestFaultConstructionCountedAsWaiting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := resFactory{takes: 50 * time.Millisecond}
@@ -33,7 +34,7 @@ func TestFaultConstructionCountedAsWaiting(t *testing.T) {
 	})
 }
 
-// Puddle does not count the waits of requests that give up.
+// The waits of requests that give up are counted. Puddle does not count them.
 func TestFaultFailedWaitsNotCounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var f resFactory
@@ -42,7 +43,7 @@ func TestFaultFailedWaitsNotCounted(t *testing.T) {
 		l := resAcquire(t, p)
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 		defer cancel()
-		for range 2 { // the second finds the context done
+		for range 2 { // the second call finds the context done
 			if _, err := p.Acquire(ctx); !errors.Is(err, context.DeadlineExceeded) {
 				t.Fatal(err)
 			}
@@ -54,8 +55,8 @@ func TestFaultFailedWaitsNotCounted(t *testing.T) {
 	})
 }
 
-// Counters that are summed in the wrong order show more resources in use than exist, in up to all
-// readings.
+// Stats never shows more resources in use than exist. Counters that are summed in the wrong order
+// do so in up to all readings.
 func TestFaultInUseAboveCapacity(t *testing.T) {
 	defer goleak.VerifyNone(t)
 	var f resFactory
@@ -150,7 +151,7 @@ func TestFaultSlotLostWhenAConstructorIsLate(t *testing.T) {
 			t.Errorf("error %v after %v, want that of the context at once", err, time.Since(start))
 		}
 		resWantUsage(t, p.Stats(), 0, 0, 1)
-		l := resAcquire(t, p) // the resource that was begun for the other
+		l := resAcquire(t, p) // the resource whose construction began for the first caller
 		if took := time.Since(start); took != time.Minute || l.Value() != 1 {
 			t.Errorf("got %d after %v", l.Value(), took)
 		}

@@ -98,7 +98,7 @@ func TestResourcesResize(t *testing.T) {
 			t.Fatal(err)
 		}
 		synctest.Wait()
-		resWantUsage(t, p.Stats(), 3, 0, 0) // the idle one has gone
+		resWantUsage(t, p.Stats(), 3, 0, 0) // the idle resource is gone
 		waiting := make(chan pools.Lease[int64], 2)
 		for range 2 {
 			go func() { waiting <- resAcquire(t, p) }()

@@ -22,7 +22,8 @@ type resCall struct {
 	id     int64 // the resource, or the limit
 }
 
-// resStock is the pool as seen by a sequence of calls. Idle resources are lent last in, first out.
+// resStock is the pool as seen by a sequence of calls. The resource that became idle last is lent
+// first.
 type resStock struct {
 	limit int64
 	idle  []int64
@@ -172,7 +173,7 @@ func (h *resHistory) check(t *testing.T, model porcupine.Model) {
 	t.Fatalf("no order of the calls explains their results:\n%s", all.String())
 }
 
-// With all resources made, TryAcquire fails if and only if none is idle.
+// When all resources exist, TryAcquire fails if and only if none is idle.
 func TestResourcesAreLinearizableWithTryAcquire(t *testing.T) {
 	for range 50 {
 		var f resFactory
@@ -193,7 +194,7 @@ func TestResourcesAreLinearizableWithTryAcquire(t *testing.T) {
 	}
 }
 
-// Resources come and go, and so does the limit.
+// The pool stays linearizable while resources are destroyed and the limit changes.
 func TestResourcesAreLinearizableWithDestroyAndResize(t *testing.T) {
 	for range 50 {
 		var f resFactory

@@ -24,7 +24,7 @@ func (m *resModel) end(name, reason string) {
 	}
 }
 
-// resPlay plays the pool against the model: each byte is a move in both.
+// resPlay makes the same moves in the pool and in the model. Each byte encodes a move.
 type resPlay struct {
 	t        *testing.T
 	m        resModel

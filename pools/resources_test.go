@@ -137,7 +137,7 @@ func TestResourcesAreLentInTheOrderOfRequests(t *testing.T) {
 				time.Sleep(time.Second)
 				l.Release()
 			}()
-			synctest.Wait() // until it is queued
+			synctest.Wait() // until the request is queued
 		}
 		held.Release()
 		time.Sleep(time.Minute)

@@ -40,12 +40,12 @@ type SemaphoreConfig struct {
 //
 // A Semaphore that is used in a bubble of testing/synctest must be created in the same bubble.
 type Semaphore struct {
-	// word lets calls take and return permits without the lock, by one compare-and-swap. Its high
-	// bits hold the number of free permits, and its low bits two numbers of credits. An Acquire
-	// spends a credit of the first kind, a Release one of the second, so the spent credits count
-	// the calls. Unlocking mu lends credits if no request waits and the meter does not need each
-	// event. A call that finds no credit locks mu and takes all credits back; after that only the
-	// owner of mu changes the number of free permits.
+	// word lets calls take and return permits without the lock, with a single compare-and-swap. Its
+	// high bits hold the number of free permits, and its low bits two numbers of credits. An
+	// Acquire spends a credit of the first kind, a Release one of the second, so the spent credits
+	// count the calls. Unlocking mu lends credits if no request waits and the meter does not need
+	// each event. A call that finds no credit locks mu and takes all credits back; after that only
+	// the owner of mu changes the number of free permits.
 	word     atomic.Int64
 	size     atomic.Int64 // written with mu held
 	closed   atomic.Bool  // written with mu held
@@ -123,8 +123,8 @@ func (s *Semaphore) error(err error) error {
 // back other requests. If Resize raises the size enough, the request takes the place in the queue
 // that corresponds to its arrival.
 func (s *Semaphore) Acquire(ctx context.Context, n int64) error {
-	// Only a call with a credit, which unlock lends in overload or with telemetry off, avoids the
-	// lock; others take acquireWithLock. See decision 0011.
+	// Only a call with a credit avoids the lock; all other calls use acquireWithLock. unlock lends
+	// credits in overload or with telemetry off. See decision 0011.
 	done := ctx.Done()
 	for {
 		w := s.word.Load()

@@ -37,8 +37,9 @@ type semOutput struct {
 type semState struct{ used, size int64 }
 
 // semSpec is the specification of a semaphore for an observer that does not know about queues. If
-// there are waiters, a TryAcquire may fail although permits are free, because they are reserved for
-// others. An Acquire that fails may have had its permits until its context ended.
+// there are waiters, a TryAcquire may fail although permits are free, because the permits are
+// reserved for the waiters. An Acquire that fails may have held its permits until its context
+// ended.
 func semSpec(size int64, waiters bool) porcupine.Model {
 	return porcupine.Model{
 		Init: func() any { return semState{size: size} },

@@ -109,7 +109,8 @@ func (m *semModel) close() {
 	}
 }
 
-// check compares the outcomes, and the Stats of a Semaphore.
+// check compares the outcomes of p's calls with those of the model. If p is a Semaphore, it also
+// compares the Stats.
 func (m *semModel) check(p permits) error {
 	want := m.tried
 	var errs []error
@@ -246,7 +247,7 @@ func randomOperations(n int) []byte {
 	return ops
 }
 
-// A model that differs from x/sync would prove nothing.
+// The model behaves like x/sync. Otherwise it would prove nothing about our semaphore.
 func TestSemaphoreModelIsThatOfXSync(t *testing.T) {
 	for range 200 {
 		ops := randomOperations(60)

@@ -13,7 +13,7 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// waiting starts a request and returns once it waits.
+// waiting starts a request and returns once the request is waiting.
 func waiting(s *Semaphore, n int64, served func()) {
 	before := s.Waiting()
 	go func() {
@@ -99,7 +99,7 @@ func TestSemaphoreBoundsItsWaiters(t *testing.T) {
 		}
 		defer s.Close()
 		_ = s.Acquire(t.Context(), 1)
-		for _, n := range []int64{1, 5} { // one of them requests more than the size
+		for _, n := range []int64{1, 5} { // 5 is more than the size
 			go func() { _ = s.Acquire(t.Context(), n) }()
 		}
 		synctest.Wait()
@@ -121,7 +121,7 @@ func TestSemaphoreBoundsItsWaiters(t *testing.T) {
 	}
 }
 
-// A semaphore that shrank below the number of used permits must not grant any on its fast path
+// A semaphore that shrank below the number of used permits must not grant permits on its fast path
 // either.
 func TestShrinkingSemaphoreServesNoRequest(t *testing.T) {
 	for name, opts := range map[string][]instrument.Option{"on": nil, "off": {instrument.WithoutTelemetry()}} {

@@ -29,7 +29,7 @@ func TestSemaphoreMisuseIsNamedAndChangesNothing(t *testing.T) {
 		t.Errorf("panic %q does not name the semaphore", got)
 	}
 	if !s.TryAcquire(1) || s.TryAcquire(1) {
-		t.Error("misuse changed the semaphore") // the semaphore of x/sync now has one permit more
+		t.Error("misuse changed the semaphore") // x/sync's semaphore would have gained a permit
 	}
 }
 
@@ -174,7 +174,7 @@ func TestSemaphoreClosedWithoutTelemetry(t *testing.T) {
 	}
 }
 
-// 10,000 goroutines that give up at random lose no permit, and each is counted once.
+// When 10,000 goroutines give up at random, no permit is lost and each request is counted once.
 func TestSemaphoreCancelStorm(t *testing.T) {
 	defer goleak.VerifyNone(t)
 	s := mustSemaphore(t, 8)
@@ -228,7 +228,7 @@ func TestSemaphoreAllocatesNothing(t *testing.T) {
 	allocs := testing.AllocsPerRun(runs, func() {
 		_ = s.Acquire(context.Background(), 1)
 		try <- struct{}{}
-		for range 16 { // with a single processor the other goroutine gets to wait
+		for range 16 { // on one CPU, lets the other goroutine wait
 			runtime.Gosched()
 		}
 		s.Release(1)

@@ -167,12 +167,12 @@ func TestSemaphoreCountsPermitsThatAreHeldBack(t *testing.T) {
 		go hold(s, 5, time.Second)
 		time.Sleep(2 * time.Second)
 		expect("with 3 of 10 free for 2 s", 6)
-		go hold(s, 1, time.Second) // waits behind it
+		go hold(s, 1, time.Second) // waits behind the first
 		time.Sleep(time.Second)
 		s.Release(1)
 		time.Sleep(time.Second)
 		expect("a permit came back a second ago", 6+3+4)
-		s.Release(1) // serves the first
+		s.Release(1) // serves the first request
 		synctest.Wait()
 		time.Sleep(time.Second / 2)
 		expect("while one waits and none is free", 6+3+4)

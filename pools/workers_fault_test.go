@@ -215,7 +215,7 @@ func TestStopInATask(t *testing.T) {
 				if !errors.Is(cause, pools.ErrClosed) || !errors.Is(p.Submit(t.Context(), nothing), pools.ErrClosed) {
 					t.Errorf("after Close the pool is open, and the cause in the task is %v", cause)
 				}
-				p.Close() // waits
+				p.Close() // waits for the task
 				if s := p.Stats(); s.Usage[instrument.Idle].Or(-1) != 0 || p.Running() != 0 {
 					t.Errorf("Stats %+v", s)
 				}

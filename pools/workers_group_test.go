@@ -92,7 +92,7 @@ func TestTaskGroupOfTasksThatDoNotReturn(t *testing.T) {
 		if err := g.Wait(); !errors.As(err, &e) {
 			t.Errorf("%s: %v", name, err)
 		}
-		p.Close() // after which the task is counted
+		p.Close() // waits until the task has been counted
 		if s := p.Stats(); s.Completed[ending].Or(0) != 1 {
 			t.Errorf("%s: completed %v", name, s.Completed)
 		}

@@ -27,7 +27,7 @@ type workersModel struct {
 	queue             []int
 	blocked           []int
 	started           []int
-	dropped           int // removed from the queue
+	dropped           int // tasks removed from the queue
 	requests          [5]int64
 	completed         [4]int64
 }
@@ -91,7 +91,7 @@ type workersTrial struct {
 
 	mu       sync.Mutex // guards everything below
 	started  []int
-	returned map[int]error // by Submit
+	returned map[int]error // results of Submit, by task
 }
 
 func newWorkersTrial(t *testing.T, n, queue int) *workersTrial {
@@ -249,7 +249,7 @@ func (w *workersTrial) check() {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	slices.Sort(w.started) // those of one step may have started in any order
+	slices.Sort(w.started) // tasks of one step may have started in any order
 	if !slices.Equal(w.started, slices.Sorted(slices.Values(w.model.started))) {
 		w.t.Fatalf("the tasks that started are %v, want %v", w.started, w.model.started)
 	}

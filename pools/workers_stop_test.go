@@ -14,8 +14,9 @@ import (
 	"github.com/poolgauge/poolgauge/pools"
 )
 
-// In a workerpool or gopool with 2 workers, runtime.Goexit in two tasks ends all workers; in
-// workerpool and tunny, a panic crashes the process.
+// Tasks that panic or call runtime.Goexit cost no worker. In a workerpool or gopool with 2 workers,
+// runtime.Goexit in two tasks ends all workers; in workerpool and tunny, a panic crashes the
+// process.
 func TestFaultPanicAndGoexitCostNoWorker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var reports []*pools.PanicError
@@ -74,7 +75,7 @@ func TestGoexitOfOnPanicCostsNoWorker(t *testing.T) {
 	})
 }
 
-// conc panics on submit after Wait.
+// Submit on a stopped pool returns an error. conc panics on submit after Wait.
 func TestFaultSubmitAfterStop(t *testing.T) {
 	for name, stop := range map[string]func(*pools.Workers){
 		"Close":    (*pools.Workers).Close,
@@ -172,7 +173,8 @@ func TestWorkersCloseCancelsAndDrops(t *testing.T) {
 	})
 }
 
-// A nested submit deadlocks ants (panjf2000/ants#197).
+// A nested Submit for which there is no room returns ErrDeadlock. It deadlocks ants
+// (panjf2000/ants#197).
 func TestFaultNestedSubmitDeadlocks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newWorkers(t, 1, pools.WorkersConfig{Queue: 1})

@@ -62,8 +62,8 @@ func (o *outcomes) check(t testing.TB, s instrument.Stats) {
 	}
 }
 
-// Counters that are summed in the wrong order show more workers in use than exist, in up to all
-// readings under load.
+// Stats never shows more workers in use than the limit. Counters that are summed in the wrong order
+// do so in up to all readings under load.
 func TestFaultWorkersInUseAboveLimit(t *testing.T) {
 	p := newWorkers(t, 3, pools.WorkersConfig{Queue: 8})
 	var in pooltest.Invariants
@@ -222,8 +222,8 @@ func TestWorkersAllocateNothing(t *testing.T) {
 	}
 }
 
-// A burst of long tasks must not be sampled: every reading shows what is in progress and what
-// waits.
+// A burst of long tasks is not sampled: every reading includes the time of running tasks and the
+// age of the oldest waiting task.
 func TestBurstOfLongTasksIsTimed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newWorkers(t, 4, pools.WorkersConfig{Queue: 2000})

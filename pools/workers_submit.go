@@ -10,7 +10,8 @@ import (
 
 var errNilTask = errors.New("pools: the task is nil")
 
-// stall is how long no task may start or end before blocked callers check whether they are workers.
+// stall is the time without any task starting or ending after which blocked callers check whether
+// they are workers.
 const stall = time.Second
 
 // blockedTask is the task of a blocked caller.

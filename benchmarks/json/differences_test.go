@@ -8,8 +8,9 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
-// The decoder differs from pdata in the ways listed below. expected converts a body to one that
-// pdata reads as the decoder reads the original, so that no other difference is possible.
+// expected is what the decoder is expected to do with a body. Its body is one that pdata reads as
+// the decoder reads the original, so that any remaining difference is an error. The decoder differs
+// from pdata as follows:
 //
 //  1. Input that is not JSON (RFC 8259) is rejected, as is anything after the first value. pdata
 //     accepts `{"a":1 {"b":2}` and ignores a second request, so that its points are lost.

@@ -45,7 +45,7 @@ func TestVerdictsAreRight(t *testing.T) {
 	}
 }
 
-// Run as a command, our verdict program gives the same answers as within the tool.
+// Our verdict program gives the same answers when it runs as a command.
 func TestAsACommand(t *testing.T) {
 	runs := simulate(3, 1, "too small")
 	want, err := ours.judge(runs[0].requests)

@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// everyCommand calls f for each command, with the words that call it.
+// everyCommand calls f for each command, with the words that invoke it.
 func everyCommand(c *cobra.Command, words []string, f func(c *cobra.Command, words []string)) {
 	f(c, words)
 	for _, sub := range c.Commands() {
@@ -104,7 +104,7 @@ func TestFlagsWithoutEffectAreRefused(t *testing.T) {
 	}
 }
 
-// A setting may also stand before the command.
+// A setting may also precede the command.
 func TestSettingsBeforeTheCommand(t *testing.T) {
 	code, stdout, stderr := execute("--otlp-endpoint", "http://h:4317", "check")
 	if code != 0 || !strings.Contains(stdout, "telemetry is sent to http://h:4317") {

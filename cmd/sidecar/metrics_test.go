@@ -102,8 +102,8 @@ func complete(seen map[string]*metricspb.Metric) bool {
 	return seen[catalog.ExportDuration.Name] != nil && seen[catalog.ProbeParallelism.Name] != nil
 }
 
-// mayBeAbsent reports whether a metric may be absent on this machine: because the table says when
-// it is, or because it needs a container and is in the collector's fixtures.
+// mayBeAbsent reports whether a metric may be absent on this machine, because the table says when
+// it is absent, or because it needs a container and the collector's fixtures emit it.
 func mayBeAbsent(t *testing.T, g *catalog.Group, m *catalog.Metric) bool {
 	if runtime.GOOS != "linux" || m.Absent != "" {
 		return true

@@ -106,8 +106,8 @@ func TestHeldTooLong(t *testing.T) {
 	})
 }
 
-// A server that fails for some batches, as Prometheus does for samples that are too old, loses
-// those after the hold time, and no others.
+// If a server fails for some batches, as Prometheus does for samples that are too old, those
+// batches are lost after the hold time, and no others.
 func TestServerErrorOfOneBatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fake{answer: func(_ context.Context, b otlp.Batch) (Result, error) {
@@ -231,7 +231,7 @@ func TestPace(t *testing.T) {
 }
 
 // After an outage the backlog leaves no faster than the configured multiple of the live rate, in
-// either order of the queue. Later batches are not delayed once it is gone.
+// either order of the queue. Later batches are not delayed once the backlog is gone.
 func TestBacklogIsPaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const size, interval, outage = 50_000, 10 * time.Second, time.Hour

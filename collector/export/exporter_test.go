@@ -92,8 +92,8 @@ func TestOutageLosesNothing(t *testing.T) {
 	})
 }
 
-// Waits are spread from 1 s to a limit that doubles up to 30 s, start over with each request, and
-// respect the wait that the upstream asks for.
+// Waits are random, between 1 s and a limit that doubles up to 30 s. They start over with each
+// request, and are at least as long as the upstream asks.
 func TestBackoff(t *testing.T) {
 	p := Policy{LeastBackoff: time.Second, LongestBackoff: 30 * time.Second}
 	ceilings := []int{2, 4, 8, 16, 30, 30, 30}
@@ -180,7 +180,7 @@ func blocked(t *testing.T, f *fake, data ...string) *rig {
 	return blockedBy(t, f, patient, data...)
 }
 
-// blockedBy is like blocked but has another policy.
+// blockedBy is like blocked, but with the given policy.
 func blockedBy(t *testing.T, f *fake, policy rules, data ...string) *rig {
 	t.Helper()
 	answer, free := f.answer, make(chan struct{})

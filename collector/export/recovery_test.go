@@ -25,8 +25,9 @@ type outage struct {
 	up    map[string]*atomic.Bool
 }
 
-// startOutage runs a lane for each entry of upstreams and puts a batch into it, which fails with
-// asked as the requested wait before a retry.
+// startOutage runs a lane for each entry of upstreams and puts a batch into each lane. While the
+// upstream is down, the lane's requests fail, and the upstream asks it to wait for the time in
+// asked before a retry.
 func startOutage(t *testing.T, upstreams map[queue.Lane]string, asked map[queue.Lane]time.Duration) *outage {
 	t.Helper()
 	o := &outage{t: t, fakes: map[queue.Lane]*fake{}, up: map[string]*atomic.Bool{"a": {}, "b": {}}}

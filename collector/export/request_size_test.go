@@ -35,7 +35,7 @@ func records(t *testing.T, n, size int) otlp.Batch {
 	return otlp.Batch{Signal: otlp.Logs, Points: int64(n), Data: data}
 }
 
-// startLogs returns a rig with the lane of logs.
+// startLogs returns a rig with only the logs lane.
 func startLogs(t *testing.T, client Client, policy rules) *rig {
 	t.Helper()
 	r := start(t, client, policy)

@@ -45,7 +45,7 @@ func TestRatiosAreAbsentUnlessBothFiguresAreKnownAndTheSecondIsPositive(t *testi
 	}
 }
 
-// The cells of several series are in no order.
+// The quantiles do not depend on the order of the cells, which come from several series.
 func TestQuantilesOfCellsInAnyOrder(t *testing.T) {
 	cells := []cell{{lower: 1, upper: 2, n: 50}, {lower: 2, upper: 4, n: 49}, {lower: 4, upper: 8, n: 1}}
 	for _, order := range [][]int{{0, 1, 2}, {2, 1, 0}, {1, 2, 0}} {

@@ -8,7 +8,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// A pool that does not report how long each request waits, and each use lasts, has means instead.
+// A pool that reports totals, but not the duration of each wait and each use, has means instead of
+// quantiles.
 func TestMeansOfAPoolWithTotalsOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, start := New(Config{}), time.Now()
@@ -42,7 +43,7 @@ func waitsShown(t *testing.T, l *Live) (n int64) {
 	return n
 }
 
-// The waits of an app that was restarted are new, even if there are as many as before.
+// After an app restarts, its waits count as new even if there are as many as before.
 func TestHeatmapHasTheWaitsBeforeAndAfterARestart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, start := New(Config{}), time.Now()

@@ -91,7 +91,7 @@ func collect(t *testing.T, reader *sdk.ManualReader) []metricdata.Metrics {
 }
 
 // value returns the value of the point of m that has all of the given attributes, each as
-// "key=value"; 0 if there is none.
+// "key=value", or 0 if there is none.
 func (r recorder) value(t *testing.T, m *catalog.Metric, attrs ...string) float64 {
 	t.Helper()
 	for _, s := range r.samples(t, m) {

@@ -33,7 +33,7 @@ func newFailing(t *testing.T, sync time.Duration) *failing {
 	return f
 }
 
-// durable checks whether the queue reports that it is on disk.
+// durable checks whether the queue reports that its batches are safe on disk.
 func (f *failing) durable(want bool) {
 	f.t.Helper()
 	synctest.Wait()

@@ -41,7 +41,7 @@ func TestFullFilesystemDrains(t *testing.T) {
 	closed(t, q)
 }
 
-// A file system that is actually full.
+// When a file system that is really full gets more room, the queue writes everything to it.
 func TestFullFilesystem(t *testing.T) {
 	dir := smallDisk(t)
 	c, log := config(dir, 1<<20, time.Millisecond)

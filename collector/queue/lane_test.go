@@ -110,7 +110,8 @@ func TestWaiterLeaves(t *testing.T) {
 	})
 }
 
-// A full lane does not keep others from using their share, nor do they keep it from its own.
+// A full lane does not keep other lanes from using their share, nor do they keep the full lane from
+// using its own.
 func TestLanesShareTheLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := lanes(t)

@@ -184,7 +184,8 @@ func TestExporterComesBack(t *testing.T) {
 	b.checkRefused(t, refused{otlp.Metrics, 1, Queue})
 }
 
-// Every refusal, over gRPC and HTTP: its status, its reason, and whether the client may retry.
+// Every refusal, over gRPC and HTTP, has the right status and reason, and tells the client whether
+// it may retry.
 func TestRefusals(t *testing.T) {
 	failing := func(err error) func(*Config, *limits) {
 		return func(c *Config, _ *limits) { c.Accept = func(context.Context, otlp.Batch) error { return err } }

@@ -45,7 +45,7 @@ func TestStalledStreamsDoNotAffectOthers(t *testing.T) {
 	}
 }
 
-// They end at their deadline.
+// Exports whose messages never arrive end at their deadline.
 func TestStalledStreamsEnd(t *testing.T) {
 	b := start(t, func(_ *Config, l *limits) { l.read = 300 * time.Millisecond })
 	stalled := stalledStreams(t, dial(t, b.GRPCAddr().String()), 50)

@@ -236,7 +236,8 @@ func TestStartFails(t *testing.T) {
 	}
 }
 
-// A queue whose directory cannot be used is in memory if Bear tolerates that.
+// If the queue's directory cannot be used, the queue is in memory, provided that Bear tolerates
+// that.
 func TestBearDecidesWhetherTheQueueMayBeInMemory(t *testing.T) {
 	foreign := t.TempDir()
 	if err := os.WriteFile(filepath.Join(foreign, "notes.txt"), nil, 0o600); err != nil {

@@ -37,12 +37,12 @@ func TestEverythingFindsDataInAHealthyPod(t *testing.T) {
 	}
 }
 
-// judged are the metrics of pools that only the Producer reports. They are absent with explicit
+// judged lists the metrics of pools that only the Producer reports. They are absent with explicit
 // buckets.
 var judged = []string{names.Name(catalog.PoolVerdict), names.Name(catalog.PoolLimitRecommended)}
 
-// unused are the rows that a healthy app's pools need not emit. No caller waits, threads use no CPU
-// time on a fake clock, and only wrapped pools report waits without their durations.
+// unused lists the rows that a healthy app's pools need not emit. No caller waits, threads use no
+// CPU time on a fake clock, and only wrapped pools report waits without their durations.
 var unused = []*catalog.Metric{catalog.PoolPendingAge, catalog.PoolUseCPUTime, catalog.PoolWaits, catalog.PoolWaitTime}
 
 // faulty holds the metrics in rules that only a fault or another exporter produces.

@@ -50,8 +50,8 @@ func healthy() *world {
 	}
 }
 
-// onset is when the faults of worlds and of pools begin: after the windows of the rules have seen
-// them healthy.
+// onset is when the faults of worlds and of pools begin. By then, the windows of the rules cover a
+// healthy period.
 const onset = 10 * time.Minute
 
 // now returns the value of a counter since the start, the value of a gauge, or the value that a

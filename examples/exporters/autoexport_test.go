@@ -14,10 +14,11 @@ import (
 	"github.com/poolgauge/poolgauge/internal/otlptest"
 )
 
-// Contrib's autoexport chooses the exporter by OTEL_METRICS_EXPORTER, and gives its reader the
-// Producer unless OTEL_METRICS_PRODUCERS names others; with RegisterMetricProducer("poolgauge", …)
-// that variable can name this one. By default it sends http/protobuf to localhost:4318, where the
-// sidecar listens too. For the exporter prometheus, see Example_nativeHistograms.
+// Contrib's autoexport chooses the exporter by OTEL_METRICS_EXPORTER. It passes the Producer to the
+// exporter's reader, unless OTEL_METRICS_PRODUCERS names other producers; after a call of
+// RegisterMetricProducer("poolgauge", …) that variable can name this one too. The default exporter
+// sends http/protobuf to localhost:4318, where the sidecar listens too. For the exporter
+// prometheus, see Example_nativeHistograms.
 func Example_autoexport() {
 	pools := producer.New()
 	defer pools.Close()

@@ -17,8 +17,8 @@ import (
 	"github.com/poolgauge/poolgauge/instrument/producer"
 )
 
-// With the Prometheus exporter omit the Producer: pools then report through the MeterProvider, with
-// explicit buckets, which every Prometheus and every scrape format support.
+// With the Prometheus exporter, omit the Producer. Pools then report through the MeterProvider,
+// with explicit buckets, which every version of Prometheus and every scrape format support.
 func Example_prometheus() {
 	registry := prometheus.NewRegistry()
 	exporter, err := promexporter.New(promexporter.WithRegisterer(registry))
@@ -54,10 +54,10 @@ func Example_prometheus() {
 	// poolgauge_pool_wait_duration_seconds_count 10
 }
 
-// With the Producer the exporter makes native histograms, for a Prometheus that scrapes them
-// (scrape_native_histograms: true; before 3.8 --enable-feature=native-histograms). A scrape in text
-// shows only their count, their sum and the bucket +Inf, and so no quantile: a Prometheus that does
-// not request native histograms silently loses the distribution.
+// With the Producer, the exporter makes native histograms. Prometheus must request them
+// (scrape_native_histograms: true, or --enable-feature=native-histograms before 3.8). A scrape in
+// text shows only their count, their sum and the bucket +Inf, and so no quantile: a Prometheus that
+// does not request native histograms silently loses the distribution.
 func Example_nativeHistograms() {
 	pools := producer.New()
 	defer pools.Close()
@@ -89,7 +89,7 @@ func Example_nativeHistograms() {
 
 const protobufFormat = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited"
 
-// A scrape in protobuf has the native histogram, at the resolution of the pool.
+// A scrape in protobuf contains the native histogram, with the pool's resolution.
 func TestNativeHistogramInProtobuf(t *testing.T) {
 	pools := producer.New()
 	defer pools.Close()

@@ -244,7 +244,7 @@ func TestFailedPaymentsAreFailedUses(t *testing.T) {
 		"poolgauge.pool.completed orders worker error":        5,
 		"poolgauge.pool.completed orders worker ok":           0,
 		"poolgauge.pool.requests payments semaphore acquired": 5,
-		// its response was 500: the connection is fine
+		// the response was 500, but the connection is fine
 		"poolgauge.pool.requests payments-http http acquired": 5,
 	})
 	if got := r.states(t); got[failed] != 5 || len(got) != 1 {
@@ -279,7 +279,7 @@ func TestFullQueueRejectsOrders(t *testing.T) {
 	}
 }
 
-// Orders that a killed service had accepted are processed by the next one.
+// Orders that a killed service had accepted are processed by the next service.
 func TestOrdersOfAKilledServiceAreProcessedByTheNext(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "left.db")
 	db, err := openStore(t.Context(), "", file, 1)

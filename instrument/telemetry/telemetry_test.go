@@ -303,7 +303,7 @@ func TestShutdownWithoutAReceiverIsAnError(t *testing.T) {
 	}
 }
 
-// handled collects what is passed to otel.Handle during a test.
+// handled returns a channel that receives the errors passed to otel.Handle during a test.
 func handled(t *testing.T) <-chan string {
 	said := make(chan string, 100)
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { said <- err.Error() }))

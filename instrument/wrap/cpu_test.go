@@ -106,8 +106,8 @@ func TestSplitIsOff(t *testing.T) {
 	})
 }
 
-// However a function ends, its goroutine is not left locked to a thread, since the thread would end
-// with it.
+// However a function ends, its goroutine is unlocked from its thread. Otherwise the thread would
+// end together with the goroutine.
 func TestSplitFunctionsAreUnlocked(t *testing.T) {
 	runners(t, func(t *testing.T, run func(int, func(), ...instrument.Option) instrument.Stats) {
 		synctest.Test(t, func(t *testing.T) {

@@ -49,8 +49,8 @@ func (d dialer) shake(err error, after int64) {
 	d.step(after, func() { d.TLSHandshakeDone(tls.ConnectionState{}, err) })
 }
 
-// A dial counts as one from its first step to its last, whatever the steps are. The request does
-// not wait during any of it.
+// Whatever its steps are, a dial counts as a single one from its first step to its last. The
+// request does not wait during any of these steps.
 func TestTransportFollowsDials(t *testing.T) {
 	fresh := httptrace.GotConnInfo{}
 	for name, c := range map[string]struct {

@@ -112,8 +112,8 @@ func (tr *trip) to(address string) *part {
 	return tr.part
 }
 
-// got records that the trip got a connection. On HTTP/2 it may come without a preceding ask: the
-// first request on a new connection may not be the one that the connection was dialed for.
+// got records that the trip got a connection. On HTTP/2 got may be called without a preceding ask:
+// the first request on a new connection may not be the one that the connection was dialed for.
 func (tr *trip) got(info httptrace.GotConnInfo) {
 	p := tr.to(addressOf(tr.req.URL))
 	p.Lock()

@@ -109,7 +109,7 @@ func TestAssumedDialsAreCountedOnce(t *testing.T) {
 	}
 }
 
-// A dial of a request that gave up does not count as constructing while it makes no progress.
+// If a request gives up, its dial does not count as constructing while the dial makes no progress.
 func TestGivingUpLeavesWhatNobodyWorksAt(t *testing.T) {
 	p := newPool(&http.Transport{}, nil)
 	defer p.close()

@@ -11,9 +11,9 @@ import (
 
 // conn wraps a driver's connection and records when database/sql takes and returns it. If the
 // driver's connection lacks an optional interface, conn implements it by doing what database/sql
-// would do without it. That is impossible for driver.ExecerContext and driver.QueryerContext,
-// because database/sql checks the arguments of a connection that implements them before a statement
-// could check them. withInterfaces adds these two if the driver's connection has them.
+// would do without it. That is impossible for driver.ExecerContext and driver.QueryerContext: if a
+// connection implements them, database/sql checks the arguments before a statement could check
+// them. withInterfaces adds these two if the driver's connection has them.
 //
 // As with any driver connection, database/sql ensures that only one goroutine at a time uses a
 // conn.

@@ -89,8 +89,8 @@ func (e checker) CheckNamedValue(v *driver.NamedValue) error {
 // special is an argument that only a driver's checker can convert.
 type special struct{ _ chan int }
 
-// choosy is a statement that converts special arguments itself, so that they must not be checked
-// before it is prepared.
+// choosy is a statement that converts special arguments itself. So the arguments must not be
+// checked before the statement is prepared.
 type choosy struct {
 	*conn
 	diary *diary

@@ -30,8 +30,8 @@ func openDB(t testing.TB, s *server, opts ...instrument.Option) *sql.DB {
 	return db
 }
 
-// A connection takes 2 s to make. Then a query reads rows for 3 s, a transaction takes 4 s, and the
-// connection is idle in between.
+// Establishing a connection takes 2 s. Then a query reads rows for 3 s, a transaction takes 4 s,
+// and the connection is idle in between.
 func TestOpenDBTimesConnectionsAndUses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &server{connect: func(context.Context) error { time.Sleep(2 * time.Second); return nil }}

@@ -86,7 +86,7 @@ func TestNoteAtTheBottomOfAStack(t *testing.T) {
 	}
 }
 
-// A stack that moves when it grows keeps its frames.
+// Note also works on a stack that has grown and therefore moved.
 func TestNoteOnAStackThatGrows(t *testing.T) {
 	needsNote(t)
 	done := make(chan bool)

@@ -7,7 +7,8 @@ import (
 	"runtime"
 )
 
-// Always says whether [Note] records every call. On this architecture, Note records one call in 64.
+// Always reports whether [Note] records every call. On this architecture, Note records one call in
+// 64.
 const Always = false
 
 const noteEvery = 64

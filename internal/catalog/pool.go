@@ -16,7 +16,7 @@ const (
 	VerdictKey     = attribute.Key("poolgauge.verdict")
 )
 
-// Pool holds the metrics of pools, all of which are modeled as n slots, which are used or free, and
+// Pool holds the metrics of pools. Every pool is modeled as n slots, which are used or free, and
 // requests that wait for slots.
 var Pool = &Group{
 	Name: "pool",

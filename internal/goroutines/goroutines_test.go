@@ -26,7 +26,7 @@ func waitForALock(each time.Duration) {
 		})
 	}
 	begun.Wait()
-	time.Sleep(each) // their waits are measured
+	time.Sleep(each) // the length of their waits
 	mu.Unlock()
 	ended.Wait()
 }
@@ -70,7 +70,7 @@ func TestStates(t *testing.T) {
 	if waited < 0.5 {
 		t.Errorf("goroutines waited %v s for locks, want 0.5 at least", waited)
 	}
-	// The last of them may not have reached its channel yet.
+	// The last goroutine may not have reached its channel yet.
 	if len(got) != len(states) || got["waiting"] < waiters-1 || got["waiting"] > waiters+100 || got["running"] < 1 ||
 		got["running"] > 100 {
 		t.Errorf("got %v, want %d waiting and some running", got, waiters)

@@ -140,8 +140,8 @@ func (g *Groups) Running() int {
 }
 
 // Stats returns a consistent snapshot of all groups together. Limit is absent, since each group has
-// its own limit and any number of groups may exist. A function that does not return counts as exit,
-// since a panic would have ended the program.
+// its own limit and any number of groups may exist. A function that ends without returning counts
+// as exited, since a panic would have ended the program.
 func (g *Groups) Stats() instrument.Stats {
 	s, holders := g.stats()
 	s.Holders = holders.Name() // without the lock held

@@ -129,7 +129,7 @@ func TestSlotSecondsAreExactBelow100000UsesASecond(t *testing.T) {
 	}
 }
 
-// One use of 20 ms among 20,000 short ones is counted in the histogram, once.
+// One use of 20 ms among 20,000 short ones is counted in the histogram exactly once.
 func TestALongUseAmongShortOnesIsFound(t *testing.T) {
 	for range 100 {
 		synctest.Test(t, func(t *testing.T) {

@@ -63,7 +63,7 @@ func (r *Recorder) begin(now time.Duration) Use {
 	return use
 }
 
-// Wait records the start of a wait, which its caller ends with the returned Span.
+// Wait records the start of a wait. Pass the returned Span to StartAfter when the wait ends.
 func (r *Recorder) Wait() Span {
 	return r.Requests.Begin(&r.Meter, r.Meter.Event(r.Uses.InUse()))
 }

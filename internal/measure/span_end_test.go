@@ -19,7 +19,7 @@ func TestSpanEndsAtTheTimeGiven(t *testing.T) {
 		for !m.over {
 			m.Event(1)
 		}
-		m.timer.Stop() // it would wait for mu
+		m.timer.Stop() // its function would wait for mu
 		var b blocks
 		waits := make([]Span, block) // one of them is timed
 		for i := range waits {

@@ -1,4 +1,4 @@
-// Package ownfigures takes those measurements for pool verdicts that a process can take of itself,
+// Package ownfigures takes the measurements for pool verdicts that a process can take of itself,
 // without a sidecar.
 package ownfigures
 

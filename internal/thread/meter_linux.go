@@ -16,7 +16,7 @@ type Meter struct {
 	start time.Time
 }
 
-// HasMeter says whether [Meter] works on this system.
+// HasMeter reports whether [Meter] works on this system.
 const HasMeter = true
 
 // Start starts measuring. The calling goroutine must call Stop afterwards, preferably with defer.

@@ -6,7 +6,7 @@ package thread
 // a CPU: the wait would count as blocked.
 type Meter struct{}
 
-// HasMeter says whether [Meter] works on this system.
+// HasMeter reports whether [Meter] works on this system.
 const HasMeter = false
 
 // Start does nothing.

@@ -6,7 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// HasClock says whether [CPU] returns the CPU time of the thread rather than of the process.
+// HasClock reports whether [CPU] returns the CPU time of the thread rather than of the process.
 const HasClock = true
 
 // CPU returns the CPU time of the calling thread.

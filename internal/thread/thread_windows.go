@@ -2,7 +2,7 @@ package thread
 
 import "time"
 
-// HasClock says whether [CPU] returns the CPU time of the thread rather than of the process.
+// HasClock reports whether [CPU] returns the CPU time of the thread rather than of the process.
 const HasClock = false
 
 // CPU returns the CPU time of the whole process, including other threads. Windows reports a

@@ -15,12 +15,12 @@ import (
 	"github.com/poolgauge/poolgauge/pools/autosize"
 )
 
-// rig is a semaphore that is resized, under a steady load.
+// rig is a semaphore under a steady load, and the log of the Resizer that adjusts it.
 type rig struct {
 	t    *testing.T
 	pool *pools.Semaphore
 	log  bytes.Buffer
-	all  sync.WaitGroup // requests
+	all  sync.WaitGroup // counts running requests
 }
 
 func newRig(t *testing.T, size int64, cfg autosize.Config) *rig {
@@ -238,8 +238,8 @@ func TestConfigIsChecked(t *testing.T) {
 	}
 }
 
-// BenchmarkLook measures one reading of one pool. A hundred pools should cost less than a
-// thousandth of a CPU.
+// BenchmarkLook measures one reading of one pool. Reading a hundred pools once a second should cost
+// less than a thousandth of a CPU.
 func BenchmarkLook(b *testing.B) {
 	s, err := pools.NewSemaphore("look", 4, pools.SemaphoreConfig{})
 	if err != nil {

@@ -38,8 +38,8 @@ const (
 )
 
 // next takes f, the pool's current measurements, and m, which describes the machine since the last
-// call. It returns the new limit and the reason for the change, or the current limit if nothing is
-// to change.
+// call. It returns the new limit and the reason for the change, or the current limit if no change
+// is needed.
 func (s *sizer) next(f diagnose.Figures, m diagnose.Machine) (limit int, reason string) {
 	limit = int(f.Limit)
 	last := s.last

@@ -12,7 +12,7 @@ import (
 // at times.
 type machine struct {
 	cpus     float64
-	neighbor float64 // fraction of the CPUs that it uses while awake
+	neighbor float64 // fraction of the CPUs that the neighbor uses while awake
 	rng      *rand.Rand
 
 	changes []change // increasing; extended as time goes on

@@ -211,7 +211,7 @@ func TestSweepRefusesInvalidOptions(t *testing.T) {
 	}
 }
 
-// The knee of computing on this machine is its number of CPUs.
+// For a task that only computes, the knee is this machine's number of CPUs.
 func TestSweepOnThisMachine(t *testing.T) {
 	if os.Getenv("E2E_FULL") == "" {
 		t.Skip("depends on the machine: set E2E_FULL=1")

@@ -107,9 +107,9 @@ const (
 // Many goroutines call the task, thousands of times in total. The task must do what the real work
 // does, with the same resources, and should return early when its context is done.
 //
-// If ctx is done first, Sweep returns what is known so far and ctx.Err(). It waits for running
-// tasks: no goroutine outlives the call. If the task panics, the sweep ends with an error. If too
-// many calls return errors, Sweep tries no larger sizes; see [SweepResult].
+// If ctx is done first, Sweep returns the result so far and ctx.Err(). It waits for running tasks:
+// no goroutine outlives the call. If the task panics, the sweep ends with an error. If too many
+// calls return errors, Sweep tries no larger sizes; see [SweepResult].
 func Sweep(
 	ctx context.Context, task func(context.Context) error, opts SweepOptions,
 ) (SweepResult, error) {

@@ -78,7 +78,7 @@ func TestMostRoundsDecide(t *testing.T) {
 }
 
 // A disk that becomes ten times as fast during the run changes neither the recommendation nor the
-// gain: sizes are compared within each round, even if a row has missed the last one.
+// gain: sizes are compared within each round, even if the last round of a row is missing.
 func TestADriftingDiskChangesNothing(t *testing.T) {
 	rates := func(of float64, drift ...float64) []float64 {
 		for i := range drift {

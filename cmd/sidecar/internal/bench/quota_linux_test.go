@@ -10,7 +10,8 @@ import (
 	"time"
 )
 
-// groupVariable names the cgroup that the test below enters in a child process.
+// groupVariable is the environment variable with the cgroup that the test below enters in a child
+// process.
 const groupVariable = "POOLGAUGE_TEST_GROUP"
 
 // The quota of a real cgroup is named as the limit.
