@@ -20,7 +20,8 @@ func TestEveryKustomizeBuildsTheSame(t *testing.T) {
 	for _, overlay := range overlays {
 		newest[overlay] = kustomized(t, overlay, kustomize(t, "5.8.1"), "build")
 	}
-	// 1.29: 5.0.4, 1.30: 5.0.4, 1.31: 5.4.2, 1.32: 5.5, 1.33: 5.6, 1.34: 5.7.1, 1.35 and 1.36: 5.8
+	// kubectl 1.28 has 5.0.1, 1.29 and 1.30 a commit after 5.0.3, 1.31 has 5.4.2, 1.32 5.5, 1.33 5.6,
+	// 1.34 5.7.1, 1.35 and 1.36 5.8
 	for _, version := range []string{"5.0.1", "5.4.2", "5.5.0", "5.6.0", "5.7.1"} {
 		t.Run(version, func(t *testing.T) {
 			t.Parallel()
