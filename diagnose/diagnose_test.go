@@ -81,6 +81,9 @@ func TestPoolNamesTheCause(t *testing.T) {
 		{"goroutines without a processor", func(w *Window, m *Machine, _ *Usual) {
 			w.Use, m.Runnable = 0.25, 4
 		}, Starved, "waited for a CPU"},
+		{"goroutines that were ready at one instant, in a process that hardly uses the CPUs", func(_ *Window, m *Machine, _ *Usual) {
+			m.Runnable, m.BusyCPUs, m.RunDelay = 4, 0.1, 0.05
+		}, TooSmall, "uses take no longer than usual"},
 		{"a pool that knows nothing of its uses", func(w *Window, _ *Machine, _ *Usual) {
 			w.Use, w.OnCPU, w.RunQueue, w.Blocked = math.NaN(), math.NaN(), math.NaN(), math.NaN()
 		}, Undetermined, "it is unknown how its uses spend their time"},

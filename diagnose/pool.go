@@ -160,9 +160,20 @@ type spent struct {
 	blocked float64 // share of the time blocked; a lower bound if account is false
 }
 
+// runnable returns the number of goroutines that are ready but without a CPU, divided by CPUs. It
+// is known from the last instant of the window alone, when the timers of the program may have made
+// some ready together. So it is 0 if the threads of the process ran, or waited to run, for less
+// than a fifth of the CPUs' time.
+func (m Machine) runnable() float64 {
+	if m.BusyCPUs*(1+m.RunDelay) < 0.2*m.CPUs {
+		return 0
+	}
+	return m.Runnable
+}
+
 func (w Window) spent(m Machine) spent {
 	used := w.Utilization * w.Limit
-	inGo := m.Runnable * m.CPUs / used // share of uses' time in Go's run queues, which a pool counts as blocked
+	inGo := m.runnable() * m.CPUs / used // share of uses' time in Go's run queues, which a pool counts as blocked
 	if math.IsNaN(w.OnCPU) {
 		cpu, queue := m.BusyCPUs/used, m.RunDelay*m.BusyCPUs/used+inGo
 		return spent{false, m.BusyCPUs, queue, 1 - cpu - queue - m.LockWait/used}
@@ -199,7 +210,7 @@ func (w Window) congested(m Machine, usual Usual) Finding[Verdict] {
 	case s.cpus > share*m.CPUs ||
 		s.account && w.OnCPU+w.RunQueue > 0.75 && m.BusyCPUs > 0.85*m.CPUs && s.cpus > 0.5*m.CPUs:
 		return found(CPUSaturated, "%s; %s used %.1f of %.1f CPUs", w.fill(), s.whose(), s.cpus, m.CPUs)
-	case s.queued > 0.2 && s.cpus < 0.75*m.CPUs, m.Runnable > 3 && s.cpus < 0.5*m.CPUs:
+	case s.queued > 0.2 && s.cpus < 0.75*m.CPUs, m.runnable() > 3 && s.cpus < 0.5*m.CPUs:
 		return found(Starved, "%s; %s waited for a CPU %.0f %% of their time and used %.1f of %.1f CPUs",
 			w.fill(), s.whose(), 100*s.queued, s.cpus, m.CPUs)
 	case m.LockWait > 0.3*w.Utilization*w.Limit && !(w.Blocked < 0.3):
