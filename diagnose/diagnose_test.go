@@ -68,7 +68,7 @@ func TestPoolNamesTheCause(t *testing.T) {
 		{"tasks that use all CPUs", func(w *Window, m *Machine, _ *Usual) { w.OnCPU, w.Blocked, m.BusyCPUs = 0.75, 0.2, 7.8 }, CPUSaturated, "used 7.4 of 8.0 CPUs"},
 		{"others use the CPUs", func(w *Window, _ *Machine, _ *Usual) { w.RunQueue, w.Blocked = 0.5, 0.3 }, Starved, "waited for a CPU 50 %"},
 		{"a lock", func(_ *Window, m *Machine, _ *Usual) { m.LockWait = 6 }, LockContention, "6.0 goroutines waited for locks"},
-		{"longer calls", func(w *Window, _ *Machine, _ *Usual) { w.Use = 0.25 }, DownstreamSlow, "each use was blocked for 157ms, and a use usually takes 50ms"},
+		{"longer calls", func(w *Window, _ *Machine, _ *Usual) { w.Use = 0.25 }, DownstreamSlow, "each use was blocked for 198ms, and a use usually takes 50ms"},
 		{"longer uses of an unknown kind", func(w *Window, _ *Machine, _ *Usual) {
 			w.Use, w.OnCPU, w.RunQueue, w.Blocked = 0.25, math.NaN(), math.NaN(), math.NaN()
 		}, Undetermined, "for an unknown reason"},
@@ -79,10 +79,10 @@ func TestPoolNamesTheCause(t *testing.T) {
 			w.Use, w.OnCPU, w.RunQueue, w.Blocked, m.BusyCPUs = 0.25, math.NaN(), math.NaN(), math.NaN(), 7.8
 		}, CPUSaturated, "the process's threads used 7.8 of 8.0 CPUs"},
 		{"goroutines without a processor", func(w *Window, m *Machine, _ *Usual) {
-			w.Use, m.Runnable = 0.25, 4
+			w.Use, m.Runnable, m.RunDelay = 0.25, 4, 0.5
 		}, Starved, "waited for a CPU"},
 		{"goroutines that were ready at one instant, in a process that hardly uses the CPUs", func(_ *Window, m *Machine, _ *Usual) {
-			m.Runnable, m.BusyCPUs, m.RunDelay = 4, 0.1, 0.05
+			m.Runnable, m.BusyCPUs, m.RunDelay = 4, 0.6, 4
 		}, TooSmall, "uses take no longer than usual"},
 		{"a pool that knows nothing of its uses", func(w *Window, _ *Machine, _ *Usual) {
 			w.Use, w.OnCPU, w.RunQueue, w.Blocked = math.NaN(), math.NaN(), math.NaN(), math.NaN()

@@ -160,12 +160,12 @@ type spent struct {
 	blocked float64 // share of the time blocked; a lower bound if account is false
 }
 
-// runnable returns the number of goroutines that are ready but without a CPU, divided by CPUs. It
-// is known from the last instant of the window alone, when the timers of the program may have made
+// runnable returns the number of goroutines that are ready but without a CPU, divided by CPUs. It is
+// known from the last instant of the window alone, when the timers of the program may have made
 // some ready together. So it is 0 if the threads of the process ran, or waited to run, for less
-// than a fifth of the CPUs' time.
+// than half of the CPUs' time: then a processor was idle most of the time, and took them at once.
 func (m Machine) runnable() float64 {
-	if m.BusyCPUs*(1+m.RunDelay) < 0.2*m.CPUs {
+	if m.BusyCPUs*(1+m.RunDelay) < 0.5*m.CPUs {
 		return 0
 	}
 	return m.Runnable
