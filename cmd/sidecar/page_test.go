@@ -187,7 +187,11 @@ func TestViewersThatDoNotReadBesideTheRelay(t *testing.T) {
 			t.Fatalf("request %d of the app: %v", i, err)
 		}
 	}
-	answer, err := http.Get(s.page + "/api/v1/picture")
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.page+"/api/v1/picture", http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := http.DefaultClient.Do(request)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -49,53 +49,44 @@ type Worst struct {
 // it lists the last page.
 func (p *Picture) Select(s Selection) Picture {
 	out := *p
-	out.unsorted, out.List = nil, p.list()
 	matching := p.matching(strings.Fields(strings.ToLower(s.Filter)))
-	out.List.Matching = len(matching)
 	if order := Orders[s.Sort]; order != nil {
 		slices.SortStableFunc(matching, order)
 	}
-	limit := s.Limit
-	if limit <= 0 {
-		limit = max(1, len(matching))
+	limit := max(1, len(matching))
+	if s.Limit > 0 {
+		limit = min(limit, s.Limit)
 	}
 	from := max(0, min(s.From, (len(matching)-1)/limit*limit))
-	out.List.From = from
+	out.List.Matching, out.List.From = len(matching), from
 
-	listed := make([]*Pool, 0, limit+1)
-	add := func(q *Pool) {
-		if !slices.Contains(listed, q) {
-			listed = append(listed, q)
-		}
-	}
-	byID := make(map[string]*Pool, len(matching))
+	unlisted := make(map[string]*Pool, len(matching)) // by ID
 	for _, q := range matching {
-		byID[q.ID] = q
+		unlisted[q.ID] = q
+	}
+	out.unsorted, out.Pools = nil, make([]Pool, 0, limit+1)
+	list := func(id string) {
+		if q := unlisted[id]; q != nil {
+			out.Pools = append(out.Pools, *q)
+			delete(unlisted, id)
+		}
 	}
 	for _, id := range s.Keep {
-		if q := byID[id]; q != nil {
-			add(q)
-		}
+		list(id)
 	}
 	for _, q := range matching[from:] {
-		if len(listed) >= limit {
+		if len(out.Pools) >= limit {
 			break
 		}
-		add(q)
+		list(q.ID)
 	}
-	if q := byID[s.Also]; q != nil {
-		add(q)
-	}
-	out.Pools = make([]Pool, len(listed))
-	for i, q := range listed {
-		out.Pools[i] = *q
-	}
+	list(s.Also)
 	return out
 }
 
-// list counts all pools of p.
+// list describes the pools of p, all of which are listed.
 func (p *Picture) list() List {
-	l := List{Pools: len(p.Pools)}
+	l := List{Pools: len(p.Pools), Matching: len(p.Pools)}
 	for i := range p.Pools {
 		switch p.Pools[i].Level {
 		case Trouble:

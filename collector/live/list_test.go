@@ -1,6 +1,7 @@
 package live
 
 import (
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -16,6 +17,7 @@ func TestSelect(t *testing.T) {
 		{ID: "4", Name: "api", Kind: "worker", Service: "blog", Level: Good, Used: Known(2), Limit: Known(2)},
 		{ID: "5", Name: "old", Kind: "worker", Service: "shop", Level: Silent},
 	}}
+	p.List = p.list()
 	for name, c := range map[string]struct {
 		asked          Selection
 		want           string // IDs in order
@@ -31,6 +33,7 @@ func TestSelect(t *testing.T) {
 		"nothing matches":                      {Selection{Filter: "nothing", From: 3, Limit: 2, Keep: []string{"1"}, Also: "2"}, "", 0, 0},
 		"the first page":                       {Selection{Limit: 2}, "12", 5, 0},
 		"the second page":                      {Selection{From: 2, Limit: 2}, "34", 5, 2},
+		"a limit above the number of pools":    {Selection{Limit: math.MaxInt}, "12345", 5, 0},
 		"past the last page":                   {Selection{From: 9, Limit: 2}, "5", 5, 4},
 		"past the end of an unlimited list":    {Selection{From: 9}, "12345", 5, 0},
 		"kept pools come first":                {Selection{Limit: 3, Keep: []string{"5", "2", "gone", "5"}}, "521", 5, 0},
@@ -55,8 +58,10 @@ func TestSelect(t *testing.T) {
 			}
 		})
 	}
-	if healthy := (&Picture{Pools: p.Pools[2:]}).Select(Selection{}); healthy.List.Worst != (Worst{}) {
-		t.Errorf("the worst of healthy pools: %+v", healthy.List.Worst)
+	healthy := &Picture{Pools: p.Pools[2:]}
+	healthy.List = healthy.list()
+	if got := healthy.Select(Selection{}); got.List.Worst != (Worst{}) {
+		t.Errorf("the worst of healthy pools: %+v", got.List.Worst)
 	}
 }
 

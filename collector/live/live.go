@@ -155,7 +155,6 @@ func (l *Live) Read(p *Picture) {
 	}
 	p.Pools, p.unsorted = pools, unsorted
 	p.List = p.list()
-	p.List.Matching = len(pools)
 }
 
 // Memory returns how much memory the picture takes.

@@ -91,6 +91,7 @@ func TestSelectionIsOfTheListedPools(t *testing.T) {
 		"":                                   "mail orders",
 		"?sort=worst":                        "mail orders",
 		"?filter=ORD":                        "orders",
+		"?limit=2147483647":                  "mail orders",
 		"?sort=name&limit=1":                 "mail",
 		"?sort=name&from=1&limit=1":          "orders",
 		"?sort=name&limit=1&keep=x,%s":       "orders",

@@ -12,7 +12,7 @@ const strips = new Strips(by("strips"));
 const rows = []; // each shows whichever pool has its place
 const most = 25; // rows on the page; the others are on the next ones
 let came = 0; // when the newest picture came
-let stream, asked, refreshing;
+let stream, asked, refreshing, frame;
 let ordered; // the order of the rows that are shown
 let open = decodeURIComponent(location.hash.slice(1)), detail; // the pool whose charts are shown
 let from = 0; // pools before the page
@@ -24,8 +24,8 @@ const order = () => [filter.value, sort.value, from].join("\n");
 // same order stay where they are.
 function query() {
   const still = ordered === order() && (list.matches(":hover") || list.contains(document.activeElement));
-  const asked = { filter: filter.value, sort: sort.value, from, limit: most, also: open, keep: still ? rows.map((row) => row.pool.id).join() : "" };
-  return new URLSearchParams(Object.entries(asked).filter(([, value]) => value)).toString();
+  const wanted = { filter: filter.value, sort: sort.value, from, limit: most, also: open, keep: still ? rows.map((row) => row.pool.id).join() : "" };
+  return new URLSearchParams(Object.entries(wanted).filter(([, value]) => value)).toString();
 }
 
 // arrange shows the listed pools, in their order.
@@ -95,7 +95,8 @@ function listen() {
   const its = stream = new EventSource(`/api/v1/changes?${asked}`);
   its.addEventListener("picture", (event) => {
     came = performance.now();
-    requestAnimationFrame(() => {
+    cancelAnimationFrame(frame); // in a hidden tab no picture is drawn, and they would pile up
+    frame = requestAnimationFrame(() => {
       if (its !== stream) return;
       if (query() === asked) show(JSON.parse(event.data));
       else listen();
