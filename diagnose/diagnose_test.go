@@ -26,6 +26,12 @@ func congested() Window {
 	return w
 }
 
+// untimed returns w as it would be if the pool did not time its uses.
+func untimed(w Window) Window {
+	w.Use, w.Held, w.OnCPU, w.RunQueue, w.Blocked = math.NaN(), math.NaN(), math.NaN(), math.NaN(), math.NaN()
+	return w
+}
+
 func machine() Machine {
 	m := UnknownMachine()
 	m.CPUs, m.BusyCPUs, m.Throttled, m.LockWait, m.Runnable, m.RunDelay = 8, 3, 0, 0.01, 0.2, 0.02
@@ -41,7 +47,7 @@ func TestPoolNamesTheCause(t *testing.T) {
 	}{
 		{
 			"a full pool on an idle machine", func(*Window, *Machine, *Usual) {}, TooSmall,
-			"99 % of 10 slots were used, requests waited 100ms, and uses took 50ms; uses take no longer than usual, and 20 % of their time is on a CPU",
+			"99 % of 10 slots were used, requests waited 100ms, uses took 50ms; uses take no longer than usual, and 20 % of their time is on a CPU",
 		},
 		{"requests that are refused at once", func(w *Window, _ *Machine, _ *Usual) { w.Pending, w.Wait, w.Refused = 0, 0, 0.2 }, TooSmall, "20 % were refused"},
 		{"a limit that changed", func(w *Window, _ *Machine, _ *Usual) { w.Limit = math.NaN() }, Undetermined, "has changed"},
@@ -85,8 +91,14 @@ func TestPoolNamesTheCause(t *testing.T) {
 			m.Runnable, m.BusyCPUs, m.RunDelay = 4, 0.6, 4
 		}, TooSmall, "uses take no longer than usual"},
 		{"a pool that knows nothing of its uses", func(w *Window, _ *Machine, _ *Usual) {
-			w.Use, w.OnCPU, w.RunQueue, w.Blocked = math.NaN(), math.NaN(), math.NaN(), math.NaN()
+			*w = untimed(*w)
 		}, Undetermined, "it is unknown how its uses spend their time"},
+		{"uses that are not timed, and take the usual slot-seconds", func(w *Window, _ *Machine, u *Usual) {
+			*w, u.Slots = untimed(*w), 0.048
+		}, TooSmall, "waited 100ms; uses take no more slot-seconds than usual"},
+		{"uses that are not timed, and take more slot-seconds", func(w *Window, _ *Machine, u *Usual) {
+			*w, u.Slots = untimed(*w), 0.04
+		}, Undetermined, "each use takes 1.2 times the usual slot-seconds"},
 		{"free slots", func(w *Window, _ *Machine, _ *Usual) { *w = well() }, OK, "50 % of 10 slots"},
 		{"hardly any use", func(w *Window, _ *Machine, _ *Usual) { *w = well(); w.Utilization = 0.02 }, Oversized, "0.2 of 10 slots"},
 		{"hardly any use of 8 slots", func(w *Window, _ *Machine, _ *Usual) { *w = well(); w.Limit, w.Utilization = 8, 0.02 }, Oversized, "0.2 of 8 slots"},
@@ -107,7 +119,7 @@ func TestPoolNamesTheCause(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w, m := congested(), machine()
-			usual := Usual{Use: 0.05, Blocked: 0.04, Lost: math.NaN()}
+			usual := Usual{Use: 0.05, Blocked: 0.04, Slots: math.NaN(), Lost: math.NaN()}
 			c.change(&w, &m, &usual)
 			f := Pool(w, m, usual)
 			if f.Verdict != c.verdict || !strings.Contains(f.Evidence, c.evidence) {

@@ -12,6 +12,7 @@ import (
 type Judge struct {
 	last   Figures
 	usual  Usual
+	slots  float64 // mean slot-seconds per use in windows from which usual was learned
 	memory memory[Verdict]
 
 	advisor     Advisor
@@ -29,7 +30,7 @@ const (
 // the window alone.
 func (j *Judge) See(f Figures, m Machine) (holds, window Finding[Verdict]) {
 	if j.last.At.IsZero() {
-		j.last, j.usual = f, unknownUsual()
+		j.last, j.usual, j.slots = f, unknownUsual(), math.NaN()
 		first := j.memory.hold(found(Undetermined, "the pool has been measured only once"))
 		return first, first
 	}
@@ -88,6 +89,10 @@ func (j *Judge) learn(w Window, v Verdict) {
 		j.quiet = min(j.quiet+1, learned)
 		j.usual.Use = blend(j.usual.Use, w.Use)
 		j.usual.Blocked = blend(j.usual.Blocked, w.Blocked*w.Use)
+		j.slots = blend(j.slots, w.meanUse())
+		if j.quiet == learned && !(j.slots >= j.usual.Slots) { // the mean also rises while slots leak
+			j.usual.Slots = j.slots
+		}
 		if held := math.Max(0, w.Held); !(held >= j.usual.Held) {
 			j.usual.Held = held
 		}

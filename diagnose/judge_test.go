@@ -135,6 +135,38 @@ func TestJudgeRemembersALeak(t *testing.T) {
 
 // BenchmarkJudge judges one window of one pool, which takes about a microsecond and happens once
 // every ten seconds.
+// A slow leak also makes each use of an untimed pool take more slot-seconds, long before the pool is
+// full.
+func TestJudgeOfUntimedUsesTellsASlowLeakFromASmallSize(t *testing.T) {
+	for name, c := range map[string]struct {
+		leaks float64 // slots lost per window
+		full  float64 // uses that end in a window once the pool is full
+		holds Verdict
+	}{
+		"more requests":             {0, 1980, TooSmall},
+		"a leak of a slot an hour":  {1. / 360, 1000, Undetermined},
+		"a leak of a slot a minute": {1. / 6, 1000, Undetermined},
+	} {
+		var j Judge
+		f := Figures{At: time.Unix(1000, 0)}
+		healthy := untimed(well())
+		for healthy.Utilization < 0.84 && f.At.Unix() < 100_000 {
+			report(&f, healthy)
+			j.See(f, machine())
+			healthy.Utilization += c.leaks / healthy.Limit
+		}
+		full := untimed(congested())
+		full.Ended = c.full
+		for range 4 {
+			report(&f, full)
+			j.See(f, machine())
+		}
+		if holds := j.Holds(); holds.Verdict != c.holds {
+			t.Errorf("%s: %v holds, want %v", name, holds, c.holds)
+		}
+	}
+}
+
 func BenchmarkJudge(b *testing.B) {
 	var j Judge
 	f := Figures{At: time.Unix(1000, 0)}

@@ -13,6 +13,7 @@ import (
 type Usual struct {
 	Use     float64 // mean duration of a use, in seconds
 	Blocked float64 // mean time per use neither on a CPU nor ready to run, in seconds
+	Slots   float64 // least mean slot-seconds per use so far
 	// least number of slots occupied by uses that are meant to run forever, such as permanent
 	// workers
 	Held    float64
@@ -22,7 +23,7 @@ type Usual struct {
 
 func unknownUsual() Usual {
 	unknown := math.NaN()
-	return Usual{unknown, unknown, unknown, unknown, unknown}
+	return Usual{unknown, unknown, unknown, unknown, unknown, unknown}
 }
 
 const (
@@ -221,8 +222,17 @@ func (w Window) congested(m Machine, usual Usual) Finding[Verdict] {
 	case w.Use > 2*usual.Use:
 		return found(Undetermined, "%s; uses take %v instead of %v, for an unknown reason",
 			w.fill(), seconds(w.Use), seconds(usual.Use))
-	case s.queued > 0.1, !s.account && !(w.Use < 1.5*usual.Use):
+	case math.IsNaN(w.Use) && w.meanUse() > 1.2*usual.Slots:
+		return found(
+			Undetermined,
+			"%s; each use takes %.1f times the usual slot-seconds: uses are slower or larger, or some do not end",
+			w.fill(),
+			w.meanUse()/usual.Slots,
+		)
+	case s.queued > 0.1, !s.account && !(w.Use < 1.5*usual.Use || w.meanUse() < 1.2*usual.Slots):
 		return found(Undetermined, "%s, and it is unknown how its uses spend their time", w.fill())
+	case math.IsNaN(w.Use):
+		return found(TooSmall, "%s; uses take no more slot-seconds than usual", w.fill())
 	}
 	return found(TooSmall, "%s; uses take no longer than usual%s", w.fill(), s.words(w))
 }
@@ -254,8 +264,11 @@ func (s spent) words(w Window) string {
 
 // fill describes how full the pool is.
 func (w Window) fill() string {
-	s := fmt.Sprintf("%.0f %% of %.0f slots were used, requests waited %v, and uses took %v",
-		100*w.Utilization, w.Limit, seconds(w.Wait), seconds(w.Use))
+	s := fmt.Sprintf("%.0f %% of %.0f slots were used, requests waited %v",
+		100*w.Utilization, w.Limit, seconds(w.Wait))
+	if !math.IsNaN(w.Use) {
+		s += fmt.Sprintf(", uses took %v", seconds(w.Use))
+	}
 	if w.Refused > 0.01 {
 		s += fmt.Sprintf("; %.0f %% were refused", 100*w.Refused)
 	}
