@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"flag"
 	"io"
 	"net"
 	"net/http"
@@ -21,6 +22,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/logtest"
 	"github.com/poolgauge/poolgauge/pools"
 )
+
+var acts = flag.Bool("acts", false, "play all acts of the demo: five minutes, on an idle machine")
 
 // session is a sidecar that runs until the end of the test.
 type session struct {
@@ -247,5 +250,29 @@ func TestDemoBeginsWithAPoolInTrouble(t *testing.T) {
 	})
 	if out := s.out.String(); !strings.Contains(out, "act 1 of 5: thumbnails is too small") {
 		t.Errorf("prints: %s", out)
+	}
+}
+
+func TestDemoShowsTheVerdictOfEachAct(t *testing.T) {
+	if !*acts {
+		t.Skip("-acts plays all acts")
+	}
+	s := begin(t, "demo")
+	for _, act := range []struct{ pool, verdict string }{
+		{"thumbnails", "too small"},
+		{"payments", "downstream slow"},
+		{"receipts", "lock contention"},
+		{"connections", "leaking"},
+	} {
+		s.await(t, func(p *live.Picture) bool {
+			worst := p.List.Worst
+			if worst.Name != act.pool || worst.Verdict == "" {
+				return false
+			}
+			if worst.Verdict != act.verdict {
+				t.Errorf("%s: %s, want %s", act.pool, worst.Verdict, act.verdict)
+			}
+			return true
+		})
 	}
 }

@@ -95,7 +95,7 @@ var story = []act{
 	},
 	{
 		title: "payments has a slow downstream",
-		watch: "its use time has grown tenfold, so that the same permits serve a tenth of the requests; more permits would only overload the downstream",
+		watch: "its use time has grown tenfold, so that the same connections serve a fifth of the requests; more of them would only overload the downstream",
 		begin: func(s *shop) { s.payment.Store(int64(500 * time.Millisecond)) },
 		end:   func(s *shop) { s.payment.Store(int64(payment)) },
 	},

@@ -12,22 +12,23 @@ import (
 
 // The durations of healthy requests, and the limits of callers.
 const (
-	thumbnail  = 20 * time.Millisecond
+	thumbnail  = 5 * time.Millisecond
 	payment    = 50 * time.Millisecond
 	locked     = 2 * time.Millisecond
 	connection = 15 * time.Millisecond
 	patience   = 1500 * time.Millisecond // wait after which callers give up
 	mostOpen   = 200                     // maximum number of open requests to each pool
+	leakEvery  = 256                     // a leak takes one in so many connections, 16 of them in 45 seconds
 )
 
 // shop is the demo app. The durations of its requests change with the story.
 type shop struct {
-	thumbnails, receipts *pools.Workers
-	payments             *pools.Semaphore
-	connections          *pools.Resources[int]
+	thumbnails, receipts  *pools.Workers
+	payments, connections *pools.Resources[int]
 
 	payment, locked atomic.Int64
 	leaks           atomic.Bool
+	queries         atomic.Int64
 	lock            sync.Mutex // locked by the tasks of receipts
 	requests        sync.WaitGroup
 
@@ -42,13 +43,9 @@ func open() (*shop, error) {
 	var errs [4]error
 	s.thumbnails, errs[0] = pools.NewWorkers("thumbnails", 12, pools.WorkersConfig{Queue: 32})
 	s.receipts, errs[1] = pools.NewWorkers("receipts", 8, pools.WorkersConfig{Queue: 64})
-	s.payments, errs[2] = pools.NewSemaphore("payments", 6, pools.SemaphoreConfig{})
-	s.connections, errs[3] = pools.NewResources(
-		"connections",
-		16,
-		func(context.Context) (int, error) { return 0, nil },
-		pools.ResourcesConfig[int]{},
-	)
+	connect := func(context.Context) (int, error) { return 0, nil }
+	s.payments, errs[2] = pools.NewResources("payments", 6, connect, pools.ResourcesConfig[int]{})
+	s.connections, errs[3] = pools.NewResources("connections", 16, connect, pools.ResourcesConfig[int]{})
 	return s, errors.Join(errs[:]...)
 }
 
@@ -65,7 +62,7 @@ func (s *shop) resize(workers int) { _ = s.thumbnails.Resize(workers) }
 
 // serve makes requests at constant rates, however slow the pools are, until ctx is done.
 func (s *shop) serve(ctx context.Context) {
-	s.load(ctx, 250, s.makeThumbnail)
+	s.load(ctx, 700, s.makeThumbnail)
 	s.load(ctx, 60, s.pay)
 	s.load(ctx, 80, s.printReceipt)
 	s.load(ctx, 90, s.query)
@@ -103,17 +100,18 @@ func (s *shop) makeThumbnail(ctx context.Context) {
 	waiting, cancel := context.WithTimeout(ctx, patience/5)
 	defer cancel()
 	_ = s.thumbnails.Submit(waiting, func(context.Context) error {
-		compute(time.Millisecond / 2)
+		compute(time.Millisecond / 4)
 		time.Sleep(thumbnail)
 		return nil
 	})
 }
 
 func (s *shop) pay(ctx context.Context) {
-	if s.payments.Acquire(ctx, 1) != nil {
+	lease, err := s.payments.Acquire(ctx)
+	if err != nil {
 		return
 	}
-	defer s.payments.Release(1)
+	defer lease.Release()
 	// the payment takes its time even if the caller's patience ends
 	time.Sleep(time.Duration(s.payment.Load()))
 }
@@ -134,7 +132,7 @@ func (s *shop) query(ctx context.Context) {
 		return
 	}
 	pause(ctx, connection)
-	if s.leaks.Load() && time.Now().UnixNano()/1e3%64 == 0 {
+	if s.queries.Add(1)%leakEvery == 0 && s.leaks.Load() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.leaked = append(s.leaked, lease)
