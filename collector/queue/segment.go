@@ -55,7 +55,8 @@ func checkHeader(b []byte) error {
 		binary.LittleEndian.Uint32(header[12:]) == crc32.Checksum(header[:12], castagnoli) {
 		if v := binary.LittleEndian.Uint32(header[8:]); v != version {
 			return fmt.Errorf(
-				"format is %d, expected %d: run the release that wrote the file until the queue is empty, or choose another directory",
+				"format is %d, expected %d: run the release that wrote the file until the queue is empty, "+
+					"or choose another directory",
 				v,
 				version,
 			)
