@@ -163,7 +163,7 @@ func TestAHealthPortInUseIsAnError(t *testing.T) {
 	if code != exitFailed ||
 		!strings.HasPrefix(
 			stderr,
-			"sidecar: --health-address: expected a free address: listen tcp "+listener.Addr().String(),
+			"sidecar: --health-address: listen tcp "+listener.Addr().String(),
 		) {
 		t.Errorf("exit code %d: %s", code, stderr)
 	}
