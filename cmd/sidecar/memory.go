@@ -45,8 +45,7 @@ func limitMemory(settings *config.Settings, log *slog.Logger) {
 	}
 	if allowed.Defined && allowed.Value < needed+codeMemory {
 		log.Warn(
-			"the container's memory limit is below what the settings allow: "+
-				"lower --queue-size, --live-size or --relay-request-size, or raise the limit",
+			"the container's memory limit is below what the settings allow: lower --queue-size, --live-size or --relay-request-size, or raise the limit",
 			"limit_bytes",
 			allowed.Value,
 			"needed_bytes",
