@@ -178,7 +178,7 @@ func (f *Flags) defineRelay(s *Settings) {
 	f.add(
 		"queue-size",
 		queueSize(&s.QueueSize),
-		"size of the queue; when it is full, clients wait, or while the upstream accepts nothing, the oldest items are dropped",
+		"size of the queue; when it is full, clients wait; while the upstream accepts nothing, the oldest items are dropped instead",
 	)
 	f.add("queue-sync", interval(&s.QueueSync, time.Second, 0),
 		"how much a power failure may lose; 0 syncs to disk before the client gets a response")
