@@ -31,7 +31,7 @@ func newCauses(log *slog.Logger, source string) causes {
 func (c *causes) report(now time.Time, errs []error, notes []string) {
 	for _, text := range notes {
 		if c.isNew(now, text) {
-			c.log.Info("source note", "source", c.source, "note", text)
+			c.log.Info("source omits values", "source", c.source, "reason", text)
 		}
 	}
 	for _, err := range errs {

@@ -53,7 +53,7 @@ func (s *Sampler) Run(ctx context.Context) {
 func (s *Sampler) Alive() error {
 	since := time.Since(s.begin) - time.Duration(s.last.Load())
 	if since > max(3*s.interval, 30*time.Second) {
-		return fmt.Errorf("no collection has ended for %v", since.Round(time.Second))
+		return fmt.Errorf("no collection has finished for %v", since.Round(time.Second))
 	}
 	return nil
 }

@@ -43,7 +43,7 @@ const (
 // pool), or if nothing is known about the pool.
 func (a *Advisor) See(w Window, m Machine, v Verdict) Advice {
 	if !v.isOfSize() {
-		return Advice{Reason: "the pool is " + v.String()}
+		return Advice{Reason: "no limit is recommended while the verdict is " + v.String()}
 	}
 	if h := Host(m, math.NaN()); h.Verdict == Throttled || h.Verdict == MemoryPressure || h.Verdict == Steal {
 		return Advice{Reason: h.Evidence}

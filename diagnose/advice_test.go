@@ -71,7 +71,7 @@ func TestAdviceForAPoolThatIsTooLarge(t *testing.T) {
 func TestNoAdvice(t *testing.T) {
 	w := congested()
 	for _, v := range []Verdict{Undetermined, Starved, DownstreamSlow, Leaking, HeadOfLine, Failing} {
-		wantAdvice(t, see(3, w, machine(), v), 0, "the pool is "+v.String())
+		wantAdvice(t, see(3, w, machine(), v), 0, "no limit is recommended while the verdict is "+v.String())
 	}
 	for _, change := range []func(m *Machine){
 		func(m *Machine) { m.Throttled = 0.2 }, func(m *Machine) { m.MemoryPressure = 0.2 }, func(m *Machine) { m.Steal = 0.2 },

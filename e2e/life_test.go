@@ -76,7 +76,7 @@ func checkEnds(t *testing.T, s *sidecar) {
 	if code, took := s.terminate(); code != 0 || took > grace {
 		t.Errorf("ended with %d after %v, want 0 within %v", code, took, grace)
 	}
-	checkLoggedOnce(t, s, "stopped before every item was sent")
+	checkLoggedOnce(t, s, "stopped before all queued items were sent")
 }
 
 // On a second signal, the sidecar exits without waiting for the upstream.

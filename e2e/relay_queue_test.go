@@ -103,7 +103,7 @@ func TestRelayOneSidecarPerDirectory(t *testing.T) {
 	addr := up.listen("127.0.0.1:0")
 	first := newRelay(t, addr, "--queue-dir="+dir).start()
 	second := startFaulty(t, addr, "POOLGAUGE_QUEUE_DIR="+dir)
-	if code := second.wait(); code != 1 || second.count("is in use by another sidecar") != 1 {
+	if code := second.wait(); code != 1 || second.count("in use by another sidecar") != 1 {
 		t.Errorf("the second sidecar ended with %d, want 1 and the reason", code)
 	}
 	a.sendAll(t, 8, first.all()...)
@@ -120,9 +120,9 @@ func TestRelayRefusesForeignFiles(t *testing.T) {
 		file, want string
 		content    []byte
 	}{
-		"another program's": {"notes.txt", "notes.txt, which is not a queue file", []byte("mine")},
-		"same name":         {"0000000000000001.segment", "is not a queue file", bytes.Repeat([]byte("mine "), 100)},
-		"newer":             {"0000000000000001.segment", "has format 2, but this release reads 1", newer},
+		"another program's": {"notes.txt", "notes.txt: not a queue file", []byte("mine")},
+		"same name":         {"0000000000000001.segment", "not a queue file", bytes.Repeat([]byte("mine "), 100)},
+		"newer":             {"0000000000000001.segment", "format is 2, expected 1", newer},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

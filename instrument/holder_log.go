@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// WithHolderLog sets the logger for a warning about slots that are held for unusually long. The
+// WithHolderLog sets the logger for a warning about slots that are held unusually long. The
 // pool logs the warning if, at a collection, requests are waiting and some uses are unusually long;
 // see [Stats.UnusualUse]. The warning names the holders of the slots: the lines of code, how long
 // each has held its slot, and the traces. It is logged once, and again only after the condition has
@@ -52,13 +52,13 @@ func (r *Registration) logHolders(s *Stats) {
 	logger.LogAttrs(
 		context.Background(),
 		slog.LevelWarn,
-		"pool is full, and slots have been held for unusually long",
+		"pool is full, and slots have been held unusually long",
 		slog.String(
 			"pool",
 			r.name,
 		),
 		slog.String("slots", s.brief()),
-		slog.String("unusual", rounded(s.UnusualUse())),
-		slog.Any("held", told),
+		slog.String("threshold", rounded(s.UnusualUse())),
+		slog.Any("holders", told),
 	)
 }

@@ -68,7 +68,7 @@ type MemoryBudget struct {
 
 // ErrNoMemoryLimit is wrapped by the error that [NewMemoryBudget] returns if the available memory
 // is unknown and Max is 0.
-var ErrNoMemoryLimit = errors.New("neither a cgroup nor GOMEMLIMIT bounds the memory: set Max")
+var ErrNoMemoryLimit = errors.New("neither a cgroup nor GOMEMLIMIT bounds the memory: set MemoryConfig.Max")
 
 // ErrTooLarge is wrapped by the error of a request that exceeds the maximum size of the pool.
 var ErrTooLarge = errors.New("the request exceeds the maximum size of the pool")

@@ -231,7 +231,7 @@ func (p *Resources[T]) Shutdown(ctx context.Context) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.error(fmt.Errorf(
-		"shutdown: %d resources in use, %d being constructed or checked and %d being destroyed are left: %w",
+		"shutdown: still %d in use, %d being constructed or checked, and %d being destroyed: %w",
 		p.uses.InUse(), p.readying, p.closing+p.hung, ctx.Err()))
 }
 

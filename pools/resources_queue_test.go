@@ -185,7 +185,7 @@ func TestResourcesShutdown(t *testing.T) {
 		start := time.Now()
 		err := p.Shutdown(ctx)
 		if !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != time.Minute ||
-			!strings.Contains(err.Error(), "1 resources in use, 0 being") {
+			!strings.Contains(err.Error(), "still 1 in use, 0 being") {
 			t.Errorf("error %v after %v, want one that says what is left after 1 min", err, time.Since(start))
 		}
 		if f.destroyed.Load() != 1 {

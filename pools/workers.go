@@ -130,7 +130,8 @@ const (
 func NewWorkers(name string, n int, cfg WorkersConfig, opts ...instrument.Option) (*Workers, error) {
 	p := &Workers{name: name, config: cfg, limit: n, size: max(0, cfg.Queue), drained: make(chan struct{})}
 	if n < 1 || cfg.MaxPending < 0 {
-		return nil, p.error(fmt.Errorf("%d workers and MaxPending %d, expected at least 1 and 0 or more",
+		return nil, p.error(fmt.Errorf(
+			"%d workers and MaxPending %d, expected at least 1 worker and MaxPending of 0 or more",
 			n, cfg.MaxPending))
 	}
 	if cfg.Queue == 0 {

@@ -43,7 +43,7 @@ func run(args []string, out io.Writer) error {
 	flags.IntVar(&o.sidecars, "sidecars", 10_000, "sidecars")
 	flags.IntVar(&o.gateways, "gateways", 10, "gateways")
 	flags.DurationVar(&o.outage, "outage", time.Hour, "how long all gateways are unreachable")
-	flags.Float64Var(&o.factor, "drain-factor", 3, "the sidecars' --drain-factor; 0 means no bound")
+	flags.Float64Var(&o.factor, "drain-factor", 3, "the sidecars' --drain-factor; 0 means no limit")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}

@@ -52,7 +52,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		"how long to measure after every process has sent its first point",
 	)
 	flags.DurationVar(&o.interval, "interval", time.Second, "interval between samples of each process")
-	flags.IntVar(&o.starts, "starts", 5, "how often to start each process, for the median time to the first point")
+	flags.IntVar(&o.starts, "starts", 5, "how many times to start each process, for the median time to the first point")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}

@@ -26,7 +26,7 @@ func newRequest(s otlp.Signal) request {
 	case otlp.Logs:
 		return plogotlp.NewExportRequest()
 	}
-	panic(fmt.Sprint("no such signal: ", s))
+	panic(fmt.Sprint("unknown signal: ", s))
 }
 
 // byCollector converts body from JSON to protobuf as a relaying Collector does.

@@ -37,11 +37,11 @@ func command(args []string, stdin io.Reader, stdout io.Writer) error {
 	flags := flag.NewFlagSet("poolbench", flag.ContinueOnError)
 	seed := flags.Uint64("seed", 1, "seed for the programs' random parameters")
 	programs := flags.Int("programs", 20, "number of programs for each fault")
-	with := flags.String("program", "", "a command whose verdicts to score next to ours")
+	with := flags.String("program", "", "a command whose verdicts are scored next to ours")
 	write := flags.String("write", "", "a directory to write the files and labels.json to, without scoring")
 	from := flags.String("from", "", "a directory written with -write, to read instead of simulating")
 	judge := flags.Bool("judge", false, "read lines of OTLP/JSON, and write verdicts")
-	realPools := flags.Bool("live", false, "run real pools, judged in half-seconds, instead of simulating")
+	realPools := flags.Bool("live", false, "run real pools, judged every half second, instead of simulating")
 	only := flags.String("fault", "", "only programs with this fault")
 	show := flags.Bool("show", false, "print each window that was judged wrong")
 	if err := flags.Parse(args); err != nil {

@@ -59,7 +59,7 @@ type raw struct{}
 func (raw) Marshal(v any) (mem.BufferSlice, error) {
 	data, ok := v.([]byte)
 	if !ok {
-		return nil, fmt.Errorf("raw codec: %T", v)
+		return nil, fmt.Errorf("raw codec: cannot send %T", v)
 	}
 	return mem.BufferSlice{mem.SliceBuffer(data)}, nil
 }
@@ -67,7 +67,7 @@ func (raw) Marshal(v any) (mem.BufferSlice, error) {
 func (raw) Unmarshal(data mem.BufferSlice, v any) error {
 	to, ok := v.(*[]byte)
 	if !ok {
-		return fmt.Errorf("raw codec: %T", v)
+		return fmt.Errorf("raw codec: cannot receive %T", v)
 	}
 	*to = make([]byte, data.Len())
 	_, err := io.ReadFull(data.Reader(), *to)

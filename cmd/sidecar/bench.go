@@ -46,7 +46,7 @@ func benchCommand(read readSettings) *cobra.Command {
 	set.DurationVar(&f.window, "window", 120*time.Millisecond, "`DURATION`: approximate length of one measurement")
 	set.BoolVar(&f.sweep, "sweep", false, "find the best number of workers instead of comparing ways")
 	set.Uint64Var(&f.seed, "seed", 1, "`NUMBER`: determines the order of measurements")
-	set.StringVar(&f.dir, "dir", "", "`DIR`: where the file work writes; by default the temporary directory")
+	set.StringVar(&f.dir, "dir", "", "`DIR`: where the work named file writes; by default the temporary directory")
 	set.StringVar(&f.plot, "plot", "", "`DIR`: where to write plots: SVG, and PNG for light and dark pages")
 	set.BoolVar(&f.json, "json", false, "print JSON")
 	return read(c, f.run, "cgroup-root")
@@ -55,7 +55,9 @@ func benchCommand(read readSettings) *cobra.Command {
 // check rejects invalid values and flags that have no effect.
 func (f *benchFlags) check(set *pflag.FlagSet) error {
 	if f.rounds < 1 || f.max < 2 || f.window <= 0 || f.budget <= 0 {
-		return fmt.Errorf("--rounds=%d --max=%d --window=%v --budget=%v: expected at least 1, 2, and more than 0",
+		return fmt.Errorf(
+			"--rounds=%d --max=%d --window=%v --budget=%v: "+
+				"expected at least 1 round, a maximum of at least 2, and times above 0",
 			f.rounds, f.max, f.window, f.budget)
 	}
 	if f.sweep {

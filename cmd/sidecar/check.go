@@ -22,7 +22,7 @@ func checkCommand(read readSettings) *cobra.Command {
 			"pools in trouble or close to it: exit 0 if there are none, else 1 with a line\n" +
 			"for each.",
 	}
-	at := c.Flags().String("warnings", "", "`URL`: page of a running sidecar; no setting is read then")
+	at := c.Flags().String("warnings", "", "`URL`: page of a running sidecar; settings are then ignored")
 	validate := read(c, check).RunE
 	c.RunE = func(c *cobra.Command, args []string) error {
 		switch {
@@ -47,7 +47,7 @@ func check(c *cobra.Command, settings *config.Settings) error {
 	where := "the exporter is none: no metrics are sent"
 	switch {
 	case settings.SDKDisabled:
-		where = "OTEL_SDK_DISABLED is set: nothing is sampled"
+		where = "OTEL_SDK_DISABLED or --sdk-disabled is set: nothing is sampled"
 	case settings.SendsOTLP():
 		where = "telemetry is sent to " + destinations(settings)
 	case settings.ShowsSummary():

@@ -19,7 +19,7 @@ import (
 func demoCommand(read readSettings) *cobra.Command {
 	return read(&cobra.Command{
 		Use:   "demo",
-		Short: "Run a sidecar and an app whose pools get into trouble, to see on the page",
+		Short: "Run a sidecar and an app whose pools get into trouble, to watch on the page",
 		Args:  noArguments,
 	}, runDemo, "config", "cgroup-root", "page-address", "page-host", "log-format")
 }

@@ -19,8 +19,9 @@ const (
 	helpColumn = 30 // column where the text of a flag begins
 )
 
-const settingsHelp = "A setting is a flag, a line of the --config file, or a variable: $POOLGAUGE_PROBE_DIR for --probe-dir, " +
-	"unless another one is shown. The flag wins over the variable, and the variable over the file."
+const settingsHelp = "Each setting can be a flag, a line of the --config file, or an environment variable: " +
+	"$POOLGAUGE_PROBE_DIR for --probe-dir, unless another is shown. Flags take precedence over variables, " +
+	"and variables over the file."
 
 const signalsHelp = "The flags from --otlp-endpoint to --otlp-timeout can also be set for one signal, as --otlp-metrics-NAME, " +
 	"--otlp-traces-NAME or --otlp-logs-NAME, such as --otlp-logs-headers, $OTEL_EXPORTER_OTLP_LOGS_HEADERS."
@@ -50,7 +51,7 @@ func writeHelp(c *cobra.Command, _ []string) {
 		fmt.Fprintf(w, "\n%s\n\n%s\n", fold.Text(settingsHelp, helpWidth, ""), fold.Text(signalsHelp, helpWidth, ""))
 		writeSettings(w, settings)
 	case c.Flags().Lookup("interval") != nil: // c reads every setting
-		fmt.Fprint(w, "\nSettings:\n  All of the sidecar: sidecar --help lists them.\n")
+		fmt.Fprint(w, "\nSettings:\n  All settings of the sidecar; sidecar --help lists them.\n")
 	default:
 		writeFlags(w, "Settings", settings)
 		fmt.Fprint(w, "\nsidecar --help lists all settings, and how to set them with variables or a file.\n")

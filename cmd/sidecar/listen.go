@@ -27,7 +27,7 @@ func servePage(
 		Address: settings.PageAddress, Hosts: settings.PageHosts, Live: picture,
 	})
 	if err != nil {
-		log.Warn("page not served", "error", err, "by", source.Listener(settings.PageAddress))
+		log.Warn("not serving the page", "error", err, "used_by", source.Listener(settings.PageAddress))
 		return io.NopCloser(nil), ""
 	}
 	if err := server.Observe(meter); err != nil {

@@ -66,8 +66,8 @@ func newRoot(environ []string) *cobra.Command {
 		Use:   "sidecar",
 		Short: "Says when a pool is full, and why.",
 		Long: "Samples the host and the containers and processes of its pod, runs small probes,\n" +
-			"relays the app's telemetry, and sends it all over OTLP. Without an OTLP endpoint\n" +
-			"it shows a summary on the terminal.",
+			"relays the app's telemetry, and sends everything over OTLP. Without an OTLP\n" +
+			"endpoint it shows a summary on the terminal.",
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          unknownCommand,

@@ -46,9 +46,9 @@ func limitMemory(settings *config.Settings, log *slog.Logger) {
 	if allowed.Defined && allowed.Value < needed+codeMemory {
 		log.Warn(
 			"the container's memory limit is below what the settings allow: lower --queue-size, --live-size or --relay-request-size, or raise the limit",
-			"limit",
+			"limit_bytes",
 			allowed.Value,
-			"settings",
+			"needed_bytes",
 			needed+codeMemory,
 		)
 		needed = max(allowed.Value-codeMemory, workingMemory/2)

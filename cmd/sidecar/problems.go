@@ -37,7 +37,7 @@ func (p *problems) tolerate(err error) error {
 			taken.Setting,
 			"address",
 			taken.Address,
-			"by",
+			"used_by",
 			source.Listener(taken.Address),
 		)
 		return nil

@@ -92,7 +92,7 @@ func followNeighbor(pod *source.Pod, shared attribute.Set, app *relay.Relay, log
 		id := pod.Neighbor()
 		if _, inPod := shared.Value(semconv.K8SPodNameKey); inPod && id == "" && !logged {
 			log.Info(
-				"the app's container cannot be identified: without shareProcessNamespace, container.* describes only the sidecar's container",
+				"the app's container is unknown: without shareProcessNamespace only the sidecar's own is visible, and of several others none is chosen",
 			)
 		}
 		logged = true

@@ -33,7 +33,7 @@ const scope = "github.com/poolgauge/poolgauge/cmd/sidecar"
 func runSidecar(c *cobra.Command, settings *config.Settings) error {
 	direct := newLogger(settings, c.ErrOrStderr())
 	lines := newLines(c.ErrOrStderr(), func(dropped int64) {
-		direct.Warn("log lines dropped: standard error was not read", "lines", dropped)
+		direct.Warn("log lines dropped: standard error was not read fast enough", "lines", dropped)
 	})
 	defer lines.close()
 	ctx, log := c.Context(), newLogger(settings, lines)
@@ -59,7 +59,7 @@ func idle(ctx context.Context, settings *config.Settings, found *problems) error
 		return err
 	}
 	defer server.Close()
-	found.log.Info("OTEL_SDK_DISABLED is set: nothing is sampled")
+	found.log.Info("OTEL_SDK_DISABLED or --sdk-disabled is set: nothing is sampled")
 	<-ctx.Done()
 	return nil
 }

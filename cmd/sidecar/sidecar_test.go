@@ -163,7 +163,7 @@ func TestAHealthPortInUseIsAnError(t *testing.T) {
 	if code != exitFailed ||
 		!strings.HasPrefix(
 			stderr,
-			"sidecar: --health-address: expected a free address: listen tcp "+listener.Addr().String(),
+			"sidecar: --health-address: listen tcp "+listener.Addr().String(),
 		) {
 		t.Errorf("exit code %d: %s", code, stderr)
 	}
@@ -199,7 +199,7 @@ func TestCheckSaysWhatAConfigurationDoes(t *testing.T) {
 			"check --exporter=none --relay-http-address=off",
 			"The configuration is valid; the exporter is none: no metrics are sent.\nThe app's telemetry is received at 127.0.0.1:4317.\n",
 		},
-		{"check --sdk-disabled", "The configuration is valid; OTEL_SDK_DISABLED is set: nothing is sampled.\n"},
+		{"check --sdk-disabled", "The configuration is valid; OTEL_SDK_DISABLED or --sdk-disabled is set: nothing is sampled.\n"},
 	} {
 		code, stdout, stderr := execute(strings.Fields(c.args)...)
 		if code != 0 || stdout != c.want {

@@ -12,12 +12,12 @@ import (
 // greet prints, above the summary, where else to see the telemetry and how to send it to an
 // upstream.
 func greet(out io.Writer, settings *config.Settings, page string) {
-	fmt.Fprintf(out, "Here is what the sidecar sees, every %v", settings.Interval)
+	fmt.Fprintf(out, "Showing a summary every %v", settings.Interval)
 	if page != "" {
-		fmt.Fprintf(out, ", and on a page: %s", page)
+		fmt.Fprintf(out, ", and the page at %s", page)
 	}
 	if !settings.SendsOTLP() {
-		fmt.Fprint(out, "\nTo send it somewhere:  OTEL_EXPORTER_OTLP_ENDPOINT=http://host:4317 sidecar")
+		fmt.Fprint(out, "\nTo send the data elsewhere:  OTEL_EXPORTER_OTLP_ENDPOINT=http://host:4317 sidecar")
 	}
 	fmt.Fprint(out, "\n\n")
 }

@@ -28,7 +28,7 @@ func topCommand(read readSettings) *cobra.Command {
 			"terminal, the pools are printed once. F1 lists the keys.",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 1 {
-				return usageError{fmt.Errorf("top takes one address, got %q", args)}
+				return usageError{fmt.Errorf("top takes at most one address, got %q", args)}
 			}
 			return nil
 		},

@@ -40,9 +40,9 @@ func checkWarnings(ctx context.Context, out io.Writer, at string) error {
 		fmt.Fprintln(out, printable(fmt.Sprintf("host: %s: %s", picture.Host.Verdict, picture.Host.Evidence)))
 	}
 	if n > 0 {
-		return fmt.Errorf("%d of %d pools are in trouble or close to it", n, len(picture.Pools))
+		return fmt.Errorf("pools in trouble or close to it: %d of %d", n, len(picture.Pools))
 	}
-	fmt.Fprintf(out, "All %d pools serve their callers.\n", len(picture.Pools))
+	fmt.Fprintf(out, "No pool is in trouble or close to it (%d checked).\n", len(picture.Pools))
 	return nil
 }
 

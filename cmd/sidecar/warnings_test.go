@@ -50,7 +50,7 @@ func TestCheckWarningsListsVerdictsWithEvidence(t *testing.T) {
 	want := "trouble: sql db of shop: 3 waiting; too small: 99 % of 4 slots were used\n" +
 		"warning: worker mail of shop: leaking: 2.0 of 8 slots are held\n" +
 		"host: throttled: in 40 % of its periods\n"
-	if code != exitFailed || out != want || !strings.Contains(stderr, "2 of 3 pools are in trouble") {
+	if code != exitFailed || out != want || !strings.Contains(stderr, "pools in trouble or close to it: 2 of 3") {
 		t.Errorf("exit code %d, %s\n%s\nwant\n%s", code, stderr, out, want)
 	}
 }

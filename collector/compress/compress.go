@@ -122,7 +122,7 @@ func Unpack(encoding string, packed []byte, limit int) ([]byte, error) {
 		inflater, _ := inflaters.Get().(*gzip.Reader)
 		defer inflaters.Put(inflater)
 		if err := inflater.Reset(bytes.NewReader(packed)); err != nil {
-			return nil, fmt.Errorf("gzip: %w", err)
+			return nil, err
 		}
 		return readAll(inflater, Size(encoding, packed), limit)
 	case Zstd:

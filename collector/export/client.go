@@ -159,7 +159,7 @@ func (nowhere) Send(_ context.Context, r Request) (Result, error) {
 	return Result{}, &Failure{
 		Reason: "no_endpoint",
 		Kind:   Invalid,
-		Err:    fmt.Errorf("no endpoint for %s", r.Signal),
+		Err:    fmt.Errorf("sending %s is not configured", r.Signal),
 	}
 }
 

@@ -221,12 +221,12 @@ func (c *course) turn(to State, failure *Failure) {
 		log.Warn("upstream is not accepting items; they are queued", "error", failure, "reason", failure.Reason)
 	case Rejecting:
 		c.log.Warn(
-			"items permanently rejected by the upstream; they are lost",
+			"items permanently rejected; they are lost",
 			"error",
 			failure,
 			"reason",
 			failure.Reason,
-			"before",
+			"previous_state",
 			was.String(),
 		)
 	}
@@ -242,7 +242,7 @@ func (c *course) cause(failure *Failure) {
 	if changed && time.Since(c.said) >= leastInterval {
 		c.said = time.Now()
 		c.log.Warn(
-			"upstream is still not accepting items, for another reason",
+			"upstream is still failing, for another reason",
 			"state",
 			c.state.String(),
 			"error",

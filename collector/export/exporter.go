@@ -151,7 +151,7 @@ func (e *Exporter) Ready() error {
 			errs = append(
 				errs,
 				fmt.Errorf(
-					"upstream is not accepting %s: %s for %v: %w",
+					"upstream is not accepting items of lane %s: %s for %v: %w",
 					l.ID,
 					of.State,
 					time.Since(of.Since).Round(time.Second),
@@ -172,7 +172,7 @@ func (e *Exporter) Alive() error {
 			continue
 		}
 		if took := time.Since(time.Unix(0, begun)); took > s.timeout+30*time.Second {
-			return fmt.Errorf("a %s request is still in progress after %v", s.lane, took.Round(time.Second))
+			return fmt.Errorf("lane %s: a request is still in progress after %v", s.lane, took.Round(time.Second))
 		}
 	}
 	return nil

@@ -29,7 +29,7 @@ type Server struct {
 func Listen(ctx context.Context, address string, live, ready Check) (*Server, error) {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if err != nil {
-		return nil, fmt.Errorf("--health-address: expected a free address: %w", err)
+		return nil, fmt.Errorf("--health-address: %w", err)
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", handler(live))
@@ -73,7 +73,7 @@ func handler(check Check) http.HandlerFunc {
 		if !onLoopback(r) {
 			state = ""
 			if err != nil {
-				verdict = "not ok: the log says why, and so does this page on 127.0.0.1"
+				verdict = "not ok: for the reason, see the log, or request this page on 127.0.0.1"
 			}
 		}
 		fmt.Fprintln(w, verdict)

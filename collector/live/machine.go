@@ -236,7 +236,7 @@ func (m *machine) probeFigures() (all []Probe) {
 		m.view.each(catalog.ProbeSkipped, catalog.ProbeTargetKey, func(target attribute.KeyValue) {
 			_, skips := m.view.value(catalog.ProbeSkipped, with, target)
 			if _, runs := m.view.value(catalog.ProbeRuns, with, target); skips && !runs {
-				all = append(all, Probe{Name: name, Target: target.Value.AsString(), Failed: "no run has ended"})
+				all = append(all, Probe{Name: name, Target: target.Value.AsString(), Failed: "no run has finished"})
 			}
 		})
 	}

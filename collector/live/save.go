@@ -111,12 +111,13 @@ func (l *Live) Load(dir string) error {
 	now := time.Now()
 	if s.Version != version || s.Slot != time.Second && s.Slot != coarse*time.Second || s.Begin.After(now) {
 		return fmt.Errorf(
-			"%s: cannot use this history: expected version %d, got version %d, start %v, slot %v",
+			"%s: expected version %d, slots of 1s or %ds and a start in the past, got version %d, slots of %v and start %v",
 			fileName,
 			version,
+			coarse,
 			s.Version,
-			s.Begin,
 			s.Slot,
+			s.Begin,
 		)
 	}
 	l.mu.Lock()
@@ -124,7 +125,7 @@ func (l *Live) Load(dir string) error {
 	l.begin, l.slot = s.Begin, s.Slot
 	for i := range s.Pools {
 		if q := &s.Pools[i]; now.Sub(q.Seen) < forgetAfter && !l.restore(q) {
-			return fmt.Errorf("%s: pool %q is damaged", fileName, q.Name)
+			return fmt.Errorf("%s: the history of pool %q is damaged", fileName, q.Name)
 		}
 	}
 	l.now()

@@ -53,7 +53,7 @@ type Server struct {
 func Listen(ctx context.Context, cfg Config) (*Server, error) {
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", cfg.Address)
 	if err != nil {
-		return nil, fmt.Errorf("--page-address: expected a free address: %w", err)
+		return nil, fmt.Errorf("--page-address: %w", err)
 	}
 	serving, cancel := context.WithCancel(context.Background())
 	s := &Server{cfg: cfg, listener: l, viewers: make(chan struct{}, mostViewers), closing: cancel}

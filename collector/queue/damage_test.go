@@ -192,10 +192,10 @@ func TestRefusedFiles(t *testing.T) {
 		file, content string
 		want          string
 	}{
-		"newer":         {segment, string(newHeader(2)) + "what is unknown", "has format 2, but this release reads 1"},
-		"other content": {segment, "another program's file under this name", "is not a queue file"},
-		"other name":    {"exporter_otlp__metrics", "bbolt", "is not a queue file"},
-		"almost":        {"3" + segmentSuffix, "", "is not a queue file"},
+		"newer":         {segment, string(newHeader(2)) + "what is unknown", "format is 2, expected 1"},
+		"other content": {segment, "another program's file under this name", "not a queue file"},
+		"other name":    {"exporter_otlp__metrics", "bbolt", "not a queue file"},
+		"almost":        {"3" + segmentSuffix, "", "not a queue file"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir, _, _ := filled(t, 3)
@@ -248,7 +248,7 @@ func TestOneOwner(t *testing.T) {
 	if _, err := Open(
 		c,
 	); !errors.Is(err, errInUse) || strings.Contains(err.Error(), "%!") ||
-		!strings.Contains(err.Error(), c.Dir+" is in use by another sidecar") {
+		!strings.Contains(err.Error(), c.Dir+": in use by another sidecar") {
 		t.Errorf("error %v", err)
 	}
 	put(t, q, batch(0, 8))
@@ -308,7 +308,8 @@ func TestStartRefused(t *testing.T) {
 	f := faulty(c.Dir)
 	f.fail(syscall.EACCES, "lock")
 	c.files = f
-	if _, err := Open(c); !errors.Is(err, syscall.EACCES) || !strings.Contains(err.Error(), c.Dir+" cannot be used") {
+	if _, err := Open(c); !errors.Is(err, syscall.EACCES) ||
+		!strings.Contains(err.Error(), c.Dir+": cannot create or lock the directory") {
 		t.Errorf("error %v", err)
 	}
 }

@@ -250,7 +250,7 @@ func (d *disk) failLocked(err error) {
 			d.log.Warn("queue storage is failing: requests wait and are then refused", slog.Any("error", err))
 		} else {
 			d.log.Warn(
-				"buffering in memory: queue storage is failing; batches are lost if this process is killed",
+				"buffering in memory: queue storage is failing; buffered items are lost if this process is killed",
 				slog.Any("error", err),
 			)
 		}

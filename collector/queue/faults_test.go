@@ -206,7 +206,8 @@ func TestCloseOfHangingDisk(t *testing.T) {
 		begun := time.Now()
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
-		if err := f.Close(ctx); err == nil || !strings.Contains(err.Error(), "1 items were in memory only") {
+		if err := f.Close(ctx); err == nil ||
+			!strings.Contains(err.Error(), "lost 1 item(s) that were in memory only") {
 			t.Errorf("error %v", err)
 		}
 		if took := time.Since(begun); took > patience {

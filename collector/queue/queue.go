@@ -23,9 +23,10 @@ var (
 	ErrFull     = errors.New("queue is full")
 	ErrUnsynced = errors.New("queue storage did not sync in time")
 
-	errInUse   = errors.New("is in use by another sidecar: use a separate directory for each")
+	errInUse   = errors.New("in use by another sidecar: use a separate directory for each")
+	errForeign = errors.New("not a queue file: choose another directory, or move the file away")
 	errDamaged = errors.New("damaged on disk")
-	errSlow    = fmt.Errorf("an operation is taking longer than %v", patience)
+	errSlow    = fmt.Errorf("a disk operation is taking longer than %v", patience)
 	errDeleted = errors.New("the directory was deleted")
 )
 
@@ -87,7 +88,7 @@ func Open(c Config) (*Queue, error) {
 		q.lanes = append(q.lanes, l)
 	}
 	if c.Dir == "" {
-		c.Log.Info("queue is in memory only: queued items are lost when this process ends")
+		c.Log.Info("queue is in memory only: items still queued at exit are lost")
 		return q, nil
 	}
 	if c.files == nil {
@@ -95,7 +96,7 @@ func Open(c Config) (*Queue, error) {
 	}
 	q.disk = newDisk(q, c)
 	if err := q.disk.start(); err != nil {
-		return nil, fmt.Errorf("queue directory %s %w", c.Dir, err)
+		return nil, fmt.Errorf("queue directory %s: %w", c.Dir, err)
 	}
 	return q, nil
 }
@@ -295,7 +296,7 @@ func (q *Queue) lost(cause error) error {
 	case batches == 0:
 		return nil
 	case cause == nil:
-		return fmt.Errorf("queue was in memory only: %d items are lost", points)
+		return fmt.Errorf("lost %d item(s): the queue was in memory only", points)
 	}
-	return fmt.Errorf("%d items were in memory only and are lost: %w", points, cause)
+	return fmt.Errorf("lost %d item(s) that were in memory only: %w", points, cause)
 }

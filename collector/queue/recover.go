@@ -19,7 +19,7 @@ func (d *disk) open() error {
 		if errors.Is(err, errInUse) {
 			return err
 		}
-		return fmt.Errorf("cannot be used: %w", err)
+		return fmt.Errorf("cannot create or lock the directory: %w", err)
 	}
 	found, err := d.read()
 	if err != nil {
@@ -53,7 +53,7 @@ func (d *disk) read() (*found, error) {
 	all := &found{}
 	files, err := d.files.List()
 	if err != nil {
-		return all, fmt.Errorf("cannot be listed: %w", err)
+		return all, fmt.Errorf("cannot list the directory: %w", err)
 	}
 	for _, f := range files {
 		// Skip the lock file and files that are not ours, such as lost+found and .nfs files.
@@ -62,14 +62,11 @@ func (d *disk) read() (*found, error) {
 		}
 		n, ok := segmentNumber(f.Name())
 		if !ok {
-			return all, fmt.Errorf(
-				"contains %s, which is not a queue file: choose another directory, or move the file away",
-				f.Name(),
-			)
+			return all, fmt.Errorf("%s: %w", f.Name(), errForeign)
 		}
 		all.number = max(all.number, n)
 		if err := d.readSegment(all, f.Name()); err != nil {
-			return all, fmt.Errorf("contains %s, which %w", f.Name(), err)
+			return all, fmt.Errorf("%s: %w", f.Name(), err)
 		}
 	}
 	return all, nil
@@ -78,20 +75,20 @@ func (d *disk) read() (*found, error) {
 func (d *disk) readSegment(all *found, name string) error {
 	f, err := d.files.Open(name)
 	if err != nil {
-		return fmt.Errorf("cannot be opened: %w", err)
+		return fmt.Errorf("cannot open the file: %w", err)
 	}
 	s := &segment{name: name, file: f, sealed: true}
 	all.segments = append(all.segments, s)
 	if s.size, err = f.Size(); err != nil {
-		return fmt.Errorf("cannot be read: %w", err)
+		return fmt.Errorf("cannot read the file: %w", err)
 	}
 	if s.size > math.MaxUint32 {
-		return errors.New("is not a queue file: choose another directory, or move the file away")
+		return errForeign
 	}
 	all.buffer = slices.Grow(all.buffer[:0], int(s.size))
 	b := all.buffer[:s.size]
 	if _, err := f.ReadAt(b, 0); err != nil && !errors.Is(err, io.EOF) {
-		return fmt.Errorf("cannot be read: %w", err)
+		return fmt.Errorf("cannot read the file: %w", err)
 	}
 	if err := checkHeader(b); err != nil {
 		return err

@@ -39,7 +39,7 @@ func (d *disk) relock() error {
 	files, err := d.files.List()
 	if err != nil {
 		_ = l.Close()
-		return fmt.Errorf("cannot be listed: %w", err)
+		return fmt.Errorf("cannot list the directory: %w", err)
 	}
 	for _, f := range files {
 		if n, ok := segmentNumber(f.Name()); ok {

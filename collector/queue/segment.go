@@ -3,7 +3,6 @@ package queue
 import (
 	"bytes"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"hash/crc32"
 	"strings"
@@ -56,7 +55,8 @@ func checkHeader(b []byte) error {
 		binary.LittleEndian.Uint32(header[12:]) == crc32.Checksum(header[:12], castagnoli) {
 		if v := binary.LittleEndian.Uint32(header[8:]); v != version {
 			return fmt.Errorf(
-				"has format %d, but this release reads %d: start the release that wrote it until the queue is empty, or choose another directory",
+				"format is %d, expected %d: run the release that wrote the file until the queue is empty, "+
+					"or choose another directory",
 				v,
 				version,
 			)
@@ -67,7 +67,7 @@ func checkHeader(b []byte) error {
 	if torn || nextRecord(b) < len(b) {
 		return nil
 	}
-	return errors.New("is not a queue file: choose another directory, or move the file away")
+	return errForeign
 }
 
 // read returns the record at offset in s, and the record's data. It returns errDamaged if the

@@ -166,7 +166,7 @@ func (g *gate) tryAccepting(signal otlp.Signal, size int) (done func(), refusal 
 		return nil, &Refusal{
 			Reason:     Full,
 			RetryAfter: retryDelay,
-			Message:    fmt.Sprintf("%d bytes of %s are already waiting for the queue", g.limits.waiting, signal),
+			Message:    fmt.Sprintf("%d bytes of %s are already waiting to be queued", g.limits.waiting, signal),
 		}
 	}
 	g.add(n)

@@ -148,7 +148,7 @@ func (s *Server) inspect(b *otlp.Batch, r *body) (data []byte, refusal *Refusal)
 		return nil, &Refusal{
 			Reason:     Rate,
 			RetryAfter: wait,
-			Message:    fmt.Sprintf("rate limit of %d points per second exceeded", s.cfg.Rate),
+			Message:    fmt.Sprintf("rate limit of %d items per second exceeded (--relay-rate)", s.cfg.Rate),
 		}
 	}
 	return data, nil
@@ -163,7 +163,7 @@ func (s *Server) content(signal otlp.Signal, r *body) ([]byte, *Refusal) {
 		case errors.Is(err, compress.ErrTooLarge):
 			return nil, s.tooLarge()
 		case err != nil:
-			return nil, &Refusal{Reason: Malformed, Message: r.encoding + ": " + err.Error()}
+			return nil, &Refusal{Reason: Malformed, Message: fmt.Sprintf("cannot decompress %s: %v", r.encoding, err)}
 		}
 		r.data, r.encoding = data, compress.None
 	}

@@ -108,14 +108,17 @@ func (s *Server) unreadable(ctx context.Context, err error) *Refusal {
 		return &Refusal{Reason: Malformed, Message: answer.Message()}
 	default:
 		if errors.Is(err, io.EOF) {
-			return &Refusal{Reason: Malformed, Message: "no message"}
+			return &Refusal{Reason: Malformed, Message: "the request has no message"}
 		}
 		return &Refusal{Reason: Canceled, Message: answer.Message()}
 	}
 }
 
 func (s *Server) tooLarge() *Refusal {
-	return &Refusal{Reason: TooLarge, Message: fmt.Sprintf("more than %d bytes after decompression", s.gate.message)}
+	return &Refusal{
+		Reason:  TooLarge,
+		Message: fmt.Sprintf("the request is larger than %d bytes (--relay-request-size)", s.gate.message),
+	}
 }
 
 // message is a request as it was received. Its buffers belong to gRPC and must be freed.

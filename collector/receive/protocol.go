@@ -108,22 +108,27 @@ func (s *Server) protocolOf(c *conn) (*spoken, net.Conn) {
 		s.hints.say(
 			c.of.name,
 			"a client uses TLS, but this listener does not",
-			"set",
-			"its endpoint to http://"+address+", or OTEL_EXPORTER_OTLP_INSECURE=true",
+			"fix",
+			"set the client's endpoint to http://"+address+", or set OTEL_EXPORTER_OTLP_INSECURE=true",
 		)
 	case c.of.secured:
 		s.hints.say(
 			c.of.name,
 			"a client does not use TLS, but this listener requires it",
-			"set",
-			"its endpoint to https://"+address,
+			"fix",
+			"set the client's endpoint to https://"+address,
 		)
 	case string(c.first) == "PRI":
 		return s.forGRPC, c
 	case c.first[0] >= 'A' && c.first[0] <= 'Z':
 		return s.forHTTP, c
 	default:
-		s.hints.say(c.of.name, "a client speaks neither OTLP/gRPC nor OTLP/HTTP", "set", "its exporter to otlp")
+		s.hints.say(
+			c.of.name,
+			"a client speaks neither OTLP/gRPC nor OTLP/HTTP",
+			"fix",
+			"set the client's exporter to otlp",
+		)
 	}
 	return nil, nil
 }
@@ -180,8 +185,9 @@ func (s *Server) knownPaths(next http.Handler) http.Handler {
 				"a client requests a path that OTLP does not define",
 				"path",
 				cut(r.URL.Path),
-				"set",
-				"OTEL_EXPORTER_OTLP_ENDPOINT without a path, the endpoint of one signal with /v1/metrics, /v1/traces or /v1/logs",
+				"fix",
+				"set OTEL_EXPORTER_OTLP_ENDPOINT without a path, or the endpoint of a single signal with "+
+					"/v1/metrics, /v1/traces or /v1/logs",
 			)
 		}
 		next.ServeHTTP(w, r)

@@ -69,7 +69,7 @@ func TestWrongProtocol(t *testing.T) {
 				_ = conn.Close()
 			}
 			if got := log.String(); !strings.Contains(got, c.want) || strings.Count(got, "\n") != 1 ||
-				!strings.Contains(got, "set=") {
+				!strings.Contains(got, "fix=") {
 				t.Errorf("the log is\n%s\nwant one line with %q", got, c.want)
 			}
 		})

@@ -186,7 +186,7 @@ type ListenError struct {
 }
 
 func (e *ListenError) Error() string {
-	return fmt.Sprintf("%s: expected a free address: %v", e.Setting, e.Err)
+	return fmt.Sprintf("%s: %v", e.Setting, e.Err)
 }
 func (e *ListenError) Unwrap() error { return e.Err }
 

@@ -181,7 +181,7 @@ func (r *refusals) add(s otlp.Signal, points int64, why *receive.Refusal) {
 			kind.reason,
 			"requests",
 			of.requests,
-			"last",
+			"last_message",
 			why.Message,
 		)
 		of.requests, of.said = 0, time.Now()

@@ -193,7 +193,7 @@ func (r *Relay) enrich(signal otlp.Signal, data []byte) ([]byte, error) {
 	if !r.signals[signal] && !r.shows(signal) {
 		return nil, &receive.Refusal{
 			Reason:  receive.Unsupported,
-			Message: "the sidecar has no endpoint for " + signal.String(),
+			Message: "the sidecar is not configured to relay " + signal.String(),
 		}
 	}
 	enriched, err := otlp.EnrichInPlace(data, *r.add.Load(), len(data)+mostGrowth)
@@ -308,7 +308,7 @@ func (r *Relay) Shutdown(ctx context.Context) error {
 	closed := r.queue.Close(closing)
 	if a.Queued() > 0 {
 		r.log.Warn(
-			"stopped before every item was sent",
+			"stopped before all queued items were sent",
 			"items",
 			a.Queued(),
 			"kept",

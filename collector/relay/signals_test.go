@@ -86,7 +86,7 @@ func TestSignalWithoutEndpointIsRefused(t *testing.T) {
 	status, text := post("/v1/traces", &coltracepb.ExportTraceServiceRequest{
 		ResourceSpans: []*tracepb.ResourceSpans{{ScopeSpans: []*tracepb.ScopeSpans{{Spans: []*tracepb.Span{{}, {}}}}}},
 	})
-	if status != http.StatusUnsupportedMediaType || !strings.Contains(text, "no endpoint for traces") {
+	if status != http.StatusUnsupportedMediaType || !strings.Contains(text, "not configured to relay traces") {
 		t.Errorf("traces: %d %q", status, text)
 	}
 	status, text = post("/v1/metrics", &colmetricpb.ExportMetricsServiceRequest{

@@ -159,7 +159,7 @@ func (f *fileSystemSource) queries(s *collector.Sample) map[string]*query {
 		if viaPID == 0 {
 			s.Note(
 				fmt.Sprintf(
-					"container %.12s: file systems are not accessible; run the sidecar with the same user id",
+					"container %.12s: file systems are not accessible; run the sidecar with the container's user id",
 					id,
 				),
 			)

@@ -149,7 +149,7 @@ func TestFileSystemErrorsAreReportedAndPermissionsNoted(t *testing.T) {
 	if n := s.failures; n != 2 {
 		t.Errorf("%d errors, want those of two that failed:\n%s", n, s.log.String())
 	}
-	if log := s.log.String(); !strings.Contains(log, `note="file system at \"/closed\": permission denied"`) {
+	if log := s.log.String(); !strings.Contains(log, `reason="file system at \"/closed\": permission denied"`) {
 		t.Errorf("got %s", log)
 	}
 }

@@ -93,7 +93,7 @@ func (h *Host) Collect(ctx context.Context, s *collector.Sample) {
 func (h *Host) cpu(ctx context.Context, s *collector.Sample) error {
 	all, err := cpu.TimesWithContext(ctx, false)
 	if err == nil && len(all) != 1 {
-		err = errors.New("no CPU times")
+		err = errors.New("none found")
 	}
 	if err != nil {
 		return fmt.Errorf("host CPU times: %w", err)

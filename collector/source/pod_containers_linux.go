@@ -227,7 +227,7 @@ func (c *containers) find(id string, inside []*candidate) *container {
 		// ignored.
 		if found.err == nil && !kernfile.Absent(err) && one.inspections > 2 && !onlyPause(inside) {
 			found.err = fmt.Errorf(
-				"container %.12s: cgroups are not readable; run the sidecar with the same user id: %w",
+				"container %.12s: cgroups are not readable; run the sidecar with the container's user id: %w",
 				id,
 				err,
 			)

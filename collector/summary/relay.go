@@ -31,7 +31,11 @@ func relay(p *live.Pipeline) line {
 			}
 		}
 		if lane.Available.Or(1) == 0 {
-			away = append(away, lane.Name)
+			name := lane.Name
+			if name == "own" {
+				name = "own metrics"
+			}
+			away = append(away, name)
 		}
 	}
 	l.add(counted, "queued %s (%s of %s)", items(queued), size(p.QueueUsed.Or(0)), size(p.QueueLimit.Or(0)))

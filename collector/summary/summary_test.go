@@ -209,7 +209,7 @@ func TestSummaryOfAFailingProbeIsNeverBlank(t *testing.T) {
 		m    *machine
 		want string
 	}{
-		{hung, "12:00:00  probe grpc  app:1   failed: no run has ended\n\n"},
+		{hung, "12:00:00  probe grpc  app:1   failed: no run has finished\n\n"},
 		{bad(at(10*time.Second), "timeout", 1), "12:00:10  probe grpc  app:1   failed: timeout\n\n"},
 		{bad(at(20*time.Second), "timeout", 1), "12:00:20  probe grpc  app:1   failed: timeout\n\n"},
 		{bad(bad(at(30*time.Second), "timeout", 1), "NOT_SERVING", 1), "12:00:30  probe grpc  app:1   failed: NOT_SERVING\n\n"},

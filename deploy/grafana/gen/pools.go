@@ -251,7 +251,7 @@ func poolVerdicts() []panel {
 			height: 8,
 			sparse: []*catalog.Metric{catalog.PoolVerdict},
 			help: "Why each pool is full, while it is: docs/verdicts.md says what decides each verdict, and what to do. " +
-				"A row is there for each verdict that held before.",
+				"There is a row for each verdict that has held.",
 		}.states(
 			query{
 				promql.Sum(slices.Concat(byPool, verdict), inPools.Value(catalog.PoolVerdict, judged)),
@@ -265,7 +265,7 @@ func poolVerdicts() []panel {
 			width:  8,
 			height: 8,
 			sparse: []*catalog.Metric{catalog.PoolLimitRecommended},
-			help: "The recommended limit; the limit as it is is dashed. Nothing is recommended while the cause is not the size, " +
+			help: "The recommended limit; the current limit is dashed. Nothing is recommended while the cause is not the size, " +
 				"or is not clear. It moves in steps: look again after a change.",
 			bounds: []query{{promql.Sum(byPool, inPools.Value(catalog.PoolLimit)), poolLegend + " limit"}},
 		}.lines(query{promql.Sum(byPool, inPools.Value(catalog.PoolLimitRecommended)), poolLegend + " recommended"}),
@@ -275,7 +275,7 @@ func poolVerdicts() []panel {
 			width:  8,
 			height: 8,
 			sparse: []*catalog.Metric{catalog.PoolLimitChanges},
-			help: "How often the limit was changed, by the program or by autosize. Changes that go on and on are a fight: " +
+			help: "How often the limit was changed, by the program or by autosize. Constant changes mean a conflict: " +
 				"two controllers, or bounds that are too wide.",
 		}.lines(query{promql.Sum(byPool, inPools.Increase(catalog.PoolLimitChanges)), poolLegend}),
 		chart{

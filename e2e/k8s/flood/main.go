@@ -25,7 +25,7 @@ import (
 func main() {
 	connections := flag.Int("connections", 48, "`number` of concurrent connections")
 	points := flag.Int("points", 2000, "`number` of points in a request")
-	lasts := flag.Duration("for", 10*time.Second, "how long")
+	lasts := flag.Duration("for", 10*time.Second, "how long to send")
 	flag.Parse()
 	if err := flood(flag.Arg(0), *connections, *points, *lasts); err != nil {
 		fmt.Fprintln(os.Stderr, "flood:", err)

@@ -39,7 +39,7 @@ func (w *WorkReport) conclude(quota float64) {
 	}
 	if g := w.row(Goroutines); g != nil && best.Memory > 0 && g.Memory > 4*best.Memory && g.Memory > 1<<20 {
 		w.Advice += fmt.Sprintf(
-			" A goroutine for each task took %s of memory, this %s.",
+			" A goroutine for each task took %s of memory; this takes %s.",
 			size(g.Memory),
 			size(best.Memory),
 		)
@@ -128,7 +128,7 @@ func (w *WorkReport) row(model string) *Row {
 
 func (r *Row) sentence(w *WorkReport) string {
 	if r.Model == Sequential {
-		return "Run it sequentially: no pool gains a tenth."
+		return "Run it sequentially: no pool is even a tenth faster."
 	}
 	last := r
 	for i := range w.Rows {
@@ -140,7 +140,7 @@ func (r *Row) sentence(w *WorkReport) string {
 	if last.Size == r.Size {
 		return s + ", and still rising: try more (--max)."
 	}
-	return s + ", and more bring less than a tenth."
+	return s + "; more workers add less than a tenth."
 }
 
 // reason returns what limits the throughput, or "" if that is unknown.
@@ -164,6 +164,7 @@ func (w *WorkReport) reason(best *Row, quota float64) string {
 	case alone != nil && alone.CPU > computing*alone.P50:
 		return fmt.Sprintf("The tasks compute, and got %.2g of %.2g CPUs: other processes took the rest.", used, cpus())
 	default:
-		return fmt.Sprintf("The CPUs are not the limit: it uses %.2g of %.2g and waits otherwise.", used, cpus())
+		return fmt.Sprintf("The CPUs are not the limit: it uses %.2g of %.2g, and waits the rest of the time.",
+			used, cpus())
 	}
 }

@@ -34,7 +34,7 @@ func TestAdviceSaysWhatLimits(t *testing.T) {
 	}{
 		"no pool gains a tenth": {[]Row{row(Sequential, 1, 100, 1), row(Workers, 2, 105, 1)}, 0, "sequentially"},
 		"the smallest pool with nine tenths": {
-			[]Row{row(Sequential, 1, 100, 0.5), row(Workers, 2, 190, 1), row(Workers, 4, 199, 1)}, 0, "Use 2 workers: 1.9 × sequential, and more bring less",
+			[]Row{row(Sequential, 1, 100, 0.5), row(Workers, 2, 190, 1), row(Workers, 4, 199, 1)}, 0, "Use 2 workers: 1.9 × sequential; more workers add less",
 		},
 		"all CPUs used": {
 			[]Row{row(Sequential, 1, 100, 0.5), row(Workers, 2, 190, 1), row(Workers, 4, 199, 1)}, 0, "The CPUs are the limit",

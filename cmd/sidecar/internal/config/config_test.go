@@ -171,7 +171,7 @@ func TestBadInputIsOneLineThatHelps(t *testing.T) {
 		"probe twice":                  {environ: []string{"POOLGAUGE_PROBE_TCP=a:1,a:1"}, want: `POOLGAUGE_PROBE_TCP: expected distinct values, got "a:1" twice`},
 		"no cgroups":                   {args: []string{"--cgroup-root", "/etc"}, want: `--cgroup-root: expected a directory where cgroups are mounted`},
 		"shorthand":                    {args: []string{"-otlp-headers=x"}, want: `unknown flag -o; flags begin with two dashes`},
-		"file: two documents":          {file: "interval: 1s\n---\ninterval: 2s\n", want: `c.yaml: expected one document`},
+		"file: two documents":          {file: "interval: 1s\n---\ninterval: 2s\n", want: `c.yaml: expected one YAML document`},
 		"boolean of a number":          {environ: []string{"OTEL_SDK_DISABLED=1"}, want: `OTEL_SDK_DISABLED: expected true or false, got "1"`},
 		"endpoint scheme":              {args: []string{"--otlp-endpoint", "ftp://h:1"}, want: `--otlp-endpoint: expected http://host:4317`},
 		"protocol":                     {environ: []string{"OTEL_EXPORTER_OTLP_PROTOCOL=http/json"}, want: `OTEL_EXPORTER_OTLP_PROTOCOL: expected grpc or http/protobuf, got "http/json"`},

@@ -62,7 +62,7 @@ func (f *Flags) defineProbes(s *Settings) {
 		"check this gRPC health service, such as grpc://app:9090/orders.v1.Orders, or grpcs:// for TLS; repeatable")
 	f.add("probe-grpc-interval", probeInterval(&s.ProbeGRPCInterval), "how often to check the services")
 	f.add("probe-certificate", text(&s.ProbeCertificate, "FILE", certificates),
-		"CAs that probes trust instead of the system's (PEM), read at the start")
+		"CAs that probes trust instead of the system's (PEM), read at startup")
 	f.add("probe-skip-verify", boolean(&s.ProbeSkipVerify, false),
 		"let probes accept any certificate; they still report when it expires")
 	f.add("probe-timeout", interval(&s.ProbeTimeout, 5*time.Second, 10*time.Millisecond),
@@ -75,9 +75,9 @@ func (f *Flags) defineExport(s *Settings) {
 		"where metrics go: to the endpoint, to a summary on the terminal, or to both (otlp,console); "+
 			"auto is otlp if an endpoint is set, else console", "OTEL_METRICS_EXPORTER")
 	f.add("traces-exporter", choice(&s.tracesExporter, "otlp", "none"),
-		"otlp relays the app's traces where an endpoint is set, none refuses them", "OTEL_TRACES_EXPORTER")
+		"otlp relays the app's traces if an endpoint is set; none refuses them", "OTEL_TRACES_EXPORTER")
 	f.add("logs-exporter", choice(&s.logsExporter, "otlp", "none"),
-		"otlp relays the app's logs where an endpoint is set, none refuses them", "OTEL_LOGS_EXPORTER")
+		"otlp relays the app's logs if an endpoint is set; none refuses them", "OTEL_LOGS_EXPORTER")
 	f.defineUpstreams(s)
 	f.add("otlp-round-robin", boolean(&s.roundRobin, false),
 		"spread gRPC requests over all addresses of the endpoint's name, instead of using one at random")
@@ -90,19 +90,19 @@ func (f *Flags) defineExport(s *Settings) {
 		"after an outage, send the oldest metrics first, or live ones first and the backlog behind them; "+
 			"live needs an upstream that accepts samples out of order")
 	f.add("drain-factor", number(&s.DrainFactor, 3),
-		"rate at which the backlog of an outage is sent, as a multiple of the live rate; 0 is no limit")
+		"rate at which the backlog of an outage is sent, as a multiple of the live rate; 0 means no limit")
 	f.add("export-timeout", interval(&s.exportTimeout, 30*time.Second, time.Millisecond),
-		"deadline of one export of metrics, besides that of the request", "OTEL_METRIC_EXPORT_TIMEOUT")
+		"deadline of one export of metrics, if shorter than that of the request", "OTEL_METRIC_EXPORT_TIMEOUT")
 	f.add("temporality", choice(&s.Temporality, "cumulative", "delta", "lowmemory"),
 		"temporality of sums and histograms", "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE")
 	f.add("histogram", choice(&s.Histogram, exponentialHistogram, "explicit_bucket_histogram"),
 		"aggregation of histograms", "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION")
 	f.add("service-name", text(&s.ServiceName, "NAME", nil),
-		"service.name of the resource; by default that of the attributes, or poolgauge-sidecar", "OTEL_SERVICE_NAME")
+		"service.name of the resource; by default the one in the attributes, or poolgauge-sidecar", "OTEL_SERVICE_NAME")
 	f.add(
 		"resource-attributes",
 		pairs(&s.ResourceAttributes, isAttribute),
-		"more attributes of the resource, such as k8s.pod.name from the downward API; attributes with no value are left out",
+		"more attributes of the resource, such as k8s.pod.name from the downward API; those without a value are omitted",
 		"OTEL_RESOURCE_ATTRIBUTES",
 	)
 	f.add("sdk-disabled", boolean(&s.SDKDisabled, false), "sample and send nothing", "OTEL_SDK_DISABLED")
@@ -152,9 +152,9 @@ func (f *Flags) defineUpstream(u *upstreamSettings, prefix, variables, signal st
 	)
 	add("protocol", choice(&u.protocol, export.GRPC, export.HTTPProtobuf), "transport")
 	add("headers", pairs(&u.headers, isHeader),
-		"headers of every request; prefer the variable, since other users can read a command line")
+		"headers of every request; prefer the variable, since other users can see the command line")
 	add("headers-file", text(&u.headersFile, "FILE", headersFile),
-		"file of more headers, in lines of key=value, read again when it changes: for a token that is rotated")
+		"file with more headers, one key=value per line; read again when it changes, as for a rotated token")
 	add("insecure", boolean(&u.insecure, false), "no TLS to an endpoint given without http or https")
 	add("certificate", text(&u.certificate, "FILE", certificates), "CAs to trust instead of the system's (PEM)")
 	add("client-certificate", text(&u.clientCert, "FILE", certificates), "client certificate, for mTLS (PEM)")
@@ -172,13 +172,13 @@ func (f *Flags) defineRelay(s *Settings) {
 		"where to receive the app's OTLP/HTTP, or off")
 	f.add("relay-socket", text(&s.RelaySocket, "PATH", nonEmpty), "Unix socket to receive OTLP/gRPC on as well")
 	f.add("relay-rate", count(&s.RelayRate),
-		"items a second to accept from the app; above that, clients are told to retry; 0 is no limit")
+		"items per second to accept from the app; above that, clients are told to retry; 0 means no limit")
 	f.add("queue-dir", text(&s.QueueDir, "DIR", creatableDirectory),
-		"directory of the queue, created if missing; without one the queue is in memory, and lost in a kill")
+		"directory of the queue, created if missing; without one it is in memory, and lost if the sidecar is killed")
 	f.add(
 		"queue-size",
 		queueSize(&s.QueueSize),
-		"size of the queue; when it is full, the oldest is dropped while the upstream is unreachable, else clients wait",
+		"size of the queue; when it is full, clients wait; while the upstream accepts nothing, the oldest items are dropped instead",
 	)
 	f.add("queue-sync", interval(&s.QueueSync, time.Second, 0),
 		"how much a power failure may lose; 0 syncs to disk before the client gets a response")
@@ -190,7 +190,7 @@ func (f *Flags) defineRelay(s *Settings) {
 	f.add("relay-client-ca", text(&s.relayClientCA, "FILE", certificates),
 		"CAs of client certificates, which are then required (PEM)")
 	f.add("relay-connections", positive(&s.RelayConnections, 256),
-		"connections that each listener accepts; above that, the one idle for longest is closed")
+		"maximum number of connections of each listener; above that, the one idle the longest is closed")
 }
 
 // definePage declares the settings of the page, and the memory limit of the data that it shows.
@@ -209,8 +209,8 @@ func (f *Flags) defineOperation(s *Settings) {
 	f.group = "Operation"
 	f.add("health-address", address(&s.HealthAddress, "127.0.0.1:4319"), "where to serve /healthz and /readyz, or off")
 	f.add(keepRunningFlag, boolean(&s.KeepRunning, false),
-		"log and count a wrong setting or an address in use, and go on without it; for a pod, which is taken out of "+
-			"service when its sidecar exits; not from a file, and not for wrong flags")
+		"log and count an invalid setting or an address in use, and continue without it: for pods, which are taken "+
+			"out of service when a sidecar exits; cannot be set in a file, and does not cover invalid flags")
 	f.add("log-format", choice(&s.LogFormat, "text", "json"), "format of the log")
 	f.add("log-level", choice(&s.LogLevel, "info", "debug", "warn", "error"), "minimum level to log")
 }

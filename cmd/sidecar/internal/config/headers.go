@@ -2,7 +2,6 @@ package config
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -61,7 +60,7 @@ func (h *headerFile) headers() (map[string]string, error) {
 func readHeaders(path string) (map[string]string, error) {
 	content, err := os.ReadFile(path) //nolint:gosec // the user names the file
 	if err != nil {
-		return nil, fmt.Errorf("cannot read the file of headers: %w", err)
+		return nil, fmt.Errorf("cannot read the headers file: %w", err)
 	}
 	headers := map[string]string{}
 	n := 0
@@ -74,12 +73,12 @@ func readHeaders(path string) (map[string]string, error) {
 		name, value, found := strings.Cut(text, "=")
 		name, value = strings.TrimSpace(name), strings.TrimSpace(value)
 		if !found || !isHeader(name, value) {
-			return nil, fmt.Errorf("line %d: expected key=value", n)
+			return nil, fmt.Errorf("%s:%d: expected key=value", path, n)
 		}
 		headers[name] = value
 	}
 	if len(headers) == 0 {
-		return nil, errors.New("expected lines of key=value, found none")
+		return nil, fmt.Errorf("%s: expected lines of key=value, found none", path)
 	}
 	return headers, nil
 }

@@ -65,9 +65,9 @@ func TestCertificatesOfTheListeners(t *testing.T) {
 		t.Errorf("%v after the CA file was removed", err)
 	}
 	for want, args := range map[string][]string{
-		"--relay-certificate and --relay-key: expected both or neither":           {"--relay-certificate", one.cert},
-		"--relay-client-ca: expected --relay-certificate and --relay-key with it": {"--relay-client-ca", one.cert},
-		"--relay-key: cannot load the certificate and its private key: ":          {"--relay-certificate", one.cert, "--relay-key", selfSigned(t).key},
+		"--relay-certificate and --relay-key: expected both or neither":   {"--relay-certificate", one.cert},
+		"--relay-client-ca: requires --relay-certificate and --relay-key": {"--relay-client-ca", one.cert},
+		"--relay-key: cannot load the certificate and its private key: ":  {"--relay-certificate", one.cert, "--relay-key", selfSigned(t).key},
 	} {
 		if _, err := parse(args, nil); err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%q: %v, want %s", args, err, want)

@@ -192,7 +192,7 @@ func TestUpstreamsThatCannotWorkAreRefused(t *testing.T) {
 		"--otlp-endpoint http://x.localhost:4317":                                       "--otlp-endpoint: expected an address other than",
 		"--otlp-endpoint http://h:1 --exporter otlp,console --temporality delta":        "--temporality: expected cumulative with --exporter console",
 		"--otlp-traces-client-certificate " + selfSigned(t).cert:                        "--otlp-traces-client-certificate and --otlp-client-key: expected both or neither",
-		"--otlp-headers-file /no/such":                                                  "--otlp-headers-file: cannot read the file of headers",
+		"--otlp-headers-file /no/such":                                                  "--otlp-headers-file: cannot read the headers file",
 	} {
 		if _, err := parse(strings.Fields(args), nil); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %s", args, err, want)
@@ -206,7 +206,7 @@ func TestHeadersFileAlone(t *testing.T) {
 	if err != nil || fmt.Sprint(headers) != "map[a:b=c]" {
 		t.Errorf("%v, %v", headers, err)
 	}
-	for content, want := range map[string]string{"a=b\nc\n": "line 2: expected key=value", "# a=b\n": "found none", "é=b": "line 1: expected key=value"} {
+	for content, want := range map[string]string{"a=b\nc\n": "token:2: expected key=value", "# a=b\n": "found none", "é=b": "token:1: expected key=value"} {
 		if _, err := parse(
 			[]string{"--otlp-headers-file", write(t, "token", content)},
 			nil,

@@ -61,7 +61,7 @@ func (s *Settings) checkListeners() error {
 	case (s.RelayCertificate == "") != (s.RelayKey == ""):
 		return errors.New("--relay-certificate and --relay-key: expected both or neither")
 	case s.relayClientCA != "" && s.RelayCertificate == "":
-		return errors.New("--relay-client-ca: expected --relay-certificate and --relay-key with it")
+		return errors.New("--relay-client-ca: requires --relay-certificate and --relay-key")
 	}
 	_, err := s.RelayTLS()
 	return err

@@ -39,7 +39,7 @@ func endpoint(p *url.URL) *value {
 		if !ok {
 			err := "expected http://host:4317, https://host:4317, unix:///path or host:4317"
 			if strings.ContainsAny(given, "@?") {
-				return errors.New(err + ", without a user, a password or a query; use otlp-headers for credentials")
+				return errors.New(err + ", without a user, a password or a query; use --otlp-headers for credentials")
 			}
 			return fmt.Errorf("%s, got %q", err, given)
 		}

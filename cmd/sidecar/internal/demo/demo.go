@@ -101,13 +101,13 @@ var story = []act{
 	},
 	{
 		title: "the tasks of receipts wait for a lock",
-		watch: "all workers are busy and little gets done: open it, and see its time in use blocked rather than on a CPU",
+		watch: "all workers are busy and little gets done: open it, and see that its time in use is spent blocked, not on a CPU",
 		begin: func(s *shop) { s.locked.Store(int64(40 * time.Millisecond)) },
 		end:   func(s *shop) { s.locked.Store(int64(locked)) },
 	},
 	{
 		title: "connections leaks",
-		watch: "its slots fill one after the other and never come back, at the same rate of requests",
+		watch: "its slots are taken one by one and never released, while the rate of requests stays the same",
 		begin: func(s *shop) { s.leaks.Store(true) }, end: (*shop).giveBack,
 	},
 }

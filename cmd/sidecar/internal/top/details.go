@@ -13,7 +13,7 @@ const labelWidth = 13
 func (s *state) details(width, height int) []line {
 	all := s.pools()
 	if len(all) == 0 {
-		return []line{clip(line{{dim, "There is no such pool."}}, width)}
+		return []line{clip(line{{dim, "No pool to show: Esc goes back."}}, width)}
 	}
 	p := all[s.row(all)]
 	s.selected = p.ID

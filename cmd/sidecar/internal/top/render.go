@@ -62,7 +62,8 @@ func (s *state) status(now time.Time) span {
 	age := now.Sub(s.got).Round(time.Second)
 	switch {
 	case s.picture == nil && s.err != nil:
-		return span{trouble, fmt.Sprintf("%s; tried for %v", safe(s.err.Error()), now.Sub(s.asked).Round(time.Second))}
+		tried := now.Sub(s.asked).Round(time.Second)
+		return span{trouble, fmt.Sprintf("%s; retrying for %v", safe(s.err.Error()), tried)}
 	case s.picture == nil:
 		return span{dim, "connecting to " + s.from + " …"}
 	case s.paused:
@@ -178,7 +179,7 @@ func (s *state) pipeline() line {
 			l.add(trouble, " lost %s", live.Number(v))
 		}
 		if v, ok := lane.Available.Get(); ok && v == 0 {
-			l.add(trouble, " upstream unreachable")
+			l.add(trouble, " upstream not accepting")
 		}
 	}
 	return l
@@ -248,16 +249,16 @@ func helpLines() []line {
 		"The pools of a sidecar: which is in trouble, and why.",
 		"",
 		"  ↑ ↓ PgUp PgDn Home End    select a pool (or k j)",
-		"  Enter →                   its last 15 minutes, and where waits were spent",
+		"  Enter →                   its last 15 minutes, its holders and its waits",
 		"  Esc ←                     back to all pools",
 		"  F3 /                      search; n finds the next",
-		"  F4 \\                      show only pools that contain a text",
+		"  F4 \\                      show only pools that match a text",
 		"  F6 > <                    sort by the next or previous column, worst first",
 		"  I                         reverse the order",
 		"  Z                         pause and resume",
 		"  F10 q Ctrl-C              quit",
 		"",
-		"  USED      slots of the limit      WAITING   requests that wait now",
+		"  USED      slots of the limit      WAITING   requests waiting now",
 		"  OLDEST    wait of the oldest      WAIT99    99th percentile of waits",
 		"  USE50     median use of a slot    RATE/S    acquired per second",
 		"  LOST/S    rejected, canceled or timed out per second",

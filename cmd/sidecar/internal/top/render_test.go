@@ -130,7 +130,7 @@ func TestTableShowsWhichPoolIsInTroubleAndWhy(t *testing.T) {
 		"   cache                         2       –       –       –       –  1.23M      –\n",
 		"payments (sql)  of orders  recommended limit 16", "downstream slow: use time is 4 times its baseline",
 		"CPU[███████▋]95%", "3G/8G", "throttled 34%", "/pod/app", "tcp db:5432 failed: connection refused", "disk 5ms",
-		"to otel:4317  queue 2K", "lost 3 upstream unreachable", "F10Quit")
+		"to otel:4317  queue 2K", "lost 3 upstream not accepting", "F10Quit")
 	expect(t, text(shown(picture()), 160, 24, noon), "WHY", "downstream slow", "15 MINUTES")
 }
 
@@ -249,7 +249,7 @@ func TestStaleIsSaid(t *testing.T) {
 	s.pressed("Z", 1)
 	expect(t, text(s, 80, 24, noon.Add(9*time.Second)), "PAUSED at")
 	never := &state{from: "x:1", asked: noon, err: errors.New("nothing is listening at x:1")}
-	expect(t, text(never, 80, 24, noon.Add(3*time.Second)), "nothing is listening at x:1; tried for 3s")
+	expect(t, text(never, 80, 24, noon.Add(3*time.Second)), "nothing is listening at x:1; retrying for 3s")
 }
 
 func TestTheLastLineListsTheKeysOfWhatIsShown(t *testing.T) {
