@@ -13,7 +13,7 @@ const labelWidth = 13
 func (s *state) details(width, height int) []line {
 	all := s.pools()
 	if len(all) == 0 {
-		return []line{clip(line{{dim, "There is no such pool."}}, width)}
+		return []line{clip(line{{dim, "No such pool."}}, width)}
 	}
 	p := all[s.row(all)]
 	s.selected = p.ID
@@ -80,7 +80,7 @@ func (s *state) curves(width int) []line {
 		{"wait p99", h.WaitP99, nil, duration, warning},
 		{"use p50", h.UseP50, nil, duration, plain},
 		{"rate/s", h.Rate, nil, live.Number, plain},
-		{"lost/s", h.NotServed, nil, live.Number, trouble},
+		{"unserved/s", h.NotServed, nil, live.Number, trouble},
 	} {
 		top := max(most(c.values).Or(0), most(c.bound).Or(0))
 		l := line{{plain, cell(labelWidth, false, c.label)}}

@@ -178,7 +178,7 @@ func (s *state) pipeline() line {
 			l.add(trouble, " lost %s", live.Number(v))
 		}
 		if v, ok := lane.Available.Get(); ok && v == 0 {
-			l.add(trouble, " upstream unreachable")
+			l.add(trouble, " upstream not accepting")
 		}
 	}
 	return l
@@ -230,7 +230,7 @@ func (s *state) keys(width int) line {
 		if s.typing == &s.filter {
 			what = "Filter: "
 		}
-		return line{{bar, cell(width, false, what+*s.typing+"_   Enter done  Esc none")}}
+		return line{{bar, cell(width, false, what+*s.typing+"_   Enter done  Esc clear")}}
 	}
 	text := "F1Help F3Search F4Filter F6Sort EnterDetails ZPause F10Quit"
 	if s.show != table {
@@ -248,19 +248,19 @@ func helpLines() []line {
 		"The pools of a sidecar: which is in trouble, and why.",
 		"",
 		"  ↑ ↓ PgUp PgDn Home End    select a pool (or k j)",
-		"  Enter →                   its last 15 minutes, and where waits were spent",
+		"  Enter →                   its last 15 minutes, its holders and its waits",
 		"  Esc ←                     back to all pools",
 		"  F3 /                      search; n finds the next",
-		"  F4 \\                      show only pools that contain a text",
+		"  F4 \\                      show only pools that match a text",
 		"  F6 > <                    sort by the next or previous column, worst first",
 		"  I                         reverse the order",
 		"  Z                         pause and resume",
 		"  F10 q Ctrl-C              quit",
 		"",
-		"  USED      slots of the limit      WAITING   requests that wait now",
-		"  OLDEST    wait of the oldest      WAIT99    99th percentile of waits",
-		"  USE50     median use of a slot    RATE/S    acquired per second",
-		"  LOST/S    rejected, canceled or timed out per second",
+		"  USED      slots used, and limit   WAITING   requests waiting now",
+		"  OLDEST    longest wait now        WAIT99    99th percentile of waits",
+		"  USE50     median use of a slot    RATE/S    requests acquired per second",
+		"  UNSERVED  requests rejected, canceled or timed out per second",
 		"",
 		"  !! callers are not served, or one has waited for a second",
 		"  !  full with callers waiting, or one in a hundred waits for 100 ms",

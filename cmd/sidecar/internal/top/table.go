@@ -54,7 +54,7 @@ func (s *state) table(width, height int) []line {
 	if len(all) == 0 {
 		text := "No pool has sent metrics yet: point the app's OTLP exporter at the sidecar (port 4317 or 4318)."
 		if s.filter != "" {
-			text = "No pool contains " + safe(s.filter) + ": Esc shows all."
+			text = "No pool matches " + safe(s.filter) + ": Esc shows all."
 		}
 		for _, part := range fold(text, width) {
 			lines = append(lines, line{{dim, part}})
