@@ -110,7 +110,7 @@ func TestTopInTmux(t *testing.T) {
 			screen = tmux("capture-pane", "-p")
 		}
 	}
-	until("!! payments        ██████      8/8      40    3.2s")
+	until("!! payments      ██████      8/8      40    3.2s")
 	tmux("send-keys", "Enter")
 	until("EscBack")
 	tmux("send-keys", "Escape")

@@ -52,7 +52,7 @@ test("who holds a pool is in its details", async () => {
     { age: 12.5, trace, stack: "main.query(...)\n\t/src/query.go:12\nmain.serve(...)\n\t/src/main.go:40\n" }, { age: 3, stack: "<img src=x onerror=window.broken=1>(...)\n\t/src/x.go:1\n" },
   ] }]);
   await page.getByRole("button", { name: "held" }).click();
-  const holders = page.getByRole("list", { name: "Who holds its slots" }).locator("li");
+  const holders = page.getByRole("list", { name: "Oldest holders of its slots" }).locator("li");
   await holders.nth(1).waitFor();
   assert.equal(await holders.first().textContent(), `held for 12.5 s by main.query (query.go:12) < main.serve (main.go:40)trace ${trace}`);
   await page.locator(".facts").getByText(`longest wait 4.2 s, trace ${trace}`).waitFor();
@@ -200,6 +200,6 @@ test("it says when the sidecar is gone", async () => {
   await page.locator("#state[data-state=live]").waitFor();
   await other.stop();
   await page.locator("#state[data-state=gone]").waitFor({ timeout: 60_000 });
-  assert.match(await page.locator("#state").textContent(), /no answer from the sidecar/);
+  assert.match(await page.locator("#state").textContent(), /no response from the sidecar/);
   await close();
 });

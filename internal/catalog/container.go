@@ -170,7 +170,7 @@ var (
 		Kind:   Counter,
 		Number: Int,
 		Unit:   "{event}",
-		Help:   "How many times the cgroup reached its memory limits. The last count of a container that was killed is reported once more after its end; docs/sidecar.md says when such a kill cannot be seen.",
+		Help:   "Memory events of the cgroup, such as max, when its limit is reached, and oom_kill, when the kernel kills a process. The last count of a container that was killed is reported once more after its end; docs/sidecar.md says when such a kill cannot be seen.",
 		Attributes: []Attribute{{
 			Key: CgroupEventKey, Values: []string{"low", "high", "max", "oom", "oom_kill", "oom_group_kill"},
 		}},

@@ -5,7 +5,7 @@ import semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 // Host holds the metrics of the host's CPU and memory. In a pod, the host is the whole node.
 var Host = &Group{
 	Name: "host",
-	Help: "CPU and memory of the host; inside a pod, of the whole node. Left out with `--host=false`.",
+	Help: "CPU and memory of the host; inside a pod, of the whole node. Omitted with `--host=false`.",
 	Metrics: []*Metric{
 		SystemCPUTime, SystemCPULogicalCount, SystemLoad1, SystemLoad5, SystemLoad15,
 		SystemMemoryUsage, SystemMemoryLimit, SystemMemoryAvailable,
@@ -49,7 +49,7 @@ var (
 	}
 	SystemMemoryLimit = &Metric{
 		Name: "system.memory.limit", Kind: UpDownCounter, Number: Int, Unit: "By", Standard: true,
-		Help: "Memory of the host.",
+		Help: "Total memory of the host.",
 	}
 	SystemMemoryAvailable = &Metric{
 		Name: "system.memory.linux.available", Kind: UpDownCounter, Number: Int, Unit: "By", Standard: true,
@@ -91,7 +91,7 @@ func load(window string) *Metric {
 		Name:   "system.cpu.load_average." + window,
 		Kind:   Gauge,
 		Unit:   "{thread}",
-		Help:   "Threads running or waiting for a CPU or a disk, averaged over " + window + " (the name that the Collector's host receiver uses).",
+		Help:   "Threads running or waiting for a CPU or a disk, averaged over " + window + ". The name is that of the Collector's host metrics receiver.",
 		Absent: "Windows",
 	}
 }

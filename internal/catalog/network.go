@@ -6,7 +6,7 @@ import semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 var Network = &Group{
 	Name: "network",
 	Help: "The interfaces in the sidecar's network namespace: its pod's, which the pod's containers share, or the host's with " +
-		"the host's network. The loopback interface, the host's ends of pod links and interfaces without any packets are omitted. Counts start when the interface is created, after the boot.",
+		"the host's network. The loopback interface, the host's ends of pod links and interfaces without any packets are omitted, and so are all after the first 20. Counts begin when the interface is created; their start time is the boot, since the creation time is unknown.",
 	Attributes: []Attribute{
 		{Key: semconv.NetworkInterfaceNameKey},
 		{Key: semconv.NetworkIODirectionKey, Values: []string{"receive", "transmit"}},

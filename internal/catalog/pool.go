@@ -20,9 +20,9 @@ const (
 // requests that wait for slots.
 var Pool = &Group{
 	Name: "pool",
-	Help: "All pools, whether of `pools` or wrapped by `instrument`. A pool consists of n slots, some used and some waited for.",
+	Help: "All pools, whether from `pools` or wrapped by `instrument`. A pool has slots; requests wait while too few are free.",
 	Attributes: []Attribute{
-		{Key: PoolNameKey, Help: "the name that the program gave; unique"},
+		{Key: PoolNameKey, Help: "the name that the program gave; unique in the process"},
 		{Key: PoolKindKey, Help: "worker, resource, semaphore or group, or what was wrapped: sql, http …"},
 		{
 			Key:  semconv.ServerAddressKey,
@@ -82,7 +82,7 @@ var (
 	}
 	PoolLimitChanges = &Metric{
 		Name: "poolgauge.pool.limit.changes", Kind: Counter, Number: Int, Unit: "{change}",
-		Help:   "Changes of the limit since the pool was created, by the program or by `pools/autosize`.",
+		Help:   "Changes to the limit since the pool was created, by the program or by `pools/autosize`.",
 		Absent: "pools whose limit cannot change; wrapped pools, which do not report changes",
 	}
 	PoolUsage = &Metric{
@@ -118,7 +118,7 @@ var (
 		Name:       "poolgauge.pool.wait.duration",
 		Kind:       Histogram,
 		Unit:       "s",
-		Help:       "Time from the request until it was granted or gave up, by outcome. Above 100,000 waits a second, short ones are sampled and weighted, unless the pool has exact timing.",
+		Help:       "Time from the request until it was granted or abandoned, by outcome. Above 100,000 waits a second, short ones are sampled and weighted, unless the pool has exact timing.",
 		Attributes: []Attribute{requestOutcomes},
 	}
 	PoolWaits = &Metric{
@@ -133,7 +133,7 @@ var (
 		Name:   "poolgauge.pool.wait.time",
 		Kind:   Counter,
 		Unit:   "s",
-		Help:   "Total time that requests waited, for the same pools. A wait is added when it ends, whether the request was granted or gave up.",
+		Help:   "Total time that requests waited, for pools that do not report how long each request waits. A wait is added when it ends, whether the request was granted or abandoned.",
 		Absent: "as for `poolgauge.pool.waits`",
 	}
 	PoolUseDuration = &Metric{
@@ -148,7 +148,7 @@ var (
 		Unit: "s",
 		Help: "How long the oldest use in progress has lasted. If the pool is full or has an unusually long use, exemplars name the oldest holders: " +
 			"`code.function.name`, `code.stacktrace`, the trace, and the age as the value.",
-		Absent: "no use in progress; pools that do not see single uses",
+		Absent: "no use in progress; pools that do not track individual uses",
 	}
 	PoolUseTime = &Metric{
 		Name: "poolgauge.pool.use.time", Kind: Counter, Unit: "s",
@@ -198,7 +198,7 @@ var (
 		Kind:   UpDownCounter,
 		Number: Int,
 		Unit:   "{pool}",
-		Help:   "Why the pool is full: 1 for the verdict that holds now, and 0 for each verdict that held before.",
+		Help:   "Verdict on the pool: 1 for the verdict that holds now, and 0 for each verdict that held before.",
 		Attributes: []Attribute{
 			{Key: VerdictKey, Values: []string{
 				"undetermined",

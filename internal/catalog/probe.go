@@ -81,7 +81,7 @@ var (
 	}
 	ProbeCPUWorkMin = &Metric{
 		Name: "poolgauge.probe.cpu.work.min", Kind: Gauge, Unit: "s",
-		Help: "Lowest cpu.work since the start, as the reference for the frequency.",
+		Help: "Lowest cpu.work since the sidecar started: the reference for the CPU's frequency.",
 	}
 	ProbeParallelism = &Metric{
 		Name: "poolgauge.probe.cpu.parallelism",

@@ -120,7 +120,7 @@ var (
 		Kind:   Counter,
 		Number: Int,
 		Unit:   "{transition}",
-		Help:   "Changes of a lane's state: ok, retrying (items wait), rejecting (items are lost).",
+		Help:   "Changes of a lane's state: ok, retrying (points wait), rejecting (points are lost).",
 		Attributes: []Attribute{
 			laneAttribute,
 			{Key: UpstreamStateKey, Values: []string{"ok", "retrying", "rejecting"}},

@@ -60,11 +60,11 @@ var (
 		Kind:   UpDownCounter,
 		Number: Int,
 		Unit:   "By",
-		Help:   "Approximate memory used by the live picture: the app's newest points and the last 15 minutes of its pools.",
+		Help:   "Approximate memory used by the live picture, the data behind the page: the app's newest points and the last 15 minutes of its pools.",
 	}
 	LiveLimit = &Metric{
 		Name: "poolgauge.live.limit", Kind: UpDownCounter, Number: Int, Unit: "By",
-		Help: "Maximum memory of the live picture.",
+		Help: "Maximum memory of the live picture, set by --live-size.",
 	}
 	LiveSeries = &Metric{
 		Name: "poolgauge.live.series", Kind: UpDownCounter, Number: Int, Unit: "{series}",
@@ -90,7 +90,7 @@ var HostVerdict = &Metric{
 	Kind:   UpDownCounter,
 	Number: Int,
 	Unit:   "{host}",
-	Help:   "What the machine or the container is short of: 1 for the verdict that holds now, and 0 for each verdict that held before.",
+	Help:   "Verdict on the machine and the container: 1 for the verdict that holds now, and 0 for each verdict that held before.",
 	Absent: "verdicts that never held",
 	Attributes: []Attribute{{Key: VerdictKey, Values: []string{
 		"undetermined", "ok", "throttled", "memory_pressure", "steal", "noisy_neighbor", "disk_slow",
@@ -115,7 +115,7 @@ var Goroutines = &Metric{
 	Kind:       UpDownCounter,
 	Number:     Int,
 	Unit:       "{goroutine}",
-	Help:       "Goroutines by state, approximately: they may not add up to go.goroutine.count. Many runnable goroutines mean that the program needs more CPUs.",
+	Help:       "Goroutines by state, approximately: they may not add up to go.goroutine.count. If many stay runnable, the program needs more CPUs.",
 	Attributes: []Attribute{{Key: GoroutineStateKey, Values: []string{"running", "runnable", "waiting", "not_in_go"}}},
 }
 
@@ -176,7 +176,7 @@ var Runtime = &Group{
 			Number:   Int,
 			Unit:     "By",
 			Standard: true,
-			Help:     "Heap size at which the next collection ends.",
+			Help:     "Target heap size at the end of the next garbage collection.",
 		},
 		{
 			Name:     "go.goroutine.count",

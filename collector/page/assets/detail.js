@@ -26,7 +26,7 @@ export class Detail {
     this.factList = el("p", "facts");
     this.facts = [];
     this.holders = el("ol", "holders");
-    this.holders.setAttribute("aria-label", "Who holds its slots");
+    this.holders.setAttribute("aria-label", "Oldest holders of its slots");
     this.charts = el("div", "charts");
     this.charts.tabIndex = 0;
     this.charts.setAttribute("role", "group");
@@ -70,7 +70,7 @@ export class Detail {
       p.oldestUse !== undefined && ["oldest use", seconds(p.oldestUse)],
       ["idle", count(p.idle)],
       p.constructing > 0 && ["constructing", count(p.constructing)],
-      p.pendingLimit !== undefined && ["may wait", count(p.pendingLimit)],
+      p.pendingLimit !== undefined && ["waiting limit", count(p.pendingLimit)],
       ["use p95", seconds(p.use?.p95)],
       ["use p99", seconds(p.use?.p99)],
       ["failed uses", rate(p.failed)],

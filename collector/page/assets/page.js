@@ -54,7 +54,7 @@ function show(picture) {
   by("empty").hidden = of.pools > 0;
   strips.show(picture);
   text(by("service"), picture.service ?? "");
-  text(by("memory"), memory.refused > 0 ? `the picture is full: ${percent(memory.used / memory.limit)} of ${bytes(memory.limit)}` : "");
+  text(by("memory"), memory.refused > 0 ? `the live picture is full: ${percent(memory.used / memory.limit)} of ${bytes(memory.limit)}` : "");
   announce(of);
   refresh();
 }
@@ -73,7 +73,7 @@ function announce({ pools, trouble, warning, silent, matching, worst }) {
   if (warning) rest.push(`${warning} to watch`);
   if (silent) rest.push(`${silent} silent`);
   if (matching < pools) rest.push(`${pools - matching} filtered out`);
-  let title = "Every pool serves its callers";
+  let title = "No pool is in trouble";
   if (pools === 0) title = "Waiting for the first points";
   else if (worst) title = `${worst.name}: ${[worst.verdict, worst.reason].filter(Boolean).join("; ")}`;
   attribute(headline, "data-level", worst?.level ?? "ok");
@@ -121,7 +121,7 @@ function refresh() {
 function showState() {
   const silence = (performance.now() - came) / 1000;
   const now = came === 0 ? "connecting" : silence < 8 ? "live" : "gone";
-  const words = { connecting: "connecting …", live: "live", gone: `no answer from the sidecar for ${seconds(Math.floor(silence))}: this is old` };
+  const words = { connecting: "connecting …", live: "live", gone: `no response from the sidecar for ${seconds(Math.floor(silence))}: this data is old` };
   attribute(state, "data-state", now);
   attribute(document.body, "data-state", now);
   text(state, words[now]);

@@ -74,7 +74,7 @@ export class Row {
     text(this.about, [p.kind, p.service].filter(Boolean).join(" · "));
     text(this.used, p.limit > 0 ? `${count(p.used)} of ${count(p.limit)} used` : `${count(p.used)} used, no limit`);
     text(this.waiting, p.pending > 0 ? `${count(p.pending)} waiting` : "");
-    attribute(this.gauge, "aria-label", filled(p) === undefined ? "no limit" : `${percent(filled(p))} full`);
+    attribute(this.gauge, "aria-label", filled(p) === undefined ? "no limit" : `${percent(filled(p))} used`);
     this.value(this.oldest.value, seconds(p.oldestWait));
     for (const [i, of] of ["p50", "p95", "p99"].entries()) text(this.quantiles[i], seconds(p.wait?.[of]));
     attribute(this.waits.value, "data-absent", p.wait ? undefined : "");

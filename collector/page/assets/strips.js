@@ -73,7 +73,7 @@ function host({ host: h, course }) {
   return [
     h.verdict && ["verdict", h.verdict, "trouble"],
     known(h.cpu) && [`CPU of ${count(h.cpus)}`, percent(h.cpu), level(h.cpu, 0.85, 0.97), spark(course.cpu)],
-    h.steal > 0.005 && ["stolen", percent(h.steal), level(h.steal, 0.05, 0.1)],
+    h.steal > 0.005 && ["steal", percent(h.steal), level(h.steal, 0.05, 0.1)],
     known(memory) && ["memory", `${percent(memory)} of ${bytes(h.memoryLimit)}`, level(memory, 0.9, 0.97), bar(memory, level(memory, 0.9, 0.97))],
     stalls && [...stalls, spark(course.pressure)],
     known(h.load) && ["load", h.load.toFixed(2)],
@@ -87,7 +87,7 @@ function container(c, course) {
     known(c.throttled) && ["throttled", percent(c.throttled), level(c.throttled, 0.05, 0.1), spark(course.throttled)],
     known(c.memory) && ["memory", known(memory) ? `${bytes(c.memory)} of ${bytes(c.memoryLimit)}` : bytes(c.memory), level(memory, 0.85, 0.95), known(memory) && bar(memory, level(memory, 0.85, 0.95))],
     pressure(c.pressure),
-    c.oomKills > 0 && ["killed for memory", count(c.oomKills), "trouble"],
+    c.oomKills > 0 && ["OOM kills", count(c.oomKills), "trouble"],
   ];
 }
 
@@ -120,8 +120,8 @@ function pipeline({ pipeline: p, memory: m }) {
     ...(p.upstream ? rows : []),
     p.upstream && known(queue) && ["queue", p.durable === 0 ? "storage is failing" : percent(queue), p.durable === 0 ? "trouble" : level(queue, 0.5, 0.9), bar(queue, level(queue, 0.5, 0.9))],
     known(p.connections) && ["connections", count(p.connections)],
-    ["picture", `${percent(m.used / m.limit)} of ${bytes(m.limit)}`, m.refused > 0 ? "warning" : undefined, bar(m.used / m.limit)],
-    m.refused > 0 && ["not shown, full", `${count(m.refused)} points`, "warning"],
+    ["live picture", `${percent(m.used / m.limit)} of ${bytes(m.limit)}`, m.refused > 0 ? "warning" : undefined, bar(m.used / m.limit)],
+    m.refused > 0 && ["not shown: full", `${count(m.refused)} points`, "warning"],
   ];
 }
 

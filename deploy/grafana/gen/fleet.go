@@ -32,7 +32,7 @@ func fleet() dashboard.Dashboard {
 		[]row{
 			{"At a glance", fleetFigures()},
 			{"The worst", []panel{worstPools(), worstContainers()}},
-			{"Sidecars: what becomes of the points", relayPanels()},
+			{"Sidecars: what happens to the items", relayPanels()},
 			{"Sidecars: what they cost", costPanels()},
 		},
 	)
@@ -65,11 +65,11 @@ func fleetFigures() []panel {
 			figure(query{"sum(" + "(" + utilization(inScope, byPlaceAndPool) + ") > bool 0.8)", ""}),
 		small(
 			chart{
-				title:  "Throttled groups",
+				title:  "Throttled cgroups",
 				unit:   "short",
 				limits: steps(1, 5),
 				sparse: []*catalog.Metric{catalog.CgroupCPUPeriods},
-				help:   "Cgroups that were throttled in more than one of ten periods.",
+				help:   "Cgroups that were throttled in more than one in ten periods.",
 			},
 		).
 			figure(query{"sum(" + throttled(inScope, byPlaceOfGroup) + " > bool 0.1)", ""}),
@@ -79,7 +79,7 @@ func fleetFigures() []panel {
 				unit:   "short",
 				limits: steps(0.5, 1),
 				none:   "no cgroup is visible",
-				help:   "Processes that the kernel killed for lack of memory in the interval.",
+				help:   "OOM kills that visible cgroups counted in the interval. With cgroup v2, each cgroup above the process counts the kill too.",
 			},
 		).
 			figure(query{"sum(" + inScope.Increase(catalog.CgroupMemoryEvents, promql.Is(catalog.CgroupEventKey, "oom_kill")) + ")", ""}),
@@ -87,11 +87,11 @@ func fleetFigures() []panel {
 			figure(query{"count(" + promql.Aggregate("group", byPlace, inScope.Value(catalog.SourceSuccess)) + ")", ""}),
 		small(
 			chart{
-				title:  "Upstream refuses",
+				title:  "Upstream not accepting",
 				unit:   "short",
 				limits: steps(0.5, 1),
 				sparse: []*catalog.Metric{catalog.UpstreamAvailable},
-				help:   "Queues from which the upstream does not currently accept items. Each sidecar has one queue for each signal of the app, and one for its own metrics. The items stay queued and are retried.",
+				help:   "Lanes whose items the upstream is not accepting. Each sidecar has a lane for each signal of the app, and one for its own points. Items are queued and retried; an answer such as 401 or 404 is retried only for --upstream-hold.",
 			},
 		).
 			figure(query{"sum(" + inScope.Value(catalog.UpstreamAvailable) + " == bool 0)", ""}),
@@ -102,9 +102,9 @@ func worstPools() panel {
 	here := map[string]string{"job": "Service", "instance": "Instance", "pool": "Pool"}
 	return chart{
 		title: "Busiest pools", width: 24, height: 9, none: "no app reports yet",
-		help: "The busiest pools of all instances. Click one to see it alone.",
+		help: "The busiest pools of all instances. Click a pool to see it alone.",
 	}.table([]label{
-		{"Pool", poolLabel, to("Look at this pool alone", poolsUID, here)},
+		{"Pool", poolLabel, to("Show only this pool", poolsUID, here)},
 		{"Service", jobLabel, nil},
 		{"Kind", kindLabel, nil},
 		{"Namespace", namespaceLabel, nil},
@@ -173,23 +173,23 @@ func relayPanels() []panel {
 	loss := []string{"rejected", "dropped", "refused"}
 	return []panel{
 		chart{
-			title:  "Points",
+			title:  "Items",
 			unit:   "cps",
 			width:  8,
 			height: 8,
-			help:   "Points a second by outcome. In an outage sent falls behind accepted, and the queue grows.",
+			help:   "Items (metric points, spans and log records) a second by outcome. In an outage sent falls behind accepted, and the queue grows.",
 		}.lines(query{
 			promql.Sum(outcome, inScope.Rate(catalog.RelayPoints, promql.Not(catalog.PointOutcomeKey, loss...))),
 			legend,
 		}),
 		chart{
-			title:  "Points lost",
+			title:  "Items lost",
 			unit:   "cps",
 			width:  8,
 			height: 8,
 			limits: steps(0.001, 1),
 			none:   "none lost",
-			help:   "rejected: by the upstream, for good. dropped: the queue was full or damaged. refused: never accepted, the app may send them again.",
+			help:   "rejected: by the upstream, permanently. dropped: the queue was full or damaged. refused: never accepted; clients retry some of them.",
 		}.lines(query{
 			promql.Sum(
 				promql.Labels(catalog.PointOutcomeKey, catalog.PointReasonKey),
@@ -204,7 +204,7 @@ func relayPanels() []panel {
 			height: 8,
 			top:    cog.ToPtr(1.0),
 			limits: steps(0.5, 0.9),
-			help:   "Size of the data that waits for the upstream, relative to the limit at which the oldest is dropped.",
+			help:   "Size of the data that waits for the upstream, relative to the limit. When the queue is full, clients wait while the upstream accepts; otherwise the oldest items are dropped.",
 		}.lines(query{
 			top(
 				share(
@@ -215,13 +215,13 @@ func relayPanels() []panel {
 			"{{instance}}",
 		}),
 		chart{
-			title:  "Oldest point queued",
+			title:  "Oldest queued item",
 			unit:   "s",
 			width:  8,
 			height: 8,
 			limits: steps(60, 600),
 			sparse: []*catalog.Metric{catalog.RelayQueueAge},
-			help:   "How long the oldest point has waited for the upstream: how far behind the dashboards are.",
+			help:   "How long the oldest item has waited for the upstream: how far behind the dashboards are.",
 		}.lines(query{
 			// The age is absent as soon as the lane is empty.
 			top(
@@ -250,7 +250,7 @@ func relayPanels() []panel {
 			height: 8,
 			limits: steps(0.001, 1),
 			none:   "every value was read",
-			help:   "Files and values that a source could not read or understand; each costs only its own metric. The sidecar's log has the reason.",
+			help:   "Values that a source could not read or parse; each costs only its own metric. The sidecar's log has the reason.",
 		}.lines(query{
 			promql.Sum(
 				promql.Labels(catalog.SourceKey),

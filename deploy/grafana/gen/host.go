@@ -35,7 +35,7 @@ func named(expr string) string {
 
 // onlyOwn is a help text for panels about containers. It says what a panel shows in a pod whose
 // containers cannot see each other's processes.
-const onlyOwn = " Without shareProcessNamespace in the pod it is the sidecar's own container (poolgauge), not the app's."
+const onlyOwn = " Without shareProcessNamespace in the pod, this is the sidecar's own container (poolgauge), not the app's."
 
 const hostLabel = "host"
 
@@ -104,7 +104,7 @@ func containerPanels() []panel {
 			width:  8,
 			height: 8,
 			none:   "no cgroup is visible",
-			help:   "CPUs that a container uses, or an ancestor together with all groups below it. Dashed: its quota, if it has one." + onlyOwn,
+			help:   "CPUs that a container uses, or an ancestor together with all cgroups below it. Dashed: its quota, if it has one." + onlyOwn,
 			bounds: []query{
 				{named(promql.Sum(byGroup, inScope.Value(catalog.CgroupCPULimit))), "quota of " + groupLegend},
 			},
@@ -119,15 +119,15 @@ func containerPanels() []panel {
 			top:    cog.ToPtr(1.0),
 			limits: steps(0.1, 0.5),
 			sparse: []*catalog.Metric{catalog.CgroupCPUPeriods},
-			help:   "Share of the CPU quota's periods in which the group was throttled. Throttling an ancestor also throttles every group below it." + onlyOwn,
+			help:   "Share of the CPU quota's periods in which the cgroup was throttled. Throttling an ancestor also throttles every cgroup below it." + onlyOwn,
 		}.lines(query{named(throttled(inScope, byGroup)), groupLegend}),
 		chart{
-			title:  "Stopped by the quota",
+			title:  "Throttled time",
 			unit:   "short",
 			width:  8,
 			height: 8,
 			sparse: []*catalog.Metric{catalog.CgroupCPUThrottledTime},
-			help:   "Seconds per second for which the group was throttled, summed over CPUs: may exceed 1.",
+			help:   "Seconds per second for which the cgroup was throttled, summed over CPUs: may exceed 1.",
 		}.lines(query{named(promql.Sum(byGroup, inScope.Rate(catalog.CgroupCPUThrottledTime))), groupLegend}),
 		chart{
 			title:  "Memory",
@@ -135,7 +135,7 @@ func containerPanels() []panel {
 			width:  8,
 			height: 8,
 			none:   "no cgroup is visible",
-			help:   "Working set, by which the kubelet evicts. At the limit, the kernel kills." + onlyOwn,
+			help:   "Working set, which the kubelet uses for eviction. Dashed: the limit, at which the kernel kills." + onlyOwn,
 			bounds: []query{
 				{named(promql.Sum(byGroup, inScope.Value(catalog.CgroupMemoryLimit))), "limit of " + groupLegend},
 			},
@@ -158,7 +158,7 @@ func containerPanels() []panel {
 			width:  8,
 			height: 8,
 			none:   "no cgroup is visible",
-			help:   "Number of times in the interval that the group reached its limit: max, it had to reclaim memory; oom_kill, a process was killed.",
+			help:   "Memory events of the cgroups in the interval. max: a limit was reached and memory was reclaimed; oom_kill: a process was killed.",
 		}.lines(query{
 			promql.Sum(promql.Labels(catalog.CgroupEventKey), inScope.Increase(catalog.CgroupMemoryEvents)),
 			"{{" + promql.Label(catalog.CgroupEventKey) + "}}",
@@ -205,7 +205,7 @@ func volumePanels() []panel {
 func pressurePanels() []panel {
 	var panels []panel
 	for _, r := range []struct{ resource, title, help string }{
-		{"cpu", "CPU pressure", "Share of the time in which a task was ready and had no CPU. Throttling counts."},
+		{"cpu", "CPU pressure", "Share of the time in which a task was ready and had no CPU. Includes throttling."},
 		{"memory", "Memory pressure", "Share of the time in which a task waited for memory: reclaim, swap, or pages that were just dropped."},
 		{"io", "Disk pressure", "Share of the time in which a task waited for a disk."},
 	} {
@@ -261,7 +261,7 @@ func cpuProbes() []panel {
 			bounds: []query{
 				{
 					promql.Aggregate("max", byInstance, inScope.Value(catalog.ProbeParallelismRequested)),
-					"asked for ({{instance}})",
+					"requested ({{instance}})",
 				},
 			},
 		}.lines(
@@ -291,8 +291,8 @@ func otherProbes() []panel {
 			help:   "How long the disk takes to make 4 KiB durable (fdatasync). A commit or a log that is flushed to the disk waits this long.",
 		}.lines(quantiles(catalog.ProbeDuration, "", phase("sync")...)...),
 		chart{
-			title: "Probes, p99", unit: "s", width: 8, height: 8, none: "every probe of a target is off",
-			help: "Total duration of a run of a probe, from its intended start, by target.",
+			title: "Probes, p99", unit: "s", width: 8, height: 8, none: "every probe is off",
+			help: "Total duration of a probe's run, from its intended start, by probe and target.",
 		}.lines(query{inScope.Quantile(0.99, target, catalog.ProbeDuration, total), legend}),
 		chart{
 			title:  "Probes that failed",
@@ -302,7 +302,7 @@ func otherProbes() []panel {
 			top:    cog.ToPtr(1.0),
 			limits: steps(0.01, 0.1),
 			none:   "every probe is off",
-			help:   "Share of the runs that ended in an error: timeout, connection refused, no such name, a full disk.",
+			help:   "Share of the runs that ended in an error, such as a timeout, a refused connection, an unknown name or a full disk.",
 		}.lines(query{"1 - (" + ok + " or 0 * " + all + ") / " + all, legend}),
 	}
 }
@@ -316,7 +316,7 @@ func processPanels() []panel {
 			unit:   "short",
 			width:  8,
 			height: 8,
-			help:   "CPUs that the pod's processes use, and the sidecar itself.",
+			help:   "CPUs that the pod's processes and the sidecar itself use.",
 		}.
 			areas(
 				query{promql.Sum(by, inScope.Rate(catalog.ProcessCPUTime)), legend},
@@ -327,7 +327,7 @@ func processPanels() []panel {
 			width:  8,
 			height: 8,
 			sparse: []*catalog.Metric{catalog.ProcessRunQueueTime},
-			help:   "Threads of a process that are ready and wait for a CPU, on average. Throttling counts.",
+			help:   "Average number of threads of a process that are ready and wait for a CPU. Includes throttling.",
 		}.lines(query{promql.Sum(by, inScope.Rate(catalog.ProcessRunQueueTime)), legend}),
 		chart{title: "Resident memory", unit: "bytes", width: 8, height: 8, help: "Resident memory by process."}.
 			lines(query{promql.Sum(by, inScope.Value(catalog.ProcessMemoryUsage)), legend}),
@@ -355,7 +355,7 @@ func hostPanels() []panel {
 		}),
 		chart{
 			title: "Load", unit: "short", width: 8, height: 8, none: off,
-			help:   "Threads that run or wait for a CPU or a disk, over one minute, against the CPUs of the node.",
+			help:   "Threads that run or wait for a CPU or a disk, averaged over one minute, against the CPUs of the node.",
 			bounds: []query{{perHost(nil, inScope.Value(catalog.SystemCPULogicalCount)), "CPUs ({{host}})"}},
 		}.lines(
 			query{perHost(nil, inScope.Value(catalog.SystemLoad1)), "load ({{host}})"},

@@ -51,13 +51,13 @@ func pools() dashboard.Dashboard {
 	return newDashboard(
 		poolsUID,
 		"poolgauge / Pools",
-		"Every pool of every kind: n slots, some used, some waited for. Utilization, saturation, errors; choose a pool to look at it alone.",
+		"Every pool of every kind: utilization, saturation and errors. Choose a pool to see it alone.",
 		promql.Name(catalog.PoolUsage),
 		[]row{
 			{"At a glance", append(poolFigures(), poolTable())},
 			{"Utilization", poolUtilization()},
 			{"Saturation", poolSaturation()},
-			{"Why it is full, and what size would suit", poolVerdicts()},
+			{"Why a pool is full, and which limit would suit it", poolVerdicts()},
 			{"Errors", poolErrors()},
 			{"Use", poolUse()},
 		},
@@ -74,7 +74,7 @@ func poolFigures() []panel {
 		small(
 			chart{
 				title: "Pools",
-				help:  "Number of pools that report metrics, of the selected services.",
+				help:  "Pools of the selected services that report metrics.",
 				unit:  "short",
 			},
 		).
@@ -85,12 +85,12 @@ func poolFigures() []panel {
 			limits: steps(0.8, 0.95),
 			top:    cog.ToPtr(1.0),
 			sparse: []*catalog.Metric{catalog.PoolLimit},
-			help:   "Highest utilization of a pool: slot-seconds used over slot-seconds available. Near 100 % requests wait.",
+			help:   "Highest utilization of a pool: slot-seconds used over slot-seconds available. Near 100 %, requests wait.",
 		}).figure(query{"max(" + utilization(inPools, byPool) + ")", ""}),
 		small(
 			chart{
 				title:  "Waiting now",
-				help:   "Callers and tasks that wait for a slot now, in all pools.",
+				help:   "Callers and tasks that are waiting for a slot now, in all selected pools.",
 				unit:   "short",
 				limits: steps(1, 10),
 			},
@@ -101,7 +101,7 @@ func poolFigures() []panel {
 			unit:   "s",
 			limits: steps(0.1, 1),
 			none:   "no requests",
-			help:   "99 of 100 requests got their slot, or gave up, within this time. Requests served immediately count as 0.",
+			help:   "99 % of requests got their slot, or gave up, within this time. Requests served immediately count as 0.",
 		}).figure(query{inPools.Quantile(0.99, nil, catalog.PoolWaitDuration), ""}),
 		small(chart{
 			title:  "Not served",
@@ -120,9 +120,9 @@ func poolTable() panel {
 	here := map[string]string{"job": "Service", "pool": "Pool"}
 	return chart{
 		title: "All pools", width: 24, height: 8,
-		help: "Every pool, the busiest first. Click a pool to look at it alone.",
+		help: "Every pool, the busiest first. Click a pool to see it alone.",
 	}.table([]label{
-		{"Pool", poolLabel, to("Look at this pool alone", poolsUID, here)},
+		{"Pool", poolLabel, to("Show only this pool", poolsUID, here)},
 		{"Host", hostLabels[0], nil},
 		{"Port", hostLabels[1], nil},
 		{"Service", jobLabel, nil},
@@ -161,7 +161,7 @@ func poolUtilization() []panel {
 			unit:   "short",
 			width:  12,
 			height: 8,
-			help:   "Slots of the chosen pools by state, and the limit. If pools differ in size, choose one: the sum means little.",
+			help:   "Slots of the selected pools by state, and the limit. If pools differ in size, choose one: the sum means little.",
 			bounds: []query{{"sum(" + inPools.Value(catalog.PoolLimit) + ")", "limit"}},
 		}.lines(
 			query{
@@ -179,11 +179,12 @@ func poolSaturation() []panel {
 			unit:   "short",
 			width:  8,
 			height: 8,
-			help:   "Callers and tasks that wait for a slot. A sample shows one moment: short waits appear only in the wait times.",
+			help:   "Callers and tasks that are waiting for a slot. A sample shows one moment: short waits appear only in the wait times.",
 		}.lines(query{promql.Sum(byPool, inPools.Value(catalog.PoolPending)), poolLegend}),
 		chart{
 			title: "Oldest wait", unit: "s", width: 8, height: 8, sparse: []*catalog.Metric{catalog.PoolPendingAge},
-			help: "How long the oldest of them has waited. A line that climbs at 45° is a queue that does not move.",
+			help: "How long the oldest waiting caller or task has waited. " +
+				"If it grows by a second each second, the queue does not move.",
 		}.lines(query{
 			// The age is absent when no caller waits.
 			promql.Aggregate(
@@ -202,7 +203,7 @@ func poolSaturation() []panel {
 			width:  8,
 			height: 8,
 			none:   "no requests",
-			help:   "99 of 100 requests got their slot, or gave up, within this time. For pools that count only the waits and their total time, such as sql, it is the mean.",
+			help:   "99 % of requests got their slot, or gave up, within this time. For pools that count only waits and their total time, such as sql, it is the mean of the waits.",
 		}.lines(
 			query{inPools.Quantile(0.99, byPool, catalog.PoolWaitDuration), poolLegend},
 			query{
@@ -217,12 +218,12 @@ func poolSaturation() []panel {
 			},
 		),
 		chart{
-			title:     "Wait, all pools chosen",
+			title:     "Wait, selected pools",
 			unit:      "s",
 			width:     12,
 			height:    8,
 			none:      "no requests",
-			help:      "Quantiles of the time from a request until it is served or abandoned, over the chosen pools. Points are the longest waits of requests in sampled traces.",
+			help:      "Quantiles of the time from a request until it is granted or abandoned, over the selected pools. Dots are exemplars: the longest waits of requests in sampled traces.",
 			exemplars: true,
 		}.lines(
 			query{inPools.Quantile(0.5, nil, catalog.PoolWaitDuration), "p50"},
@@ -235,7 +236,7 @@ func poolSaturation() []panel {
 			width:  12,
 			height: 8,
 			none:   "no requests",
-			help:   "How many requests waited how long. Two bands mean two kinds of request; one that rises is a queue that grows.",
+			help:   "How many requests waited how long. Two bands mean two kinds of request; a band that rises means a growing queue.",
 		}.heat(inPools.Buckets(catalog.PoolWaitDuration)),
 	}
 }
@@ -250,8 +251,8 @@ func poolVerdicts() []panel {
 			width:  24,
 			height: 8,
 			sparse: []*catalog.Metric{catalog.PoolVerdict},
-			help: "Why each pool is full, while it is: docs/verdicts.md says what decides each verdict, and what to do. " +
-				"There is a row for each verdict that has held.",
+			help: "The verdict on each pool; docs/verdicts.md says what decides each verdict, and what to do. " +
+				"Each verdict that has held has a row.",
 		}.states(
 			query{
 				promql.Sum(slices.Concat(byPool, verdict), inPools.Value(catalog.PoolVerdict, judged)),
@@ -260,13 +261,13 @@ func poolVerdicts() []panel {
 			".* (ok|oversized)$",
 		),
 		chart{
-			title:  "Limit, and what would suit",
+			title:  "Limit, current and recommended",
 			unit:   "short",
 			width:  8,
 			height: 8,
 			sparse: []*catalog.Metric{catalog.PoolLimitRecommended},
-			help: "The recommended limit; the current limit is dashed. Nothing is recommended while the cause is not the size, " +
-				"or is not clear. It moves in steps: look again after a change.",
+			help: "The recommended limit; the current one is dashed. Nothing is recommended while the cause is undetermined, " +
+				"or is not the limit. It moves in steps: look again after a change.",
 			bounds: []query{{promql.Sum(byPool, inPools.Value(catalog.PoolLimit)), poolLegend + " limit"}},
 		}.lines(query{promql.Sum(byPool, inPools.Value(catalog.PoolLimitRecommended)), poolLegend + " recommended"}),
 		chart{
@@ -275,13 +276,13 @@ func poolVerdicts() []panel {
 			width:  8,
 			height: 8,
 			sparse: []*catalog.Metric{catalog.PoolLimitChanges},
-			help: "How often the limit was changed, by the program or by autosize. Constant changes mean a conflict: " +
-				"two controllers, or bounds that are too wide.",
+			help: "How often the limit was changed, by the program or by autosize. Changes that never stop mean that " +
+				"two controllers compete, or that the bounds are too wide.",
 		}.lines(query{promql.Sum(byPool, inPools.Increase(catalog.PoolLimitChanges)), poolLegend}),
 		chart{
 			title: "Oldest use", unit: "s", width: 8, height: 8, sparse: []*catalog.Metric{catalog.PoolUseAge},
-			help: "How long the oldest use has lasted. A line that climbs at 45° is a use that does not end: " +
-				"its exemplars, and the log of the app, name the holders.",
+			help: "How long the oldest use in progress has lasted. If it grows by a second each second, " +
+				"that use does not end: its exemplars, and the app's log, name the holders.",
 		}.lines(query{promql.Aggregate("max", byPool, inPools.Value(catalog.PoolUseAge)), poolLegend}),
 	}
 }
@@ -303,12 +304,12 @@ func poolErrors() []panel {
 			help: "Uses that ended in an error, a panic or runtime.Goexit.",
 		}.lines(query{promql.Sum(outcome, inPools.Rate(catalog.PoolCompleted, failed)), legend}),
 		chart{
-			title:  "Resources made and ended",
+			title:  "Resources created and closed",
 			unit:   "ops",
 			width:  8,
 			height: 8,
 			sparse: []*catalog.Metric{catalog.PoolResources},
-			help:   "Connections and other resources by event and reason. If many are created and destroyed at the same time, the pool keeps too few idle.",
+			help:   "Connections and other resources by event and reason. If many are created and closed at the same time, the pool keeps too few idle.",
 		}.lines(query{
 			promql.Sum(events, inPools.Rate(catalog.PoolResources)),
 			"{{" + events[0] + "}} {{" + events[1] + "}}",
@@ -322,7 +323,7 @@ func poolUse() []panel {
 		chart{title: "Served", unit: "reqps", width: 8, height: 8, help: "Requests a second that got their slot."}.
 			lines(query{promql.Sum(byPool, inPools.Rate(catalog.PoolRequests, acquired)), poolLegend}),
 		chart{
-			title:  "Use time, all pools chosen",
+			title:  "Use time, selected pools",
 			unit:   "s",
 			width:  8,
 			height: 8,

@@ -80,7 +80,7 @@ func (s *state) curves(width int) []line {
 		{"wait p99", h.WaitP99, nil, duration, warning},
 		{"use p50", h.UseP50, nil, duration, plain},
 		{"rate/s", h.Rate, nil, live.Number, plain},
-		{"lost/s", h.NotServed, nil, live.Number, trouble},
+		{"unserved/s", h.NotServed, nil, live.Number, trouble},
 	} {
 		top := max(most(c.values).Or(0), most(c.bound).Or(0))
 		l := line{{plain, cell(labelWidth, false, c.label)}}

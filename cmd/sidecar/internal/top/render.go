@@ -231,7 +231,7 @@ func (s *state) keys(width int) line {
 		if s.typing == &s.filter {
 			what = "Filter: "
 		}
-		return line{{bar, cell(width, false, what+*s.typing+"_   Enter done  Esc none")}}
+		return line{{bar, cell(width, false, what+*s.typing+"_   Enter done  Esc clear")}}
 	}
 	text := "F1Help F3Search F4Filter F6Sort EnterDetails ZPause F10Quit"
 	if s.show != table {
@@ -258,10 +258,10 @@ func helpLines() []line {
 		"  Z                         pause and resume",
 		"  F10 q Ctrl-C              quit",
 		"",
-		"  USED      slots of the limit      WAITING   requests waiting now",
-		"  OLDEST    wait of the oldest      WAIT99    99th percentile of waits",
-		"  USE50     median use of a slot    RATE/S    acquired per second",
-		"  LOST/S    rejected, canceled or timed out per second",
+		"  USED      slots used, and limit   WAITING   requests waiting now",
+		"  OLDEST    longest wait now        WAIT99    99th percentile of waits",
+		"  USE50     median use of a slot    RATE/S    requests acquired per second",
+		"  UNSERVED  requests rejected, canceled or timed out per second",
 		"",
 		"  !! callers are not served, or one has waited for a second",
 		"  !  full with callers waiting, or one in a hundred waits for 100 ms",

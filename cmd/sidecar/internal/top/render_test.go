@@ -125,9 +125,9 @@ func expect(t *testing.T, screen string, wants ...string) {
 func TestTableShowsWhichPoolIsInTroubleAndWhy(t *testing.T) {
 	screen := text(shown(picture()), 80, 24, noon)
 	expect(t, screen, "sidecar on node-7", "4 pools, 1 in trouble, 1 to watch",
-		"!! payments        ██████      8/8      40    3.2s      3s    21ms    380    1.5\n",
+		"!! payments      ██████      8/8      40    3.2s      3s    21ms    380      1.5\n",
 		"!  thumbnails", "?  reports",
-		"   cache                         2       –       –       –       –  1.23M      –\n",
+		"   cache                       2       –       –       –       –  1.23M        –\n",
 		"payments (sql)  of orders  recommended limit 16", "downstream slow: use time is 4 times its baseline",
 		"CPU[███████▋]95%", "3G/8G", "throttled 34%", "/pod/app", "tcp db:5432 failed: connection refused", "disk 5ms",
 		"to otel:4317  queue 2K", "lost 3 upstream not accepting", "F10Quit")
@@ -384,5 +384,5 @@ func TestDetailsHaveTheHoldersWithTheirCallsAndTraces(t *testing.T) {
 		"  held for 1 s\n",
 		"  held for 500 ms by main.\uFFFD[2Jevil\n")
 	s.historyOf, s.history = "a", history()
-	expect(t, text(s, 80, 24, noon), "held for 3.2 s by main.query", "    4bf92f3577b34da6a3ce929d0e0e4736\n", "lost/s")
+	expect(t, text(s, 80, 24, noon), "held for 3.2 s by main.query", "    4bf92f3577b34da6a3ce929d0e0e4736\n", "unserved/s")
 }

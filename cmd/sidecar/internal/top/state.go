@@ -83,8 +83,8 @@ var columns = []column{
 		func(p *live.Pool) live.Figure { return p.Rate },
 	},
 	{
-		"LOST/S",
-		7,
+		"UNSERVED",
+		9,
 		func(p *live.Pool) string { return p.NotServed.Text(live.Number) },
 		func(p *live.Pool) live.Figure { return p.NotServed },
 	},

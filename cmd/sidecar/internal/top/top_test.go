@@ -90,7 +90,7 @@ func TestRunInATerminal(t *testing.T) {
 	m := newTerminal(t)
 	ended := make(chan error, 1)
 	go func() { ended <- Run(t.Context(), m.Screen, c, 10*time.Millisecond) }()
-	m.until(t, "!! payments        ██████      8/8      40")
+	m.until(t, "!! payments      ██████      8/8      40")
 	press := func(key tcell.Key, text string) { m.EventQ() <- tcell.NewEventKey(key, text, tcell.ModNone) }
 	press(tcell.KeyEnter, "")
 	m.until(t, "▂▃█        8      max 8")
