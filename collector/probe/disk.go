@@ -111,7 +111,7 @@ func openProbeFile(dir string) (*os.File, error) {
 	f, err := os.CreateTemp(dir, filePrefix) // with mode 0600
 	if err != nil {
 		return nil, fmt.Errorf(
-			"probe directory %s: %w: use one that exists and that the sidecar can write to",
+			"probe directory %s: %w: use one that exists, has room, and that the sidecar can write to",
 			dir,
 			errors.Unwrap(err),
 		)

@@ -70,7 +70,7 @@ func (l *connections) join(c *conn) (victim *conn) {
 	if time.Since(l.said) > time.Minute {
 		l.said = time.Now()
 		l.log.Warn(
-			"too many connections: closing the one that has been idle the longest",
+			"too many connections: closing the one idle the longest, or the new one if none is idle",
 			"receiver",
 			l.name,
 			"limit",

@@ -238,7 +238,7 @@ func (r *Relay) put(ctx context.Context, b otlp.Batch) error {
 		return &receive.Refusal{
 			Reason:     receive.Full,
 			RetryAfter: time.Second,
-			Message:    "the queue is full and the upstream is slower than the app",
+			Message:    "the queue has had no room, or its disk has not answered, for as long as the client waits",
 		}
 	case errors.Is(err, queue.ErrUnsynced):
 		return &receive.Refusal{Reason: receive.Queue, RetryAfter: time.Second, Message: err.Error()}
