@@ -94,10 +94,10 @@ func TestPoolNamesTheCause(t *testing.T) {
 			*w = untimed(*w)
 		}, Undetermined, "it is unknown how its uses spend their time"},
 		{"uses that are not timed, and take the usual slot-seconds", func(w *Window, _ *Machine, u *Usual) {
-			*w, u.Slots = untimed(*w), 0.048
+			*w, u.Least = untimed(*w), 0.048
 		}, TooSmall, "waited 100ms; uses take no more slot-seconds than usual"},
 		{"uses that are not timed, and take more slot-seconds", func(w *Window, _ *Machine, u *Usual) {
-			*w, u.Slots = untimed(*w), 0.04
+			*w, u.Least = untimed(*w), 0.04
 		}, Undetermined, "each use takes 1.2 times the usual slot-seconds"},
 		{"free slots", func(w *Window, _ *Machine, _ *Usual) { *w = well() }, OK, "50 % of 10 slots"},
 		{"hardly any use", func(w *Window, _ *Machine, _ *Usual) { *w = well(); w.Utilization = 0.02 }, Oversized, "0.2 of 10 slots"},
@@ -119,7 +119,7 @@ func TestPoolNamesTheCause(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w, m := congested(), machine()
-			usual := Usual{Use: 0.05, Blocked: 0.04, Slots: math.NaN(), Lost: math.NaN()}
+			usual := Usual{Use: 0.05, Blocked: 0.04, Least: math.NaN(), Lost: float32(math.NaN())}
 			c.change(&w, &m, &usual)
 			f := Pool(w, m, usual)
 			if f.Verdict != c.verdict || !strings.Contains(f.Evidence, c.evidence) {

@@ -12,7 +12,6 @@ import (
 type Judge struct {
 	last   Figures
 	usual  Usual
-	slots  float64 // mean slot-seconds per use in windows from which usual was learned
 	memory memory[Verdict]
 
 	advisor     Advisor
@@ -30,17 +29,17 @@ const (
 // the window alone.
 func (j *Judge) See(f Figures, m Machine) (holds, window Finding[Verdict]) {
 	if j.last.At.IsZero() {
-		j.last, j.usual, j.slots = f, unknownUsual(), math.NaN()
+		j.last, j.usual = f, unknownUsual()
 		first := j.memory.hold(found(Undetermined, "the pool has been measured only once"))
 		return first, first
 	}
 	w := Between(j.last, f)
 	j.last = f
 	if math.IsNaN(w.Seconds) { // the pool was restarted
-		j.usual.Lost = math.NaN()
+		j.usual.Lost = float32(math.NaN())
 	}
 	if w.holds(j.usual.Held) {
-		j.usual.HeldFor += w.Seconds
+		j.usual.HeldFor += float32(w.Seconds)
 	} else {
 		j.usual.HeldFor = 0
 	}
@@ -80,18 +79,17 @@ func (j *Judge) known() Usual {
 func (j *Judge) learn(w Window, v Verdict) {
 	switch v {
 	case Leaking:
-		j.usual.Lost = w.Held
+		j.usual.Lost = float32(w.Held)
 	case OK, Oversized:
-		j.usual.Lost = math.NaN()
+		j.usual.Lost = float32(math.NaN())
 		if w.Ended < enough {
 			return
 		}
 		j.quiet = min(j.quiet+1, learned)
-		j.usual.Use = blend(j.usual.Use, w.Use)
+		j.usual.Use = blend(j.usual.Use, w.meanUse())
 		j.usual.Blocked = blend(j.usual.Blocked, w.Blocked*w.Use)
-		j.slots = blend(j.slots, w.meanUse())
-		if j.quiet == learned && !(j.slots >= j.usual.Slots) { // the mean also rises while slots leak
-			j.usual.Slots = j.slots
+		if j.quiet == learned && !(j.usual.Use >= j.usual.Least) {
+			j.usual.Least = j.usual.Use
 		}
 		if held := math.Max(0, w.Held); !(held >= j.usual.Held) {
 			j.usual.Held = held

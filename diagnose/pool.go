@@ -11,19 +11,19 @@ import (
 // Usual describes a pool's uses while the pool is well, and the slots that it has lost since.
 // Unknown values are NaN.
 type Usual struct {
-	Use     float64 // mean duration of a use, in seconds
+	Use     float64 // mean duration of a use in seconds, or slot-seconds per use if uses are not timed
+	Least   float64 // least Use so far; Use also rises while untimed uses leak
 	Blocked float64 // mean time per use neither on a CPU nor ready to run, in seconds
-	Slots   float64 // least mean slot-seconds per use so far
 	// least number of slots occupied by uses that are meant to run forever, such as permanent
 	// workers
 	Held    float64
-	HeldFor float64 // seconds up to the window's end for which uses that do not end occupied more slots than Held
-	Lost    float64 // slots that leaked uses occupied in the previous window
+	HeldFor float32 // seconds up to the window's end for which uses that do not end occupied more slots than Held
+	Lost    float32 // slots that leaked uses occupied in the previous window
 }
 
 func unknownUsual() Usual {
 	unknown := math.NaN()
-	return Usual{unknown, unknown, unknown, unknown, unknown, unknown}
+	return Usual{unknown, unknown, unknown, unknown, float32(unknown), float32(unknown)}
 }
 
 const (
@@ -104,7 +104,8 @@ func (w Window) isLeaking(usual Usual) bool {
 	if !w.holds(usual.Held) || w.UseAge <= longest {
 		return false
 	}
-	return w.Held > 0.9*usual.Lost || w.Ended >= enough && w.Use < 2*usual.Use && usual.HeldFor-w.Seconds > longest
+	heldFor := float64(usual.HeldFor) - w.Seconds
+	return w.Held > 0.9*float64(usual.Lost) || w.Ended >= enough && w.Use < 2*usual.Use && heldFor > longest
 }
 
 // holds reports whether uses that do not end occupy more slots than usual: at least one more, and
@@ -222,14 +223,14 @@ func (w Window) congested(m Machine, usual Usual) Finding[Verdict] {
 	case w.Use > 2*usual.Use:
 		return found(Undetermined, "%s; uses take %v instead of %v, for an unknown reason",
 			w.fill(), seconds(w.Use), seconds(usual.Use))
-	case math.IsNaN(w.Use) && w.meanUse() > 1.2*usual.Slots:
+	case math.IsNaN(w.Use) && w.meanUse() > 1.2*usual.Least:
 		return found(
 			Undetermined,
 			"%s; each use takes %.1f times the usual slot-seconds: uses are slower or larger, or some do not end",
 			w.fill(),
-			w.meanUse()/usual.Slots,
+			w.meanUse()/usual.Least,
 		)
-	case s.queued > 0.1, !s.account && !(w.Use < 1.5*usual.Use || w.meanUse() < 1.2*usual.Slots):
+	case s.queued > 0.1, !s.account && !(w.Use < 1.5*usual.Use || w.meanUse() < 1.2*usual.Least):
 		return found(Undetermined, "%s, and it is unknown how its uses spend their time", w.fill())
 	case math.IsNaN(w.Use):
 		return found(TooSmall, "%s; uses take no more slot-seconds than usual", w.fill())

@@ -289,7 +289,7 @@ func TestRefusedBatches(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 	put(t, q, batch(4, 8))
-	if err := q.Close(context.Background()); err == nil || !strings.Contains(err.Error(), "5 items are lost") {
+	if err := q.Close(context.Background()); err == nil || !strings.Contains(err.Error(), "lost 5 item(s)") {
 		t.Errorf("error %v", err)
 	}
 	if err := q.Put(context.Background(), Metrics, batch(5, 8)); !errors.Is(err, ErrClosed) {
