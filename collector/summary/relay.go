@@ -31,11 +31,7 @@ func relay(p *live.Pipeline) line {
 			}
 		}
 		if lane.Available.Or(1) == 0 {
-			name := lane.Name
-			if name == "own" {
-				name = "own metrics"
-			}
-			away = append(away, name)
+			away = append(away, lane.Name)
 		}
 	}
 	l.add(counted, "queued %s (%s of %s)", items(queued), size(p.QueueUsed.Or(0)), size(p.QueueLimit.Or(0)))

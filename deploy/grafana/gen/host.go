@@ -354,7 +354,11 @@ func hostPanels() []panel {
 			"{{" + mode[0] + "}}",
 		}),
 		chart{
-			title: "Load", unit: "short", width: 8, height: 8, none: off,
+			title:  "Load",
+			unit:   "short",
+			width:  8,
+			height: 8,
+			none:   off,
 			help:   "Threads that run or wait for a CPU or a disk, averaged over one minute, against the CPUs of the node.",
 			bounds: []query{{perHost(nil, inScope.Value(catalog.SystemCPULogicalCount)), "CPUs ({{host}})"}},
 		}.lines(

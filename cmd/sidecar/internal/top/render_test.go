@@ -384,5 +384,11 @@ func TestDetailsHaveTheHoldersWithTheirCallsAndTraces(t *testing.T) {
 		"  held for 1 s\n",
 		"  held for 500 ms by main.\uFFFD[2Jevil\n")
 	s.historyOf, s.history = "a", history()
-	expect(t, text(s, 80, 24, noon), "held for 3.2 s by main.query", "    4bf92f3577b34da6a3ce929d0e0e4736\n", "unserved/s")
+	expect(
+		t,
+		text(s, 80, 24, noon),
+		"held for 3.2 s by main.query",
+		"    4bf92f3577b34da6a3ce929d0e0e4736\n",
+		"unserved/s",
+	)
 }
