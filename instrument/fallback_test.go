@@ -162,6 +162,10 @@ func TestTooManyDurations(t *testing.T) {
 	reader, provider := newProvider()
 	var use instrument.Histogram
 	observe(t, func() instrument.Stats { return instrument.Stats{Use: use.Clone()} }, provider)
+	use.RecordN(time.Millisecond, 3)
+	if got := histogram(t, reader); got.Count != 3 || len(reported) != 0 {
+		t.Errorf("recorded %d of 3 durations, and reported %v", got.Count, reported)
+	}
 	for range 2 {
 		use.RecordN(time.Microsecond, 3_000_000)
 		use.RecordN(time.Second, 1_000_000)

@@ -69,8 +69,8 @@ func TestOutageLosesNothing(t *testing.T) {
 			time.Sleep(time.Minute)
 		}
 		if err := r.Ready(); err == nil || !strings.Contains(err.Error(), "not now") ||
-			r.metrics().Failure.Reason != "UNAVAILABLE" {
-			t.Errorf("in the outage: %v", err)
+			r.metrics().Failure.Reason != "UNAVAILABLE" || !r.metrics().Asked {
+			t.Errorf("in the outage: %v, asked %v", err, r.metrics().Asked)
 		}
 		equal(t, "queued in the outage", r.queue.Account().Queued(), 24*60*10)
 		time.Sleep(time.Minute)
