@@ -95,7 +95,7 @@ func NewSemaphore(name string, n int64, cfg SemaphoreConfig, opts ...instrument.
 	s.size.Store(n)
 	s.meter.Init(instrument.TimingOf(opts...), (*semLocker)(s), s.used)
 	s.mu.Lock()
-	s.unlock() // lends credits
+	s.unlock() // lends credits if telemetry is off
 	var err error
 	s.reg, err = instrument.Observe(name, "semaphore", s.Stats, opts...)
 	if err != nil {
