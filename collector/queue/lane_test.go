@@ -361,6 +361,21 @@ func TestDirectoryDeletedBetweenPuts(t *testing.T) {
 	})
 }
 
+// A directory that is deleted while the queue has no segment is created for the first one.
+func TestDirectoryDeletedBeforeTheFirstSegment(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, log := config(filepath.Join(t.TempDir(), "q"), 1<<20, time.Second)
+		c.files = realSync{directory(c.Dir)}
+		f := &failing{Queue: mustOpen(t, c), t: t, c: c, log: log}
+		if err := os.RemoveAll(c.Dir); err != nil {
+			t.Fatal(err)
+		}
+		f.takes(0, numbers(0, 10)...)
+		f.back(numbers(0, 10)...)
+		closed(t, f.Queue)
+	})
+}
+
 // realSync is a directory with the checks of a sync but not its cost.
 type realSync struct{ directory }
 
