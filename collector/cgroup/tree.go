@@ -64,8 +64,8 @@ func Open(cfg Config) (*Tree, error) {
 	return nil, errors.Join(fmt.Errorf("%s: no cgroup file system is mounted", file), err)
 }
 
-// choose picks the mount to read: the first one in ms at or under the directory below. If below is
-// empty, it prefers a mount under /sys/fs/cgroup, and falls back to the first one in ms.
+// choose picks the mount to read: the first one in ms at or under the given directory. If the
+// directory is "", it prefers a mount under /sys/fs/cgroup, and falls back to the first one in ms.
 func choose(ms []proc.Mount, below string) (proc.Mount, bool) {
 	dir := cmp.Or(below, "/sys/fs/cgroup")
 	for _, m := range ms {
@@ -159,7 +159,7 @@ func (t *Tree) locate(c controller, m Membership) (string, error) {
 	return rel, nil
 }
 
-// lineage returns groups as a list: the group with the path own first, then the others from the
+// lineage returns groups as a list: the group with the given path first, then the others from the
 // deepest to the root.
 func lineage(groups map[string]*Group, own string) []*Group {
 	list := make([]*Group, 0, len(groups))

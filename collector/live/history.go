@@ -32,7 +32,7 @@ func (t *track) columns(into Column, row int, slot int64) Column {
 }
 
 // spark merges the newest slots, up to slot, into columns. Each column holds the maximum of its
-// slots. of returns the value in the given slot. spark reuses the memory of into.
+// slots. The function of returns the value in a slot. spark reuses the memory of the slice into.
 func (t *track) spark(into Column, slot int64, of func(at int64) float64) Column {
 	const width = slots / SparkColumns
 	columns := slices.Grow(into[:0], SparkColumns)
@@ -47,7 +47,7 @@ func (t *track) spark(into Column, slot int64, of func(at int64) float64) Column
 	return columns
 }
 
-// higher returns the greater of most and v, ignoring v if it is NaN.
+// higher returns the greater of the two numbers, ignoring v if it is NaN.
 func higher(most, v float64) float64 {
 	if v > most {
 		return v

@@ -120,7 +120,7 @@ func (t *transcoder) fail(format string, args ...any) error {
 	return fmt.Errorf("%w JSON: byte %d: %s", ErrMalformed, t.pos, fmt.Sprintf(format, args...))
 }
 
-// unexpected returns an error that says that want was expected at pos, and what is there instead.
+// unexpected returns an error that says what was expected at pos (want), and what is there instead.
 func (t *transcoder) unexpected(want string) error {
 	if t.pos >= len(t.in) {
 		return t.fail("expected %s, got the end", want)

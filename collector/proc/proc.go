@@ -72,7 +72,7 @@ func (f *FS) Executable(pid int, comm string) string {
 	return filepath.Base(strings.TrimSuffix(target, " (deleted)"))
 }
 
-// numbered appends the names in dir that are positive numbers to the slice to.
+// numbered appends the names in dir that are positive numbers to the given slice.
 func numbered(dir string, to []int) ([]int, error) {
 	d, err := os.Open(dir)
 	if err != nil {

@@ -197,7 +197,8 @@ func listenAt(ctx context.Context, network, at string) (net.Listener, error) {
 	return new(net.ListenConfig).Listen(ctx, network, at)
 }
 
-// abandon closes the opened listeners, and returns why joined with any errors from closing.
+// abandon closes the opened listeners, and returns the given error joined with any errors from
+// closing.
 func (s *Server) abandon(opened []net.Listener, why error) error {
 	for _, l := range opened {
 		why = errors.Join(why, l.Close())
