@@ -12,7 +12,7 @@ import (
 // view translates the paths of one hierarchy in /proc/<pid>/cgroup to directories of one mount.
 type view struct {
 	dir string // the mount point, including the prefix
-	// path of the group at the mount's root, as seen in the namespace, without a trailing slash
+	// path of the cgroup at the mount's root, as seen in the namespace, without a trailing slash
 	root string
 	// path of the namespace's root within the mount; set only if that root was found below the
 	// mount's root
@@ -61,8 +61,8 @@ func find(dir string, match func(name string, info os.FileInfo) bool) string {
 	return found
 }
 
-// resolve returns the path, relative to the mount point and with a leading slash, of the group that
-// the namespace shows as p. It returns false if the mount does not show the group.
+// resolve returns the path, relative to the mount point and with a leading slash, of the cgroup
+// that the namespace shows as p. It returns false if the mount does not show the cgroup.
 func (v view) resolve(p string) (string, bool) {
 	switch {
 	case v.dir == "" || p == "":
