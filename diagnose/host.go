@@ -29,7 +29,7 @@ type HostFigures struct {
 	Stretch     float64 // sum of the ratios of wall time to CPU time of these runs
 }
 
-// UnknownHost returns HostFigures for the time at, with all values unknown.
+// UnknownHost returns HostFigures for the given time. All other values are unknown.
 func UnknownHost(at time.Time) HostFigures {
 	unknown := math.NaN()
 	return HostFigures{

@@ -130,8 +130,8 @@ func (w Window) ends() string {
 	return fmt.Sprintf("the %.0f other uses took %v each", w.Ended, seconds(w.Use))
 }
 
-// waits reports whether requests are refused, or wait on average for longer than part times the
-// mean use.
+// waits reports whether requests are refused, or wait on average for longer than the given fraction
+// of the mean use.
 func (w Window) waits(part float64) bool {
 	long := w.Wait > part*w.Use || math.IsNaN(w.Use) && w.Wait > noticed
 	return long || w.Refused > 0.01
