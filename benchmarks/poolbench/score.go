@@ -200,7 +200,7 @@ func (of scores) pair() (right share, confused int) {
 	return right, confused
 }
 
-// share is a fraction of windows: n out of the number of.
+// share is a fraction of some windows: n is the numerator, of the denominator.
 type share struct{ n, of int }
 
 func (s share) String() string { return percent(s.n, s.of) }

@@ -5,7 +5,7 @@ import (
 	"io"
 
 	"google.golang.org/grpc/encoding"
-	_ "google.golang.org/grpc/encoding/gzip" // must be registered first, so that ours replaces it
+	_ "google.golang.org/grpc/encoding/gzip" // must be registered first, so that our compressor replaces it
 )
 
 func init() {

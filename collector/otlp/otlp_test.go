@@ -93,7 +93,7 @@ func TestEnrichInPlaceShorterGroups(t *testing.T) {
 	checkInPlace(t, data, want, add)
 }
 
-// lengthOf returns the index of the last byte of the length of the first field.
+// lengthOf returns the index of the last byte of the first field's length.
 func lengthOf(field []byte) int {
 	i := 1
 	for field[i]&0x80 != 0 {

@@ -20,9 +20,9 @@ import (
 // Case is an operation that several subjects perform.
 type Case struct {
 	Name     string
-	Subjects []Subject // the first is ours, the others are the peers
-	Bars     []Bar     // targets that ours must meet
-	NoAlloc  bool      // ours must allocate less than one byte per operation
+	Subjects []Subject // the first is our implementation, the others are the peers
+	Bars     []Bar     // targets that our implementation must meet
+	NoAlloc  bool      // our implementation must allocate less than one byte per operation
 	Procs    []int     // values of GOMAXPROCS to run with, 0 for all CPUs; empty means {0}
 	Trials   int       // number of operations in a round; 0 means as many as take about Settings.Time
 }
