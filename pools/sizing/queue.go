@@ -26,7 +26,7 @@ func Little(rate float64, inside time.Duration) (float64, error) {
 		return 0, err
 	}
 	if inside < 0 {
-		return 0, fmt.Errorf("sizing: time inside is %v, expected 0 or more", inside)
+		return 0, fmt.Errorf("sizing: time in system is %v, expected 0 or more", inside)
 	}
 	return rate * inside.Seconds(), nil
 }
