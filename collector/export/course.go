@@ -204,7 +204,7 @@ func (c *course) turn(to State, failure *Failure) {
 	case OK:
 		c.recovery.announce()
 		c.log.Info(
-			"upstream is accepting again",
+			"upstream is accepting items again",
 			"after",
 			lasted,
 			"lost",
