@@ -27,7 +27,7 @@ func (s *Settings) checkLoop(u upstreamSettings, flag string) error {
 		host, own, _ := net.SplitHostPort(listener.address)
 		if own == u.endpoint.Port() && own != "" && own != "0" && reaches(u.endpoint.Hostname(), host) {
 			return fmt.Errorf(
-				"%s: expected an address other than %s, where this sidecar listens; %s sets that address",
+				"%s: %s is the address of this sidecar's own listener (%s): expected a different one",
 				flag,
 				u.endpoint.Host,
 				listener.flag,
