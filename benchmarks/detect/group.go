@@ -137,7 +137,7 @@ func (p *pod) limitWrites(id, dir string, perSecond int) error {
 		}
 	}
 	if err := os.WriteFile(file, []byte(text), 0); err != nil {
-		return fmt.Errorf("%w: the kernel does not throttle the disk: %w", errSkipped, err)
+		return fmt.Errorf("%w: the kernel cannot throttle this disk: %w", errSkipped, err)
 	}
 	return nil
 }
