@@ -51,7 +51,7 @@ type counter[N int64 | float64] struct {
 	started bool
 	since   time.Time // the start time, or the time of the last reading before a reset
 	last    N
-	at      time.Time // when last was read
+	at      time.Time // when the last value was read
 }
 
 // counters holds the counters with one set of attributes. There are few, so a list is faster than a

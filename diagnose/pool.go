@@ -175,7 +175,7 @@ func (m Machine) runnable() float64 {
 
 func (w Window) spent(m Machine) spent {
 	used := w.Utilization * w.Limit
-	inGo := m.runnable() * m.CPUs / used // share of uses' time in Go's run queues, which a pool counts as blocked
+	inGo := m.runnable() * m.CPUs / used // share of uses' time in Go's run queues; pools count it as blocked
 	if math.IsNaN(w.OnCPU) {
 		cpu, queue := m.BusyCPUs/used, m.RunDelay*m.BusyCPUs/used+inGo
 		return spent{false, m.BusyCPUs, queue, 1 - cpu - queue - m.LockWait/used}

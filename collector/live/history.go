@@ -26,13 +26,14 @@ func (p *pool) spark(into Spark, slot int64) Spark {
 	}
 }
 
-// columns returns the history of row up to slot. It reuses the memory of into.
+// columns returns the history of row up to slot. It reuses the memory of the slice into.
 func (t *track) columns(into Column, row int, slot int64) Column {
 	return t.spark(into, slot, func(at int64) float64 { return t.at(row, at) })
 }
 
 // spark merges the newest slots, up to slot, into columns. Each column holds the maximum of its
-// slots. The function of returns the value in a slot. spark reuses the memory of the slice into.
+// slots. spark gets the value in a slot from the function of, and reuses the memory of the slice
+// into.
 func (t *track) spark(into Column, slot int64, of func(at int64) float64) Column {
 	const width = slots / SparkColumns
 	columns := slices.Grow(into[:0], SparkColumns)

@@ -67,8 +67,8 @@ var gauges = map[role]int{
 	oldestUseRole:    oldestUse,
 }
 
-// rates maps a role to the index of the pool's value that is the rate of increase of its series.
-// The rates of roles with the same index are summed.
+// rates maps the role of a counter to the index of the pool's value that is the counter's rate. The
+// rates of roles with the same index are summed.
 var rates = map[role]int{
 	acquiredRole:  rate,
 	notServedRole: notServed,

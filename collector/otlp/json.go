@@ -57,9 +57,9 @@ func FromJSONWithin(signal Signal, body []byte, limit int) ([]byte, error) {
 // they occur. Each message is preceded by its length, which is filled in at the message's end.
 type transcoder struct {
 	in    []byte
-	pos   int // position of the next byte in in
+	pos   int // position of the next byte of the input
 	out   []byte
-	most  int // maximum size of out in bytes
+	most  int // maximum size of the output in bytes
 	depth int
 	plain []byte // the current string, if it had to be unescaped or made valid UTF-8
 }

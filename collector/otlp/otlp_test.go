@@ -51,7 +51,7 @@ func TestRandomRequests(t *testing.T) {
 	}
 }
 
-// checkInPlace checks that the result of EnrichInPlace is also want, whatever capacity data has.
+// checkInPlace checks that the result of EnrichInPlace equals want, whatever capacity data has.
 func checkInPlace(t *testing.T, data, want []byte, add otlp.Attributes) {
 	t.Helper()
 	grown := max(0, len(want)-len(data))

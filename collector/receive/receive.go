@@ -129,7 +129,7 @@ func listen(ctx context.Context, cfg Config, l limits) (*Server, error) {
 // endpoint is an address or path to listen on.
 type endpoint struct {
 	setting, name string    // the flag that sets the address, and the name in the log
-	network, at   string    // at is empty if there is to be no listener
+	network, at   string    // the address is empty if there is to be no listener
 	addr          *net.Addr // if not nil, set to the actual address
 }
 

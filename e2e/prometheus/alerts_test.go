@@ -280,7 +280,7 @@ func fired(t *testing.T, exports []export, after time.Duration) []string {
 }
 
 // evaluate replays exports into a new Prometheus and evaluates the rules as Prometheus does. It
-// calls show with each group after each evaluation later than after.
+// calls show with each group after each evaluation that is later than the given time.
 func evaluate(t *testing.T, exports []export, after time.Duration, show func(*rules.Group)) {
 	t.Helper()
 	e := startEngine(t)
