@@ -16,8 +16,8 @@ import (
 // that includes one of the counters. That suits counters that a source adds up itself.
 type StartTime struct{ At time.Time }
 
-// StartedAt returns the StartTime at, which must not be later than the true start: otherwise
-// earlier counts would seem to have accumulated in no time.
+// StartedAt returns a StartTime for the given time, which must not be later than the true start:
+// otherwise earlier counts would seem to have accumulated in no time.
 func StartedAt(at time.Time) *StartTime { return &StartTime{at} }
 
 // Attributes is the attribute set of one or more series, together with the state of those that are
@@ -30,7 +30,7 @@ type Attributes struct {
 }
 
 // NewAttributes returns Attributes with the key-value pairs kv. Counters with these attributes have
-// the start time start. A source calls NewAttributes when it first sees a series, not at every
+// the given start time. A source calls NewAttributes when it first sees a series, not at every
 // collection.
 //
 // Invalid UTF-8, which file names may contain, is replaced: a single invalid byte would cause an
@@ -51,7 +51,7 @@ type counter[N int64 | float64] struct {
 	started bool
 	since   time.Time // the start time, or the time of the last reading before a reset
 	last    N
-	at      time.Time // when last was read
+	at      time.Time // when the last value was read
 }
 
 // counters holds the counters with one set of attributes. There are few, so a list is faster than a
@@ -73,8 +73,8 @@ func (c *counters[N]) of(m *catalog.Metric) *counter[N] {
 	return one
 }
 
-// add appends a point with the value v to the slice to. With delta temporality the first reading of
-// a counter is only the baseline for later ones and has no point, unless the counter was started
+// add appends a point with the value v to the given slice. With delta temporality the first reading
+// of a counter is only the baseline for later ones and has no point, unless the counter was started
 // since the previous collection: in that case its whole value is the delta.
 func add[N int64 | float64](
 	p *Producer, to []metricdata.DataPoint[N], m *catalog.Metric, a *Attributes, c *counter[N], v N,

@@ -66,7 +66,7 @@ func (v Verdict) isOfSize() bool {
 	return false
 }
 
-// remember records that a window needed need slots, and whether the pool was short of slots.
+// remember records how many slots a window needed, and whether the pool was short of slots.
 func (a *Advisor) remember(need int, short bool) {
 	if a.newest == aPeak {
 		copy(a.peaks[1:], a.peaks[:])
@@ -80,8 +80,8 @@ func (a *Advisor) remember(need int, short bool) {
 	a.newest, a.seen = a.newest+1, min(a.seen+1, remembered)
 }
 
-// step returns the advice to keep limit or to move it one step toward need. why says why need slots
-// are enough.
+// step returns the advice to keep limit or to move it one step toward the number of slots that are
+// needed. why is the reason why that number is enough.
 func (a *Advisor) step(limit, need int, why string) Advice {
 	peak := int(slices.Max(a.peaks[:]))
 	switch {

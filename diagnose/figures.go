@@ -29,7 +29,7 @@ type Figures struct {
 	Blocked   float64
 }
 
-// FiguresOf returns the Figures of a pool whose Stats were s at the time at.
+// FiguresOf returns the Figures of a pool whose Stats were s at the given time.
 func FiguresOf(s *instrument.Stats, at time.Time) Figures {
 	f := Figures{
 		At:       at,

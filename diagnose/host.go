@@ -26,10 +26,10 @@ type HostFigures struct {
 	Writes      float64 // number of writes by a disk probe
 	WriteTime   float64 // total duration of these writes
 	Computes    float64 // number of runs of a compute probe, which executes a busy loop on one thread
-	Stretch     float64 // sum of the ratios of wall time to CPU time of these runs
+	Stretch     float64 // sum over these runs of wall time divided by CPU time
 }
 
-// UnknownHost returns HostFigures for the time at, with all values unknown.
+// UnknownHost returns HostFigures for the given time. All other values are unknown.
 func UnknownHost(at time.Time) HostFigures {
 	unknown := math.NaN()
 	return HostFigures{

@@ -130,8 +130,8 @@ func (w Window) ends() string {
 	return fmt.Sprintf("the %.0f other uses took %v each", w.Ended, seconds(w.Use))
 }
 
-// waits reports whether requests are refused, or wait on average for longer than part times the
-// mean use.
+// waits reports whether requests are refused, or wait on average for longer than the given fraction
+// of the mean use.
 func (w Window) waits(part float64) bool {
 	long := w.Wait > part*w.Use || math.IsNaN(w.Use) && w.Wait > noticed
 	return long || w.Refused > 0.01
@@ -175,7 +175,7 @@ func (m Machine) runnable() float64 {
 
 func (w Window) spent(m Machine) spent {
 	used := w.Utilization * w.Limit
-	inGo := m.runnable() * m.CPUs / used // share of uses' time in Go's run queues, which a pool counts as blocked
+	inGo := m.runnable() * m.CPUs / used // share of uses' time in Go's run queues; pools count it as blocked
 	if math.IsNaN(w.OnCPU) {
 		cpu, queue := m.BusyCPUs/used, m.RunDelay*m.BusyCPUs/used+inGo
 		return spent{false, m.BusyCPUs, queue, 1 - cpu - queue - m.LockWait/used}

@@ -74,7 +74,7 @@ func checkLoggedOnce(t *testing.T, s *sidecar, texts ...string) {
 
 const (
 	saidDown    = `upstream is not accepting items; they are queued" lane=own`
-	saidUp      = `upstream is accepting again" lane=own`
+	saidUp      = `upstream is accepting items again" lane=own`
 	saidRefused = "items permanently rejected"
 	saidPartial = "upstream rejected some items"
 )

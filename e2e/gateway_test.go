@@ -39,8 +39,8 @@ type gateway struct {
 	stop                  func()
 }
 
-// startGateway starts a gateway at grpc that sends to upstream. more is a YAML configuration that
-// overrides that of deploy/gateway.
+// startGateway starts a gateway that listens at the address grpc and sends to upstream. more is
+// additional YAML, which overrides the configuration in deploy/gateway.
 func startGateway(t *testing.T, grpc, upstream, more string) *gateway {
 	t.Helper()
 	g := &gateway{grpc: grpc, health: freeAddress(t), metrics: freeAddress(t)}

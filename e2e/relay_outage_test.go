@@ -16,7 +16,7 @@ import (
 // full reports whether the tests of the relay run for their full duration: E2E_FULL=1.
 var full = os.Getenv("E2E_FULL") != ""
 
-// pick returns short or, if full is set, long.
+// pick returns the first value or, if full is set, the second.
 func pick[T any](short, long T) T {
 	if full {
 		return long

@@ -206,7 +206,7 @@ func (s *sink) awaitAll(seqs []int64) {
 	})
 }
 
-// awaitAccount waits for an account that satisfies enough, and returns it.
+// awaitAccount waits for an account for which enough returns true, and returns it.
 func (s *sink) awaitAccount(what string, enough func(account) bool) account {
 	s.t.Helper()
 	var found account

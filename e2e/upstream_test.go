@@ -50,7 +50,7 @@ func isRest(first, points []otlptest.Point) bool {
 	return points[0].Time.Sub(first[0].Time).Abs() < interval/2 && len(find(points, "poolgauge.relay.points")) == 0
 }
 
-// await waits until the batches satisfy enough, and returns them.
+// await waits until enough returns true for the batches, and returns them.
 func (u *upstream) await(t *testing.T, what string, enough func(batches [][]otlptest.Point) bool) [][]otlptest.Point {
 	t.Helper()
 	deadline := time.After(patience)

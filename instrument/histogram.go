@@ -208,8 +208,8 @@ func (h *Histogram) since(earlier *Histogram) *Histogram {
 }
 
 // values yields durations in seconds and how often each occurs. Recorded durations appear as the
-// middles of their buckets, scaled slightly so that the sum is preserved. If every is above 1,
-// values leaves out all but one in every durations.
+// middles of their buckets, scaled slightly so that the sum is preserved. If the divisor every is n
+// > 1, values yields only one in n durations.
 func (h *Histogram) values(every uint64) iter.Seq2[float64, uint64] {
 	return func(yield func(float64, uint64) bool) {
 		var middles float64

@@ -258,8 +258,8 @@ func (r *Registration) callStats() (s Stats, ok bool) {
 	return r.stats(), true
 }
 
-// read calls stats once and appends the resulting points to the slice to. If judge is not nil, it
-// adds verdicts. It logs the holders if a warning is due.
+// read calls stats once and appends the resulting points to the given slice. If judge is not nil,
+// it adds verdicts. It logs the holders if a warning is due.
 func (r *Registration) read(to []Point, judge Judge) []Point {
 	s, points, tell := r.readLocked(to, judge)
 	if tell {

@@ -14,7 +14,7 @@ import (
 type resState uint8
 
 const (
-	// a goroutine is constructing or checking its resource, and owns value
+	// a goroutine, which owns value, is constructing or checking the slot's resource
 	resReadying resState = iota
 	resIdle
 	resUsed // lent to a caller; the lease owns value

@@ -22,7 +22,7 @@ type worker struct {
 	turn       uint8             // number of jobs so far, modulo 256
 	overloaded bool              // the pool is overloaded, so the clock is not read for each job
 	woken      bool              // Workers.waking is set for this worker
-	parked     bool              // at is on the stack of idle workers, or has just been popped
+	parked     bool              // the worker is on the stack of idle workers, or has just been popped
 	at         *idleWorker       // where the worker waits; nil until it is idle for the first time
 }
 

@@ -89,8 +89,8 @@ type alarm struct {
 	isSet bool
 }
 
-// set sets alarm a unless it is already set. Once the duration after has passed, the alarm calls f
-// with mu held. Caller must hold mu.
+// set sets alarm a unless it is already set. After the given duration, the alarm calls f with mu
+// held. Caller must hold mu.
 func (p *Workers) set(a *alarm, after time.Duration, f func()) {
 	if a.isSet {
 		return

@@ -26,9 +26,9 @@ var tracks sync.Map
 //
 //	redis.SetOTelRecorder(wrapredis.Recorder()) // once, before creating clients
 //
-// go-redis has one recorder per process, so the returned recorder forwards every call to the
-// recorders in also. If it is not installed, [Client] and [Pipelines] report only what
-// redis.PoolStats contains.
+// go-redis has one recorder per process, so the returned recorder forwards every call to the given
+// recorders. If it is not installed, [Client] and [Pipelines] report only what redis.PoolStats
+// contains.
 func Recorder(also ...redis.OTelRecorder) redis.OTelRecorder {
 	installed.Store(true)
 	return recorder{passOn: also}

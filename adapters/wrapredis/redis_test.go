@@ -165,7 +165,7 @@ func TestClusterLeavesOutWhatItDoesNotSay(t *testing.T) {
 	}
 }
 
-// go-redis's counters have 32 bits, and fall when a node leaves a cluster. Our totals never fall.
+// go-redis's counters are 32-bit, and fall when a node leaves a cluster. Our totals never fall.
 func TestCountersGoOn(t *testing.T) {
 	read := wrapredis.Reading()
 	var in pooltest.Invariants

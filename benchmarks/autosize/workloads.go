@@ -30,7 +30,7 @@ func always(cpus int64) func(time.Duration) int64 {
 	return func(time.Duration) int64 { return cpus }
 }
 
-// middle reports whether at is in the second third of the run.
+// middle reports whether the given time is in the second third of the run.
 func middle(at time.Duration) bool { return at > length/3 && at < 2*length/3 }
 
 var workloads = []workload{

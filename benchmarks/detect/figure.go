@@ -101,7 +101,7 @@ func bySeries(points []otlptest.Point) map[string][]otlptest.Point {
 }
 
 // report evaluates figures in the three windows. The fault counts as detected if the first figure's
-// value during the fault is at least the parameter least, and at least twice its values before and
+// value during the fault reaches the given minimum and is at least twice its values before and
 // after. An undefined value counts as 0.
 func (s *session) report(title string, windows [3]window, least float64, figures ...figure) report {
 	s.mu.Lock()

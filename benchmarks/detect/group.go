@@ -96,8 +96,8 @@ func (p *pod) remove() {
 	}
 }
 
-// procs returns the files to which a process writes its ID to enter container id, in the format
-// that enter expects.
+// procs returns the files to which a process writes its ID to enter the given container. The
+// function enter expects this format.
 func (p *pod) procs(id string) string {
 	var files []string
 	for _, hierarchy := range p.hierarchies {
@@ -106,7 +106,7 @@ func (p *pod) procs(id string) string {
 	return strings.Join(files, ":")
 }
 
-// limitCPU sets container id's quota to the given number of CPUs.
+// limitCPU sets the quota of the given container to a number of CPUs.
 func (p *pod) limitCPU(id string, cpus float64) error {
 	const period = 100 * time.Millisecond
 	quota := strconv.Itoa(int(cpus * float64(period.Microseconds())))
@@ -120,8 +120,8 @@ func (p *pod) limitCPU(id string, cpus float64) error {
 	return os.WriteFile(filepath.Join(cgroupMount, "cpu", p.groups[0], id, "cpu.cfs_quota_us"), []byte(quota), 0)
 }
 
-// limitWrites limits container id to perSecond writes per second to the disk that holds dir. If
-// perSecond is 0, it removes the limit.
+// limitWrites limits the given container to perSecond writes per second to the disk that holds dir.
+// If perSecond is 0, it removes the limit.
 func (p *pod) limitWrites(id, dir string, perSecond int) error {
 	device, err := deviceOf(dir)
 	if err != nil {
@@ -137,7 +137,7 @@ func (p *pod) limitWrites(id, dir string, perSecond int) error {
 		}
 	}
 	if err := os.WriteFile(file, []byte(text), 0); err != nil {
-		return fmt.Errorf("%w: the kernel does not throttle the disk: %w", errSkipped, err)
+		return fmt.Errorf("%w: the kernel cannot throttle this disk: %w", errSkipped, err)
 	}
 	return nil
 }

@@ -11,7 +11,8 @@ import (
 const (
 	step     = time.Second
 	interval = 10 * time.Second // time between batches
-	// mean number of bytes that a sidecar sends for itself and a small app per default interval
+	// mean size in bytes of a batch, in which a sidecar sends the metrics of itself and of a small
+	// app
 	meanBatch = 24 << 10
 	queueSize = 16 << 20         // the sidecars' --queue-size
 	window    = 10               // number of steps over which load is averaged to find a gateway's peak

@@ -97,7 +97,7 @@ func median(costs []cost) cost {
 	return costs[len(costs)/2]
 }
 
-// measure calls f repeatedly for about the time each. The CPU time is the whole process's,
+// measure calls f repeatedly for about the given time. The CPU time is the whole process's,
 // including the garbage collector.
 func measure(f func() error, each time.Duration) (cost, error) {
 	runtime.GC()

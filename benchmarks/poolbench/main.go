@@ -2,7 +2,7 @@
 // parameters are drawn at random from a seed, for a healthy minute and then a minute and a half
 // with a fault. Every ten seconds a program sends OTLP, as an app and its sidecar would.
 //
-//	go run ./poolbench                           # from benchmarks/: score ours and simple rules
+//	go run ./poolbench                           # from benchmarks/: our verdicts, simple rules
 //	go run ./poolbench -seed 7 -programs 50
 //	go run ./poolbench -program 'python3 my.py'  # and also your own program
 //	go run ./poolbench -write DIR                # write the OTLP files and their labels

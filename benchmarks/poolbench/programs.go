@@ -122,8 +122,8 @@ func external(command string) program {
 	}}
 }
 
-// judgeLines reads requests from in and writes our verdicts to out, in the formats of a verdict
-// program.
+// judgeLines reads requests from in and writes poolgauge's verdicts to out, in the formats of a
+// verdict program.
 func judgeLines(in io.Reader, out io.Writer) error {
 	var j judge
 	w := bufio.NewWriter(out)

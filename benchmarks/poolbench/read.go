@@ -57,8 +57,8 @@ func valuesOf(r *message) values {
 	return v
 }
 
-// get returns the value of metric row from the points whose relevant attribute equals of, or NaN if
-// there are none.
+// get returns the value of metric row from the points whose relevant attribute has the given value,
+// or NaN if there are none.
 func (v values) get(row *catalog.Metric, of string) float64 {
 	if sum, ok := v.sums[series{row, of}]; ok {
 		return sum

@@ -47,8 +47,8 @@ func names() (all []string) {
 	return all
 }
 
-// simulate runs the given number of programs with each fault. If only is not empty, it simulates
-// only the fault with that name.
+// simulate runs the given number of programs with each fault or, if the string only is not empty,
+// with the fault of that name.
 func simulate(seed uint64, programs int, only string) (runs []*run) {
 	jobs := make(chan func())
 	var wg sync.WaitGroup

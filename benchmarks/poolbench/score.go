@@ -83,7 +83,7 @@ func (s *score) add(o *score) {
 	}
 }
 
-// countIf returns 1 if ok, else 0.
+// countIf returns 1 if ok is true, and 0 otherwise.
 func countIf(ok bool) int {
 	if ok {
 		return 1
@@ -109,7 +109,7 @@ func (s *score) mistakes() string {
 // faults.
 type scores map[string]*score
 
-// scoresOf runs verdict program p on runs and returns its scores.
+// scoresOf runs verdict program p on the given runs and returns its scores.
 func scoresOf(p program, runs []*run) (scores, error) {
 	of := scores{"": {}}
 	for _, r := range runs {
@@ -128,7 +128,7 @@ func scoresOf(p program, runs []*run) (scores, error) {
 	return of, nil
 }
 
-// table scores verdict programs on runs, and prints a row for each fault.
+// table scores the verdict programs on the given runs, and prints a row for each fault.
 func table(out io.Writer, runs []*run, programs []program) (map[string]scores, error) {
 	all := map[string]scores{}
 	fmt.Fprint(out, "| fault |")
@@ -200,7 +200,7 @@ func (of scores) pair() (right share, confused int) {
 	return right, confused
 }
 
-// share is the fraction n/of of some windows.
+// share is a fraction of some windows: n is the numerator, of the denominator.
 type share struct{ n, of int }
 
 func (s share) String() string { return percent(s.n, s.of) }

@@ -164,7 +164,7 @@ func limited(workers int, task func(i int)) harness.Subject {
 	}}
 }
 
-// bothOnes requires ours to take at most errgroup's CPU time and wall time.
+// bothOnes requires our pool to take at most errgroup's CPU time and wall time.
 var bothOnes = []harness.Bar{ofPeer(peers.Errgroup, 1), {Peer: peers.Errgroup, Of: harness.Wall, Ratio: 1}}
 
 func eachCase(workers int, d time.Duration) harness.Case {

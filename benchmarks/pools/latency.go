@@ -16,7 +16,7 @@ type gated struct {
 	open        func() harness.Gate
 }
 
-// latencies lists pools whose callers wait: for each kind, first ours and then its peers.
+// latencies lists pools whose callers wait: for each kind, first our pool and then its peers.
 var latencies = []struct {
 	what string
 	peer string

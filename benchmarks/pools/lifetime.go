@@ -36,7 +36,7 @@ func usedLender(p peers.Lender) func() {
 	return p.Close
 }
 
-// lives lists the pools to compare: for each kind, first ours and then its peers.
+// lives lists the pools to compare: for each kind, first our pool and then its peers.
 var lives = []struct {
 	kind  string
 	peer  string

@@ -10,7 +10,8 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// lender returns a subject that calls use with a pool whose resources have all been created.
+// lender returns a subject that calls the function use with a pool whose resources have all been
+// created.
 func lender(name, order string, use func(p peers.Lender, n int), open func() peers.Lender) harness.Subject {
 	return harness.Subject{Name: name, Order: order, New: func() (func(int), func()) {
 		p := open()
@@ -19,8 +20,8 @@ func lender(name, order string, use func(p peers.Lender, n int), open func() pee
 	}}
 }
 
-// resources returns one subject for every kind of pool. Each calls use with a pool of the given
-// size.
+// resources returns one subject for every kind of pool. Each calls the function use with a pool of
+// the given size.
 func resources(size int, use func(p peers.Lender, n int)) []harness.Subject {
 	return []harness.Subject{
 		ourResources("poolgauge", size, use),
@@ -51,7 +52,7 @@ func lend(ctx context.Context, between func()) func(peers.Lender, int) {
 	}
 }
 
-// crowd returns a function that distributes calls of use among goroutines.
+// crowd returns a function that distributes calls of the function use among goroutines.
 func crowd(goroutines int, use func(peers.Lender, int)) func(peers.Lender, int) {
 	return func(p peers.Lender, n int) {
 		harness.Parallel(goroutines, n, func(n int) { use(p, n) })

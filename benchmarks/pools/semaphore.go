@@ -44,8 +44,8 @@ func ourSemaphore(
 	})
 }
 
-// semaphores returns one subject for every kind of semaphore. Each calls use with a semaphore of
-// the given size. A channel has no weights.
+// semaphores returns one subject for every kind of semaphore. Each calls the function use with a
+// semaphore of the given size. A channel has no weights.
 func semaphores(size int64, use func(p peers.Permits, n int)) []harness.Subject {
 	return append(weighted(size, use),
 		permits("channel", strictFIFO, use, func() (peers.Permits, func()) { return peers.ChannelPermits(size), nil }))
@@ -60,7 +60,7 @@ func weighted(size int64, use func(p peers.Permits, n int)) []harness.Subject {
 }
 
 // hold returns a function that acquires and releases weight permits n times. While it holds them,
-// it calls between unless that is nil.
+// it calls the function between unless that is nil.
 func hold(weight int64, between func()) func(peers.Permits, int) {
 	ctx := context.Background() // never done, so Acquire cannot fail
 	if between == nil {
@@ -80,7 +80,7 @@ func hold(weight int64, between func()) func(peers.Permits, int) {
 	}
 }
 
-// among returns a function that distributes calls of use among goroutines.
+// among returns a function that distributes calls of the function use among goroutines.
 func among(goroutines int, use func(p peers.Permits, n int)) func(peers.Permits, int) {
 	return func(p peers.Permits, n int) {
 		harness.Parallel(goroutines, n, func(n int) { use(p, n) })

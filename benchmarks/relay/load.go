@@ -171,8 +171,8 @@ func dialJSON(addr string, request []byte) (export func(context.Context) error, 
 	}, func() error { client.CloseIdleConnections(); return nil }, nil
 }
 
-// newRequest returns an export request with size points: a resource with five attributes, and
-// metrics of five points with three attributes each.
+// newRequest returns an export request with the given number of points: a resource with five
+// attributes, and metrics of five points with three attributes each.
 func newRequest(size int) []byte {
 	perMetric := min(5, size)
 	now := uint64(time.Now().UnixNano())

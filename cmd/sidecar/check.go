@@ -47,7 +47,7 @@ func check(c *cobra.Command, settings *config.Settings) error {
 	where := "the exporter is none: no metrics are sent"
 	switch {
 	case settings.SDKDisabled:
-		where = "OTEL_SDK_DISABLED or --sdk-disabled is set: nothing is sampled"
+		where = "OTEL_SDK_DISABLED or --sdk-disabled is set: nothing is served except the health endpoints"
 	case settings.SendsOTLP():
 		where = "telemetry is sent to " + destinations(settings)
 	case settings.ShowsSummary():

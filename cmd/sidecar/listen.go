@@ -27,14 +27,14 @@ func servePage(
 		Address: settings.PageAddress, Hosts: settings.PageHosts, Live: picture,
 	})
 	if err != nil {
-		log.Warn("not serving the page", "error", err, "used_by", source.Listener(settings.PageAddress))
+		log.Warn("not serving the web page", "error", err, "used_by", source.Listener(settings.PageAddress))
 		return io.NopCloser(nil), ""
 	}
 	if err := server.Observe(meter); err != nil {
-		log.Warn("cannot report metrics about the page", "error", err)
+		log.Warn("cannot report metrics about the web page", "error", err)
 	}
 	url = "http://" + server.Addr().String()
-	log.Debug("serving the page", "url", url)
+	log.Debug("serving the web page", "url", url)
 	return server, url
 }
 

@@ -90,7 +90,7 @@ func newRoot(environ []string) *cobra.Command {
 	return root
 }
 
-// readSettings adds flags for the settings names, or for all settings if names is empty, to a
+// readSettings adds flags for the named settings, or for all settings if there are no names, to a
 // command. If the settings are valid, the command calls run with their values.
 type readSettings func(
 	c *cobra.Command, run func(*cobra.Command, *config.Settings) error, names ...string,

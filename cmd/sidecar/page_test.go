@@ -53,7 +53,7 @@ func begin(t *testing.T, args ...string) session {
 	if isDemo {
 		s.page = written(t, s.out, `(http://127\.0\.0\.1:\d+)\b`)
 	} else {
-		s.page = logged(t, s.log, "serving the page", "url")
+		s.page = logged(t, s.log, "serving the web page", "url")
 	}
 	return s
 }

@@ -110,8 +110,8 @@ func followNeighbor(pod *source.Pod, shared attribute.Set, app *relay.Relay, log
 	}
 }
 
-// sharedAttributes returns the attributes in own that the app shares with the sidecar, which
-// describe the pod, the host and the cloud.
+// sharedAttributes returns those attributes of the sidecar's own resource that hold for the app
+// too: they describe the pod, the host and the cloud.
 func sharedAttributes(own *resource.Resource) attribute.Set {
 	set, _ := attribute.NewSetWithFiltered(own.Attributes(), func(kv attribute.KeyValue) bool {
 		key := string(kv.Key)

@@ -59,7 +59,7 @@ func idle(ctx context.Context, settings *config.Settings, found *problems) error
 		return err
 	}
 	defer server.Close()
-	found.log.Info("OTEL_SDK_DISABLED or --sdk-disabled is set: nothing is sampled")
+	found.log.Info("OTEL_SDK_DISABLED or --sdk-disabled is set: nothing is served except the health endpoints")
 	<-ctx.Done()
 	return nil
 }
@@ -165,7 +165,7 @@ func keepHistory(settings *config.Settings, picture *live.Live, log *slog.Logger
 	if settings.QueueDir == "" {
 		return func() {}
 	}
-	failed := func(err error) { log.Warn("the page's history does not survive a restart", "error", err) }
+	failed := func(err error) { log.Warn("the web page's history does not survive a restart", "error", err) }
 	return picture.Keep(settings.QueueDir, failed).Close
 }
 

@@ -199,7 +199,7 @@ func TestCheckSaysWhatAConfigurationDoes(t *testing.T) {
 			"check --exporter=none --relay-http-address=off",
 			"The configuration is valid; the exporter is none: no metrics are sent.\nThe app's telemetry is received at 127.0.0.1:4317.\n",
 		},
-		{"check --sdk-disabled", "The configuration is valid; OTEL_SDK_DISABLED or --sdk-disabled is set: nothing is sampled.\n"},
+		{"check --sdk-disabled", "The configuration is valid; OTEL_SDK_DISABLED or --sdk-disabled is set: nothing is served except the health endpoints.\n"},
 	} {
 		code, stdout, stderr := execute(strings.Fields(c.args)...)
 		if code != 0 || stdout != c.want {
@@ -230,7 +230,7 @@ func TestSDKDisabledSamplesNothing(t *testing.T) {
 		io.Discard,
 		&log,
 	); code != 0 ||
-		!strings.Contains(log.String(), "nothing is sampled") {
+		!strings.Contains(log.String(), "nothing is served except the health endpoints") {
 		t.Errorf("exit code %d: %s", code, log.String())
 	}
 }

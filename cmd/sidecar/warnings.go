@@ -16,7 +16,8 @@ import (
 )
 
 // checkWarnings asks a running sidecar for pools that are in trouble or close to it, and prints a
-// line for each. at is the URL of the sidecar's page. The error says how many such pools there are.
+// line for each. The given URL is that of the sidecar's page. The error says how many such pools
+// there are.
 func checkWarnings(ctx context.Context, out io.Writer, at string) error {
 	base, err := url.Parse(at)
 	if err != nil || base.Scheme != "http" && base.Scheme != "https" || base.Host == "" {

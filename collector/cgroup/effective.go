@@ -33,8 +33,8 @@ func effectiveCPUs(cfg Config) (float64, error) {
 	return cpus, errors.Join(err, errM, errG, errL)
 }
 
-// cpuQuota returns the smallest CPU quota of groups, in CPUs. It is undefined if no group has a
-// quota.
+// cpuQuota returns the smallest CPU quota of the given cgroups, in CPUs. It is undefined if no
+// cgroup has a quota.
 func cpuQuota(groups []*Group) (kernfile.Optional[float64], error) {
 	var r kernfile.Reader
 	var errs []error

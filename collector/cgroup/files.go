@@ -7,7 +7,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/kernfile"
 )
 
-// table, number and text read the file f. If f.Path is empty, the group has no such file, and they
+// table, number and text read the file f. If f.Path is empty, the cgroup has no such file, and they
 // return no value.
 
 func table(r *kernfile.Reader, fail func(error), f *kernfile.File, keys ...kernfile.Key) {

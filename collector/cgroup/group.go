@@ -10,7 +10,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/kernfile"
 )
 
-// Group is a cgroup in all hierarchies in which it is visible. Its methods read the group's files
+// Group is a cgroup in all hierarchies in which it is visible. Its methods read the cgroup's files
 // and keep them open. A value whose file or line does not exist is undefined. If a value cannot be
 // read or parsed, it is undefined too, and the error is passed to fail. A Group is not safe for
 // concurrent use.
@@ -35,7 +35,7 @@ func (g *Group) init() {
 		f.memUsage, f.memStat, f.memLimit = at("memory.current"), at("memory.stat"), at("memory.max")
 		f.memEvents, f.swap = at("memory.events"), at("memory.swap.current")
 		f.pids, f.pidsMax, f.io = at("pids.current"), at("pids.max"), at("io.stat")
-		_, err := os.Lstat(v2 + "/cgroup.type") // every group except the root has this file
+		_, err := os.Lstat(v2 + "/cgroup.type") // every cgroup except the root has this file
 		g.host = g.Path == "/" && kernfile.Absent(err)
 		for r, name := range resourceNames {
 			f.pressure[r] = at(name + ".pressure")
@@ -47,7 +47,7 @@ func (g *Group) init() {
 	}
 }
 
-// rare returns the files of controllers that many groups lack. The root has none of these files.
+// rare returns the files of controllers that many cgroups lack. The root has none of these files.
 func (g *Group) rare() []*kernfile.File {
 	f := &g.file
 	return []*kernfile.File{&f.swap, &f.pids, &f.pidsMax, &f.io}
@@ -92,23 +92,23 @@ func (g *Group) initLegacy() {
 	}
 }
 
-// Incarnation returns how many times the methods of g have noticed that the group was removed and
+// Incarnation returns how many times the methods of g have noticed that the cgroup was removed and
 // created again under the same path.
 func (g *Group) Incarnation() int {
 	return max(g.file.cpuStat.Reopened(), g.file.memUsage.Reopened(), g.file.cpuacctStat.Reopened())
 }
 
-// CPU is a group's CPU time and limit.
+// CPU is a cgroup's CPU time and limit.
 type CPU struct {
 	User, System kernfile.Optional[time.Duration]
 	Limit        kernfile.Optional[float64] // quota divided by period, in CPUs; undefined without a quota
-	// The next three fields are undefined while the group has no quota and has never been
+	// The next three fields are undefined while the cgroup has no quota and has never been
 	// throttled. Throttled time is summed over all CPUs.
 	Periods, ThrottledPeriods kernfile.Optional[int64]
 	ThrottledTime             kernfile.Optional[time.Duration]
 }
 
-// CPU reads the group's CPU time and limit.
+// CPU reads the cgroup's CPU time and limit.
 func (g *Group) CPU(r *kernfile.Reader, fail func(error)) CPU {
 	var c CPU
 	c.Limit = g.cpuLimit(r, fail)
@@ -187,8 +187,8 @@ var resourceNames = [...]string{"cpu", "memory", "io"}
 // String returns the name used in the kernel's files.
 func (r Resource) String() string { return resourceNames[r] }
 
-// Pressure reads the group's pressure stall information about one resource (of). Only v2 has this
-// information. It is undefined for the root group: the root's pressure is the host's, which is in
+// Pressure reads the cgroup's pressure stall information about one resource (of). Only v2 has this
+// information. It is undefined for the root cgroup: the root's pressure is the host's, which is in
 // /proc/pressure.
 func (g *Group) Pressure(r *kernfile.Reader, of Resource, fail func(error)) kernfile.Pressure {
 	if g.host || g.file.pressure[of].Path == "" {

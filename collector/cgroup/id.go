@@ -9,10 +9,10 @@ import (
 )
 
 // ContainerID returns the id of the container that the cgroup called name belongs to, or "" if it
-// belongs to none. Container runtimes name a group after the container's id, which has 64
+// belongs to none. Container runtimes name a cgroup after the container's id, which has 64
 // hexadecimal digits. The name is the id alone (cgroupfs driver) or <runtime>-<id>.scope (systemd
 // driver), with one of the prefixes docker-, cri-containerd-, crio-, libpod- and nerdctl-. The
-// prefixes crio-conmon- and libpod-conmon- mark the group of a container's monitor, which runs
+// prefixes crio-conmon- and libpod-conmon- mark the cgroup of a container's monitor, which runs
 // outside the container. On Fargate, ECS uses an id of the form <task>-<number>.
 func ContainerID(name string) string {
 	name = strings.TrimSuffix(name, ".scope")

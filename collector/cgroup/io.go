@@ -8,7 +8,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/kernfile"
 )
 
-// Processes holds the number of processes and threads in a group, and the group's limit on them.
+// Processes holds the number of processes and threads in a cgroup, and the cgroup's limit on them.
 type Processes struct {
 	Count, Limit kernfile.Optional[int64]
 }
@@ -18,7 +18,7 @@ func (g *Group) Processes(r *kernfile.Reader, fail func(error)) Processes {
 	return Processes{Count: number(r, fail, &g.file.pids), Limit: number(r, fail, &g.file.pidsMax)}
 }
 
-// DiskIO holds the numbers of bytes that a group has read from and written to one block device.
+// DiskIO holds the numbers of bytes that a cgroup has read from and written to one block device.
 type DiskIO struct {
 	Device      string // "major:minor"
 	Read, Write int64

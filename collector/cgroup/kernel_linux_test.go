@@ -16,7 +16,7 @@ import (
 // These tests use the running kernel. They create cgroups and namespaces, and are skipped where
 // that is not permitted.
 
-// newGroup creates a group below the mount of a controller, for the duration of the test, and
+// newGroup creates a cgroup below the mount of a controller, for the duration of the test, and
 // writes its files.
 func newGroup(t *testing.T, tree *Tree, c controller, files map[string]string) string {
 	t.Helper()
@@ -41,7 +41,7 @@ func newGroup(t *testing.T, tree *Tree, c controller, files map[string]string) s
 	return dir
 }
 
-// spin starts a busy process in the given groups.
+// spin starts a busy process in the given cgroups.
 func spin(t *testing.T, groups ...string) (pid int) {
 	t.Helper()
 	cmd := exec.Command("sh", "-c", "while :; do :; done")
@@ -117,7 +117,7 @@ func TestThrottlingIsRead(t *testing.T) {
 	}
 }
 
-// In a cgroup namespace, the process's group is found in a mount of the host, whose root is above
+// In a cgroup namespace, the process's cgroup is found in a mount of the host, whose root is above
 // that of the namespace.
 func TestNamespaceRootIsFoundByInode(t *testing.T) {
 	if file := os.Getenv("POOLGAUGE_TEST_LINEAGE"); file != "" {
@@ -138,7 +138,7 @@ func TestNamespaceRootIsFoundByInode(t *testing.T) {
 	}
 	group := newGroup(t, tree, c, nil)
 	file, mnt := filepath.Join(t.TempDir(), "lineage"), t.TempDir()
-	// The shell joins the group first, so that the group is the root of the namespace.
+	// The shell joins the cgroup first, so that the cgroup is the root of the namespace.
 	script := `echo $$ > "$1/cgroup.procs" && exec unshare -C -m sh -c 'mount -t "$2" -o "$3" none "$4" && exec "$5" -test.run "$6"' sh "$@"`
 	cmd := exec.Command("sh", "-c", script, "sh", group, fsType, options, mnt, os.Args[0], "^"+t.Name()+"$")
 	cmd.Env = append(os.Environ(), "POOLGAUGE_TEST_LINEAGE="+file)
@@ -196,7 +196,7 @@ func BenchmarkGroup(b *testing.B) {
 	b.ReportMetric(float64(len(lineage)), "groups")
 }
 
-// A group that is removed and created again under the same path has another incarnation.
+// A cgroup that is removed and created again under the same path has another incarnation.
 func TestRecreatedGroupHasANewIncarnation(t *testing.T) {
 	tree := realTree(t)
 	c := memory

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// Membership holds the path of a process's group in each hierarchy, as listed in
+// Membership holds the path of a process's cgroup in each hierarchy, as listed in
 // /proc/<pid>/cgroup. Paths are relative to the root of the reader's cgroup namespace and may begin
 // with "/..".
 type Membership struct {
@@ -40,8 +40,8 @@ func ParseMembership(data []byte) (Membership, error) {
 }
 
 // Container returns the id of the innermost container that the process is in, and a Membership with
-// that container's groups, which may be ancestors of the process's groups. If the process is in no
-// visible container, Container returns "" and m.
+// that container's cgroups, which may be ancestors of the process's cgroups. If the process is in
+// no visible container, Container returns "" and m.
 func (m Membership) Container() (id string, of Membership) {
 	for c, p := range m.paths {
 		if found, above := containerOf(p); found != "" {
@@ -55,7 +55,7 @@ func (m Membership) Container() (id string, of Membership) {
 }
 
 // containerOf returns the id of the innermost container in the path p, and the path of the
-// container's group.
+// container's cgroup.
 func containerOf(p string) (id, group string) {
 	for end := len(p); end > 0; {
 		start := strings.LastIndexByte(p[:end], '/')
@@ -67,14 +67,14 @@ func containerOf(p string) (id, group string) {
 	return "", ""
 }
 
-// Sibling reports whether m and other have the same parent group. The containers of a pod are
+// Sibling reports whether m and other have the same parent cgroup. The containers of a pod are
 // siblings, and so are all containers that Docker starts outside of pods.
 func (m Membership) Sibling(other Membership) bool {
 	a, b := m.identity(), other.identity()
 	return a != "" && b != "" && parent(a) == parent(b)
 }
 
-// Within reports whether m's group is other's group or one of its descendants.
+// Within reports whether m's cgroup is other's cgroup or one of its descendants.
 func (m Membership) Within(other Membership) bool {
 	a, b := m.identity(), other.identity()
 	rest, ok := strings.CutPrefix(a, strings.TrimSuffix(b, "/"))
@@ -84,7 +84,7 @@ func (m Membership) Within(other Membership) bool {
 	return (rest == "" || rest[0] == '/') && !strings.HasPrefix(rest, "/..")
 }
 
-// identity returns the path that identifies the group: its path in the hierarchy of the memory
+// identity returns the path that identifies the cgroup: its path in the hierarchy of the memory
 // controller, which container runtimes always use, or else in any other hierarchy.
 func (m Membership) identity() string {
 	for _, p := range m.paths {
@@ -95,8 +95,8 @@ func (m Membership) identity() string {
 	return ""
 }
 
-// parent returns the path of the group above p. Unlike path.Dir, it returns "/.." for "/", the root
-// of the namespace.
+// parent returns the path of the cgroup above p. Unlike path.Dir, it returns "/.." for "/", the
+// root of the namespace.
 func parent(p string) string {
 	if p == "/" || strings.HasSuffix(p, "/..") {
 		return strings.TrimSuffix(p, "/") + "/.."

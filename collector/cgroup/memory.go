@@ -6,15 +6,15 @@ import (
 	"github.com/poolgauge/poolgauge/internal/kernfile"
 )
 
-// Memory holds the memory use and limit of a group, in bytes.
+// Memory holds the memory use and limit of a cgroup, in bytes.
 type Memory struct {
-	Usage       kernfile.Optional[int64] // charged to the group, including page cache
+	Usage       kernfile.Optional[int64] // charged to the cgroup, including page cache
 	WorkingSet  kernfile.Optional[int64] // usage minus inactive file cache, at least 0
 	RSS         kernfile.Optional[int64] // anonymous memory
 	Limit       kernfile.Optional[int64] // undefined if there is none
 	Faults      kernfile.Optional[int64] // page faults, including major ones
 	MajorFaults kernfile.Optional[int64]
-	Swap        kernfile.Optional[int64] // swap used by the group
+	Swap        kernfile.Optional[int64] // swap used by the cgroup
 	Events      Events
 }
 
@@ -27,7 +27,7 @@ func (m *Memory) Available() kernfile.Optional[int64] {
 	return kernfile.Some(max(0, m.Limit.Value-m.WorkingSet.Value))
 }
 
-// Events holds the counters of a group's memory events, such as reaching a limit. cgroup v1 has
+// Events holds the counters of a cgroup's memory events, such as reaching a limit. cgroup v1 has
 // only Max and OOMKill.
 type Events struct {
 	Low, High, Max, OOM, OOMKill, OOMGroupKill kernfile.Optional[int64]
@@ -37,7 +37,7 @@ type Events struct {
 // of the page size that fits in an int64; pages are at most 64 KiB.
 const noLimit = math.MaxInt64 - 1<<16
 
-// Memory reads the group's memory use and limit.
+// Memory reads the cgroup's memory use and limit.
 func (g *Group) Memory(r *kernfile.Reader, fail func(error)) Memory {
 	var m Memory
 	f := &g.file
@@ -88,7 +88,7 @@ func (g *Group) Memory(r *kernfile.Reader, fail func(error)) Memory {
 	return m
 }
 
-// EventsPath returns the path of the file with the group's memory events, for use with inotify. It
+// EventsPath returns the path of the file with the cgroup's memory events, for use with inotify. It
 // returns "" for v1, where inotify does not report changes to that file.
 func (g *Group) EventsPath() string {
 	if g.dirs[memory] != "" || g.host {

@@ -14,7 +14,7 @@ type Quota struct {
 
 	mu     sync.Mutex // guards everything below
 	reader kernfile.Reader
-	groups []*Group // the process's groups and their ancestors, any of which may throttle it
+	groups []*Group // the process's cgroups and their ancestors, any of which may throttle it
 }
 
 // NewQuota returns the quota of the calling process. If cgroupRoot is not empty, NewQuota considers
@@ -26,13 +26,13 @@ func NewQuota(cgroupRoot string) *Quota {
 		return q
 	}
 	if membership, err := readMembership(q.config); err == nil {
-		q.groups, _ = tree.Lineage(membership) // a group that is not visible cannot be read
+		q.groups, _ = tree.Lineage(membership) // a cgroup that is not visible cannot be read
 	}
 	return q
 }
 
-// Throttled returns the number of periods in which the process was throttled by its own group or an
-// ancestor. It returns false if no group has a quota.
+// Throttled returns the number of periods in which the process was throttled by its own cgroup or
+// an ancestor. It returns false if no cgroup has a quota.
 func (q *Quota) Throttled() (periods uint64, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -31,7 +31,7 @@ type Tree struct {
 	id    string
 }
 
-// Open finds the mounted hierarchies. It reads mountinfo and, if a mount shows groups above the
+// Open finds the mounted hierarchies. It reads mountinfo and, if a mount shows cgroups above the
 // root of the cgroup namespace, walks that mount once to find this root.
 //
 // An error with a nil Tree means that no hierarchy is mounted. An error with a Tree means that
@@ -64,8 +64,8 @@ func Open(cfg Config) (*Tree, error) {
 	return nil, errors.Join(fmt.Errorf("%s: no cgroup file system is mounted", file), err)
 }
 
-// choose picks the mount to read: the first one in ms at or under the directory below. If below is
-// empty, it prefers a mount under /sys/fs/cgroup, and falls back to the first one in ms.
+// choose picks the mount to read: the first one in ms at or under the given directory. If the
+// directory is "", it prefers a mount under /sys/fs/cgroup, and falls back to the first one in ms.
 func choose(ms []proc.Mount, below string) (proc.Mount, bool) {
 	dir := cmp.Or(below, "/sys/fs/cgroup")
 	for _, m := range ms {
@@ -84,7 +84,7 @@ func within(p, dir string) bool {
 }
 
 // ContainerID returns the id of the container of the process with the membership m, or "" if the
-// process is not in a container. It looks for the id in the name of the process's group, then in
+// process is not in a container. It looks for the id in the name of the process's cgroup, then in
 // the name of the namespace's root if a mount shows that name, then in the paths of files that the
 // container runtime mounted.
 func (t *Tree) ContainerID(m Membership) string {
@@ -101,11 +101,11 @@ func (t *Tree) ContainerID(m Membership) string {
 	return t.id
 }
 
-// Lineage returns the group of the membership m and the group's ancestors up to the visible root,
-// deepest first. If m's group is below a container's, Lineage starts from the container's group. A
-// process may be in groups with different paths in the v1 hierarchies; then Lineage returns all of
-// these groups and their ancestors, each with the controllers that it has. An error means that no
-// group is visible, or that a group is not readable.
+// Lineage returns the cgroup of the membership m and the cgroup's ancestors up to the visible root,
+// deepest first. If m's cgroup is below a container's, Lineage starts from the container's cgroup.
+// A process may be in cgroups with different paths in the v1 hierarchies; then Lineage returns all
+// of these cgroups and their ancestors, each with the controllers that it has. An error means that
+// no cgroup is visible, or that a cgroup is not readable.
 func (t *Tree) Lineage(m Membership) ([]*Group, error) {
 	groups := map[string]*Group{}
 	var errs []error
@@ -129,7 +129,8 @@ func (t *Tree) Lineage(m Membership) ([]*Group, error) {
 	return lineage(groups, own), errors.Join(errs...)
 }
 
-// ascend adds the group at the path rel of c's hierarchy, and every group above it, to groups.
+// ascend adds the cgroup at the path rel of c's hierarchy, and every cgroup above it, to the map
+// groups.
 func (t *Tree) ascend(groups map[string]*Group, c controller, rel string) {
 	for p := rel; ; p = path.Dir(p) {
 		if groups[p] == nil {
@@ -142,9 +143,9 @@ func (t *Tree) ascend(groups map[string]*Group, c controller, rel string) {
 	}
 }
 
-// locate returns the path, in c's hierarchy, of m's group or, if that group is below a container's,
-// of the container's group. It returns "" if the group is not visible, and an error if it is not
-// readable.
+// locate returns the path, in c's hierarchy, of m's cgroup or, if that cgroup is below a
+// container's, of the container's cgroup. It returns "" if the cgroup is not visible, and an error
+// if it is not readable.
 func (t *Tree) locate(c controller, m Membership) (string, error) {
 	rel, ok := t.views[c].resolve(m.paths[c])
 	if !ok {
@@ -159,8 +160,8 @@ func (t *Tree) locate(c controller, m Membership) (string, error) {
 	return rel, nil
 }
 
-// lineage returns groups as a list: the group with the path own first, then the others from the
-// deepest to the root.
+// lineage returns the given cgroups as a list: the cgroup with the given path first, then the
+// others from the deepest to the root.
 func lineage(groups map[string]*Group, own string) []*Group {
 	list := make([]*Group, 0, len(groups))
 	for _, g := range groups {

@@ -12,7 +12,7 @@ import (
 // view translates the paths of one hierarchy in /proc/<pid>/cgroup to directories of one mount.
 type view struct {
 	dir string // the mount point, including the prefix
-	// path of the group at the mount's root, as seen in the namespace, without a trailing slash
+	// path of the cgroup at the mount's root, as seen in the namespace, without a trailing slash
 	root string
 	// path of the namespace's root within the mount; set only if that root was found below the
 	// mount's root
@@ -22,8 +22,8 @@ type view struct {
 // newView returns the view of m. The root of a mount, like the path of a process, is relative to
 // the reader's cgroup namespace: "/../.." is two levels above the namespace's root, and the names
 // of these levels are unknown. In that case newView searches the mount for the namespace's root. It
-// recognizes the namespace's root by its inode, if one of the hierarchy's mounts in same shows that
-// root, or else by containerID, the id of the calling process's container.
+// recognizes the namespace's root by its inode, if another mount of the hierarchy (one in same)
+// shows that root, or else by containerID, the id of the calling process's container.
 func newView(m proc.Mount, same []proc.Mount, prefix, containerID string) view {
 	v := view{dir: prefix + m.Point, root: strings.TrimSuffix(m.Root, "/")}
 	if !strings.HasPrefix(m.Root, "/..") {
@@ -61,8 +61,8 @@ func find(dir string, match func(name string, info os.FileInfo) bool) string {
 	return found
 }
 
-// resolve returns the path, relative to the mount point and with a leading slash, of the group that
-// the namespace shows as p. It returns false if the mount does not show the group.
+// resolve returns the path, relative to the mount point and with a leading slash, of the cgroup
+// that the namespace shows as p. It returns false if the mount does not show the cgroup.
 func (v view) resolve(p string) (string, bool) {
 	switch {
 	case v.dir == "" || p == "":
@@ -77,7 +77,7 @@ func (v view) resolve(p string) (string, bool) {
 	return climb("", rest)
 }
 
-// climb resolves the path p, which may contain "..", relative to the directory from. It returns
+// climb resolves the path p, which may contain "..", relative to the given directory. It returns
 // false if p leads above the root.
 func climb(from, p string) (string, bool) {
 	elems := strings.FieldsFunc(from, isSlash)

@@ -5,7 +5,7 @@ import (
 	"io"
 
 	"google.golang.org/grpc/encoding"
-	_ "google.golang.org/grpc/encoding/gzip" // must be registered first, so that ours replaces it
+	_ "google.golang.org/grpc/encoding/gzip" // must be registered first, so that our compressor replaces it
 )
 
 func init() {
@@ -24,7 +24,7 @@ type compressor string
 var marks = map[string][]byte{Gzip: {0x1f, 'g'}, Zstd: {0x1f, 'z'}}
 
 // Packed returns the compression algorithm of a message received by gRPC, and the message without
-// its mark.
+// the prefix that marks it as compressed.
 func Packed(message []byte) (encoding string, packed []byte) {
 	for name, mark := range marks {
 		if after, ok := bytes.CutPrefix(message, mark); ok {

@@ -23,8 +23,8 @@ func NewBackoff(p Policy) *Backoff {
 }
 
 // Next returns the next wait. asked is the wait that the upstream requested, or 0. If it requested
-// one, the result is at least asked plus jitter, since many clients may have been told to wait for
-// the same time.
+// one, the result is at least that wait plus jitter, since many clients may have been told to wait
+// for the same time.
 func (b *Backoff) Next(asked time.Duration) time.Duration {
 	b.ceiling = min(2*b.ceiling, max(b.longest, b.least))
 	wait := b.least + upTo(b.ceiling-b.least)

@@ -166,8 +166,8 @@ func (nowhere) Send(_ context.Context, r Request) (Result, error) {
 // Close implements [Client].
 func (nowhere) Close() error { return nil }
 
-// longestAfter bounds the wait that an upstream may ask for: an upstream's mistake must not stop
-// exporting for a day.
+// longestAfter caps the delay that an upstream may request, so that a misbehaving upstream cannot
+// halt exports for a day.
 const longestAfter = 5 * time.Minute
 
 func bounded(after time.Duration) time.Duration { return min(max(after, 0), longestAfter) }

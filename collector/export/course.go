@@ -108,8 +108,8 @@ func (c *course) returned() time.Time {
 	return c.back
 }
 
-// took records that the upstream accepted a request of the given size and responded with result.
-// within is how long that took.
+// took records that the upstream accepted a request of the given size and responded with result
+// after the given time.
 func (c *course) took(bytes int64, within time.Duration, result Result) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -136,9 +136,9 @@ func (c *course) complain(result Result) {
 	c.log.Warn("upstream rejected some items", "items", result.Rejected, "message", result.Message)
 }
 
-// failed records that a request failed. bytes is the request's size, begun is when it was sent, and
-// whole means that it cannot be divided. If giveUp is true, the request must not be retried as it
-// is, but divided or rejected.
+// failed records that a request failed. bytes is the request's size, begun is the time at which it
+// was sent, and whole is true if it cannot be divided. If giveUp is true, the request must not be
+// retried as it is, but divided or rejected.
 func (c *course) failed(failure *Failure, bytes int64, begun time.Time, whole bool) (giveUp bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -204,7 +204,7 @@ func (c *course) turn(to State, failure *Failure) {
 	case OK:
 		c.recovery.announce()
 		c.log.Info(
-			"upstream is accepting again",
+			"upstream is accepting items again",
 			"after",
 			lasted,
 			"lost",

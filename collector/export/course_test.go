@@ -97,7 +97,7 @@ func TestHeldTooLong(t *testing.T) {
 		synctest.Wait()
 		equal(t, "state", r.metrics().State, OK)
 		equal(t, "lines of log", r.lines(), 3)
-		for _, want := range []string{"the words of 401", "permanently rejected", "accepting again", "lost=36"} {
+		for _, want := range []string{"the words of 401", "permanently rejected", "accepting items again", "lost=36"} {
 			if !strings.Contains(r.log.String(), want) {
 				t.Errorf("the log lacks %q:\n%s", want, r.log)
 			}

@@ -72,7 +72,7 @@ func (f *figures) read(q *queue.Queue) Account {
 	}
 }
 
-// answered records that a request has ended after the time took. reason is why it failed, or "" if
+// answered records that a request has ended after the given time. reason is why it failed, or "" if
 // it succeeded.
 func (f *figures) answered(lane queue.Lane, took time.Duration, reason string) {
 	attributes := []attribute.KeyValue{catalog.LaneKey.String(lane.String())}

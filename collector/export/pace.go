@@ -62,8 +62,8 @@ func (p *Pace) Share() int64 {
 	return int64(min(max(p.speed()*paceTime.Seconds(), leastShare), RequestSize))
 }
 
-// Backlog reserves time to send a request with size bytes of the backlog, and returns how long to
-// wait before sending it.
+// Backlog reserves time to send a request with the given number of bytes from the backlog, and
+// returns how long to wait before sending it.
 func (p *Pace) Backlog(size int64, now time.Time) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()

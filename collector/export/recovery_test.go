@@ -26,8 +26,8 @@ type outage struct {
 }
 
 // startOutage runs a lane for each entry of upstreams and puts a batch into each lane. While the
-// upstream is down, the lane's requests fail, and the upstream asks it to wait for the time in
-// asked before a retry.
+// upstream is down, the lane's requests fail, and the upstream asks the lane to wait for its entry
+// in asked, if it has one, before a retry.
 func startOutage(t *testing.T, upstreams map[queue.Lane]string, asked map[queue.Lane]time.Duration) *outage {
 	t.Helper()
 	o := &outage{t: t, fakes: map[queue.Lane]*fake{}, up: map[string]*atomic.Bool{"a": {}, "b": {}}}

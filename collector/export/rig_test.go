@@ -167,7 +167,7 @@ func equalSlices(t *testing.T, what string, got, want []string) {
 	}
 }
 
-// brief shortens long texts.
+// brief shortens long strings.
 func brief(texts []string) (short []string) {
 	for _, text := range texts {
 		if len(text) > 20 {

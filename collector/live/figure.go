@@ -64,7 +64,8 @@ func (f Figure) Or(v float64) float64 {
 	return v
 }
 
-// Over returns f ÷ by. The result is absent if f or by is absent, or if by is not positive.
+// Over returns the quotient f ÷ by. It is absent if either number is absent, or if the divisor is
+// not positive.
 func (f Figure) Over(by Figure) Figure {
 	if !f.known || !by.known || by.value <= 0 {
 		return Figure{}

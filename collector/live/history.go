@@ -26,13 +26,14 @@ func (p *pool) spark(into Spark, slot int64) Spark {
 	}
 }
 
-// columns returns the history of row up to slot. It reuses the memory of into.
+// columns returns the history of row up to slot. It reuses the memory of the slice into.
 func (t *track) columns(into Column, row int, slot int64) Column {
 	return t.spark(into, slot, func(at int64) float64 { return t.at(row, at) })
 }
 
 // spark merges the newest slots, up to slot, into columns. Each column holds the maximum of its
-// slots. of returns the value in the given slot. spark reuses the memory of into.
+// slots. spark gets the value in a slot from the function of, and reuses the memory of the slice
+// into.
 func (t *track) spark(into Column, slot int64, of func(at int64) float64) Column {
 	const width = slots / SparkColumns
 	columns := slices.Grow(into[:0], SparkColumns)
@@ -47,7 +48,7 @@ func (t *track) spark(into Column, slot int64, of func(at int64) float64) Column
 	return columns
 }
 
-// higher returns the greater of most and v, ignoring v if it is NaN.
+// higher returns the greater of the two numbers, ignoring v if it is NaN.
 func higher(most, v float64) float64 {
 	if v > most {
 		return v

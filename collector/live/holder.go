@@ -35,8 +35,8 @@ func (h Holder) String() string {
 
 // examples holds examples of a pool's uses in progress and of its traced waits.
 type examples struct {
-	by     []Holder
-	size   int64    // size of by in bytes
+	by     []Holder // the uses in progress
+	size   int64    // size of the list by in bytes
 	waited []traced // at most one per series
 }
 

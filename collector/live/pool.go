@@ -67,8 +67,8 @@ var gauges = map[role]int{
 	oldestUseRole:    oldestUse,
 }
 
-// rates maps a role to the index of the pool's value that is the rate of increase of its series.
-// The rates of roles with the same index are summed.
+// rates maps the role of a counter to the index of the pool's value that is the counter's rate. The
+// rates of roles with the same index are summed.
 var rates = map[role]int{
 	acquiredRole:  rate,
 	notServedRole: notServed,
@@ -151,7 +151,8 @@ type workspace struct {
 	exemplar            otlp.Exemplar
 }
 
-// add extends the distribution to with the values that the histogram s gained in the last window.
+// add extends the given distribution with the values that the histogram s gained in the last
+// window.
 func (w *workspace) add(to *spread, s *series) {
 	if otlp.ReadBuckets(s.buckets, s.kind, &w.now) && w.past(s.older.buckets, s.kind) {
 		to.add(&w.now, &w.before)
@@ -174,7 +175,7 @@ func (p *pool) figure(i int) Figure { return Known(float64(p.now[i])) }
 // silentAfter returns how long after its newest points the pool counts as silent.
 func (p *pool) silentAfter() time.Duration { return max(3*p.interval, 10*time.Second) + time.Second }
 
-// picture returns the pool's entry in a [Picture] taken at the time now.
+// picture returns the pool's entry in a [Picture] taken at the given time.
 func (p *pool) picture(now time.Time) Pool {
 	q := Pool{
 		ID:           p.id,

@@ -14,8 +14,8 @@ type cell struct{ lower, upper, n float64 }
 // spread is the distribution of the values of one or more series.
 type spread struct{ cells []cell }
 
-// add adds the values that are in b but not in before. before is an earlier state of the same
-// series, or empty.
+// add adds the values that are in b but not in before, an earlier state of the same series, which
+// may be empty.
 func (s *spread) add(b, before *otlp.Buckets) {
 	if b.Bounds != nil {
 		s.addExplicit(b, before)

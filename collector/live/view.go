@@ -105,7 +105,7 @@ func isDelta(data metricdata.Aggregation) bool {
 	return false
 }
 
-// value returns the sum of the points of m that have all of the attributes in with. An attribute
+// value returns the sum of the points of m that have all of the given attributes. An attribute
 // without a value matches only points that lack that attribute. value returns false if no point
 // matches.
 func (v *view) value(m *catalog.Metric, with ...attribute.KeyValue) (sum float64, ok bool) {

@@ -121,8 +121,8 @@ func (b *Buckets) appendPacked(packed []byte) bool {
 	return true
 }
 
-// AppendBuckets appends the fields of the histogram point p that [ReadBuckets] reads, in wire form,
-// to the slice to. It leaves out attributes and exemplars.
+// AppendBuckets appends to the given slice, in wire form, the fields of the histogram point p that
+// [ReadBuckets] reads. It leaves out attributes and exemplars.
 func (p *Point) AppendBuckets(to []byte, kind MetricKind) []byte {
 	f := fields{rest: p.Wire}
 	for f.next() {

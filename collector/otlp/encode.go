@@ -44,8 +44,8 @@ func (e *encoder) open(num protowire.Number) (at int) {
 	return len(e.to)
 }
 
-// close ends the message that was started at at, and fills in the message's size. open reserved one
-// byte for the size, which is enough for most messages.
+// close ends the message that starts at the given position, and fills in the message's size. open
+// reserved one byte for the size, which is enough for most messages.
 func (e *encoder) close(at int) {
 	size := uint64(len(e.to) - at)
 	if more := protowire.SizeVarint(size) - 1; more > 0 {
@@ -187,8 +187,8 @@ func numbers[N int64 | float64](
 	e.close(at)
 }
 
-// times writes start and end as the second and third fields of a point. An exemplar has only the
-// second field.
+// times writes the start and end times as the second and third fields of a point. An exemplar has
+// only the second field.
 func (e *encoder) times(start, end time.Time) {
 	for i, t := range [...]time.Time{start, end} {
 		if ns := t.UnixNano(); ns > 0 {

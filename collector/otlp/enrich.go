@@ -21,8 +21,8 @@ type Attributes struct {
 	all   uint64         // one bit per attribute
 }
 
-// NewAttributes returns the attributes of set. It returns an error if set has more than 64
-// attributes, or if a value is neither a scalar nor a list of strings.
+// NewAttributes returns the attributes in the given set. It returns an error if the set has more
+// than 64 attributes, or if a value is neither a scalar nor a list of strings.
 func NewAttributes(set attribute.Set) (Attributes, error) {
 	if set.Len() > mostAttributes {
 		return Attributes{}, fmt.Errorf("attributes to add: expected at most %d, got %d", mostAttributes, set.Len())

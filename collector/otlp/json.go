@@ -57,9 +57,9 @@ func FromJSONWithin(signal Signal, body []byte, limit int) ([]byte, error) {
 // they occur. Each message is preceded by its length, which is filled in at the message's end.
 type transcoder struct {
 	in    []byte
-	pos   int // position of the next byte in in
+	pos   int // position of the next byte of the input
 	out   []byte
-	most  int // maximum size of out in bytes
+	most  int // maximum size of the output in bytes
 	depth int
 	plain []byte // the current string, if it had to be unescaped or made valid UTF-8
 }
@@ -120,7 +120,7 @@ func (t *transcoder) fail(format string, args ...any) error {
 	return fmt.Errorf("%w JSON: byte %d: %s", ErrMalformed, t.pos, fmt.Sprintf(format, args...))
 }
 
-// unexpected returns an error that says that want was expected at pos, and what is there instead.
+// unexpected returns an error that says what was expected at pos (want), and what is there instead.
 func (t *transcoder) unexpected(want string) error {
 	if t.pos >= len(t.in) {
 		return t.fail("expected %s, got the end", want)

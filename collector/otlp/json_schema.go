@@ -19,7 +19,7 @@ import (
 //go:embed json_schema.txt
 var schemaText string
 
-// message describes how to convert a JSON object to a message.
+// message describes how to convert a JSON object to a protobuf message.
 type message struct {
 	byLength [][]name // field names by length
 }

@@ -51,7 +51,7 @@ func TestRandomRequests(t *testing.T) {
 	}
 }
 
-// checkInPlace checks that the result of EnrichInPlace is also want, whatever capacity data has.
+// checkInPlace checks that the result of EnrichInPlace equals want, whatever capacity data has.
 func checkInPlace(t *testing.T, data, want []byte, add otlp.Attributes) {
 	t.Helper()
 	grown := max(0, len(want)-len(data))
@@ -93,7 +93,7 @@ func TestEnrichInPlaceShorterGroups(t *testing.T) {
 	checkInPlace(t, data, want, add)
 }
 
-// lengthOf returns the index of the last byte of the length of the first field.
+// lengthOf returns the index of the last byte of the first field's length.
 func lengthOf(field []byte) int {
 	i := 1
 	for field[i]&0x80 != 0 {

@@ -66,7 +66,7 @@ func (f *fields) fail(n int) bool {
 // is reports whether the current field is a message, string or bytes field with the number num.
 func (f *fields) is(num protowire.Number) bool { return f.num == num && f.value != nil }
 
-// sizeOfMessage returns the size of the field num with a message of n bytes.
+// sizeOfMessage returns the encoded size of field num holding a message of n bytes.
 func sizeOfMessage(num protowire.Number, n int) int {
 	return protowire.SizeTag(num) + protowire.SizeBytes(n)
 }

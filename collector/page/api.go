@@ -151,7 +151,8 @@ func (s *Server) changes(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// wait waits until over fires or changed is closed. If done is closed first, wait returns false.
+// wait waits until the timer over fires or the channel changed is closed. If done is closed first,
+// wait returns false.
 func wait(done <-chan struct{}, over <-chan time.Time, changed <-chan struct{}) bool {
 	select {
 	case <-done:

@@ -27,8 +27,8 @@ func (c *crowd) change(conn net.Conn, to http.ConnState) {
 	}
 }
 
-// follow records that conn is now in the state to. It returns the connection to close if there are
-// too many, and nil otherwise.
+// follow records that conn is now in the given state. It returns the connection to close if there
+// are too many, and nil otherwise.
 func (c *crowd) follow(conn net.Conn, to http.ConnState) (out net.Conn) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -65,7 +65,7 @@ func offered(media string, parameters map[string]string) contentType {
 	}
 }
 
-// encode returns families in the format to.
+// encode returns families in the given format.
 func encode(families []*dto.MetricFamily, to contentType) []byte {
 	var b []byte
 	open := to == openType || to == openOldType

@@ -33,13 +33,13 @@ func (r *result) add(m *catalog.Metric, value float64) {
 	r.points = append(r.points, point{metric: m, value: value})
 }
 
-// phase adds a successful phase that started at start and ends now.
+// phase adds a successful phase that started at the given time and ends now.
 func (r *result) phase(name string, start time.Time) {
 	r.points = append(r.points, point{catalog.ProbeDuration, series{phase: name}, time.Since(start).Seconds()})
 }
 
-// fail adds a phase that started at start and has just failed with err, which becomes the run's
-// error.
+// fail adds a phase that started at the given time and has just failed with err, which becomes the
+// run's error.
 func (r *result) fail(name string, start time.Time, kind string, err error) {
 	r.points = append(r.points, point{catalog.ProbeDuration, series{name, kind}, time.Since(start).Seconds()})
 	r.err, r.kind = err, kind

@@ -88,7 +88,8 @@ func TestParseHTTP(t *testing.T) {
 	}
 }
 
-// checkParsed checks the result, and an error if want is empty, which must not contain a secret.
+// checkParsed checks the result. If want is empty, it expects an error, which must not contain a
+// secret.
 func checkParsed(t *testing.T, in, got, want string, err error) {
 	t.Helper()
 	switch {

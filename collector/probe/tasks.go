@@ -31,7 +31,7 @@ func newTasks(log *slog.Logger, cfg Config) ([]*task, error) {
 
 func newCPUTasks(log *slog.Logger, cfg Config) []*task {
 	if !thread.HasClock {
-		log.Info("CPU probes are disabled: this system does not report the CPU time of a thread")
+		log.Info("CPU probes are disabled: this system does not report per-thread CPU time")
 		return nil
 	}
 	var tasks []*task

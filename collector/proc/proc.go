@@ -72,7 +72,7 @@ func (f *FS) Executable(pid int, comm string) string {
 	return filepath.Base(strings.TrimSuffix(target, " (deleted)"))
 }
 
-// numbered appends the names in dir that are positive numbers to the slice to.
+// numbered appends to the given slice the names in dir that are positive numbers.
 func numbered(dir string, to []int) ([]int, error) {
 	d, err := os.Open(dir)
 	if err != nil {

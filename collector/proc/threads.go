@@ -88,8 +88,8 @@ func (t *Threads) Read(f *FS, pid int) (ThreadTotals, error) {
 	return t.totals, errors.Join(errs...)
 }
 
-// readThread reads the thread tid and adds the increase of its counters. one is the thread's state,
-// or nil if the thread is not known yet.
+// readThread reads the thread tid and adds the increase of its counters. The state of the thread
+// (one) is nil if the thread is not known yet.
 func (t *Threads) readThread(f *FS, pid, tid int, one *thread) error {
 	isNew := one == nil
 	if isNew {
@@ -134,7 +134,7 @@ var newborn = threadCounters{
 	runDelay: kernfile.Some[int64](0), voluntary: kernfile.Some[int64](0), involuntary: kernfile.Some[int64](0),
 }
 
-// add adds the increase of a thread's counters from before to now.
+// add adds the increase of a thread's counters between two readings.
 func (t *Threads) add(before, now threadCounters) {
 	if gained, ok := gain(before.runDelay, now.runDelay); ok {
 		t.totals.RunDelay = kernfile.Some(t.totals.RunDelay.Value + time.Duration(gained))
@@ -147,7 +147,7 @@ func (t *Threads) add(before, now threadCounters) {
 	}
 }
 
-// or returns c with undefined values replaced by those in before.
+// or returns c with undefined values replaced by those of the earlier reading.
 func (c threadCounters) or(before threadCounters) threadCounters {
 	for _, one := range []struct{ to, from *kernfile.Optional[int64] }{
 		{&c.runDelay, &before.runDelay}, {&c.voluntary, &before.voluntary}, {&c.involuntary, &before.involuntary},
@@ -159,7 +159,7 @@ func (c threadCounters) or(before threadCounters) threadCounters {
 	return c
 }
 
-// gain returns the increase of a counter from before to now. It returns false if either is
+// gain returns the increase of a counter between two readings. It returns false if either is
 // undefined. A counter that fell belongs to a new thread with the same id, and has counted from 0.
 func gain(before, now kernfile.Optional[int64]) (int64, bool) {
 	switch {

@@ -81,21 +81,21 @@ func (a Account) Oldest() (oldest time.Time) {
 	return oldest
 }
 
-// Holds reports whether the lane id has batches waiting or in flight.
+// Holds reports whether the given lane has batches waiting or in flight.
 func (q *Queue) Holds(id Lane) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.lanes[id-1].oldestLocked(false) != nil
 }
 
-// Waits reports whether the lane id has batches that are not in flight.
+// Waits reports whether the given lane has batches that are not in flight.
 func (q *Queue) Waits(id Lane) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.lanes[id-1].nextLocked() != nil
 }
 
-// Usage returns how many bytes the lane id uses, and the limit for all lanes together.
+// Usage returns how many bytes the given lane uses, and the limit for all lanes together.
 func (q *Queue) Usage(id Lane) (usage, limit int64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

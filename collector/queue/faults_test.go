@@ -79,7 +79,7 @@ func (f *failing) killed() (numbers []int, p Points) {
 }
 
 // back waits until the disk, which no longer fails, is in use again, and checks that it holds
-// exactly the batches want.
+// exactly the wanted batches.
 func (f *failing) back(want ...int) {
 	f.t.Helper()
 	time.Sleep(settle)

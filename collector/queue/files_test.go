@@ -233,7 +233,7 @@ func (f *faultyFile) Sync() error {
 	return nil // these tests do not outlive the system
 }
 
-// others returns the numbers in all that are not in some.
+// others returns the numbers in the first list that are not in the second.
 func others(all []int, some ...int) []int {
 	return slices.DeleteFunc(slices.Clone(all), func(n int) bool { return slices.Contains(some, n) })
 }

@@ -46,9 +46,9 @@ func (f *Flight) Old() bool { return f.entries[0].old }
 // Oldest returns when the first batch was put.
 func (f *Flight) Oldest() time.Time { return time.Unix(0, f.entries[0].time) }
 
-// Take waits until the lane id has batches, and returns the oldest as a Flight: as many as fit into
-// maxBytes, but at least one. A lane may have several flights; each flight ends when all of its
-// batches are settled, or with [Flight.Return].
+// Take waits until the given lane has batches, and returns the oldest as a Flight: as many as fit
+// into maxBytes, but at least one. A lane may have several flights; each flight ends when all of
+// its batches are settled, or with [Flight.Return].
 //
 // Take returns ctx.Err() once ctx is done, even if the disk is hung, and [ErrClosed] once the queue
 // is closed. A batch that cannot be read back is dropped and counted as damaged.
@@ -59,8 +59,8 @@ func (q *Queue) Take(ctx context.Context, id Lane, maxBytes int64) (*Flight, err
 // ErrNothing is returned by [Queue.TakeUntil] if there is nothing to take.
 var ErrNothing = errors.New("the lane has no batch to take")
 
-// TakeUntil is like [Queue.Take] until enough is closed. After that it no longer waits: if no batch
-// is available, it returns [ErrNothing].
+// TakeUntil is like [Queue.Take] until the channel enough is closed. After that it no longer waits:
+// if no batch is available, it returns [ErrNothing].
 func (q *Queue) TakeUntil(ctx context.Context, enough <-chan struct{}, id Lane, maxBytes int64) (*Flight, error) {
 	l := q.lanes[id-1]
 	for {

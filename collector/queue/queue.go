@@ -101,7 +101,7 @@ func Open(c Config) (*Queue, error) {
 	return q, nil
 }
 
-// laneOf returns the lane id, or nil if it does not exist.
+// laneOf returns the state of the given lane, or nil if there is no such lane.
 func (q *Queue) laneOf(id Lane) *lane {
 	if id < 1 || int(id) > len(q.lanes) {
 		return nil
@@ -109,7 +109,7 @@ func (q *Queue) laneOf(id Lane) *lane {
 	return q.lanes[id-1]
 }
 
-// Put adds the batch b to the lane id, and returns once b is as safe as [Config] requires. Until
+// Put adds the batch b to the given lane, and returns once b is as safe as [Config] requires. Until
 // ctx is done, it waits for room, in order with other calls, and for the disk; Put to [Own] waits
 // for neither. The queue owns b.Data afterwards.
 //
@@ -200,7 +200,7 @@ func (q *Queue) safe(ctx context.Context, e *entry) error {
 	}
 }
 
-// withdraw removes e and returns why, unless e was accepted in the meantime.
+// withdraw removes e and returns the given error, unless e was accepted in the meantime.
 func (q *Queue) withdraw(e *entry, why error) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()

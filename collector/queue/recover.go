@@ -56,7 +56,7 @@ func (d *disk) read() (*found, error) {
 		return all, fmt.Errorf("cannot list the directory: %w", err)
 	}
 	for _, f := range files {
-		// Skip the lock file and files that are not ours, such as lost+found and .nfs files.
+		// Skip the lock file and files that the queue did not create, such as lost+found.
 		if f.Name() == lockName || f.IsDir() || strings.HasPrefix(f.Name(), ".") {
 			continue
 		}
@@ -97,7 +97,7 @@ func (d *disk) readSegment(all *found, name string) error {
 	return nil
 }
 
-// index adds to all the records in b, which holds the contents of s.
+// index parses b, the contents of s, and adds the records to the given ones.
 func (d *disk) index(all *found, s *segment, b []byte) {
 	var batches, points, unknown int64
 	skip := min(segmentHeader, len(b))
@@ -179,7 +179,7 @@ func (all *found) fold() {
 	all.late = kept
 }
 
-// find returns the record with sequence number seq in all.stretches, or nil if there is none.
+// find returns the record with sequence number seq among the stretches, or nil if there is none.
 func (all *found) find(seq uint64) *trace {
 	i, ok := slices.BinarySearchFunc(
 		all.stretches,
@@ -226,7 +226,7 @@ func later(a, b state) state {
 	}
 }
 
-// adoptLocked puts the batches in all in front of everything in the queue.
+// adoptLocked puts the recovered batches in front of everything in the queue.
 func (d *disk) adoptLocked(all *found) {
 	all.fold()
 	for i := range all.stretches {

@@ -114,7 +114,8 @@ func (q *Queue) waitForRoom(ctx context.Context, l *lane, size int64) error {
 	}
 }
 
-// leave removes w from l's waiters and returns why, or nil if w was granted room in the meantime.
+// leave removes w from l's waiters and returns the given error, or nil if w was granted room in the
+// meantime.
 func (q *Queue) leave(l *lane, w *waiter, why error) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -138,7 +139,7 @@ func (q *Queue) grantLocked() {
 	}
 }
 
-// SetAway sets whether the upstream is unreachable for the lane id. If it is, the lane's oldest
+// SetAway sets whether the upstream is unreachable for the given lane. If it is, the lane's oldest
 // batches may be dropped when the queue is full. Initially every lane's upstream counts as
 // reachable.
 func (q *Queue) SetAway(id Lane, away bool) {

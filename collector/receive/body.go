@@ -36,8 +36,8 @@ func (r *body) release() {
 	r.arrival.release()
 }
 
-// share returns how many bytes r needs for processing, at most all. If the size of r's content is
-// unknown, share returns all.
+// share returns how many bytes r needs for processing, at most the given number. If the size of r's
+// content is unknown, share returns that number.
 func (r *body) share(all int) int64 {
 	encoding := r.encoding
 	if len(r.parts) > 0 {

@@ -129,7 +129,7 @@ func listen(ctx context.Context, cfg Config, l limits) (*Server, error) {
 // endpoint is an address or path to listen on.
 type endpoint struct {
 	setting, name string    // the flag that sets the address, and the name in the log
-	network, at   string    // at is empty if there is to be no listener
+	network, at   string    // the address is empty if there is to be no listener
 	addr          *net.Addr // if not nil, set to the actual address
 }
 
@@ -197,7 +197,8 @@ func listenAt(ctx context.Context, network, at string) (net.Listener, error) {
 	return new(net.ListenConfig).Listen(ctx, network, at)
 }
 
-// abandon closes the opened listeners, and returns why joined with any errors from closing.
+// abandon closes the opened listeners, and returns the given error joined with any errors from
+// closing.
 func (s *Server) abandon(opened []net.Listener, why error) error {
 	for _, l := range opened {
 		why = errors.Join(why, l.Close())

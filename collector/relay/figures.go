@@ -91,7 +91,7 @@ func (f figures) lanes(a *export.Account, now time.Time) {
 	}
 }
 
-// upstream reports the state of the upstream for the lane id.
+// upstream reports the state of the upstream for the given lane.
 func (f figures) upstream(id queue.Lane, a export.LaneAccount) {
 	if !a.Asked {
 		return

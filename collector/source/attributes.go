@@ -12,7 +12,7 @@ func processIdentity(pid int, name string) []attribute.KeyValue {
 	return []attribute.KeyValue{semconv.ProcessPID(pid), semconv.ProcessExecutableName(name)}
 }
 
-// attributes returns Attributes with the key-value pairs of base and more.
+// attributes returns Attributes with the key-value pairs in base and the additional ones.
 func attributes(
 	start *collector.StartTime,
 	base []attribute.KeyValue,

@@ -31,7 +31,7 @@ func (c *containerSource) Collect(_ context.Context, s *collector.Sample) {
 	for _, g := range c.pod.containers.killed {
 		observeMemoryEvents(s, g)
 	}
-	// All groups are read before any is reported: the memory available to a container depends on
+	// All cgroups are read before any is reported: the memory available to a container depends on
 	// its ancestors too.
 	for _, g := range c.pod.containers.list {
 		g.memory = g.Memory(&c.reader, s.Fail)
@@ -72,7 +72,7 @@ func (c *containerSource) memory(s *collector.Sample, g *group) {
 	observeMemoryEvents(s, g)
 }
 
-// rest reports a group's number of processes and, if the group is a container, its disk reads and
+// rest reports a cgroup's number of processes and, if the cgroup is a container, its disk reads and
 // writes.
 func (c *containerSource) rest(s *collector.Sample, g *group) {
 	processes := g.Processes(&c.reader, s.Fail)
@@ -108,7 +108,7 @@ func containerMemory(s *collector.Sample, g *group) {
 	}
 }
 
-// containerAttributes holds the attribute sets of a group's points.
+// containerAttributes holds the attribute sets of a cgroup's points.
 type containerAttributes struct {
 	base, user, system, minor, major *collector.Attributes
 	events                           [6]*collector.Attributes

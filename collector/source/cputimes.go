@@ -83,7 +83,7 @@ func (c *cpuTimes) read(data []byte, up time.Duration, fail func(error)) error {
 			if v > most {
 				fail(
 					fmt.Errorf(
-						"CPU times: %s, column %d: negative value of %d ticks",
+						"CPU times: %s, column %d: implausible value of %d ticks",
 						line.name,
 						i+1,
 						v,

@@ -170,7 +170,7 @@ func (f *fileSystemSource) queries(s *collector.Sample) map[string]*query {
 	return to
 }
 
-// add adds the mounts of the process pid to the queries in to, with prefix prepended to their
+// add adds the mounts of the process pid to the given queries, with prefix prepended to their
 // paths.
 func (f *fileSystemSource) add(
 	s *collector.Sample,

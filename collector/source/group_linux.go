@@ -27,7 +27,7 @@ type group struct {
 	watchedFile *watchedFile              // nil if events are not watched
 }
 
-// newGroup returns a group whose points have as attributes the group's path and those in more.
+// newGroup returns a group whose points have the path of the cgroup and the given attributes.
 func newGroup(g *cgroup.Group, isContainer bool, start *collector.StartTime, more ...attribute.KeyValue) *group {
 	base := append([]attribute.KeyValue{catalog.CgroupPathKey.String(g.Path)}, more...)
 	return &group{
@@ -37,8 +37,8 @@ func newGroup(g *cgroup.Group, isContainer bool, start *collector.StartTime, mor
 	}
 }
 
-// available returns how many bytes of memory the group may still use, given its own limit and those
-// of its ancestors.
+// available returns how many bytes of memory the cgroup may still use, given its own limit and
+// those of its ancestors.
 func (g *group) available() kernfile.Optional[int64] {
 	left := g.memory.Available()
 	for _, one := range g.above {
@@ -49,7 +49,7 @@ func (g *group) available() kernfile.Optional[int64] {
 	return left
 }
 
-// diskAttributes holds the attribute sets of a group's points about one device.
+// diskAttributes holds the attribute sets of a cgroup's points about one device.
 type diskAttributes struct{ read, write *collector.Attributes }
 
 func (g *group) disk(device string, names *disks) diskAttributes {

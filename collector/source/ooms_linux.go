@@ -28,8 +28,8 @@ type ooms struct {
 	failed  bool // a watcher cannot be created
 }
 
-// read reads the host's number of kills, unless needed is false because there are no containers
-// that may end.
+// read reads the host's number of kills, unless there are no containers that may end (needed is
+// false).
 func (o *ooms) read(fs *proc.FS, needed bool) {
 	o.kills = 0
 	if !needed {
@@ -79,7 +79,7 @@ func (o *ooms) lastCount(g *group) (kills int64, sure bool) {
 	return kills, sure
 }
 
-// limited reports whether the group or an ancestor has a memory limit.
+// limited reports whether the cgroup or an ancestor has a memory limit.
 func (g *group) limited() bool {
 	limited := g.memory.Limit.Defined
 	for _, one := range g.above {
@@ -88,7 +88,7 @@ func (g *group) limited() bool {
 	return limited
 }
 
-// watch watches the memory events of g, a container's group, if the kernel supports that.
+// watch watches the memory events of g, a container's cgroup, if the kernel supports that.
 func (o *ooms) watch(g *group) {
 	path := g.EventsPath()
 	if path == "" || o.failed {
@@ -111,7 +111,7 @@ func (o *ooms) close() {
 	}
 }
 
-// watcher reads the memory.events files of groups as soon as they change, in its own goroutine.
+// watcher reads the memory.events files of cgroups as soon as they change, in its own goroutine.
 type watcher struct {
 	inotify *os.File
 	fd      int
@@ -122,7 +122,7 @@ type watcher struct {
 	watches map[int32]*watchedFile
 }
 
-// watchedFile is the memory.events file of one group.
+// watchedFile is the memory.events file of one cgroup.
 type watchedFile struct {
 	number int32
 	file   kernfile.File
@@ -165,8 +165,8 @@ func (w *watcher) add(path string) *watchedFile {
 	return one
 }
 
-// remove stops watching one. kills is the last number of kills read; all reports whether every
-// change of the file was read.
+// remove stops watching a file. kills is the last number of kills read from it; all reports whether
+// every change of the file was read.
 func (w *watcher) remove(one *watchedFile) (kills int64, all bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -72,7 +72,7 @@ func kills(points map[string]float64) float64 {
 	return sum
 }
 
-// Without inotify, a kill is counted if the host's count has increased by the time the group is
+// Without inotify, a kill is counted if the host's count has increased by the time the cgroup is
 // gone.
 func TestKillIsCountedFromTheHostsCount(t *testing.T) {
 	l := oomLife(t)
@@ -132,7 +132,7 @@ func TestOneKillIsCountedOnce(t *testing.T) {
 	l.expect(l.collect(), 1, "memory.events", "=oom_kill,", "container.id")
 }
 
-// inotify reports the change of memory.events, so the file is read before the group is gone.
+// inotify reports the change of memory.events, so the file is read before the cgroup is gone.
 func TestKillIsReadWhenMemoryEventsChange(t *testing.T) {
 	l := oomLife(t)
 	l.collect()

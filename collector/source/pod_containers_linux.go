@@ -27,14 +27,14 @@ type containers struct {
 	ownCgroup kernfile.File
 
 	others map[string]*container // the other containers of the pod, by id
-	list   []*group              // all reported groups: containers, then ancestors; nil if the list must be rebuilt
+	list   []*group              // all reported cgroups: containers, then ancestors; nil if the list must be rebuilt
 
 	ooms   ooms
-	killed []*group // groups of the containers that the last scan found to be OOM-killed
+	killed []*group // cgroups of the containers that the last scan found to be OOM-killed
 }
 
-// container is a container of the pod or, if the sidecar runs outside a container, the sidecar's
-// group.
+// container is a container of the pod. If the sidecar runs outside a container, its own cgroup
+// counts as one.
 type container struct {
 	generation uint64 // number of times that the sidecar's container has changed
 	id         string // "" if unknown
@@ -42,17 +42,17 @@ type container struct {
 	inside     bool // this is a container, although its id may be unknown
 	group      *group
 	ancestors  []*cgroup.Group
-	viaPID     int   // process through whose root directory the group is read; 0 if the group is visible directly
-	err        error // why the group is missing or incomplete
-	seen       int   // the group's Incarnation at the last scan
+	viaPID     int   // process through whose root directory the cgroup is read; 0 if the cgroup is visible directly
+	err        error // why the cgroup is missing or incomplete
+	seen       int   // the cgroup's Incarnation at the last scan
 }
 
 // initialNamespace is the kernel's name for the cgroup namespace of the host (PROC_CGROUP_INIT_INO
 // in linux/proc_ns.h).
 const initialNamespace = "cgroup:[4026531835]"
 
-// scanOwn finds the sidecar's group, and finds it again if the process has been moved to another
-// group.
+// scanOwn finds the sidecar's cgroup, and finds it again if the process has been moved to another
+// cgroup.
 func (c *containers) scanOwn() {
 	c.ownCgroup.Path = c.pod.fs.Path(strconv.Itoa(c.pod.self), "cgroup")
 	data, err := c.pod.fs.Cgroup(&c.ownCgroup, true)
@@ -141,8 +141,8 @@ func (c *containers) removeGone(byContainer map[string][]*candidate) {
 	}
 }
 
-// startOf returns the start time of the container that contains the processes inside: the start
-// time of the first process, or the boot time if no process's start time is known.
+// startOf returns the start time of the container that contains the given processes: the start time
+// of the first process, or the boot time if no process's start time is known.
 func (c *containers) startOf(inside []*candidate) *collector.StartTime {
 	first := int64(0)
 	for _, one := range inside {
@@ -154,7 +154,7 @@ func (c *containers) startOf(inside []*candidate) *collector.StartTime {
 	return collector.StartedAt(stat.Started(c.pod.boot()))
 }
 
-// setOwnStart sets the start time of the sidecar's group once its processes are known. Outside a
+// setOwnStart sets the start time of the sidecar's cgroup once its processes are known. Outside a
 // container, the start time is the boot time.
 func (c *containers) setOwnStart() {
 	if c.own.group == nil || !c.own.group.start.At.IsZero() {
@@ -195,9 +195,9 @@ func (c *containers) add(found *container) {
 // container's files. If the first process belongs to another user, a later one may not.
 const maxPIDsTried = 8
 
-// find finds the groups of the container with the given id in the visible hierarchy. If only the
-// container's own mounts show its groups, find reads them through the root directory of a process
-// in the container, which requires the same user id or privileges.
+// find finds the cgroups of the container with the given id in the visible hierarchy. If only the
+// container's own mounts show its cgroups, find reads them through the root directory of a process
+// in the container; that requires the same user id or privileges.
 func (c *containers) find(id string, inside []*candidate) *container {
 	found := &container{id: id}
 	if c.pod.tree != nil {
@@ -236,7 +236,7 @@ func (c *containers) find(id string, inside []*candidate) *container {
 	return found
 }
 
-// findVia finds the group of one process (of) through that process's own mounts.
+// findVia finds the cgroup of one process (of) through that process's own mounts.
 func (c *containers) findVia(of *candidate) (*cgroup.Group, error) {
 	pid := strconv.Itoa(of.pid)
 	tree, err := cgroup.Open(cgroup.Config{
@@ -252,7 +252,7 @@ func (c *containers) findVia(of *candidate) (*cgroup.Group, error) {
 	return groups[0], err
 }
 
-// rebuild sets c.list to all groups. Each group is listed once, although containers may share
+// rebuild sets c.list to all cgroups. Each cgroup is listed once, although containers may share
 // ancestors.
 func (c *containers) rebuild() {
 	c.list = []*group{}

@@ -285,7 +285,7 @@ func TestCgroupRootWithoutControlGroupsIsAnError(t *testing.T) {
 	}
 }
 
-// The sidecar's group is followed when its process moves to another group, as systemd may make it
+// The sidecar's cgroup is followed when its process moves to another cgroup, as systemd may make it
 // do.
 func TestOwnGroupIsFollowedWhenItMoves(t *testing.T) {
 	l := newLife(t, PodConfig{})

@@ -109,7 +109,7 @@ func (p *Pod) Neighbor() (id string) {
 	return id
 }
 
-// onlyPause reports whether the processes inside, which share a container, are those of the pod's
+// onlyPause reports whether the given processes, which share a container, are those of the pod's
 // pause container.
 func onlyPause(inside []*candidate) bool {
 	return len(inside) == 1 && inside[0].process != nil && inside[0].process.name == pause

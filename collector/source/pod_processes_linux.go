@@ -17,7 +17,7 @@ const (
 	// recheckCount is how many known processes each scan inspects again, in turn. This covers every
 	// process of a typical pod. On a node with thousands of processes, it takes several scans to
 	// notice that a process was moved or that its pid was reused. A new process is always inspected
-	// twice, since a container runtime moves it to its group as it starts.
+	// twice, since a container runtime moves it to its cgroup as it starts.
 	recheckCount = 32
 	// maxProcesses is the maximum number of processes that are reported. Forking servers have
 	// hundreds.
@@ -76,8 +76,8 @@ type process struct {
 	attributes      processAttributes
 }
 
-// newProcess returns a process with the start time born. own is true for the sidecar's own process,
-// whose context switches are known from its start.
+// newProcess returns a process with the given start time. own is true for the sidecar's own
+// process, whose context switches are known from its start.
 func newProcess(born *collector.StartTime, own bool, pid int, name, containerID string) *process {
 	switched := &collector.StartTime{}
 	if own {

@@ -11,7 +11,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/kernfile"
 )
 
-// pressureSource reports the pressure stall information of the host and of the groups that the
+// pressureSource reports the pressure stall information of the host and of the cgroups that the
 // container source reports.
 type pressureSource struct {
 	pod    *Pod
@@ -61,8 +61,8 @@ func (p *pressureSource) collectHost(s *collector.Sample, of cgroup.Resource) {
 	p.host.observe(s, of, pressure)
 }
 
-// pressureAttributes holds the attribute sets of the points of one scope (the host or a group), by
-// resource.
+// pressureAttributes holds, for each resource, the attribute sets of the points about one scope:
+// the host or a cgroup.
 type pressureAttributes [len(pressureResources)]struct{ some, full *collector.Attributes }
 
 func newPressureAttributes(start *collector.StartTime, base []attribute.KeyValue) pressureAttributes {

@@ -48,7 +48,7 @@ func ownSwitches() (voluntary, involuntary kernfile.Optional[int64]) {
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {
 		return voluntary, involuntary
 	}
-	// On some platforms these fields have 32 bits.
+	// On some platforms these fields are 32-bit.
 	voluntary = kernfile.Some(int64(used.Nvcsw))    //nolint:unconvert // see above
 	involuntary = kernfile.Some(int64(used.Nivcsw)) //nolint:unconvert // see above
 	return voluntary, involuntary

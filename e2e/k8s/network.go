@@ -21,14 +21,14 @@ func networkOf(objects []runtime.Object) (n network) {
 	return n
 }
 
-// lets reports whether the pod from may connect to port, a container port of the pod to. The
-// policies of both pods must allow the connection.
+// lets reports whether one pod (from) may connect to port, a container port of another pod (to).
+// The policies of both pods must allow the connection.
 func (n network) lets(from, to *corev1.PodTemplateSpec, port corev1.ContainerPort) bool {
 	return n.letsOut(from, to, port) && n.letsIn(from, to, port)
 }
 
-// letsOut reports whether the policies of the pod from allow it to connect to port of the pod to.
-// to is nil for a peer outside the namespace.
+// letsOut reports whether the policies of one pod (from) allow it to connect to port of another pod
+// (to), which is nil for a peer outside the namespace.
 func (n network) letsOut(from, to *corev1.PodTemplateSpec, port corev1.ContainerPort) bool {
 	held := false
 	for _, p := range n {

@@ -280,7 +280,7 @@ func fired(t *testing.T, exports []export, after time.Duration) []string {
 }
 
 // evaluate replays exports into a new Prometheus and evaluates the rules as Prometheus does. It
-// calls show with each group after each evaluation later than after.
+// calls show with each group after each evaluation that is later than the given time.
 func evaluate(t *testing.T, exports []export, after time.Duration, show func(*rules.Group)) {
 	t.Helper()
 	e := startEngine(t)
@@ -308,8 +308,8 @@ func evaluate(t *testing.T, exports []export, after time.Duration, show func(*ru
 // the interval in prometheus.yml.
 const evaluation = time.Minute
 
-// count raises each value in most to the number of times that the alert is firing now, if that is
-// higher.
+// count raises each value in the map most to the number of times that the alert is firing now, if
+// that is higher.
 func count(g *rules.Group, most map[string]int) {
 	firing := map[string]int{}
 	for _, r := range g.AlertingRules() {

@@ -123,7 +123,7 @@ func (f *faults) handler() http.Handler {
 			flags.Set("payment-errors", r.FormValue("errors")),
 		)
 		if err != nil {
-			http.Error(w, "expected ?latency=200ms&errors=0.1", http.StatusBadRequest)
+			http.Error(w, "expected a query such as ?latency=200ms&errors=0.1", http.StatusBadRequest)
 			return
 		}
 		f.mu.Lock()

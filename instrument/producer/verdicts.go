@@ -34,7 +34,7 @@ type judged struct {
 	seen  bool   // the pool was seen during this collection
 }
 
-// begin starts a collection at the time now, and returns the function that judges its pools.
+// begin starts a collection at the given time, and returns the function that judges its pools.
 func (v *verdicts) begin(now time.Time) instrument.Judge {
 	v.mu.Lock()
 	defer v.mu.Unlock()

@@ -116,8 +116,9 @@ func readRuntime() runtimeReading {
 	return r
 }
 
-// since returns how long goroutines waited for mutexes since before, and how long a ready goroutine
-// waited for Go's scheduler on average. latency is absent if the runtime sampled no such wait.
+// since returns how long goroutines waited for mutexes since the earlier reading, and how long a
+// ready goroutine waited for Go's scheduler on average. latency is absent if the runtime sampled no
+// such wait.
 func (r runtimeReading) since(before runtimeReading) (mutex time.Duration, latency instrument.Optional[time.Duration]) {
 	mutex = time.Duration((r.mutex - before.mutex) * float64(time.Second))
 	if r.latency == nil || before.latency == nil || len(r.latency.Counts) != len(before.latency.Counts) {

@@ -67,7 +67,7 @@ func (p *Profile) times(w io.Writer) {
 
 func (p *Profile) rest(w io.Writer) {
 	if n, known := p.VoluntarySwitches.Get(); known {
-		fmt.Fprintf(w, "switches\t%d\tvoluntary and %d involuntary, in total\n", n, p.InvoluntarySwitches.Or(0))
+		fmt.Fprintf(w, "context switches\t%d\tvoluntary and %d involuntary, in total\n", n, p.InvoluntarySwitches.Or(0))
 	}
 	if n, known := p.MajorFaults.Get(); known {
 		fmt.Fprintf(w, "page faults\t%d\tmajor and %d minor, in total\n", n, p.MinorFaults.Or(0))
@@ -75,7 +75,7 @@ func (p *Profile) rest(w io.Writer) {
 	if cpus, known := p.Quota.Get(); known {
 		fmt.Fprintf(
 			w,
-			"CPU quota\t%.3g\tCPUs, which throttled the process in %d of %d periods\n",
+			"CPU quota\t%.3g\tCPUs; throttled in %d of %d periods\n",
 			cpus,
 			p.ThrottledPeriods.Or(0),
 			p.QuotaPeriods.Or(0),

@@ -165,7 +165,7 @@ func (a *accountant) transition(ev exptrace.Event, st exptrace.StateTransition) 
 	}
 }
 
-// isOurs reports whether goroutine id makes the calls or was started by them.
+// isOurs reports whether the goroutine with the given id makes the calls or was started by them.
 func (a *accountant) isOurs(id exptrace.GoID) bool {
 	_, child := a.ran[id]
 	return child || id == a.self

@@ -7,12 +7,12 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// per returns the time per call, rounded to three digits.
+// per divides a total by the number of calls, and rounds the result to three significant digits.
 func (f *figures) per(total time.Duration) time.Duration {
 	return short(total / time.Duration(max(f.calls, 1)))
 }
 
-// short rounds a duration to three digits.
+// short rounds a duration to three significant digits.
 func short(d time.Duration) time.Duration {
 	unit := time.Duration(1)
 	for limit := time.Duration(1000); d.Abs() >= limit && unit < time.Hour; limit *= 10 {

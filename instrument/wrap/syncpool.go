@@ -41,7 +41,7 @@ type stripe struct {
 // callers need not put values back.
 func NewSyncPool(name string, p *sync.Pool, opts ...instrument.Option) (*SyncPool, error) {
 	if p == nil {
-		return nil, fmt.Errorf("sync.Pool %q: the pool is nil, expected a *sync.Pool", name)
+		return nil, fmt.Errorf("sync.Pool %q: the pool is nil, expected a non-nil *sync.Pool", name)
 	}
 	r := &SyncPool{pool: p, created: p.New != nil}
 	var err error

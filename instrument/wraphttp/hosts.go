@@ -78,7 +78,7 @@ func (h *hosts) begin(u *url.URL) *host {
 	return to
 }
 
-// end records the end of a request to host to.
+// end records the end of a request to the given host.
 func (h *hosts) end(to *host, a answer, took time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

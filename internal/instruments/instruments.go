@@ -85,13 +85,13 @@ func (o *Observables) add(meter metric.Meter, m *catalog.Metric) (made metric.Ob
 
 var errNotObservable = errors.New("a histogram is not observable")
 
-// Int reports the value v of m to the observer to. m must be one of the rows of o and have integer
-// values.
+// Int reports the value v of m to the given observer. m must be one of the rows of o and have
+// integer values.
 func (o *Observables) Int(to metric.Observer, m *catalog.Metric, v int64, opts ...metric.ObserveOption) {
 	to.ObserveInt64(o.ints[m], v, opts...)
 }
 
-// Float reports the value v of m to the observer to. m must be one of the rows of o and have
+// Float reports the value v of m to the given observer. m must be one of the rows of o and have
 // floating-point values.
 func (o *Observables) Float(to metric.Observer, m *catalog.Metric, v float64, opts ...metric.ObserveOption) {
 	to.ObserveFloat64(o.floats[m], v, opts...)

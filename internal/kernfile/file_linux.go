@@ -16,7 +16,7 @@ func onKernelFS(fd handle) bool {
 	if err := syscall.Fstatfs(fd, &fs); err != nil {
 		return false
 	}
-	switch uint32(fs.Type) { //nolint:gosec // magic numbers have 32 bits on every architecture
+	switch uint32(fs.Type) { //nolint:gosec // magic numbers are 32-bit on every architecture
 	case procMagic, cgroupMagic, cgroup2Magic:
 		return true
 	}

@@ -17,8 +17,8 @@ type Group struct {
 	V2  bool // version 2, in which all controllers share a cgroup
 }
 
-// Membership and Mount are the standard paths of a process's list of cgroups and of the cgroup
-// mount point on Linux.
+// Membership is the standard path of the list of a process's cgroups on Linux, and Mount that of
+// the cgroup mount point.
 const (
 	Membership = "/proc/self/cgroup"
 	Mount      = "/sys/fs/cgroup"

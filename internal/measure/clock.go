@@ -2,8 +2,8 @@ package measure
 
 import "time"
 
-// base is the time at which [Clock] is zero. It is before the year 2000, when the time of
-// testing/synctest begins, so that Clock is always positive.
+// base is the time at which [Clock] is zero. It is before 2000, the year in which the clock of
+// testing/synctest starts, so that Clock is always positive.
 var base = time.Now().Add(-50 * 365 * 24 * time.Hour) // Add keeps the monotonic reading
 
 // Clock returns a monotonic time, which is always positive. Only differences are meaningful. Clock

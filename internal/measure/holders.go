@@ -21,7 +21,7 @@ type Oldest[H any] struct {
 	of [mostHolders]H
 }
 
-// Add adds the use s, which of identifies. It ignores uses that are not measured.
+// Add adds the use s and the value that identifies it. It ignores uses that are not measured.
 func (o *Oldest[H]) Add(s Span, of H) {
 	if s.at == 0 || o.n == mostHolders && s.at >= o.at[mostHolders-1] {
 		return
@@ -35,8 +35,8 @@ func (o *Oldest[H]) Add(s Span, of H) {
 }
 
 // Report sets s.UseAge to the age of the oldest use; all other fields of s must already be set. If
-// s.WantsHolders returns true, Report returns the holders, as described by hold. now is the current
-// time.
+// s.WantsHolders returns true, Report returns the holders, as the function hold describes them. now
+// is the current time.
 func (o *Oldest[H]) Report(s *instrument.Stats, now time.Duration, hold func(H) Hold) Holders {
 	if o.n == 0 {
 		return nil

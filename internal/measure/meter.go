@@ -60,8 +60,8 @@ func (m *Meter) Blind() int64 {
 // Off reports whether nothing is measured.
 func (m *Meter) Off() bool { return m.blind && !m.over }
 
-// Event tells the meter that the number of slots used is about to change from used, or that a wait
-// begins or ends. It returns the time, or 0 if it did not read the clock.
+// Event tells the meter that the number of slots used, which is passed, is about to change, or that
+// a wait begins or ends. It returns the time, or 0 if it did not read the clock.
 func (m *Meter) Event(used int64) (now time.Duration) {
 	if m.events++; m.blind && m.events < m.next {
 		return 0

@@ -123,9 +123,9 @@ func (m *Meter) eventInOverload(now time.Duration, used int64) {
 	}
 }
 
-// drawPair draws at random the event at which the next pair begins, at least from events from now.
-// The draw does not depend on earlier events, so each interval between events is equally likely to
-// be timed.
+// drawPair draws at random the event at which the next pair begins. It is at least the given number
+// of events away. The draw does not depend on earlier events, so each interval between events is
+// equally likely to be timed.
 func (m *Meter) drawPair(from int64) {
 	n := from + int64(rand.ExpFloat64()*m.every)
 	m.paired = n == 0 // the current event, which has read the clock, is the first of the pair

@@ -57,7 +57,7 @@ func (u *Uses) done() int64 {
 // InUse returns the number of uses in progress.
 func (u *Uses) InUse() int64 { return u.began - u.done() }
 
-// Ended returns the number of uses that ended with ending how.
+// Ended returns the number of uses that ended in the given way.
 func (u *Uses) Ended(how instrument.Ending) int64 { return u.ended[how] }
 
 // Report sets in s the number and durations of uses and the slot-seconds used, for the endings that

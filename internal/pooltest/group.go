@@ -49,7 +49,7 @@ func BehavesAsErrgroup(
 
 var errFirst, errSecond = errors.New("first"), errors.New("second")
 
-// fail returns a function that sleeps for the duration after and then returns err.
+// fail returns a function that sleeps for the given duration and then returns err.
 func fail(after time.Duration, err error) func() error {
 	return func() error { time.Sleep(after); return err }
 }

@@ -37,7 +37,7 @@ func BehavesAsXSync(t *testing.T, open func(t testing.TB, size int64) Permits) {
 
 var background = context.Background()
 
-// semaphoreBehaviors covers x/sync's own tests and the guarantees of its documentation.
+// semaphoreBehaviors covers what x/sync's own tests check, and what its documentation guarantees.
 var semaphoreBehaviors = []struct {
 	name string
 	size int64

@@ -92,8 +92,8 @@ func checkAnswer(t *testing.T, question, answer string) (files int) {
 	return files
 }
 
-// declarations adds the names that a file declares to the set to: functions, types, variables and
-// constants, and methods and fields as Type.Name.
+// declarations adds to the given set the names that a file declares: functions, types, variables
+// and constants, and methods and fields as Type.Name.
 func declarations(t *testing.T, name string, to map[string]bool) {
 	t.Helper()
 	file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root, name), nil, parser.SkipObjectResolution)
@@ -130,7 +130,7 @@ func receiver(d *ast.FuncDecl) string {
 	return ""
 }
 
-// specified adds the names that the specification s declares to the set to.
+// specified adds to the given set the names that the specification s declares.
 func specified(s ast.Spec, to map[string]bool) {
 	switch s := s.(type) {
 	case *ast.ValueSpec:

@@ -44,7 +44,8 @@ var (
 	importLine = regexp.MustCompile(`(?m)^import .*\n`)
 )
 
-// The Go snippets of README.md and docs compile inside a function with the parameters in given.
+// The Go snippets of README.md and docs compile inside a function with the parameters in the
+// constant given.
 func TestSnippetsCompile(t *testing.T) {
 	root, err := filepath.Abs("../..")
 	if err != nil {

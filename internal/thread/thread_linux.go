@@ -37,7 +37,7 @@ func ReadCounts() (c Counts, ok bool) {
 	if syscall.Getrusage(rusageThread, &u) != nil {
 		return c, false
 	}
-	// The conversions are needed because the fields have 32 bits on some platforms.
+	// The conversions are needed because the fields are 32-bit on some platforms.
 	return Counts{
 		MinorFaults: int64(u.Minflt), //nolint:unconvert // see above
 		MajorFaults: int64(u.Majflt), //nolint:unconvert // see above

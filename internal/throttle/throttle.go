@@ -126,8 +126,8 @@ func number(b []byte) int64 {
 	return n
 }
 
-// Since returns the Stops between the earlier reading before and r, for the cgroup that was
-// throttled longest. ok is false if no cgroup had a quota at both readings.
+// Since returns the Stops between an earlier reading and r, for the cgroup that was throttled
+// longest. ok is false if no cgroup had a quota at both readings.
 func (r Reading) Since(before Reading) (most Stops, ok bool) {
 	for dir, now := range r {
 		then, known := before[dir]

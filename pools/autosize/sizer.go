@@ -22,7 +22,7 @@ type sizer struct {
 // trial is a test of whether a higher limit helps. The zero trial means no trial.
 type trial struct {
 	from, to int
-	before   float64 // uses ended per second while the limit was from
+	before   float64 // uses ended per second under the old limit (from)
 	ended    float64 // uses that have ended since the trial started
 	seconds  float64
 	windows  int

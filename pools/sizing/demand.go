@@ -178,7 +178,7 @@ func (o Observation) check() error {
 		return err
 	}
 	if !(o.Used > 0) || math.IsInf(o.Used, 1) {
-		return fmt.Errorf("sizing: Used is %v, expected more than 0", o.Used)
+		return fmt.Errorf("sizing: Used is %v, expected a positive finite number", o.Used)
 	}
 	for _, part := range []struct {
 		name string

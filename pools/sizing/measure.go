@@ -135,7 +135,8 @@ func (m *meter) loop(ctx context.Context, own *tally) {
 	}
 }
 
-// overlap returns the fraction, 0 to 1, of the time from begin to end that is between from and to.
+// overlap returns the fraction, 0 to 1, of the period between begin and end that lies between the
+// times from and to.
 func overlap(begin, end, from, to time.Time) float64 {
 	if !end.After(begin) {
 		return 0

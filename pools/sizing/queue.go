@@ -15,9 +15,9 @@ var ErrOverload = errors.New("sizing: work arrives faster than the slots can ser
 // package.
 const maxSlots = 1_000_000
 
-// Little returns the mean number of requests in a system: rate, in requests per second, times
-// inside, the mean time that a request spends in the system. This holds for every stable system,
-// whatever the order of service and the distributions.
+// Little returns the mean number of requests in a system: the product of rate, in requests per
+// second, and inside, the mean time that a request spends in the system. This holds for every
+// stable system, whatever the order of service and the distributions.
 //
 // Source: J. D. C. Little, "A Proof for the Queuing Formula: L = λW", Operations Research 9(3),
 // 1961.
@@ -26,7 +26,7 @@ func Little(rate float64, inside time.Duration) (float64, error) {
 		return 0, err
 	}
 	if inside < 0 {
-		return 0, fmt.Errorf("sizing: time inside is %v, expected 0 or more", inside)
+		return 0, fmt.Errorf("sizing: time in system is %v, expected 0 or more", inside)
 	}
 	return rate * inside.Seconds(), nil
 }
@@ -113,8 +113,8 @@ func (l Load) Wait(slots int) (time.Duration, error) {
 	return time.Duration(l.relativeWait(waiting, slots) * float64(l.Service)), nil
 }
 
-// relativeWait returns the mean wait as a multiple of the service time, given the probability
-// waiting that a request has to wait.
+// relativeWait returns the mean wait as a multiple of the service time, given the probability that
+// a request has to wait.
 func (l Load) relativeWait(waiting float64, slots int) float64 {
 	return waiting / (float64(slots) - l.erlangs()) * (1 + l.CV*l.CV) / 2
 }
@@ -123,7 +123,7 @@ func (l Load) relativeWait(waiting float64, slots int) float64 {
 const AcceptableWait = 0.1
 
 // Slots returns the smallest number of slots, at least 1, for which the mean wait does not exceed
-// wait times the service time.
+// the given multiple of the service time.
 func (l Load) Slots(wait float64) (int, error) {
 	if err := l.check(); err != nil {
 		return 0, err

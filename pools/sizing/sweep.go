@@ -265,9 +265,9 @@ func (s *sweeper) relevant() []int {
 	return sizes
 }
 
-// between returns a size in the middle of the gap from below to above, or 0 if the gap is narrow
-// enough. Every such size results from repeatedly halving the gap between two doublings, so that
-// only a few different sizes are measured despite noise.
+// between returns a size in the middle of the gap between the sizes below and above, or 0 if the
+// gap is narrow enough. Every such size results from repeatedly halving the gap between two
+// doublings, so that only a few different sizes are measured despite noise.
 func between(below, above int) int {
 	if above-below < 2 || float64(above) <= fineEnough*float64(below) || below == 0 {
 		return 0

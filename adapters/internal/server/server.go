@@ -31,9 +31,9 @@ type Server struct {
 	end     func() // nil while the server is stopped
 }
 
-// start starts a server and waits until it prints a line that contains ready. At the end of the
-// test it stops the server by sending signal. command returns the command that starts the server on
-// the given port.
+// start starts a server and waits until it prints a line that contains the text ready. At the end
+// of the test it stops the server by sending signal. command returns the command that starts the
+// server on the given port.
 func start(t testing.TB, ready string, signal syscall.Signal, command func(port int) *exec.Cmd) *Server {
 	t.Helper()
 	s := &Server{t: t, ready: ready, signal: signal, command: command}

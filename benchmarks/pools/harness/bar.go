@@ -25,8 +25,8 @@ func (f Figure) of(s Sample) float64 {
 	return [...]float64{s.CPU, s.Wall, s.Max, s.Bytes, s.Count}[f]
 }
 
-// Bar is a target: ours must be at most Ratio times the value of Peer, plus Plus. If Peer is empty,
-// ours must be at most Most.
+// Bar is a target for our subject, the first of a case: its value must be at most Ratio times that
+// of the subject named Peer, plus Plus. If Peer is empty, the value must be at most Most.
 type Bar struct {
 	Peer  string
 	Of    Figure
@@ -51,7 +51,7 @@ func (b Bar) String() string {
 	return b.Of.String() + " " + s
 }
 
-// met reports whether ours met target b.
+// met reports whether our subject met target b.
 func (r Result) met(b Bar) bool {
 	if b.Peer == "" {
 		return r.over(0, b.Of).Median <= b.Most
@@ -59,7 +59,7 @@ func (r Result) met(b Bar) bool {
 	return r.against(r.Case.index(b.Peer), b.Of, float64(b.Plus)).Median <= b.Ratio
 }
 
-// Missed returns a line for each target that ours did not meet.
+// Missed returns a line for each target that our subject did not meet.
 func (r Result) Missed() []string {
 	var missed []string
 	for _, b := range r.Case.Bars {

@@ -20,9 +20,9 @@ import (
 // Case is an operation that several subjects perform.
 type Case struct {
 	Name     string
-	Subjects []Subject // the first is ours, the others are the peers
-	Bars     []Bar     // targets that ours must meet
-	NoAlloc  bool      // ours must allocate less than one byte per operation
+	Subjects []Subject // the first is our implementation, the others are the peers
+	Bars     []Bar     // targets that our implementation must meet
+	NoAlloc  bool      // our implementation must allocate less than one byte per operation
 	Procs    []int     // values of GOMAXPROCS to run with, 0 for all CPUs; empty means {0}
 	Trials   int       // number of operations in a round; 0 means as many as take about Settings.Time
 }
@@ -91,7 +91,7 @@ func expand(cases []Case) []Case {
 	return all
 }
 
-// processors returns the values in wanted that the machine supports, without duplicates.
+// processors returns those of the wanted values that the machine supports, without duplicates.
 func processors(wanted []int) []int {
 	if len(wanted) == 0 {
 		wanted = []int{0}
@@ -133,7 +133,7 @@ func (c Case) index(subject string) int {
 	return slices.IndexFunc(c.Subjects, func(s Subject) bool { return s.Name == subject })
 }
 
-// enough returns how many operations of s take about the time want. It trusts a long measurement
+// enough returns how many operations of s take about the wanted time. It trusts a long measurement
 // only if a second one is also long, since another process may have delayed the first.
 func enough(s Subject, want time.Duration) int {
 	for n := 1; ; n *= 4 {

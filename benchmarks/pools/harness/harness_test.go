@@ -33,8 +33,8 @@ func TestSpreadIsTheMedianWithItsConfidenceInterval(t *testing.T) {
 	}
 }
 
-// measured returns a result of 9 rounds, in each of which ours took the given nanoseconds and the
-// peer took 100.
+// measured returns a result of 9 rounds, in each of which our subject took the given nanoseconds
+// and the peer took 100.
 func measured(ours ...float64) Result {
 	r := Result{
 		Case:    Case{Name: "case", Subjects: []Subject{{Name: "ours"}, {Name: "peer"}}},

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// AtRate measures the CPU cost of a use when one use starts per interval every, and the CPU spins
-// between uses. Wall is the duration of a use minus that of an empty use. CPU also includes the CPU
+// AtRate measures the CPU cost of a use when uses start at the given interval and the CPU spins
+// between them. Wall is the duration of a use minus that of an empty use. CPU also includes the CPU
 // time of other threads (timers, background work), again minus that of empty uses. Neither includes
 // the time spent spinning, whose noise exceeds the cost of a use.
 func AtRate(name, order string, every time.Duration, open func() (use, stop func())) Subject {

@@ -56,7 +56,8 @@ func (r Result) over(subject int, f Figure) Spread {
 	return spread(r.figures(subject, f.of))
 }
 
-// against returns the ratio of our value of f, minus less, to a subject's value.
+// against subtracts the number less from our value of f, and returns the ratio of the result to the
+// given subject's value.
 func (r Result) against(subject int, f Figure, less float64) Spread {
 	ratios := make([]float64, len(r.Samples[subject]))
 	for i, s := range r.Samples[subject] {
@@ -174,7 +175,7 @@ func (r Result) row(i int) string {
 }
 
 // bars returns the targets relative to subject i, and whether each is met. Targets without a peer
-// are listed with subject 0, which is ours.
+// are listed with our subject, which is number 0.
 func (r Result) bars(i int) (bars, met string) {
 	peer := ""
 	if i > 0 {

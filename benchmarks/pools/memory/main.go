@@ -98,7 +98,7 @@ func status(key string) (int, error) {
 	return 0, fmt.Errorf("/proc/self/status has no %s", key)
 }
 
-// compare prints the table, and fails if a peer uses less memory than ours.
+// compare prints the table, and fails if a peer uses less memory than our pool.
 func compare(rounds int) error {
 	names := []string{ours}
 	for name := range peers.WorkerPools {

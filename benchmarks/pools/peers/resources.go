@@ -19,7 +19,8 @@ func NewResource(context.Context) (*Resource, error) { return new(Resource), nil
 
 // Lender is a pool of resources.
 type Lender interface {
-	// Use borrows a resource, calls between unless it is nil, and returns the resource.
+	// Use borrows a resource, calls the function between unless that is nil, and returns the
+	// resource.
 	Use(ctx context.Context, between func())
 	// Borrow borrows a resource. giveBack returns it.
 	Borrow(ctx context.Context) (giveBack func(), err error)

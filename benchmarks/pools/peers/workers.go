@@ -1,4 +1,4 @@
-// Package peers contains the pools that ours are compared with. The pools of each kind have a
+// Package peers contains the pools with which our pools are compared. The pools of each kind have a
 // common interface.
 package peers
 
@@ -26,7 +26,7 @@ type Task struct {
 	Context func(context.Context) error
 }
 
-// NewTask returns a task that calls work.
+// NewTask returns a task that calls the function work.
 func NewTask(work func()) Task {
 	return Task{
 		Plain:   work,

@@ -22,7 +22,7 @@ type load struct {
 	work, rest time.Duration
 }
 
-// run applies the load to s until the time until.
+// run applies the load to s until the given time.
 func (l load) run(s subject, until time.Time) {
 	use := s.use
 	if l.each >= 10*time.Microsecond {
@@ -84,7 +84,7 @@ func useTime(open func(int) subject, l load, round time.Duration, within float64
 	return r
 }
 
-// off returns how far v is outside the bounds least and most, relative to the nearer bound.
+// off returns how far v is outside the range from least to most, relative to the nearer bound.
 func off(v, least, most float64) float64 {
 	switch {
 	case v < least:

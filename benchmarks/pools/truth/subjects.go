@@ -11,7 +11,7 @@ import (
 )
 
 // subject is a pool that reports how long its slots were used. finish must not be called before all
-// calls of use have returned.
+// calls of the function use have returned.
 type subject struct {
 	use    func(held func())
 	await  func(held func()) // like use, but waits until the use has ended
@@ -21,18 +21,19 @@ type subject struct {
 	truth  *truth
 }
 
-// truth holds a lower and an upper bound on how long slots were used. The lower bound is the time
-// spent in held functions, the upper bound the time spent in whole calls of use.
+// truth holds a lower bound (least) and an upper bound (most) on how long slots were used. The
+// lower bound is the time spent in the functions that run while a slot is held. The upper bound
+// also includes the time spent acquiring and releasing the slot.
 type truth struct{ least, most atomic.Int64 }
 
-// inside runs held and adds its duration to the lower bound.
+// inside runs the function held and adds its duration to the lower bound.
 func (t *truth) inside(held func()) {
 	start := time.Now()
 	held()
 	t.least.Add(int64(time.Since(start)))
 }
 
-// around runs use and adds its duration to the upper bound.
+// around runs the function use and adds its duration to the upper bound.
 func (t *truth) around(use func()) {
 	start := time.Now()
 	use()

@@ -87,7 +87,7 @@ func newDashboard(
 }
 
 // variables returns the variables that every dashboard has. Their options are the labels of the
-// metric of. The choice for one variable narrows the options of the variables after it.
+// given metric. The choice for one variable narrows the options of the variables after it.
 func variables(of string) []*dashboard.QueryVariableBuilder {
 	inCluster := clusterLabel + `=~"$cluster"`
 	inNamespace := inCluster + `,` + namespaceLabel + `=~"$namespace"`
@@ -135,7 +135,7 @@ const (
 	fleetUID = "poolgauge-fleet"
 )
 
-// links returns the links of one dashboard, whose uid is from, to the other dashboards. A link
+// links returns the links from the dashboard with the given uid to the other dashboards. A link
 // carries only the Kubernetes variables, because a pool's service differs from that of the sidecar
 // on the same host.
 func links(from string) []*dashboard.DashboardLinkBuilder {

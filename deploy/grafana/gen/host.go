@@ -39,7 +39,7 @@ const onlyOwn = " Without shareProcessNamespace in the pod, this is the sidecar'
 
 const hostLabel = "host"
 
-// perHost returns a query for expr by host and by the labels in by. Each host counts once, although
+// perHost returns a query for expr by host and by the given labels. Each host counts once, although
 // several sidecars may report it. A host is identified by k8s.node.name or else by the instance.
 func perHost(by []string, expr string) string {
 	each := promql.Sum(slices.Concat([]string{clusterLabel, nodeLabel, instanceLabel}, by), expr)

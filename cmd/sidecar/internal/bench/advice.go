@@ -6,9 +6,9 @@ const (
 	// nearBest is the share of the best pool's throughput above which a smaller pool is
 	// recommended.
 	nearBest = 0.9
-	// throttled is the share of throttled periods above which the quota counts as the limit.
+	// throttled is the share of throttled periods above which the advice blames the CPU quota.
 	throttled = 0.1
-	// busy is the CPU utilization above which the CPUs count as the limit.
+	// busy is the CPU utilization above which the advice says that the CPUs are the bottleneck.
 	busy = 0.85
 	// computing is the share of its time that a sequential task must be on a CPU to count as
 	// CPU-bound.

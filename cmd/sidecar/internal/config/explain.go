@@ -9,7 +9,7 @@ import (
 )
 
 // Explain turns err, an error of the command-line parser, into one helpful line. command is the
-// command's full name, such as "sidecar bench", and set holds the command's flags.
+// full name of the command, such as "sidecar bench", and the flag set is that of the command.
 func (f *Flags) Explain(err error, command string, set *pflag.FlagSet) error {
 	var unknown *pflag.NotExistError
 	var invalid *pflag.InvalidValueError

@@ -78,7 +78,7 @@ func (f *file) add(key, value *yaml.Node, known []string) error {
 	return nil
 }
 
-// plainValues returns the text of a scalar, or the texts in a list of scalars.
+// plainValues returns the value of a scalar, or the values in a list of scalars, as strings.
 func plainValues(node *yaml.Node) ([]string, error) {
 	elements := []*yaml.Node{node}
 	if node.Kind == yaml.SequenceNode {

@@ -27,8 +27,8 @@ const (
 	pageAddressFlag     = "page-address"
 )
 
-// Declare adds a flag to set for each of the settings names, or for every setting if names is
-// empty. The command reads only these settings; all other settings keep their defaults.
+// Declare adds a flag for each named setting to the given flag set, or for every setting if there
+// are no names. The command reads only these settings; all other settings keep their defaults.
 func Declare(set *pflag.FlagSet, names ...string) *Flags {
 	f := &Flags{set: set, all: pflag.NewFlagSet("", pflag.ContinueOnError), settings: &Settings{}}
 	f.all.SortFlags, set.SortFlags = false, false
@@ -164,7 +164,7 @@ func setAll(flag *pflag.Flag, texts ...string) error {
 	return nil
 }
 
-// split splits given, the value of an environment variable, at its commas if flag is repeatable.
+// split splits the value of an environment variable at its commas if flag is repeatable.
 func split(flag *pflag.Flag, given string) []string {
 	if v, ok := flag.Value.(*value); !ok || !v.repeatable {
 		return []string{given}

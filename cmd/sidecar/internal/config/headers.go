@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// headersOf returns a function that returns the headers of a request: those in given, and those in
+// headersOf returns a function that returns the headers of a request: the given ones, and those in
 // file, which is read again when it changes.
 func headersOf(given map[string]string, file string) func() (map[string]string, error) {
 	if file == "" {
@@ -22,7 +22,7 @@ func headersOf(given map[string]string, file string) func() (map[string]string, 
 // rereadAfter is how long the contents of a headers file are used before the file is read again.
 const rereadAfter = time.Second
 
-// headerFile adds the headers in a file to given. It is safe for concurrent use.
+// headerFile adds the headers in a file to the given ones. It is safe for concurrent use.
 type headerFile struct {
 	given map[string]string
 	path  string

@@ -27,7 +27,7 @@ func (s *Settings) checkLoop(u upstreamSettings, flag string) error {
 		host, own, _ := net.SplitHostPort(listener.address)
 		if own == u.endpoint.Port() && own != "" && own != "0" && reaches(u.endpoint.Hostname(), host) {
 			return fmt.Errorf(
-				"%s: expected an address other than %s, where this sidecar listens; %s sets that address",
+				"%s: %s is the address of this sidecar's own listener (%s): expected a different one",
 				flag,
 				u.endpoint.Host,
 				listener.flag,
@@ -41,8 +41,8 @@ func (s *Settings) checkLoop(u upstreamSettings, flag string) error {
 // endpoint has a port on which this sidecar listens.
 const lookupTimeout = 500 * time.Millisecond
 
-// reaches reports whether a connection to host may reach a listener on this machine with the
-// address own. If own is not loopback, the listener is assumed to listen on every interface.
+// reaches reports whether a connection to host may reach a listener on this machine at the address
+// own. If that is not a loopback address, the listener is assumed to listen on every interface.
 func reaches(host, own string) bool {
 	addresses := []string{host}
 	loopbackOnly := isLocalhost(own) || isIP(own, netip.Addr.IsLoopback)

@@ -188,8 +188,8 @@ func TestUpstreamsThatCannotWorkAreRefused(t *testing.T) {
 	for args, want := range map[string]string{
 		"--otlp-endpoint http://h:4318": "--otlp-endpoint: port 4318 is the default port of http/protobuf: expected --otlp-protocol http/protobuf",
 		"--otlp-logs-endpoint http://h:4317/v1/logs --otlp-logs-protocol http/protobuf": "--otlp-logs-endpoint: port 4317 is the default port of grpc: expected --otlp-logs-protocol grpc",
-		"--otlp-endpoint http://" + name + ":4317 --relay-grpc-address 0.0.0.0:4317":    "--otlp-endpoint: expected an address other than",
-		"--otlp-endpoint http://x.localhost:4317":                                       "--otlp-endpoint: expected an address other than",
+		"--otlp-endpoint http://" + name + ":4317 --relay-grpc-address 0.0.0.0:4317":    "--otlp-endpoint: " + name + ":4317 is the address of this sidecar's own listener",
+		"--otlp-endpoint http://x.localhost:4317":                                       "--otlp-endpoint: x.localhost:4317 is the address of this sidecar's own listener (--relay-grpc-address)",
 		"--otlp-endpoint http://h:1 --exporter otlp,console --temporality delta":        "--temporality: expected cumulative with --exporter console",
 		"--otlp-traces-client-certificate " + selfSigned(t).cert:                        "--otlp-traces-client-certificate and --otlp-client-key: expected both or neither",
 		"--otlp-headers-file /no/such":                                                  "--otlp-headers-file: cannot read the headers file",
@@ -267,7 +267,7 @@ func TestNoSignalIsSentToTheSidecarItself(t *testing.T) {
 		[]string{"--otlp-endpoint", "http://collector:4317", "--otlp-traces-endpoint", "http://localhost:4317"},
 		nil,
 	)
-	if err == nil || !strings.Contains(err.Error(), "--otlp-traces-endpoint: expected an address other") {
+	if err == nil || !strings.Contains(err.Error(), "--otlp-traces-endpoint: localhost:4317 is the address of this sidecar") {
 		t.Error(err)
 	}
 }

@@ -110,8 +110,8 @@ func choice(p *string, words ...string) *value {
 	}}
 }
 
-// choices returns a value that is either one of the words in exclusive, or a comma-separated list
-// of words in others. The first word of exclusive is the default.
+// choices returns a value that is either one of the exclusive words, or a comma-separated list of
+// the other words. The first exclusive word is the default.
 func choices(p *[]string, exclusive []string, others ...string) *value {
 	*p = exclusive[:1]
 	all := append(slices.Clone(exclusive), others...)

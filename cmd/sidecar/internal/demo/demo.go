@@ -24,7 +24,7 @@ import (
 // Interval is the shop's export interval. It is short, so that changes show at once.
 const Interval = time.Second
 
-// Run runs the shop until ctx is done. It announces on out what happens and what to watch. It sends
+// Run runs the shop until ctx is done. It prints to out what happens and what to watch. It sends
 // the shop's metrics over OTLP/gRPC to url, such as unix:/tmp/otlp.sock, with the sidecar's own
 // exporter: OpenTelemetry's would make the binary 2 % larger.
 func Run(ctx context.Context, url string, out io.Writer) (err error) {

@@ -21,7 +21,7 @@ func chart() Chart {
 	}}
 }
 
-// elements returns how often each element occurs in an SVG, and the texts in it.
+// elements returns how often each element occurs in an SVG, and the contents of its text elements.
 func elements(t *testing.T, svg []byte) (count map[string]int, texts []string) {
 	t.Helper()
 	count = map[string]int{}

@@ -66,8 +66,9 @@ type raster struct {
 	colors []string
 }
 
-// cover blends the color of r into the pixels of part, weighted by share at each pixel's center. A
-// share of 0 or less leaves a pixel as it is; a share of 1 or more replaces its color.
+// cover blends the color of r into the pixels of part, weighted by the function share at each
+// pixel's center. A share of 0 or less leaves a pixel as it is; a share of 1 or more replaces its
+// color.
 func (p *raster) cover(r role, part image.Rectangle, share func(x, y float64) float64) {
 	to := parsed(p.colors[r])
 	part = part.Intersect(p.Bounds())

@@ -26,7 +26,7 @@ const (
 	selected style = 1 << 8 // added to the style of a text in the selected row
 )
 
-// span is a text in one style.
+// span is a piece of text in one style.
 type span struct {
 	style style
 	text  string
@@ -90,7 +90,7 @@ func gauge(columns int, share float64) string {
 }
 
 // spark draws a sparkline that is columns wide, with the newest value at the right. The scale is
-// from 0 to most. Absent values are blank; 0 has the lowest mark.
+// from 0 to the given maximum. Absent values are blank; 0 has the lowest mark.
 func spark(columns int, values []live.Figure, most float64) string {
 	marks := []rune("▁▂▃▄▅▆▇█")
 	var b strings.Builder

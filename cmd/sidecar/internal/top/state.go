@@ -128,12 +128,13 @@ func matches(p *live.Pool, text string) bool {
 	return false
 }
 
-// row returns the index of the selected pool in all, or 0 if all does not contain it.
+// row returns the index of the selected pool in the given list, or 0 if the list does not contain
+// it.
 func (s *state) row(all []*live.Pool) int {
 	return max(0, slices.IndexFunc(all, func(p *live.Pool) bool { return p.ID == s.selected }))
 }
 
-// move moves the selection down by the given number of rows, or up if by is negative.
+// move moves the selection down by the given number of rows, or up if the number is negative.
 func (s *state) move(by int) {
 	all := s.pools()
 	if len(all) > 0 {
@@ -141,8 +142,8 @@ func (s *state) move(by int) {
 	}
 }
 
-// find selects the next pool that matches the search. from is the number of rows below the selected
-// row at which to start.
+// find selects the next pool that matches the search. It starts the given number of rows below the
+// selected row.
 func (s *state) find(from int) {
 	all := s.pools()
 	at := s.row(all) + from

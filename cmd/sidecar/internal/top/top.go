@@ -46,7 +46,7 @@ type answer struct {
 	err     error
 }
 
-// Run polls the picture from c at the interval every, and shows it on screen, until ctx is done or
+// Run polls the picture from c at the given interval, and shows it on screen, until ctx is done or
 // the user quits. It returns an error if the terminal is gone.
 func Run(ctx context.Context, screen tcell.Screen, c *Client, every time.Duration) error {
 	if err := screen.Init(); err != nil {
@@ -107,7 +107,7 @@ func (s *state) request(questions chan string) {
 	questions <- want
 }
 
-// ask polls the picture at the interval every. If the last ID received from questions is not empty,
+// ask polls the picture at the given interval. If the last ID received from questions is not empty,
 // ask also polls the history of the pool with that ID.
 func ask(ctx context.Context, c *Client, every time.Duration, questions <-chan string, answers chan<- answer) {
 	defer c.Close()

@@ -75,7 +75,7 @@ func (e *Engine) Close() error {
 	return errors.Join(e.engine.Close(), e.db.Close())
 }
 
-// Instant evaluates query at the time at.
+// Instant evaluates query at the given time.
 func (e *Engine) Instant(ctx context.Context, query string, at time.Time) (promql.Vector, error) {
 	q, err := e.engine.NewInstantQuery(ctx, e.db, nil, query, at)
 	if err != nil {
@@ -89,7 +89,7 @@ func (e *Engine) Instant(ctx context.Context, query string, at time.Time) (promq
 	return result.Vector()
 }
 
-// Range evaluates query at intervals of step, beginning at from and ending at to.
+// Range evaluates query at intervals of step, beginning at the time from and ending at the time to.
 func (e *Engine) Range(
 	ctx context.Context,
 	query string,
