@@ -20,9 +20,9 @@ const (
 
 func (s State) String() string { return [...]string{"ok", "retrying", "rejecting"}[s] }
 
-// AwayAfter is how long the upstream must have accepted nothing from a lane before it counts as
+// awayAfter is how long the upstream must have accepted nothing from a lane before it counts as
 // away for that lane.
-const AwayAfter = 5 * time.Second
+const awayAfter = 5 * time.Second
 
 const (
 	leastSize = 4 << 10 // minimum size of a request, in bytes
@@ -257,10 +257,10 @@ func (c *course) cause(failure *Failure) {
 // lost returns how many items the lane has lost so far. Caller must hold mu.
 func (c *course) lost() int64 { return c.rejected + c.queue.Account().Lanes[c.lane].Full }
 
-// watch marks the upstream as away once it has accepted nothing from the lane for AwayAfter. Caller
+// watch marks the upstream as away once it has accepted nothing from the lane for awayAfter. Caller
 // must hold mu.
 func (c *course) watch() {
-	switch left := AwayAfter - time.Since(c.taken); {
+	switch left := awayAfter - time.Since(c.taken); {
 	case c.away || !c.blocked:
 	case left <= 0:
 		c.setAway(true)

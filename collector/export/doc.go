@@ -23,7 +23,7 @@
 //     After that they are rejected whole, one per backoff, until the upstream accepts one.
 //   - [Split] requests are held in the same way, but then divided like invalid ones.
 //
-// When the upstream has accepted nothing from a lane for [AwayAfter], it counts as away for that
+// When the upstream has accepted nothing from a lane for 5 seconds, it counts as away for that
 // lane, and a full queue drops the lane's oldest batches instead of making clients wait. Rejecting
 // invalid requests does not make an upstream count as away, since it is reachable and accepts other
 // requests.

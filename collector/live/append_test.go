@@ -89,7 +89,7 @@ func TestReadReplacesThePicture(t *testing.T) {
 				t.Errorf("round %d: read again:\n%+v\nwant\n%+v", round, got, want)
 			}
 			for _, one := range got.Pools {
-				if last := one.Spark.Fill[SparkColumns-1]; last != one.Fill() {
+				if last := one.Spark.Fill[sparkColumns-1]; last != one.Fill() {
 					t.Errorf("round %d: the spark of %s ends at %v, want %v", round, one.Name, last, one.Fill())
 				}
 			}

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// SparkColumns is the number of columns of a [Spark].
-const SparkColumns = 60
+// sparkColumns is the number of columns of a [Spark].
+const sparkColumns = 60
 
 // spark returns the history up to slot for the pool's row on the page. It reuses the memory of
 // into.
@@ -35,11 +35,11 @@ func (t *track) columns(into Column, row int, slot int64) Column {
 // slots. spark gets the value in a slot from the function of, and reuses the memory of the slice
 // into.
 func (t *track) spark(into Column, slot int64, of func(at int64) float64) Column {
-	const width = slots / SparkColumns
-	columns := slices.Grow(into[:0], SparkColumns)
-	for i := range SparkColumns {
+	const width = slots / sparkColumns
+	columns := slices.Grow(into[:0], sparkColumns)
+	for i := range sparkColumns {
 		most := math.Inf(-1)
-		end := (slot/width + 1 - int64(SparkColumns-1-i)) * width
+		end := (slot/width + 1 - int64(sparkColumns-1-i)) * width
 		for at := max(0, end-width); at < min(end, t.last+1); at++ {
 			most = higher(most, of(at))
 		}

@@ -129,7 +129,7 @@ func (l *Live) Read(p *Picture) {
 	now, slot := time.Now(), l.now()
 	pools, unsorted, course := p.Pools[:0], p.unsorted[:0], p.Course
 	*p = Picture{
-		At: now, Service: l.cfg.Service, Step: l.slot.Seconds() * slots / SparkColumns,
+		At: now, Service: l.cfg.Service, Step: l.slot.Seconds() * slots / sparkColumns,
 		Memory: Memory{Used: l.used, Limit: l.cfg.Limit, Series: l.count, Refused: l.refused.Load()},
 	}
 	l.machine.picture(p)

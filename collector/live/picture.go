@@ -86,7 +86,7 @@ type Pool struct {
 // Fill returns used ÷ limit.
 func (p Pool) Fill() Figure { return p.Used.Over(p.Limit) }
 
-// Spark is a history of [SparkColumns] columns, each [Picture.Step] long, the oldest first. Each
+// Spark is a history of 60 columns, each [Picture.Step] long, the oldest first. Each
 // column holds the maximum within its period.
 type Spark struct {
 	Fill Column `json:"fill"` // shares of the limit, or slots used if there is no limit

@@ -32,7 +32,7 @@ func (r *Requests) End(m *Meter, o instrument.Outcome, wait Span, now time.Durat
 	r.ended[o]++
 	r.waited[o]++
 	if o != instrument.Acquired {
-		return Waited{o, r.took[o].EndTimed(m, wait, now)}
+		return Waited{o, r.took[o].endTimed(m, wait, now)}
 	}
 	if m.isShort(wait) {
 		return Waited{}
@@ -45,7 +45,7 @@ func (r *Requests) Report(s *instrument.Stats, m *Meter, outcomes ...instrument.
 	for _, o := range outcomes {
 		s.Requests[o] = instrument.Some(r.ended[o])
 		if !m.Off() {
-			s.Wait[o] = r.took[o].ReadWithZeros(r.waited[o], r.ended[o])
+			s.Wait[o] = r.took[o].readWithZeros(r.waited[o], r.ended[o])
 		}
 	}
 	r.exemplars.report(s, time.Now())

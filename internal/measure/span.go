@@ -116,9 +116,9 @@ func (d *Durations) End(m *Meter, s Span, now time.Duration, n int64) (took time
 	return took
 }
 
-// EndTimed is like [Durations.End], but always times the span. It is for spans that ended without
+// endTimed is like [Durations.End], but always times the span. It is for spans that ended without
 // success: there are few of them, and other spans must not represent them.
-func (d *Durations) EndTimed(m *Meter, s Span, now time.Duration) (took time.Duration) {
+func (d *Durations) endTimed(m *Meter, s Span, now time.Duration) (took time.Duration) {
 	if s.at == 0 {
 		return 0
 	}
@@ -177,12 +177,12 @@ func (d *Durations) histogram() *instrument.Histogram {
 // Read returns the histogram of the first n durations, or nil if n is 0. The caller owns the
 // result.
 func (d *Durations) Read(n int64) *instrument.Histogram {
-	return d.ReadWithZeros(n, n)
+	return d.readWithZeros(n, n)
 }
 
-// ReadWithZeros is like [Durations.Read], but adds zeros so that the histogram holds all durations:
+// readWithZeros is like [Durations.Read], but adds zeros so that the histogram holds all durations:
 // n spans, and all-n requests that took no time.
-func (d *Durations) ReadWithZeros(n, all int64) *instrument.Histogram {
+func (d *Durations) readWithZeros(n, all int64) *instrument.Histogram {
 	if all == 0 {
 		return nil
 	}
