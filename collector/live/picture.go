@@ -30,7 +30,7 @@ type Level string
 // the app's intervals and at least ten seconds.
 const (
 	Trouble Level = "trouble" // requests were not served, or one has been waiting for a second
-	Warning Level = "warning" // the pool is full and requests wait, or 1 in 100 requests waits for 100 ms
+	Warning Level = "warning" // the pool is full and requests wait, 1 in 100 waits for 100 ms, or uses leak or fail
 	Good    Level = "ok"
 	Silent  Level = "silent"
 )

@@ -83,8 +83,9 @@ func orNone(v float64) float64 {
 	return v
 }
 
-// explain sets the verdict of q. The level of q must already be set. An app's own verdict takes
-// precedence, because the app knows more about the pool, such as its locks and goroutines.
+// explain sets the verdict of q. The level of q must already be set; a pool that leaks or fails gets
+// a warning even if its callers are still served. An app's own verdict takes precedence, because the
+// app knows more about the pool, such as its locks and goroutines.
 func (p *pool) explain(q *Pool) {
 	f := p.judge.Holds()
 	if said, ok := p.said(); ok && said != diagnose.Undetermined && said != f.Verdict {
@@ -97,6 +98,9 @@ func (p *pool) explain(q *Pool) {
 	oversized := f.Verdict == diagnose.Oversized && q.Level == Good
 	if f.Verdict.Convicts() || oversized {
 		q.Verdict, q.Evidence = words(f.Verdict.String()), []string{f.Evidence}
+	}
+	if q.Level == Good && (f.Verdict == diagnose.Leaking || f.Verdict == diagnose.Failing) {
+		q.Level = Warning
 	}
 }
 

@@ -243,6 +243,12 @@ func TestVerdictsAreReported(t *testing.T) {
 	if p := onlyPool(t, l); p.Verdict != "" {
 		t.Errorf("verdict %q, want none", p.Verdict)
 	}
+	for verdict, want := range map[string]Level{"leaking": Warning, "failing": Warning, "starved": Good} {
+		offer(verdict, "ok")
+		if p := onlyPool(t, l); p.Level != want {
+			t.Errorf("a pool that serves its callers and is %s: level %s, want %s", verdict, p.Level, want)
+		}
+	}
 }
 
 // own builds a collection of the sidecar's own metrics.

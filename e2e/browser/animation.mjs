@@ -4,7 +4,7 @@
 import { writeFileSync } from "node:fs";
 import { launch, open } from "./browser.mjs";
 
-const [url, file, seconds = 150, every = 10] = process.argv.slice(2);
+const [url, file, seconds = 300, every = 20] = process.argv.slice(2);
 const [width, height] = [1280, 680];
 const shownFor = 1500; // ms a picture
 
