@@ -109,7 +109,7 @@ func (w Window) need(m Machine) (slots int, why string, err error) {
 	case refused == 1:
 		return 0, "", errors.New("all requests were refused")
 	case !(w.Ended >= enough):
-		return 0, "", fmt.Errorf("only %.0f uses ended, too few to decide", w.Ended)
+		return 0, "", fmt.Errorf("only %.0f uses of slots ended, too few to decide", w.Ended)
 	}
 	load := sizing.Load{
 		Rate: w.Served/(1-refused) + w.Grown/w.Seconds, Service: inSeconds(use), CV: 1,

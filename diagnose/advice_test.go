@@ -81,7 +81,7 @@ func TestNoAdvice(t *testing.T) {
 		wantAdvice(t, see(3, w, m, TooSmall), 0, "")
 	}
 	w.Ended = 4
-	wantAdvice(t, see(3, w, machine(), TooSmall), 0, "only 4 uses ended, too few to decide")
+	wantAdvice(t, see(3, w, machine(), TooSmall), 0, "only 4 uses of slots ended, too few to decide")
 	w = congested()
 	w.Refused = 1
 	wantAdvice(t, see(3, w, machine(), TooSmall), 0, "all requests were refused")

@@ -74,8 +74,8 @@ func (j *Judge) known() Usual {
 	return j.usual
 }
 
-// learn updates j.usual from window w, whose verdict is v: the usual values if the pool was well,
-// or the number of lost slots if slots leaked.
+// learn updates j.usual from window w, whose verdict is v. If the pool was healthy, it updates the
+// usual values; if slots leaked, it updates the number of lost slots.
 func (j *Judge) learn(w Window, v Verdict) {
 	switch v {
 	case Leaking:

@@ -137,7 +137,7 @@ func (w Window) waits(part float64) bool {
 	return long || w.Refused > 0.01
 }
 
-// idle judges a pool that has free slots for most of the time.
+// idle judges a pool that has free slots most of the time.
 func (w Window) idle() Finding[Verdict] {
 	switch {
 	case w.waits(0.5): // random arrivals alone make some requests wait

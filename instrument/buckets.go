@@ -60,7 +60,7 @@ func shortest(key int) time.Duration {
 	return time.Duration(leading << (63 - guessBits) >> (63 - key>>guessBits))
 }
 
-// slotOf returns the slot of d, which must be above 0.
+// slotOf returns the slot that d falls into. d must be positive.
 func slotOf(d time.Duration) int {
 	slot := int(table.guess[guessKey(d)])
 	if d > table.upper[slot] {

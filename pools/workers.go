@@ -27,8 +27,8 @@ type WorkersConfig struct {
 	// Submit returns an error that wraps [ErrFull]. Zero means no bound.
 	MaxPending int
 
-	// IdleTimeout is how long a worker must be idle before it is released. It may stay idle for up
-	// to twice as long. Zero means 10 s; negative means never.
+	// IdleTimeout is the minimum time that a worker is idle before it is released, which may take
+	// up to twice as long. Zero means 10 s; negative means never.
 	IdleTimeout time.Duration
 
 	// TaskTimeout is how long a task may run, not including its time in the queue. After that time,

@@ -8,7 +8,7 @@ import (
 	"github.com/poolgauge/poolgauge/instrument/wrap"
 )
 
-// Kind is the value of poolgauge.pool.kind for these pools.
+// Kind is the value of poolgauge.pool.kind for ants pools.
 const Kind = "ants"
 
 // Both ants pool types whose tasks are functions can be wrapped.

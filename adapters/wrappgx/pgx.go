@@ -34,7 +34,7 @@ const Kind = "pgx"
 // not close p; the two may be closed in either order.
 func Pool(name string, p *pgxpool.Pool, opts ...instrument.Option) (*instrument.Registration, error) {
 	if p == nil {
-		return nil, fmt.Errorf("pgx pool %q: the *pgxpool.Pool is nil, expected an open pool", name)
+		return nil, fmt.Errorf("pgx pool %q: the *pgxpool.Pool is nil", name)
 	}
 	return instrument.Observe(name, Kind, func() instrument.Stats { return statsOf(p.Stat()) }, opts...)
 }

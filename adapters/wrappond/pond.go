@@ -30,7 +30,7 @@ const Kind = "pond"
 // Registration may be closed before or after p is stopped.
 func Pool(name string, p pond.BasePool, opts ...instrument.Option) (*instrument.Registration, error) {
 	if p == nil {
-		return nil, fmt.Errorf("pond pool %q: the pool is nil, expected an open pool", name)
+		return nil, fmt.Errorf("pond pool %q: the pool is nil", name)
 	}
 	return instrument.Observe(name, Kind, func() instrument.Stats { return statsOf(p) }, opts...)
 }

@@ -31,7 +31,7 @@ const Kind = "puddle"
 // close p; the two may be closed in either order.
 func Pool[T any](name string, p *puddle.Pool[T], opts ...instrument.Option) (*instrument.Registration, error) {
 	if p == nil {
-		return nil, fmt.Errorf("puddle pool %q: the *puddle.Pool is nil, expected an open pool", name)
+		return nil, fmt.Errorf("puddle pool %q: the *puddle.Pool is nil", name)
 	}
 	return instrument.Observe(name, Kind, func() instrument.Stats { return statsOf(p.Stat()) }, opts...)
 }

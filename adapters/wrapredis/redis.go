@@ -83,7 +83,7 @@ func Subscriptions(name string, c Pooled, opts ...instrument.Option) (*instrumen
 }
 
 func errNil(name string) error {
-	return fmt.Errorf("redis pool %q: the client is nil, expected an open client", name)
+	return fmt.Errorf("redis pool %q: the client is nil", name)
 }
 
 func observe(name string, c Pooled, opts []instrument.Option,

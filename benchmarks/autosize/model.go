@@ -101,7 +101,7 @@ func (r *request) sleep(d time.Duration) { time.Sleep(d) }
 // wait sleeps for an exponentially distributed time with the given mean.
 func (r *request) wait(mean time.Duration) { time.Sleep(r.about(mean)) }
 
-// about returns a random time from an exponential distribution with the given mean.
+// about returns a random duration from an exponential distribution with the given mean.
 func (r *request) about(mean time.Duration) time.Duration {
 	return time.Duration(r.rng.ExpFloat64() * float64(mean))
 }

@@ -178,7 +178,7 @@ func summary(out io.Writer, runs []*run, programs []program, all map[string]scor
 		right, confused := of.pair()
 		fmt.Fprintf(
 			out,
-			"%s: %d of %d healthy programs convicted; leaking against too small: %s right, %d windows taken for the other\n",
+			"%s: %d of %d healthy programs misjudged; \"leaking\" or \"too small\": %s right, %d windows confused them\n",
 			p.name,
 			of[""].convicted,
 			healthy,

@@ -1,6 +1,6 @@
 // Command pools compares the pools of package pools with their peers and with the best that the
 // machine can do. It prints a table, and fails if a target is not met or if a ratio is worse than
-// in the checked-in baseline by more than the noise of both.
+// in the checked-in baseline by more than the noise of the two runs.
 //
 //	go run ./pools                              # from benchmarks/, all cases
 //	go run ./pools -run semaphore -rounds 15    # some cases, with less noise

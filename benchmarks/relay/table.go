@@ -40,7 +40,7 @@ func printTables(out io.Writer, results []*result) {
 		}
 		fmt.Fprintln(out)
 	}
-	fmt.Fprintf(out, "At %d points/s in requests of %d, resident MiB:\n\n"+
+	fmt.Fprintf(out, "Resident memory in MiB, at %d points/s in requests of %d points:\n\n"+
 		"| | forwarded points/s | CPUs | RSS | peak RSS | idle before | idle after |\n|---|---|---|---|---|---|---|\n", fixedRate, forms[0].size)
 	for _, r := range results {
 		if m := r.memory; len(m.rate) > 0 {

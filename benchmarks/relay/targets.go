@@ -23,8 +23,8 @@ func (t target) met() bool {
 // twice the Collector's rate.
 const leastRate = 100_000
 
-// judge returns the targets and what was measured. It judges the sidecar with its default settings,
-// and also compares a sidecar that syncs with a Collector that syncs.
+// judge returns the targets and the measured values. It judges the sidecar with its default
+// settings, and also compares the sidecar and the Collector when both sync to disk.
 func judge(results []*result) (targets []target) {
 	ours := find(results, sidecar, "default")
 	for _, f := range forms {

@@ -91,8 +91,8 @@ func TestFlagsWithoutEffectAreRefused(t *testing.T) {
 		"bench --work=cpu --dir=/tmp":                "--dir has no effect without --work=file",
 		"bench --url=http://h:1 --dir=/tmp":          "--dir has no effect without --work=file",
 		"demo --page-address=off":                    "the demo needs the page: set --page-address",
-		"completion bash --intervall=1s":             "unknown flag --intervall; sidecar completion bash --help lists them",
-		"bench --jobs=cpu":                           "unknown flag --jobs; sidecar bench --help lists them",
+		"completion bash --intervall=1s":             "unknown flag --intervall; sidecar completion bash --help lists the flags",
+		"bench --jobs=cpu":                           "unknown flag --jobs; sidecar bench --help lists the flags",
 		"bench --windo=1s":                           "unknown flag --windo, did you mean --window?",
 		"top --config=/no/such --page-address=h:1":   "--config: cannot read the file",
 	} {

@@ -14,7 +14,7 @@ import (
 func greet(out io.Writer, settings *config.Settings, page string) {
 	fmt.Fprintf(out, "Showing a summary every %v", settings.Interval)
 	if page != "" {
-		fmt.Fprintf(out, ", and the web page at %s", page)
+		fmt.Fprintf(out, ", and serving a web page at %s", page)
 	}
 	if !settings.SendsOTLP() {
 		fmt.Fprint(out, "\nTo send the data elsewhere:  OTEL_EXPORTER_OTLP_ENDPOINT=http://host:4317 sidecar")

@@ -2,9 +2,9 @@ package export
 
 import "sync"
 
-// recovery wakes all lanes of an upstream that are waiting to retry as soon as the upstream accepts
-// one lane again. There is then no reason to wait longer, whether for a backoff or because the
-// upstream requested it. recovery is safe for concurrent use.
+// recovery wakes all of an upstream's lanes that are waiting to retry, as soon as the upstream
+// accepts one lane again. There is then no reason to wait longer, whether the wait is a backoff or
+// was requested by the upstream. recovery is safe for concurrent use.
 type recovery struct {
 	mu   sync.Mutex
 	next chan struct{} // closed and replaced by announce

@@ -27,7 +27,7 @@ type Label struct{ Name, Value string }
 const fresh = 5 * time.Minute
 
 // EachSample calls f with the newest point of each cumulative series of the catalog's metrics.
-// Series of the sidecar itself come last.
+// The sidecar's own series come last.
 func (l *Live) EachSample(f func(*Sample)) {
 	l.mu.Lock()
 	now := time.Now()

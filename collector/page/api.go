@@ -65,7 +65,7 @@ func selection(query url.Values) (live.Selection, error) {
 	}
 	if s.Sort != "" && live.Orders[s.Sort] == nil {
 		names := slices.Sorted(maps.Keys(live.Orders))
-		return s, fmt.Errorf("sort=%.40q: expected worst, %s", s.Sort, strings.Join(names, ", "))
+		return s, fmt.Errorf("sort=%.40q: expected one of worst, %s", s.Sort, strings.Join(names, ", "))
 	}
 	for name, to := range map[string]*int{"from": &s.From, "limit": &s.Limit} {
 		text := query.Get(name)

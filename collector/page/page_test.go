@@ -115,7 +115,7 @@ func TestSelectionIsOfTheListedPools(t *testing.T) {
 		}
 	}
 	for query, want := range map[string]string{
-		"sort=size": `sort="size": expected worst, fill, name, oldest, rate`,
+		"sort=size": `sort="size": expected one of worst, fill, name, oldest, rate`,
 		"from=-1":   `from="-1": expected a whole number`,
 		"limit=ten": `limit="ten": expected a whole number`,
 	} {

@@ -29,7 +29,7 @@ func ParseTCP(s string) (host, port string, err error) {
 func ParseDNS(s string) (name string, err error) {
 	if !validName(s) {
 		return "", fmt.Errorf(
-			"DNS target %q: expected a host name, such as db.example (xn-- form if not ASCII)",
+			"DNS target %q: expected a host name, such as db.example (in its xn-- form if it is not ASCII)",
 			redact(s),
 		)
 	}

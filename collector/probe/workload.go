@@ -12,8 +12,8 @@ import (
 type workload [4]uint64
 
 // unitRounds is the number of rounds in a unit of work. A unit takes 0.2 to 0.5 ms on a server CPU:
-// short enough to discard interrupted units, long enough for the cost of reading clocks to be
-// negligible. The number is the same everywhere, so that CPUs can be compared.
+// short enough that interrupted units can be discarded, and long enough that the cost of reading
+// clocks is negligible. The number is the same everywhere, so that CPUs can be compared.
 const unitRounds = 1 << 17
 
 // unit performs one unit of work.

@@ -143,7 +143,7 @@ func (rawCodec) Marshal(v any) (mem.BufferSlice, error) {
 func (rawCodec) Unmarshal(data mem.BufferSlice, v any) error {
 	m, ok := v.(*message)
 	if !ok {
-		return fmt.Errorf("raw codec: cannot receive %T", v)
+		return fmt.Errorf("raw codec: cannot unmarshal into %T", v)
 	}
 	data.Ref()
 	m.data = data

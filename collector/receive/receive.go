@@ -228,8 +228,8 @@ func (s *Server) Connections() (open, closed int64) {
 	return open, s.ended.Load()
 }
 
-// Shutdown closes the listeners and waits for the requests that are being served. When ctx is done,
-// it aborts these requests and returns an error. It must be called only once.
+// Shutdown closes the listeners and waits for requests in flight. If ctx is done first, it aborts
+// them and returns an error. It must be called only once.
 func (s *Server) Shutdown(ctx context.Context) error {
 	cut := make(chan struct{})
 	keep := context.AfterFunc(ctx, func() {

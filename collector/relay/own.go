@@ -17,6 +17,6 @@ func (r *Relay) Push(rm *metricdata.ResourceMetrics) {
 		err = r.queue.Put(context.Background(), queue.Own, b)
 	}
 	if err != nil {
-		r.log.Warn("dropped a collection of the sidecar's own metrics", "error", err)
+		r.log.Warn("dropped a batch of the sidecar's own metrics", "error", err)
 	}
 }

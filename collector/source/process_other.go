@@ -14,8 +14,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// Pod consists, on this platform, of the calling process only: there are no cgroups, and the
-// sidecar does not report other processes.
+// Pod is just the calling process on this platform: there are no cgroups, and the sidecar does not
+// report other processes.
 type Pod struct{ name string }
 
 // NewPod returns the pod of the calling process. It reads nothing and never fails.

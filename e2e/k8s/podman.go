@@ -17,11 +17,11 @@ import (
 // resolve the Service in Kubernetes. In addition,
 //   - native sidecars come first among the plain containers, since podman does not know their
 //     restart policy;
-//   - variables have the values that the kubelet would give them;
-//   - there are no probes, which podman runs inside the container, where there is no shell, and no
-//     ports, which it opens on the host;
+//   - environment variables have the values that the kubelet would give them;
+//   - probes are removed, since podman runs them inside the container, which has no shell;
+//   - ports are removed, since podman would open them on the host;
 //   - volume names include the pod's name, since podman's volumes are shared by all pods;
-//   - images are taken from this machine.
+//   - images are never pulled: the local ones are used.
 func PodmanPods(dir string) ([]*corev1.Pod, error) {
 	objects, err := build(dir)
 	if err != nil {

@@ -96,7 +96,7 @@ func answer(w http.ResponseWriter, status int, v any) {
 }
 
 // task returns the task that processes o: it charges the order, prints the receipt and stores the
-// result. Since charges are idempotent, it may run again after a crash.
+// result. Since charges are idempotent, it is safe to run again after a crash.
 func (s *service) task(o order) pools.Task {
 	return func(ctx context.Context) error {
 		state, receipt := paid, []byte(nil)

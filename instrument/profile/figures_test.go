@@ -139,7 +139,7 @@ func TestTheTableHasEveryKnownFigure(t *testing.T) {
 	}
 	text := strings.Join(strings.Fields(p.String()), " ")
 	for _, want := range []string{
-		"wall 20ms per call, 2 calls", "for select 10ms 50.0 %, 4 times", "started 3 goroutines that ran for 4ms per call",
+		"wall 20ms per call, 2 calls", "for select 10ms 50.0 %, 4 times", "started 3 goroutines in total, which together ran for 4ms per call",
 		"context switches 7 voluntary and 8 involuntary, in total", "page faults 1 major and 2 minor, in total",
 		"CPU quota 0.5 CPUs; throttled in 3 of 9 periods", "allocated 150 B in 2.5 objects per call", "CPU 3ms per call",
 	} {

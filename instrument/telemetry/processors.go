@@ -32,7 +32,7 @@ func warnOfProcessors() {
 }
 
 // processors explains why n, the value of GOMAXPROCS, does not match the CPU quota, or returns ""
-// if it does. Go rounds the quota up, to at least 2 if there are two CPUs.
+// if it does. Go rounds the quota up, and to at least 2 if there are at least two CPUs.
 func processors(n, cpus int, quota float64, limited, pinned bool) string {
 	fits := min(cpus, max(2, int(math.Ceil(quota))))
 	switch {

@@ -51,7 +51,7 @@ func (s *Channel) used() int64 { return int64(len(s.ch)) }
 
 // Acquire takes a slot. It waits until a slot is free or ctx is done. It returns nil if it took a
 // slot, and otherwise ctx.Err(). If ctx is already done, Acquire fails even if a slot is free.
-// Requests and direct sends to the channel are served in the order of arrival.
+// Requests and direct sends to the channel are served in order of arrival.
 func (s *Channel) Acquire(ctx context.Context) error {
 	done := ctx.Done()
 	p := &s.permits
@@ -93,7 +93,7 @@ func (s *Channel) TryAcquire() bool {
 	return true
 }
 
-// try takes a slot if one is free. Caller must hold the lock of permits.
+// try takes a slot if one is free. Caller must hold the lock of s.permits.
 func (s *Channel) try() bool {
 	before := s.used()
 	select {

@@ -67,8 +67,8 @@ func (tr *trip) hooks() *httptrace.ClientTrace {
 	return h
 }
 
-// keyOf returns the key under which net/http keeps the trip's connection. Behind a proxy, all http
-// hosts share one key.
+// keyOf returns the key under which net/http keeps the trip's connection. Through a proxy, all
+// plain-HTTP hosts share one key.
 func (tr *trip) keyOf(address string) (key partKey, proxied bool) {
 	u := tr.req.URL
 	target := addressOf(u)

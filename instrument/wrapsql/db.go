@@ -28,7 +28,7 @@ import (
 // two may be closed in either order.
 func DB(name string, db *sql.DB, opts ...instrument.Option) (*instrument.Registration, error) {
 	if db == nil {
-		return nil, fmt.Errorf("sql pool %q: the *sql.DB is nil, expected an open DB", name)
+		return nil, fmt.Errorf("sql pool %q: the *sql.DB is nil", name)
 	}
 	return instrument.Observe(
 		name,

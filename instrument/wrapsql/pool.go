@@ -146,10 +146,9 @@ func (p *pool) stats() instrument.Stats {
 	return own
 }
 
-// reconcile records the end of the use of connections that were never used and that database/sql
-// now keeps idle, because the callers that they were established for gave up or found another
-// connection. Such connections can be distinguished from connections that a caller holds only if no
-// event happened during the check.
+// reconcile ends the uses of new connections that no caller ever received. database/sql opened them
+// for callers that then gave up or got another connection, and now keeps them idle. They can be
+// told apart from connections that a caller holds only if no event happens during the check.
 func (p *pool) reconcile(ask func() sql.DBStats) {
 	p.Lock()
 	before, fresh := p.events, len(p.fresh)

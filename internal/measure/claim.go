@@ -77,8 +77,8 @@ func (c *Claim) GiveUp(r *Recorder, how instrument.Outcome) {
 	c.end(r, how, r.Meter.Event(r.Uses.InUse()))
 }
 
-// end records the end of the claim. The wait is the duration of the request minus the time for
-// which slots were being constructed for it. now is the time that [Meter.Event] returned.
+// end records the end of the claim. The wait is the duration of the request minus the time
+// spent constructing slots for it. now is the time that [Meter.Event] returned.
 func (c *Claim) end(r *Recorder, how instrument.Outcome, now time.Duration) {
 	ended := now
 	if c.pended == nil || c.spent > 0 {

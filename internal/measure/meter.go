@@ -109,8 +109,8 @@ func (m *Meter) Total(now time.Duration, used int64) float64 {
 	return (m.area - ahead) / float64(time.Second)
 }
 
-// Close makes sure that the meter never enters overload again, so that no timer runs. A closed
-// meter may still be used.
+// Close keeps the meter from ever entering overload again, so that no timer is left running. A
+// closed meter may still be used.
 func (m *Meter) Close() {
 	m.closed = true
 	if m.over {

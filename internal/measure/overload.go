@@ -15,8 +15,8 @@ const (
 	mostEvery  = 2048
 	// gap is the minimum time between the two events of a pair that counts as a gap.
 	gap = 200 * time.Microsecond
-	// coarseFor is how many events old a clock reading may be and still be good enough to recognize
-	// long spans.
+	// coarseFor is the maximum age, in events, of a clock reading that is still good enough to
+	// recognize long spans.
 	coarseFor = 64
 	// readings is the number of recent clock readings to keep. readSpread is the minimum time
 	// between two of these readings.

@@ -114,7 +114,7 @@ func Sweep(
 	ctx context.Context, task func(context.Context) error, opts SweepOptions,
 ) (SweepResult, error) {
 	if task == nil {
-		return SweepResult{}, errors.New("sizing: the task is nil, expected a function")
+		return SweepResult{}, errors.New("sizing: the task is nil")
 	}
 	rng := rand.New(rand.NewPCG(opts.Seed, 0xbe91))
 	return sweep(ctx, measureTask(task, rng), time.Now, opts)

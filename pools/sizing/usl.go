@@ -47,7 +47,7 @@ func FitUSL(points []Point) (USL, error) {
 	for _, p := range points {
 		if p.Workers < 1 || !(p.Rate > 0) || math.IsInf(p.Rate, 1) {
 			return USL{}, fmt.Errorf(
-				"sizing: got %v tasks per second with %d workers, expected more than 0 with at least 1",
+				"sizing: %v tasks per second with %d workers: expected a positive finite rate and at least 1 worker",
 				p.Rate,
 				p.Workers,
 			)

@@ -71,7 +71,7 @@ type puddles struct {
 	size int
 }
 
-// Puddle creates the pool of jackc/puddle.
+// Puddle returns a jackc/puddle pool of the given size.
 func Puddle(size int) Lender {
 	p, err := puddle.NewPool(&puddle.Config[*Resource]{
 		Constructor: NewResource,
@@ -109,7 +109,7 @@ func (p puddles) Borrow(ctx context.Context) (func(), error) {
 	return r.Release, nil
 }
 
-// channelPool is a pool made of a channel, as programs that use no library write it.
+// channelPool is a pool built on a buffered channel, as programs without a pool library build it.
 type channelPool chan *Resource
 
 // ChannelPool creates a pool from a buffered channel.

@@ -91,8 +91,8 @@ func hash(times int) {
 	runtime.KeepAlive(block)
 }
 
-// prepareFile returns a function that prepares the work named file. Each task has a file to itself
-// while it runs. The most recently used file is reused first, so that there are no more files than
+// prepareFile returns a function that prepares the work called "file". A running task has a file to
+// itself. The most recently used file is reused first, so that there are no more files than
 // concurrent tasks. Flushing a different file each time would be slower.
 func prepareFile(dir string) func(context.Context) (task, func(), error) {
 	return func(context.Context) (task, func(), error) {

@@ -153,7 +153,7 @@ func TestBadInputIsOneLineThatHelps(t *testing.T) {
 		want          string
 	}{
 		"unknown flag":                 {args: []string{"--intervall", "1s"}, want: "unknown flag --intervall, did you mean --interval?"},
-		"unknown flag, none near":      {args: []string{"--nonsense"}, want: "unknown flag --nonsense; sidecar --help lists them"},
+		"unknown flag, none near":      {args: []string{"--nonsense"}, want: "unknown flag --nonsense; sidecar --help lists the flags"},
 		"malformed duration":           {args: []string{"--interval", "ten"}, want: `--interval: expected a duration such as 10s, or a number of milliseconds, from 100ms to 24h, got "ten"`},
 		"duration too short":           {environ: []string{"OTEL_METRIC_EXPORT_INTERVAL=1"}, want: `OTEL_METRIC_EXPORT_INTERVAL: expected a duration`},
 		"duration too long":            {environ: []string{"OTEL_METRIC_EXPORT_INTERVAL=9223372036854775807"}, want: `OTEL_METRIC_EXPORT_INTERVAL: expected a duration`},

@@ -9,7 +9,7 @@ import (
 )
 
 // Explain turns err, an error of the command-line parser, into one helpful line. command is the
-// full name of the command, such as "sidecar bench", and the flag set is that of the command.
+// full name of the command, such as "sidecar bench", and set is its flag set.
 func (f *Flags) Explain(err error, command string, set *pflag.FlagSet) error {
 	var unknown *pflag.NotExistError
 	var invalid *pflag.InvalidValueError
@@ -32,7 +32,7 @@ func (f *Flags) explainUnknown(name, command string, set *pflag.FlagSet) error {
 	if near := nearest(name, names(set)); near != "" {
 		return fmt.Errorf("unknown flag --%s, did you mean --%s?", name, near)
 	}
-	return fmt.Errorf("unknown flag --%s; %s --help lists them", name, command)
+	return fmt.Errorf("unknown flag --%s; %s --help lists the flags", name, command)
 }
 
 // nearest returns the known name closest to name. It returns "" if even that is more than two edits

@@ -123,7 +123,7 @@ func choices(p *[]string, exclusive []string, others ...string) *value {
 		single := len(words) == 1 && slices.Contains(exclusive, words[0])
 		unknown := slices.ContainsFunc(words, func(word string) bool { return !slices.Contains(others, word) })
 		if unknown && !single {
-			return fmt.Errorf("expected %s, or a comma-separated list of %s, got %q",
+			return fmt.Errorf("expected %s, or one or more of %s separated by commas, got %q",
 				strings.Join(exclusive, ", "), strings.Join(others, " and "), given)
 		}
 		*p = words

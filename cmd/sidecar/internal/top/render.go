@@ -113,8 +113,7 @@ func (s *state) machine(width int) []line {
 	return append(all, nil)
 }
 
-// worst returns the container that is throttled most. Of several that are throttled equally, it
-// returns the one that uses the most CPU.
+// worst returns the most throttled container. Ties go to the one that uses the most CPU.
 func (s *state) worst() *live.Container {
 	var worst *live.Container
 	for i := range s.picture.Containers {
