@@ -31,7 +31,9 @@ func load(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	if !(*rate > 0 && *rate <= 100_000) || *duration <= 0 {
-		return usageError{errors.New("load: expected a -rate above 0 and at most 100000 per second, and a -duration above 0")}
+		return usageError{
+			errors.New("load: expected a -rate above 0 and at most 100000 per second, and a -duration above 0"),
+		}
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost = 256

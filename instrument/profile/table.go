@@ -61,7 +61,12 @@ func (p *Profile) times(w io.Writer) {
 	}
 	part("Go's scheduler", p.GoQueue, ", mostly part of the run queue")
 	if p.Started > 0 {
-		fmt.Fprintf(w, "started\t%d\tgoroutines in total, which together ran for %v per call\n", p.Started, p.per(p.Ran))
+		fmt.Fprintf(
+			w,
+			"started\t%d\tgoroutines in total, which together ran for %v per call\n",
+			p.Started,
+			p.per(p.Ran),
+		)
 	}
 }
 

@@ -267,7 +267,8 @@ func TestNoSignalIsSentToTheSidecarItself(t *testing.T) {
 		[]string{"--otlp-endpoint", "http://collector:4317", "--otlp-traces-endpoint", "http://localhost:4317"},
 		nil,
 	)
-	if err == nil || !strings.Contains(err.Error(), "--otlp-traces-endpoint: localhost:4317 is the address of this sidecar") {
+	if err == nil ||
+		!strings.Contains(err.Error(), "--otlp-traces-endpoint: localhost:4317 is the address of this sidecar") {
 		t.Error(err)
 	}
 }
