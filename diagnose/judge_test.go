@@ -5,6 +5,8 @@ import (
 	"math"
 	"testing"
 	"time"
+
+	"github.com/poolgauge/poolgauge/pools/sizing"
 )
 
 // report advances the pool's Figures by ten seconds in which the pool behaves as in w.
@@ -133,40 +135,80 @@ func TestJudgeRemembersALeak(t *testing.T) {
 	}
 }
 
-// BenchmarkJudge judges one window of one pool, which takes about a microsecond and happens once
-// every ten seconds.
-// A slow leak also makes each use of an untimed pool take more slot-seconds, long before the pool is
-// full.
-func TestJudgeOfUntimedUsesTellsASlowLeakFromASmallSize(t *testing.T) {
+// If uses are not timed, a slow leak and a downstream that slowly becomes slower look like a pool
+// that is too small, but not more uses end than before. How full the pool is does not matter.
+func TestJudgeOfUntimedUses(t *testing.T) {
 	for name, c := range map[string]struct {
-		leaks float64 // slots lost per window
-		full  float64 // uses that end in a window once the pool is full
-		holds Verdict
+		leaks, slows, grows float64 // per window: slots lost, and relative changes of uses and of their rate
+		holds               Verdict
 	}{
-		"more requests":             {0, 1980, TooSmall},
-		"a leak of a slot an hour":  {1. / 360, 1000, Undetermined},
-		"a leak of a slot a minute": {1. / 6, 1000, Undetermined},
+		"more requests":                  {0, 0, 0.01, TooSmall},
+		"a leak of a slot an hour":       {1. / 360, 0, 0, Undetermined},
+		"a leak of a slot a minute":      {1. / 6, 0, 0, Undetermined},
+		"uses that take longer":          {0, 0.01, 0, Undetermined},
+		"many more requests, and a leak": {1, 0, 0.001, Undetermined},
 	} {
-		var j Judge
-		f := Figures{At: time.Unix(1000, 0)}
-		healthy := untimed(well())
-		for healthy.Utilization < 0.84 && f.At.Unix() < 100_000 {
-			report(&f, healthy)
-			j.See(f, machine())
-			healthy.Utilization += c.leaks / healthy.Limit
-		}
-		full := untimed(congested())
-		full.Ended = c.full
-		for range 4 {
-			report(&f, full)
-			j.See(f, machine())
-		}
-		if holds := j.Holds(); holds.Verdict != c.holds {
-			t.Errorf("%s: %v holds, want %v", name, holds, c.holds)
+		for load := 0.3; load < 0.85; load += 0.05 {
+			const slots = 20
+			var j Judge
+			f := Figures{At: time.Unix(1000, 0)}
+			use, rate, leaked := 0.1, load*slots/0.1, 0.0
+			convicted := false
+			for full := 0; full < 100; {
+				w := untimed(Window{Seconds: 10, Limit: slots, UseAge: math.NaN()})
+				free := slots - leaked
+				wait, err := sizing.ErlangC(int(free), rate*use)
+				if err != nil || rate*use > 0.99*free {
+					w.Utilization, w.Served, w.Wait, w.Pending = 1, min(rate, free/use), 1, 20
+					full++
+				} else {
+					w.Utilization, w.Served, w.Wait = (leaked+rate*use)/slots, rate, wait/(free-rate*use)*use
+				}
+				w.Ended = w.Served * w.Seconds
+				report(&f, w)
+				holds, _ := j.See(f, machine())
+				convicted = convicted || holds.Verdict == TooSmall
+				if full < 20 {
+					leaked, use, rate = leaked+c.leaks, use*(1+c.slows), rate*(1+c.grows)
+				}
+			}
+			if holds := j.Holds(); holds.Verdict != c.holds || convicted != (c.holds == TooSmall) {
+				t.Errorf("%s, load %.2f: %v holds, too small was said: %t; want %v", name, load, holds, convicted, c.holds)
+			}
 		}
 	}
 }
 
+// Nothing that was learned about untimed uses before the app was restarted counts afterwards, and a
+// pool that is too small is no longer said to be once that is in doubt.
+func TestJudgeForgetsUntimedUsesAtARestart(t *testing.T) {
+	var j Judge
+	f := Figures{At: time.Unix(1000, 0)}
+	see := func(windows int, w Window) Verdict {
+		var holds Finding[Verdict]
+		for range windows {
+			report(&f, untimed(w))
+			holds, _ = j.See(f, machine())
+		}
+		return holds.Verdict
+	}
+	more, same := congested(), congested()
+	same.Ended = 1000
+	see(5, well())
+	if v := see(2, more); v != TooSmall {
+		t.Errorf("more uses end than ever, and %v holds", v)
+	}
+	if v := see(3, same); v != Undetermined {
+		t.Errorf("no more uses end than before, and %v holds", v)
+	}
+	f = Figures{At: f.At}
+	if v := see(4, more); v != Undetermined {
+		t.Errorf("after a restart %v holds", v)
+	}
+}
+
+// BenchmarkJudge judges one window of one pool, which takes about a microsecond and happens once
+// every ten seconds.
 func BenchmarkJudge(b *testing.B) {
 	var j Judge
 	f := Figures{At: time.Unix(1000, 0)}

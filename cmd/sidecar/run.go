@@ -165,7 +165,7 @@ func keepHistory(settings *config.Settings, picture *live.Live, log *slog.Logger
 	if settings.QueueDir == "" {
 		return func() {}
 	}
-	failed := func(err error) { log.Warn("the web page's history does not survive a restart", "error", err) }
+	failed := func(err error) { log.Warn("cannot load or save the web page's history", "error", err) }
 	return picture.Keep(settings.QueueDir, failed).Close
 }
 

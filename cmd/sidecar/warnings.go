@@ -51,7 +51,7 @@ func checkWarnings(ctx context.Context, out io.Writer, at string) error {
 func warningOf(p *live.Pool) (warning string, ok bool) {
 	level := p.Level
 	if level == live.Good && p.Verdict != "" && p.Verdict != "oversized" {
-		level = live.Warning // for example a leak that has not taken all slots yet
+		level = live.Warning // for example tasks that wait for a lock while their callers are still served
 	}
 	if level != live.Trouble && level != live.Warning {
 		return "", false

@@ -122,14 +122,14 @@ func Unpack(encoding string, packed []byte, limit int) ([]byte, error) {
 		inflater, _ := inflaters.Get().(*gzip.Reader)
 		defer inflaters.Put(inflater)
 		if err := inflater.Reset(bytes.NewReader(packed)); err != nil {
-			return nil, err
+			return nil, fmt.Errorf("reading the header: %w", err)
 		}
 		return readAll(inflater, Size(encoding, packed), limit)
 	case Zstd:
 		unpacker, _ := unpackers.Get().(*zstd.Decoder)
 		defer unpackers.Put(unpacker)
 		if err := unpacker.Reset(bytes.NewReader(packed)); err != nil {
-			return nil, fmt.Errorf("zstd: %w", err)
+			return nil, fmt.Errorf("reading the header: %w", err)
 		}
 		defer func() { _ = unpacker.Reset(nil) }() // release the reference to packed
 		return readAll(unpacker, Size(encoding, packed), limit)

@@ -56,7 +56,7 @@ func (d *disk) read() (*found, error) {
 		return all, fmt.Errorf("cannot list the directory: %w", err)
 	}
 	for _, f := range files {
-		// Skip the lock file and files that the queue did not create, such as lost+found.
+		// Skip the lock file, directories such as lost+found, and hidden files such as those of NFS.
 		if f.Name() == lockName || f.IsDir() || strings.HasPrefix(f.Name(), ".") {
 			continue
 		}

@@ -117,7 +117,7 @@ func (s *Server) unreadable(ctx context.Context, err error) *Refusal {
 func (s *Server) tooLarge() *Refusal {
 	return &Refusal{
 		Reason:  TooLarge,
-		Message: fmt.Sprintf("the request is larger than %d bytes (--relay-request-size)", s.gate.message),
+		Message: fmt.Sprintf("the request, uncompressed, is larger than %d bytes (--relay-request-size)", s.gate.message),
 	}
 }
 

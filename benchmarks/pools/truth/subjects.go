@@ -23,7 +23,8 @@ type subject struct {
 
 // truth holds a lower bound (least) and an upper bound (most) on how long slots were used. The
 // lower bound is the time spent in the functions that run while a slot is held. The upper bound
-// also includes the time spent acquiring and releasing the slot.
+// also includes the time spent acquiring and releasing the slot or, for tasks of Workers that are not
+// awaited, all that the task does, and perTask.
 type truth struct{ least, most atomic.Int64 }
 
 // inside runs the function held and adds its duration to the lower bound.
@@ -101,8 +102,8 @@ func openWorkers(slots int) subject {
 		submit(func() {
 			start := time.Now()
 			t.inside(held)
-			running.Done()
 			t.most.Add(int64(time.Since(start) + perTask))
+			running.Done()
 		})
 	}
 	// A slot may count as used as soon as it is assigned to a task, even if its worker is not

@@ -263,7 +263,7 @@ func helpLines() []line {
 		"  UNSERVED  requests rejected, canceled or timed out per second",
 		"",
 		"  !! callers are not served, or one has waited for a second",
-		"  !  full with callers waiting, or one in a hundred waits for 100 ms",
+		"  !  full with callers waiting, one in a hundred waits for 100 ms, or it leaks or fails",
 		"  ?  silent: it has sent nothing for three of its intervals",
 		"  –  unknown",
 	} {
