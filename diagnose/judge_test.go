@@ -207,6 +207,54 @@ func TestJudgeForgetsUntimedUsesAtARestart(t *testing.T) {
 	}
 }
 
+// What counts is the least slot-seconds and the most uses while the pool was healthy, not the last.
+func TestJudgeRemembersTheBestOfUntimedUses(t *testing.T) {
+	for name, c := range map[string]struct {
+		utilization, ended float64 // of the first healthy windows
+		full               float64 // uses that end in a window once the pool is full
+	}{
+		"more uses ended at first":           {0.8, 1600, 1670},
+		"uses took fewer slots at first":     {0.5, 1660, 1900},
+		"both, and the last are as at first": {0.5, 1000, 1000},
+	} {
+		var j Judge
+		f := Figures{At: time.Unix(1000, 0)}
+		first, full := well(), congested()
+		first.Utilization, first.Ended, full.Ended = c.utilization, c.ended, c.full
+		for i := range 60 {
+			w := well()
+			if i < 20 {
+				w = first
+			} else if i >= 50 {
+				w = full
+			}
+			report(&f, untimed(w))
+			j.See(f, machine())
+		}
+		if holds := j.Holds(); holds.Verdict != Undetermined && holds.Verdict != OK {
+			t.Errorf("%s: %v holds", name, holds)
+		}
+	}
+}
+
+// Until the first use has ended, a pool does not say that it times its uses. Their slot-seconds say
+// nothing about their duration then.
+func TestJudgeLearnsOnlyDurationsOfTimedUses(t *testing.T) {
+	var j Judge
+	f := Figures{At: time.Unix(1000, 0), Limit: 10, EndedTime: math.NaN()}
+	j.See(f, machine())
+	f.EndedTime = 0
+	consumers := well()
+	consumers.Ended = 10
+	for range 4 {
+		report(&f, consumers)
+		j.See(f, machine())
+	}
+	if got := j.usual.Use; math.Abs(got-consumers.Use) > 1e-9 {
+		t.Errorf("usually uses take %v s, want %v", got, consumers.Use)
+	}
+}
+
 // BenchmarkJudge judges one window of one pool, which takes about a microsecond and happens once
 // every ten seconds.
 func BenchmarkJudge(b *testing.B) {
