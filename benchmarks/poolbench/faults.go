@@ -30,6 +30,9 @@ var anyPool = []diagnose.Verdict{
 	diagnose.OK, diagnose.Undetermined, diagnose.Oversized, diagnose.Starved, diagnose.CPUSaturated,
 }
 
+// ofSemaphore begins the names of faults of a program whose pool is a semaphore from the beginning.
+const ofSemaphore = "semaphore: "
+
 var faults = []fault{
 	{"healthy: idle", idle, nil, well(diagnose.Oversized), diagnose.HostOK},
 	{"healthy: busy", busy, nil, well(), diagnose.HostOK},
@@ -71,19 +74,13 @@ var faults = []fault{
 		diagnose.Leaking, diagnose.DownstreamSlow, diagnose.Undetermined,
 	}, diagnose.HostOK},
 	{"failing, and too small", both(tooSmall, failing), nil, only(diagnose.Failing), diagnose.HostOK},
-	{"healthy: semaphore", both(busy, asSemaphore), nil, well(), diagnose.HostOK},
-	{"healthy: semaphore, bursts", both(bursts, asSemaphore), nil, well(diagnose.Undetermined), diagnose.HostOK},
-	{"semaphore: too small", both(tooSmall, asSemaphore), nil, only(diagnose.TooSmall), diagnose.HostOK},
-	{"semaphore: leaking", both(leaking, asSemaphore), hasLeaked, []diagnose.Verdict{
+	{ofSemaphore + "busy", busy, nil, well(), diagnose.HostOK},
+	{ofSemaphore + "bursts", bursts, nil, well(diagnose.Undetermined), diagnose.HostOK},
+	{ofSemaphore + "too small", tooSmall, nil, only(diagnose.TooSmall), diagnose.HostOK},
+	{ofSemaphore + "leaking", leaking, hasLeaked, []diagnose.Verdict{
 		diagnose.Undetermined, diagnose.OK,
 	}, diagnose.HostOK},
-	{
-		"semaphore: downstream slow",
-		both(downstreamSlow, asSemaphore),
-		nil,
-		only(diagnose.Undetermined),
-		diagnose.HostOK,
-	},
+	{ofSemaphore + "downstream slow", downstreamSlow, nil, only(diagnose.Undetermined), diagnose.HostOK},
 }
 
 func well(or ...diagnose.Verdict) []diagnose.Verdict { return append(only(diagnose.OK), or...) }
@@ -158,8 +155,6 @@ func headOfLine(a *app, b between) {
 	}
 	a.kind, a.large, a.least, a.most = semaphore, b(0.1, 0.3), a.limit*9/10, a.limit*9/10
 }
-
-func asSemaphore(a *app, _ between) { a.kind = semaphore }
 
 func failing(a *app, b between) { a.fail = b(0.6, 1) }
 

@@ -90,6 +90,9 @@ func (f *fault) label(n int) label {
 
 func (r *run) simulate(f *fault, rng *rand.Rand) {
 	a, between := healthy(rng)
+	if strings.HasPrefix(f.name, ofSemaphore) {
+		a.kind = semaphore
+	}
 	if f.healthy() { // the variation is present from the beginning
 		f.inject(a, between)
 	}
