@@ -134,7 +134,13 @@ func TestPoolNamesTheCause(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w, m := congested(), machine()
-			usual := Usual{Use: 0.05, Blocked: 0.04, Lost: unknownUsual().Lost, Least: unknownUsual().Least, Most: unknownUsual().Most}
+			usual := Usual{
+				Use:     0.05,
+				Blocked: 0.04,
+				Lost:    unknownUsual().Lost,
+				Least:   unknownUsual().Least,
+				Most:    unknownUsual().Most,
+			}
 			c.change(&w, &m, &usual)
 			f := Pool(w, m, usual)
 			if f.Verdict != c.verdict || !strings.Contains(f.Evidence, c.evidence) {

@@ -173,7 +173,14 @@ func TestJudgeOfUntimedUses(t *testing.T) {
 				}
 			}
 			if holds := j.Holds(); holds.Verdict != c.holds || convicted != (c.holds == TooSmall) {
-				t.Errorf("%s, load %.2f: %v holds, too small was said: %t; want %v", name, load, holds, convicted, c.holds)
+				t.Errorf(
+					"%s, load %.2f: %v holds, too small was said: %t; want %v",
+					name,
+					load,
+					holds,
+					convicted,
+					c.holds,
+				)
 			}
 		}
 	}

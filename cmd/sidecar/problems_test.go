@@ -83,7 +83,13 @@ func TestKeepRunningWithoutAnEndpointSendsNothing(t *testing.T) {
 		); code != 0 {
 			t.Errorf("%s: exit code %d", endpoint, code)
 		}
-		if got := log.String(); strings.Count(got, "this sidecar's own listener")+strings.Count(got, "endpoint: expected") == 0 ||
+		if got := log.String(); strings.Count(
+			got,
+			"this sidecar's own listener",
+		)+strings.Count(
+			got,
+			"endpoint: expected",
+		) == 0 ||
 			strings.Contains(got, "Showing a summary") ||
 			strings.Contains(got, "sending") {
 			t.Errorf("%s: the log is\n%s", endpoint, got)

@@ -116,8 +116,11 @@ func (s *Server) unreadable(ctx context.Context, err error) *Refusal {
 
 func (s *Server) tooLarge() *Refusal {
 	return &Refusal{
-		Reason:  TooLarge,
-		Message: fmt.Sprintf("the request, uncompressed, is larger than %d bytes (--relay-request-size)", s.gate.message),
+		Reason: TooLarge,
+		Message: fmt.Sprintf(
+			"the request, uncompressed, is larger than %d bytes (--relay-request-size)",
+			s.gate.message,
+		),
 	}
 }
 
