@@ -26,12 +26,6 @@ func congested() Window {
 	return w
 }
 
-// untimed returns w as it would be if the pool did not time its uses.
-func untimed(w Window) Window {
-	w.Use, w.Held, w.OnCPU, w.RunQueue, w.Blocked = math.NaN(), math.NaN(), math.NaN(), math.NaN(), math.NaN()
-	return w
-}
-
 func machine() Machine {
 	m := UnknownMachine()
 	m.CPUs, m.BusyCPUs, m.Throttled, m.LockWait, m.Runnable, m.RunDelay = 8, 3, 0, 0.01, 0.2, 0.02
@@ -91,29 +85,8 @@ func TestPoolNamesTheCause(t *testing.T) {
 			m.Runnable, m.BusyCPUs, m.RunDelay = 4, 0.6, 4
 		}, TooSmall, "uses take no longer than usual"},
 		{"a pool that knows nothing of its uses", func(w *Window, _ *Machine, _ *Usual) {
-			*w = untimed(*w)
-		}, Undetermined, "it is unknown how its uses spend their time"},
-		{"more untimed uses than ever", func(w *Window, _ *Machine, u *Usual) {
-			*w, u.Least, u.Most = untimed(*w), 0.048, 150
-		}, TooSmall, "waited 100ms; 198 uses per second ended, more than while the pool was healthy"},
-		{"more untimed uses than ever, and they take more slot-seconds", func(w *Window, _ *Machine, u *Usual) {
-			*w, u.Least, u.Most = untimed(*w), 0.04, 150
-		}, Undetermined, "it is unknown how its uses spend their time"},
-		{"no more untimed uses than ever", func(w *Window, _ *Machine, u *Usual) {
-			*w, u.Least, u.Most = untimed(*w), 0.048, 190
-		}, Undetermined, "it is unknown how its uses spend their time"},
-		{"more untimed uses than ever, with waits that are short for them", func(w *Window, _ *Machine, u *Usual) {
-			*w, u.Least, u.Most = untimed(*w), 5, 1.5
-			w.Ended, w.Wait = 19, 0.2
-		}, Undetermined, "it is unknown how its uses spend their time"},
-		{"more untimed uses of bytes than ever", func(w *Window, _ *Machine, u *Usual) {
-			*w, u.Least, u.Most = untimed(*w), 0.048e6, 150
-			w.Limit, w.Wait = 10e6, 1e6
-		}, Undetermined, "it is unknown how its uses spend their time"},
-		{"untimed uses of 1 ms that wait as long", func(w *Window, _ *Machine, _ *Usual) {
-			*w = untimed(*w)
-			w.Utilization, w.Ended, w.Wait = 0.9, 90_000, 0.009
-		}, Undetermined, "waited 9ms"},
+			w.Use, w.OnCPU, w.RunQueue, w.Blocked = math.NaN(), math.NaN(), math.NaN(), math.NaN()
+		}, Undetermined, "waited 100ms, and it is unknown how its uses spend their time"},
 		{"free slots", func(w *Window, _ *Machine, _ *Usual) { *w = well() }, OK, "50 % of 10 slots"},
 		{"hardly any use", func(w *Window, _ *Machine, _ *Usual) { *w = well(); w.Utilization = 0.02 }, Oversized, "0.2 of 10 slots"},
 		{"hardly any use of 8 slots", func(w *Window, _ *Machine, _ *Usual) { *w = well(); w.Limit, w.Utilization = 8, 0.02 }, Oversized, "0.2 of 8 slots"},
@@ -134,13 +107,7 @@ func TestPoolNamesTheCause(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w, m := congested(), machine()
-			usual := Usual{
-				Use:     0.05,
-				Blocked: 0.04,
-				Lost:    unknownUsual().Lost,
-				Least:   unknownUsual().Least,
-				Most:    unknownUsual().Most,
-			}
+			usual := Usual{Use: 0.05, Blocked: 0.04, Lost: math.NaN()}
 			c.change(&w, &m, &usual)
 			f := Pool(w, m, usual)
 			if f.Verdict != c.verdict || !strings.Contains(f.Evidence, c.evidence) {

@@ -7,9 +7,8 @@ import (
 )
 
 // Judge judges one pool, window by window. A verdict takes hold when two of the last three windows
-// agree on it, and holds until three windows in a row disagree. An undetermined window counts as
-// disagreement only with the verdict that the pool is too small: a pool should not be made larger
-// while that is in doubt. The zero Judge is ready to use. A Judge is not safe for concurrent use.
+// agree on it, and holds until three windows in a row disagree. An undetermined window does not
+// count as disagreement. The zero Judge is ready to use. A Judge is not safe for concurrent use.
 type Judge struct {
 	last   Figures
 	usual  Usual
@@ -36,20 +35,16 @@ func (j *Judge) See(f Figures, m Machine) (holds, window Finding[Verdict]) {
 	}
 	w := Between(j.last, f)
 	j.last = f
-	timed := !math.IsNaN(f.EndedTime)
 	if math.IsNaN(w.Seconds) { // the pool was restarted
-		j.usual.Lost = float32(math.NaN())
-		if !timed {
-			j.usual, j.quiet = unknownUsual(), 0
-		}
+		j.usual.Lost = math.NaN()
 	}
 	if w.holds(j.usual.Held) {
-		j.usual.HeldFor += float32(w.Seconds)
+		j.usual.HeldFor += w.Seconds
 	} else {
 		j.usual.HeldFor = 0
 	}
 	window = Pool(w, m, j.known())
-	j.learn(w, window.Verdict, timed)
+	j.learn(w, window.Verdict)
 	holds = j.memory.weigh(window)
 	decisive := window.Verdict
 	if holds.Verdict.Convicts() && !holds.Verdict.isOfSize() {
@@ -80,38 +75,22 @@ func (j *Judge) known() Usual {
 }
 
 // learn updates j.usual from window w, whose verdict is v. If the pool was healthy, it updates the
-// usual values; if slots leaked, it updates the number of lost slots. timed reports whether the pool
-// times its uses.
-func (j *Judge) learn(w Window, v Verdict, timed bool) {
+// usual values; if slots leaked, it updates the number of lost slots.
+func (j *Judge) learn(w Window, v Verdict) {
 	switch v {
 	case Leaking:
-		j.usual.Lost = float32(w.Held)
+		j.usual.Lost = w.Held
 	case OK, Oversized:
-		j.usual.Lost = float32(math.NaN())
+		j.usual.Lost = math.NaN()
 		if w.Ended < enough {
 			return
 		}
 		j.quiet = min(j.quiet+1, learned)
+		j.usual.Use = blend(j.usual.Use, w.Use)
 		j.usual.Blocked = blend(j.usual.Blocked, w.Blocked*w.Use)
-		if timed {
-			j.usual.Use = blend(j.usual.Use, w.Use)
-		} else {
-			j.learnUntimed(w)
-		}
 		if held := math.Max(0, w.Held); !(held >= j.usual.Held) {
 			j.usual.Held = held
 		}
-	}
-}
-
-// learnUntimed updates j.usual from window w of a healthy pool that does not time its uses.
-func (j *Judge) learnUntimed(w Window) {
-	j.usual.Use = blend(j.usual.Use, w.meanUse())
-	if j.quiet == learned && !(j.usual.Use >= float64(j.usual.Least)) {
-		j.usual.Least = float32(j.usual.Use)
-	}
-	if rate := w.Ended / w.Seconds; !(rate <= float64(j.usual.Most)) {
-		j.usual.Most = float32(rate)
 	}
 }
 
@@ -205,7 +184,7 @@ func (h *memory[V]) weigh(window Finding[V]) Finding[V] {
 	switch v := window.Verdict; {
 	case v == h.verdict:
 		return h.hold(window)
-	case v == undetermined && h.verdict.outlastsDoubt():
+	case v == undetermined && h.verdict.Convicts():
 	case v == h.recent[1] || v == h.recent[2]:
 		if h.against++; !h.verdict.Convicts() || v.Convicts() || h.against >= 3 {
 			return h.hold(window)

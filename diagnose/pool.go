@@ -11,30 +11,24 @@ import (
 // Usual describes a pool's uses while the pool is well, and the slots that it has lost since.
 // Unknown values are NaN.
 type Usual struct {
-	Use     float64 // mean duration of a use in seconds, or slot-seconds per use if uses are not timed
+	Use     float64 // mean duration of a use, in seconds
 	Blocked float64 // mean time per use neither on a CPU nor ready to run, in seconds
 	// least number of slots occupied by uses that are meant to run forever, such as permanent
 	// workers
 	Held    float64
-	HeldFor float32 // seconds up to the window's end for which uses that do not end occupied more slots than Held
-	Lost    float32 // slots that leaked uses occupied in the previous window
-	// Least and Most are known only if uses are not timed, since they cannot tell then whether uses
-	// take longer, or do not end.
-	Least float32 // least Use so far
-	Most  float32 // largest number of uses per second so far
+	HeldFor float64 // seconds up to the window's end for which uses that do not end occupied more slots than Held
+	Lost    float64 // slots that leaked uses occupied in the previous window
 }
 
 func unknownUsual() Usual {
 	unknown := math.NaN()
-	none := float32(unknown)
-	return Usual{unknown, unknown, unknown, none, none, none, none}
+	return Usual{unknown, unknown, unknown, unknown, unknown}
 }
 
 const (
 	full    = 0.85 // utilization above which requests must expect to wait
 	enough  = 5    // minimum number of ended uses for their mean to be meaningful
 	noticed = 0.01 // waits in seconds above which callers notice
-	most    = 1e6  // number of slots above which sizing.ErlangC fails, so that bursts are not recognized
 	longAgo = 10   // multiple of the mean use after which a use should have ended
 	uneven  = 3    // multiple of the wait for random arrivals above which load is bursty; allows for uses with cv² = 5
 )
@@ -109,8 +103,7 @@ func (w Window) isLeaking(usual Usual) bool {
 	if !w.holds(usual.Held) || w.UseAge <= longest {
 		return false
 	}
-	heldFor := float64(usual.HeldFor) - w.Seconds
-	return w.Held > 0.9*float64(usual.Lost) || w.Ended >= enough && w.Use < 2*usual.Use && heldFor > longest
+	return w.Held > 0.9*usual.Lost || w.Ended >= enough && w.Use < 2*usual.Use && usual.HeldFor-w.Seconds > longest
 }
 
 // holds reports whether uses that do not end occupy more slots than usual: at least one more, and
@@ -138,17 +131,8 @@ func (w Window) ends() string {
 // waits reports whether requests are refused, or wait on average for longer than the given fraction
 // of the mean use.
 func (w Window) waits(part float64) bool {
-	long := w.Wait > part*w.meanUse() || math.IsNaN(w.Use) && w.Wait > noticed
+	long := w.Wait > part*w.Use || math.IsNaN(w.Use) && w.Wait > noticed
 	return long || w.Refused > 0.01
-}
-
-// hasOutgrown reports whether a pool that does not time its uses is full although more uses end than
-// ever while it was healthy, each of which takes no more slot-seconds than at the least, within a
-// fifth. If uses leaked or took longer at the same load, fewer would end.
-func (w Window) hasOutgrown(usual Usual) bool {
-	more := w.Ended/w.Seconds > 1.05*float64(usual.Most)
-	short := w.meanUse() < 1.2*float64(usual.Least)
-	return more && short && (w.Wait > 0.1*w.meanUse() || w.Refused > 0.01) && w.Limit <= most
 }
 
 // idle judges a pool that has free slots most of the time.
@@ -237,16 +221,7 @@ func (w Window) congested(m Machine, usual Usual) Finding[Verdict] {
 	case w.Use > 2*usual.Use:
 		return found(Undetermined, "%s; uses take %v instead of %v, for an unknown reason",
 			w.fill(), seconds(w.Use), seconds(usual.Use))
-	case s.queued > 0.1:
-		return found(Undetermined, "%s, and it is unknown how its uses spend their time", w.fill())
-	case math.IsNaN(w.Use) && w.hasOutgrown(usual):
-		return found(
-			TooSmall,
-			"%s; %.3g uses per second ended, more than while the pool was healthy, and took no more slot-seconds each",
-			w.fill(),
-			w.Ended/w.Seconds,
-		)
-	case !s.account && !(w.Use < 1.5*usual.Use):
+	case s.queued > 0.1, !s.account && !(w.Use < 1.5*usual.Use):
 		return found(Undetermined, "%s, and it is unknown how its uses spend their time", w.fill())
 	}
 	return found(TooSmall, "%s; uses take no longer than usual%s", w.fill(), s.words(w))

@@ -37,9 +37,6 @@ func Verdicts() iter.Seq[Verdict] { return all[Verdict](len(names(catalog.PoolVe
 // Convicts reports whether the verdict says that something is wrong now.
 func (v Verdict) Convicts() bool { return v != Undetermined && v != OK && v != Oversized }
 
-// outlastsDoubt reports whether the verdict holds while windows are undetermined.
-func (v Verdict) outlastsDoubt() bool { return v.Convicts() && v != TooSmall }
-
 // HostVerdict says what is wrong with a machine or a container, and so concerns all pools on it.
 type HostVerdict uint8
 
@@ -73,13 +70,10 @@ func all[V verdict](n int) iter.Seq[V] {
 // Convicts reports whether the verdict says that something is wrong now.
 func (v HostVerdict) Convicts() bool { return v > HostOK }
 
-func (v HostVerdict) outlastsDoubt() bool { return v.Convicts() }
-
 // verdict is a verdict on a pool or on a machine. Its zero value is undetermined.
 type verdict interface {
 	Verdict | HostVerdict
 	Convicts() bool
-	outlastsDoubt() bool
 }
 
 // Finding is a verdict and the evidence for it.

@@ -76,11 +76,15 @@ var faults = []fault{
 	{"failing, and too small", both(tooSmall, failing), nil, only(diagnose.Failing), diagnose.HostOK},
 	{ofSemaphore + "busy", busy, nil, well(), diagnose.HostOK},
 	{ofSemaphore + "bursts", bursts, nil, well(diagnose.Undetermined), diagnose.HostOK},
-	{ofSemaphore + "too small", tooSmall, nil, only(diagnose.TooSmall), diagnose.HostOK},
-	{ofSemaphore + "leaking", leaking, hasLeaked, []diagnose.Verdict{
-		diagnose.Undetermined, diagnose.OK,
+	{ofSemaphore + "too small", tooSmall, nil, []diagnose.Verdict{
+		diagnose.TooSmall, diagnose.Undetermined,
 	}, diagnose.HostOK},
-	{ofSemaphore + "downstream slow", downstreamSlow, nil, only(diagnose.Undetermined), diagnose.HostOK},
+	{ofSemaphore + "leaking", leaking, hasLeaked, []diagnose.Verdict{
+		diagnose.Leaking, diagnose.Undetermined, diagnose.OK,
+	}, diagnose.HostOK},
+	{ofSemaphore + "downstream slow", downstreamSlow, nil, []diagnose.Verdict{
+		diagnose.DownstreamSlow, diagnose.Undetermined,
+	}, diagnose.HostOK},
 }
 
 func well(or ...diagnose.Verdict) []diagnose.Verdict { return append(only(diagnose.OK), or...) }
