@@ -30,7 +30,8 @@ var anyPool = []diagnose.Verdict{
 	diagnose.OK, diagnose.Undetermined, diagnose.Oversized, diagnose.Starved, diagnose.CPUSaturated,
 }
 
-// ofSemaphore begins the names of faults of a program whose pool is a semaphore from the beginning.
+// ofSemaphore is the prefix of the names of faults in programs whose pool is a semaphore from the
+// beginning.
 const ofSemaphore = "semaphore: "
 
 var faults = []fault{

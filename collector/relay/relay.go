@@ -238,7 +238,7 @@ func (r *Relay) put(ctx context.Context, b otlp.Batch) error {
 		return &receive.Refusal{
 			Reason:     receive.Full,
 			RetryAfter: time.Second,
-			Message:    "the queue has no room, or its disk does not answer, and the wait for it was too long",
+			Message:    "timed out waiting for room in the queue, or for its disk",
 		}
 	case errors.Is(err, queue.ErrUnsynced):
 		return &receive.Refusal{Reason: receive.Queue, RetryAfter: time.Second, Message: err.Error()}

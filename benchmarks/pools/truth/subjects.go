@@ -102,8 +102,8 @@ func openWorkers(slots int) subject {
 		submit(func() {
 			start := time.Now()
 			t.inside(held)
-			t.most.Add(int64(time.Since(start) + perTask))
 			running.Done()
+			t.most.Add(int64(time.Since(start) + perTask))
 		})
 	}
 	// A slot may count as used as soon as it is assigned to a task, even if its worker is not
