@@ -20,8 +20,8 @@ import (
 
 // Limits of the sidecar's resident memory, in MiB.
 const (
-	mostResident = 42 // the target is 40, which the garbage collector sometimes exceeds slightly
-	mostIdle     = 22 // including the data of the page
+	maxResident = 42 // the target is 40, which the garbage collector sometimes exceeds slightly
+	maxIdle     = 22 // including the data of the page
 )
 
 // checkPeak checks the peak resident memory of a sidecar so far.
@@ -155,7 +155,7 @@ func TestRelayMemory(t *testing.T) {
 					}
 					s := newShipped(t, address, args...).start()
 					load(t, s, pick(2*time.Second, 10*time.Second))
-					checkPeak(t, s, mostResident)
+					checkPeak(t, s, maxResident)
 					if code, took := s.terminate(); code != 0 || took > grace {
 						t.Errorf("ended with %d after %v", code, took)
 					}
@@ -171,6 +171,6 @@ func TestRelayMemoryIdle(t *testing.T) {
 	s := newShipped(t, up.listen("127.0.0.1:0"), "--queue-dir="+t.TempDir(), "--interval=100ms").start()
 	first := up.awaitAccount("of the start", func(account) bool { return true })
 	up.awaitAccount("of a while", func(a account) bool { return a.at.After(first.at.Add(3 * time.Second)) })
-	checkPeak(t, s, mostIdle)
+	checkPeak(t, s, maxIdle)
 	s.terminate()
 }

@@ -64,7 +64,7 @@ const (
 	// A use is unusual if it lasts ten times as long as the p99 of ended uses, and at least a
 	// second. If no use has ended, the threshold is a minute.
 	unusualFactor = 10
-	unusualLeast  = time.Second
+	minUnusual    = time.Second
 	unusualFirst  = time.Minute
 )
 
@@ -78,7 +78,7 @@ func (s *Stats) UnusualUse() time.Duration {
 	if usual > time.Duration(1<<62)/unusualFactor {
 		return 1 << 62
 	}
-	return max(unusualLeast, unusualFactor*usual)
+	return max(minUnusual, unusualFactor*usual)
 }
 
 // IsFull reports whether all slots are used or a request is waiting.
@@ -92,5 +92,5 @@ func (s *Stats) IsFull() bool {
 // oldest use is unusual. All other fields of s must be set.
 func (s *Stats) WantsHolders() bool {
 	age, ok := s.UseAge.Get()
-	return ok && (s.IsFull() || age >= unusualLeast && age >= s.UnusualUse())
+	return ok && (s.IsFull() || age >= minUnusual && age >= s.UnusualUse())
 }

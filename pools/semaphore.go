@@ -76,9 +76,9 @@ type Semaphore struct {
 const (
 	semBits     = 10          // for credits of each kind
 	semShift    = 2 * semBits // shift of the free permits in the word
-	semMost     = 1<<semBits - 1
-	semAcquires = semMost            // all credits for Acquire
-	semReleases = semMost << semBits // all credits for Release
+	semMax      = 1<<semBits - 1
+	semAcquires = semMax            // all credits for Acquire
+	semReleases = semMax << semBits // all credits for Release
 	semCredits  = semAcquires | semReleases
 )
 
@@ -259,7 +259,7 @@ func (s *Semaphore) lock() {
 // takeBack takes back all credits, and counts the calls that spent credits. Caller must hold mu.
 func (s *Semaphore) takeBack() {
 	w := s.word.And(^semCredits)
-	acquired, released := s.credits-w&semMost, s.credits-w>>semBits&semMost
+	acquired, released := s.credits-w&semMax, s.credits-w>>semBits&semMax
 	s.credits, s.free = 0, w>>semShift
 	s.requests.Add(instrument.Acquired, acquired)
 	s.released += released
@@ -269,7 +269,7 @@ func (s *Semaphore) takeBack() {
 // unlock unlocks mu. It first lends credits, if no request waits, no more permits are used than the
 // size allows and the meter does not need each event.
 func (s *Semaphore) unlock() {
-	credits := min(s.meter.Blind()/2, semMost)
+	credits := min(s.meter.Blind()/2, semMax)
 	lends := credits > 0 && s.queue.first == nil && s.free >= 0 && !s.closed.Load()
 	if full := !lends && s.free <= 0 && !s.closed.Load(); full != s.full.Load() {
 		s.full.Store(full)

@@ -25,14 +25,14 @@ type model struct {
 }
 
 const (
-	mostCPUs = 2
-	quantum  = time.Millisecond       // CPU time after which a task yields to the next
-	period   = 100 * time.Millisecond // of the CPU quota
+	maxCPUs = 2
+	quantum = time.Millisecond       // CPU time after which a task yields to the next
+	period  = 100 * time.Millisecond // of the CPU quota
 )
 
 func newModel(w workload) *model {
 	m := &model{
-		load: w, start: time.Now(), cpus: semaphore.NewWeighted(mostCPUs),
+		load: w, start: time.Now(), cpus: semaphore.NewWeighted(maxCPUs),
 		servers: semaphore.NewWeighted(8), lock: semaphore.NewWeighted(1),
 	}
 	return m
@@ -43,7 +43,7 @@ func newModel(w workload) *model {
 func (m *model) limitCPUs(ctx context.Context) {
 	taken := int64(0)
 	for ctx.Err() == nil && m.load.cpus != nil {
-		for want := mostCPUs - m.load.cpus(m.at()); taken != want; {
+		for want := maxCPUs - m.load.cpus(m.at()); taken != want; {
 			switch {
 			case taken > want:
 				m.cpus.Release(1)

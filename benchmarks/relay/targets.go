@@ -19,9 +19,9 @@ func (t target) met() bool {
 	return t.got <= t.limit
 }
 
-// leastRate is the minimum rate that the relay must forward, in points/s. The relay must also reach
+// minRate is the minimum rate that the relay must forward, in points/s. The relay must also reach
 // twice the Collector's rate.
-const leastRate = 100_000
+const minRate = 100_000
 
 // judge returns the targets and the measured values. It judges the sidecar with its default
 // settings, and also compares the sidecar and the Collector when both sync to disk.
@@ -40,11 +40,11 @@ func judge(results []*result) (targets []target) {
 					"%s, %s: points/s, at least %d and 2 × the Collector's %.0f",
 					r.contender,
 					f,
-					leastRate,
+					minRate,
 					peer,
 				),
 				median(r.throughput[f].forwarded),
-				max(leastRate, 2*peer),
+				max(minRate, 2*peer),
 				true,
 			})
 		}

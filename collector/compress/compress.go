@@ -138,13 +138,13 @@ func Unpack(encoding string, packed []byte, limit int) ([]byte, error) {
 	}
 }
 
-// mostRatio is the highest compression ratio that Size assumes.
-const mostRatio = 64
+// maxRatio is the highest compression ratio that Size assumes.
+const maxRatio = 64
 
 // Size estimates how large packed will be once decompressed. The estimate may be wrong, since
 // packed may declare any size.
 func Size(encoding string, packed []byte) int {
-	likely := mostRatio * len(packed)
+	likely := maxRatio * len(packed)
 	switch encoding {
 	case Gzip: // the last four bytes are the size of the last member's content
 		if n := len(packed); n > 4 {

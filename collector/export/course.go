@@ -25,13 +25,13 @@ func (s State) String() string { return [...]string{"ok", "retrying", "rejecting
 const awayAfter = 5 * time.Second
 
 const (
-	leastSize = 4 << 10 // minimum size of a request, in bytes
+	minSize = 4 << 10 // minimum size of a request, in bytes
 	// minimum size after timeouts; a request this small does not time out because of its size
-	leastSlow     = 16 << 10
-	ceilingLasts  = 10 * time.Minute // how long to avoid a size that failed
-	leastInterval = 10 * time.Second // between log lines about new causes in the same state
-	calm          = time.Minute      // time without invalid requests after which a lane is ok again
-	manyInvalid   = 8                // number of invalid requests in a row after which the next one must wait
+	minSlowSize  = 16 << 10
+	ceilingLasts = 10 * time.Minute // how long to avoid a size that failed
+	minInterval  = 10 * time.Second // between log lines about new causes in the same state
+	calm         = time.Minute      // time without invalid requests after which a lane is ok again
+	manyInvalid  = 8                // number of invalid requests in a row after which the next one must wait
 )
 
 // course tracks the state of a lane, as determined by the responses to the lane's requests.
@@ -149,8 +149,8 @@ func (c *course) failed(failure *Failure, bytes int64, begun time.Time, whole bo
 	if c.taken.IsZero() || c.state == OK {
 		c.taken = begun
 	}
-	least := map[Kind]int64{Slow: leastSlow, Large: leastSize}[failure.Kind]
-	smaller := least > 0 && bytes > least && !whole && c.size > leastSize
+	least := map[Kind]int64{Slow: minSlowSize, Large: minSize}[failure.Kind]
+	smaller := least > 0 && bytes > least && !whole && c.size > minSize
 	if smaller {
 		c.shrink(bytes)
 	}
@@ -233,13 +233,13 @@ func (c *course) turn(to State, failure *Failure) {
 }
 
 // cause records failure as the new reason for the current state, and logs it if it differs from the
-// previous one, at most once per leastInterval. Caller must hold mu.
+// previous one, at most once per minInterval. Caller must hold mu.
 func (c *course) cause(failure *Failure) {
 	if failure == nil {
 		return
 	}
 	changed := c.failure == nil || c.failure.Reason != failure.Reason || c.failure.Error() != failure.Error()
-	if changed && time.Since(c.said) >= leastInterval {
+	if changed && time.Since(c.said) >= minInterval {
 		c.said = time.Now()
 		c.log.Warn(
 			"upstream is still failing, for another reason",
@@ -306,7 +306,7 @@ func (c *course) setAway(away bool) {
 // would only keep requests small.
 func (c *course) shrink(bytes int64) {
 	now := time.Now()
-	c.size = max(min(c.size, bytes)/2, leastSize)
+	c.size = max(min(c.size, bytes)/2, minSize)
 	if now.Sub(c.chanceAt) >= ceilingLasts {
 		c.chance = 0
 	}
@@ -318,7 +318,7 @@ func (c *course) shrink(bytes int64) {
 		c.ceilingEnds = time.Time{}
 		return
 	}
-	c.ceiling, c.ceilingEnds = max(bytes*3/4, leastSize), now.Add(ceilingLasts)
+	c.ceiling, c.ceilingEnds = max(bytes*3/4, minSize), now.Add(ceilingLasts)
 }
 
 // grow increases the size of requests after a request that was about as large as allowed and fast

@@ -220,8 +220,8 @@ func TestPace(t *testing.T) {
 	equal(t, "share at a higher live rate", p.Share(), int64(2*3*100<<10))
 	p = NewPace(3)
 	p.Look(0, 1, now.Add(-time.Hour), now)
-	equal(t, "least share", p.Share(), leastShare)
-	equal(t, "at least", p.Backlog(leastPace, now), 0)
+	equal(t, "least share", p.Share(), minShare)
+	equal(t, "at least", p.Backlog(minPace, now), 0)
 	equal(t, "then", p.Backlog(1, now), time.Second)
 
 	p = NewPace(0)

@@ -6,8 +6,8 @@ import (
 )
 
 const (
-	leastPace  = 8 << 10          // minimum rate for a backlog, in bytes per second
-	leastShare = 16 << 10         // minimum size of a request of the backlog, in bytes
+	minPace    = 8 << 10          // minimum rate for a backlog, in bytes per second
+	minShare   = 16 << 10         // minimum size of a request of the backlog, in bytes
 	paceTime   = 2 * time.Second  // maximum time that one request of the backlog takes at the current pace
 	paceWindow = 30 * time.Second // time over which the live rate is measured
 )
@@ -49,7 +49,7 @@ func (p *Pace) Look(received, waiting int64, oldest, now time.Time) {
 }
 
 // speed returns the pace in bytes per second. Caller must hold mu.
-func (p *Pace) speed() float64 { return max(p.factor*max(p.live, p.growth), leastPace) }
+func (p *Pace) speed() float64 { return max(p.factor*max(p.live, p.growth), minPace) }
 
 // Share returns the maximum size in bytes of a request of the backlog. It is chosen so that the
 // backlog is sent as a steady stream and not in bursts.
@@ -59,7 +59,7 @@ func (p *Pace) Share() int64 {
 	if p.factor == 0 {
 		return RequestSize
 	}
-	return int64(min(max(p.speed()*paceTime.Seconds(), leastShare), RequestSize))
+	return int64(min(max(p.speed()*paceTime.Seconds(), minShare), RequestSize))
 }
 
 // Backlog reserves time to send a request with the given number of bytes from the backlog, and

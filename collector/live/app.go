@@ -146,7 +146,7 @@ func (l *Live) point(s *series, m *otlp.Metric, p *otlp.Point, now time.Time) {
 	if m.Kind == otlp.HistogramPoints || m.Kind == otlp.ExponentialPoints {
 		l.work.wire = p.AppendBuckets(l.work.wire, m.Kind)
 		tooMany := s.at == 0 && l.used+copies*int64(len(l.work.wire)) > l.cfg.Limit
-		if tooMany || len(l.work.wire) > mostWire {
+		if tooMany || len(l.work.wire) > maxWire {
 			l.refused.Add(1)
 			return
 		}
@@ -171,9 +171,9 @@ func (l *Live) point(s *series, m *otlp.Metric, p *otlp.Point, now time.Time) {
 	}
 }
 
-// mostWire is the maximum size in bytes of a histogram point. A point with 160 buckets, the default
+// maxWire is the maximum size in bytes of a histogram point. A point with 160 buckets, the default
 // of OpenTelemetry's SDKs, is smaller.
-const mostWire = 2 << 10
+const maxWire = 2 << 10
 
 // copies estimates the memory of a new histogram series as a multiple of its first point's size. A
 // series keeps up to three points, and later points may be larger.

@@ -57,8 +57,8 @@ func (p *pool) size() int64 {
 }
 
 const (
-	mostHolders = 5
-	mostCalls   = 8
+	maxHolders = 5
+	maxCalls   = 8
 )
 
 // hold records the exemplars of point as the holders of p. point belongs to the metric about the
@@ -75,7 +75,7 @@ func (l *Live) hold(p *pool, m *otlp.Metric, point *otlp.Point) {
 	var all []Holder
 	point.EachExemplar(m.Kind, &l.work.exemplar, func(e *otlp.Exemplar) {
 		// JSON has no NaN or infinity
-		if len(all) == mostHolders || !(e.Number >= 0) || math.IsInf(e.Number, 1) {
+		if len(all) == maxHolders || !(e.Number >= 0) || math.IsInf(e.Number, 1) {
 			return
 		}
 		h := Holder{Age: e.Number, Trace: hex.EncodeToString(e.Trace)}
@@ -126,7 +126,7 @@ const (
 // function and its position.
 func callsOf(stack string) (calls []string) {
 	lines := strings.Split(stack, "\n")
-	for i := 0; i+1 < len(lines) && len(calls) < mostCalls; i += 2 {
+	for i := 0; i+1 < len(lines) && len(calls) < maxCalls; i += 2 {
 		function, _, _ := strings.Cut(lines[i][strings.LastIndexByte(lines[i], '/')+1:], "(...)")
 		place := strings.TrimSpace(lines[i+1])
 		if at := place[strings.LastIndexAny(place, `/\`)+1:]; at != "" && at[0] != ':' {

@@ -72,13 +72,13 @@ func TestHolders(t *testing.T) {
 		for i := range many {
 			many[i] = holder(1, id, "code.stacktrace", strings.Repeat(stack, 100))
 		}
-		if p = offer(4, many...); len(p.Holders) != mostHolders || len(p.Holders[0].Calls) != mostCalls {
+		if p = offer(4, many...); len(p.Holders) != maxHolders || len(p.Holders[0].Calls) != maxCalls {
 			t.Errorf(
 				"%d holders with %d calls, want %d and %d",
 				len(p.Holders),
 				len(p.Holders[0].Calls),
-				mostHolders,
-				mostCalls,
+				maxHolders,
+				maxCalls,
 			)
 		}
 		if p = offer(

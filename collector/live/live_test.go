@@ -256,7 +256,7 @@ func FuzzOffer(f *testing.F) {
 		l.Offer(data)
 		l.Offer(data)
 		p := l.Picture()
-		if p.Memory.Used > p.Memory.Limit+mostWire {
+		if p.Memory.Used > p.Memory.Limit+maxWire {
 			t.Errorf("%d bytes of %d", p.Memory.Used, p.Memory.Limit)
 		}
 		if _, err := json.Marshal(p); err != nil {

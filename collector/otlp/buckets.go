@@ -18,9 +18,9 @@ type Buckets struct {
 	Counts []uint64
 }
 
-// mostBuckets is the maximum number of buckets per point. It bounds the memory that a single point
+// maxBuckets is the maximum number of buckets per point. It bounds the memory that a single point
 // can make the sidecar allocate.
-const mostBuckets = 1024
+const maxBuckets = 1024
 
 // Buckets reads p's buckets into b, reusing b's slices. It returns false if p is not a histogram
 // point, has negative values, or has too many buckets.
@@ -55,7 +55,7 @@ func (b *Buckets) explicit(f *fields) bool {
 	if !f.is(6) && !f.is(7) {
 		return true
 	}
-	if len(f.value) > 8*mostBuckets {
+	if len(f.value) > 8*maxBuckets {
 		return false
 	}
 	for rest := f.value; len(rest) >= 8; rest = rest[8:] {
@@ -112,7 +112,7 @@ func allZero(buckets []byte) bool {
 func (b *Buckets) appendPacked(packed []byte) bool {
 	for rest := packed; len(rest) > 0; {
 		v, n := protowire.ConsumeVarint(rest)
-		if n < 0 || len(b.Counts) >= mostBuckets {
+		if n < 0 || len(b.Counts) >= maxBuckets {
 			return false
 		}
 		b.Counts = append(b.Counts, v)

@@ -10,8 +10,8 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// mostAttributes is how many attributes [Attributes] can hold: one per bit of a uint64.
-const mostAttributes = 64
+// maxAttributes is how many attributes [Attributes] can hold: one per bit of a uint64.
+const maxAttributes = 64
 
 // Attributes holds resource attributes to add to export requests, already in wire form. The zero
 // value adds none. Attributes is read-only and safe for concurrent use.
@@ -24,8 +24,8 @@ type Attributes struct {
 // NewAttributes returns the attributes in the given set. It returns an error if the set has more
 // than 64 attributes, or if a value is neither a scalar nor a list of strings.
 func NewAttributes(set attribute.Set) (Attributes, error) {
-	if set.Len() > mostAttributes {
-		return Attributes{}, fmt.Errorf("attributes to add: expected at most %d, got %d", mostAttributes, set.Len())
+	if set.Len() > maxAttributes {
+		return Attributes{}, fmt.Errorf("attributes to add: expected at most %d, got %d", maxAttributes, set.Len())
 	}
 	a := Attributes{index: make(map[string]int, set.Len())}
 	for _, kv := range set.ToSlice() {
@@ -106,8 +106,8 @@ func EnrichInPlace(data []byte, add Attributes, limit int) ([]byte, error) {
 	return add.appendRequest(data[:0], moved[ahead:]), nil
 }
 
-// mostHeader is the maximum encoded size, in bytes, of an embedded message's tag and length.
-const mostHeader = 1 + binary.MaxVarintLen64
+// maxHeader is the maximum encoded size, in bytes, of an embedded message's tag and length.
+const maxHeader = 1 + binary.MaxVarintLen64
 
 // measure returns the size of the enriched request. It also returns ahead, the most bytes by which
 // the output of [Attributes.appendRequest] ever exceeds the input consumed so far.
@@ -123,7 +123,7 @@ func (a Attributes) measure(data []byte, limit int) (size, ahead int, err error)
 			return 0, 0, err
 		}
 		before := len(data) - len(f.rest) - len(f.whole)
-		ahead = max(ahead, size-before+p.extra+2*mostHeader)
+		ahead = max(ahead, size-before+p.extra+2*maxHeader)
 		size += sizeOfMessage(requestGroups, p.size)
 	}
 	if f.err != nil {

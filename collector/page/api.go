@@ -126,7 +126,7 @@ func (s *Server) changes(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Retry-After", "10")
 		http.Error(
 			w,
-			fmt.Sprintf("too many viewers: at most %d can follow changes; try again later", mostViewers),
+			fmt.Sprintf("too many viewers: at most %d can follow changes; try again later", maxViewers),
 			http.StatusServiceUnavailable,
 		)
 		return

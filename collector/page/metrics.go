@@ -172,7 +172,7 @@ func histogram(b *otlp.Buckets, bounds []float64) *dto.Histogram {
 	for i, n := range live.Cumulative(b, bounds) {
 		h.Bucket = append(h.Bucket, &dto.Bucket{UpperBound: &bounds[i], CumulativeCount: proto.Uint64(n)})
 	}
-	native := b.AtMost(mostSchema)
+	native := b.AtMost(maxSchema)
 	h.Schema, h.ZeroThreshold, h.ZeroCount = proto.Int32(native.Scale), proto.Float64(0), proto.Uint64(native.Zero)
 	// An empty span marks the histogram as native even if it has no observations.
 	h.PositiveSpan = []*dto.BucketSpan{
@@ -186,5 +186,5 @@ func histogram(b *otlp.Buckets, bounds []float64) *dto.Histogram {
 	return h
 }
 
-// mostSchema is the finest schema that Prometheus supports.
-const mostSchema = 8
+// maxSchema is the finest schema that Prometheus supports.
+const maxSchema = 8

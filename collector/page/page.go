@@ -33,9 +33,9 @@ type Config struct {
 }
 
 const (
-	mostConnections = 64
-	mostViewers     = 32 // clients that follow changes
-	writeTime       = 10 * time.Second
+	maxConnections = 64
+	maxViewers     = 32 // clients that follow changes
+	writeTime      = 10 * time.Second
 )
 
 // Server serves the page until it is closed.
@@ -56,8 +56,8 @@ func Listen(ctx context.Context, cfg Config) (*Server, error) {
 		return nil, fmt.Errorf("--page-address: %w", err)
 	}
 	serving, cancel := context.WithCancel(context.Background())
-	s := &Server{cfg: cfg, listener: l, viewers: make(chan struct{}, mostViewers), closing: cancel}
-	s.crowd.most, s.crowd.open = mostConnections, map[net.Conn]bool{}
+	s := &Server{cfg: cfg, listener: l, viewers: make(chan struct{}, maxViewers), closing: cancel}
+	s.crowd.most, s.crowd.open = maxConnections, map[net.Conn]bool{}
 	s.shared.live = cfg.Live
 	s.http = &http.Server{
 		Handler:           s.handler(),

@@ -225,7 +225,7 @@ func TestChanges(t *testing.T) {
 func TestViewersThatDoNotRead(t *testing.T) {
 	l := withPool(t)
 	s, url := start(t, l)
-	for range mostViewers {
+	for range maxViewers {
 		conn, err := net.Dial("tcp", s.Addr().String())
 		if err != nil {
 			t.Fatal(err)
@@ -253,7 +253,7 @@ func TestViewersThatDoNotRead(t *testing.T) {
 	if status, _, _ := get(t, http.MethodGet, url+"/api/v1/picture"); status != 200 {
 		t.Errorf("a program got status %d", status)
 	}
-	t.Logf("1000 requests of the app with %d viewers that do not read: %v", mostViewers, time.Since(begin))
+	t.Logf("1000 requests of the app with %d viewers that do not read: %v", maxViewers, time.Since(begin))
 }
 
 // A thousand connections that never send are bounded and counted, and keep neither viewers nor
@@ -291,8 +291,8 @@ func TestConnectionsThatSayNothing(t *testing.T) {
 		t.Errorf("a program got status %d", status)
 	}
 	// the viewer and the program have connections too
-	if got := s.crowd.refused.Load(); got != silent+2-mostConnections {
-		t.Errorf("%d connections were closed, want %d", got, silent+2-mostConnections)
+	if got := s.crowd.refused.Load(); got != silent+2-maxConnections {
+		t.Errorf("%d connections were closed, want %d", got, silent+2-maxConnections)
 	}
 	next()
 }

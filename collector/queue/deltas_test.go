@@ -24,7 +24,7 @@ func TestDeltasReturnWhatWasAppended(t *testing.T) {
 
 // Each small batch takes only a few bytes, both in the queue and during recovery.
 func TestSmallBatchesTakeFewBytes(t *testing.T) {
-	const n, most = mostInBlock, 12
+	const n, most = maxInBlock, 12
 	var parked list
 	var recovered stretch
 	l := &lane{id: Metrics}

@@ -10,12 +10,12 @@ import (
 )
 
 const (
-	patience     = time.Second // an operation that takes longer counts as failed, although it continues
-	retry        = time.Second // time between attempts to recover the disk
-	mostKept     = 2 << 20
-	leastSegment = 256 << 10
-	mostSegment  = 4 << 20 // or Limit/mostSegments if larger
-	mostSegments = 1 << 10
+	patience    = time.Second // an operation that takes longer counts as failed, although it continues
+	retry       = time.Second // time between attempts to recover the disk
+	maxKept     = 2 << 20
+	minSegment  = 256 << 10
+	maxSegment  = 4 << 20 // or Limit/maxSegments if larger
+	maxSegments = 1 << 10
 )
 
 // disk makes a queue durable with two goroutines, a writer and a syncer, so that a Put waits for a
@@ -82,8 +82,8 @@ func newDisk(q *Queue, c Config) *disk {
 		log:         c.Log.With(slog.String("dir", c.Dir)),
 		sync:        c.Sync,
 		patience:    cmp.Or(c.patience, patience),
-		segmentSize: min(max(c.Limit/16, leastSegment), max(mostSegment, c.Limit/mostSegments)),
-		keep:        min(c.Limit/8, mostKept),
+		segmentSize: min(max(c.Limit/16, minSegment), max(maxSegment, c.Limit/maxSegments)),
+		keep:        min(c.Limit/8, maxKept),
 		wake:        make(chan struct{}, 1),
 		syncWanted:  make(chan struct{}, 1),
 		stop:        make(chan struct{}),

@@ -19,8 +19,8 @@ type block struct {
 }
 
 const (
-	mostYoung   = 512 // if young has more entries, its older half is parked
-	mostInBlock = 256
+	maxYoung   = 512 // if young has more entries, its older half is parked
+	maxInBlock = 256
 )
 
 func (l *list) pushBack(e *entry) {
@@ -103,14 +103,14 @@ func (b *block) entry(r []int64) *entry {
 	}
 }
 
-// park parks the older half of young if young has more than mostYoung entries. It stops at the
+// park parks the older half of young if young has more than maxYoung entries. It stops at the
 // first entry that must not be parked. It calls let for each entry before parking it.
 func (l *list) park(let func(*entry)) {
-	if len(l.young) <= mostYoung {
+	if len(l.young) <= maxYoung {
 		return
 	}
 	n := 0
-	for _, e := range l.young[:len(l.young)-mostYoung/2] {
+	for _, e := range l.young[:len(l.young)-maxYoung/2] {
 		if e.state != done && !e.mayPark() {
 			break
 		}
@@ -120,7 +120,7 @@ func (l *list) park(let func(*entry)) {
 			l.parkOne(e)
 		}
 	}
-	rest := make([]*entry, len(l.young)-n, len(l.young)-n+mostYoung)
+	rest := make([]*entry, len(l.young)-n, len(l.young)-n+maxYoung)
 	copy(rest, l.young[n:])
 	l.young = rest
 }
@@ -142,7 +142,7 @@ func (l *list) parkOne(e *entry) {
 }
 
 func (b *block) takes(e *entry) bool {
-	return b.seg == e.seg && b.old == e.old && b.records.n < mostInBlock
+	return b.seg == e.seg && b.old == e.old && b.records.n < maxInBlock
 }
 
 // each calls f for each entry. If parked is set, it turns parked batches into entries and includes

@@ -81,7 +81,7 @@ func TestManySmallBatches(t *testing.T) {
 					}
 				}
 				time.Sleep(2 * time.Second)
-				if without, with := parkedIn(f.Queue); with > 2*mostYoung || without+with != n {
+				if without, with := parkedIn(f.Queue); with > 2*maxYoung || without+with != n {
 					t.Errorf("%d batches have an entry in memory, %d have none", with, without)
 				}
 				first := happens(t, f)

@@ -126,8 +126,8 @@ func (q *Queue) Put(ctx context.Context, id Lane, b otlp.Batch) error {
 		return fmt.Errorf("unknown lane %d", id)
 	}
 	size := Overhead + int64(len(b.Data))
-	if most := min(q.mostOf(l), math.MaxUint32); size > most {
-		return &TooLargeError{size, most}
+	if limit := min(q.maxSize(l), math.MaxUint32); size > limit {
+		return &TooLargeError{size, limit}
 	}
 	if err := q.waitForRoom(ctx, l, size); err != nil {
 		return err
@@ -139,8 +139,8 @@ func (q *Queue) Put(ctx context.Context, id Lane, b otlp.Batch) error {
 	return q.safe(ctx, e)
 }
 
-// mostOf returns the maximum size of a batch in l.
-func (q *Queue) mostOf(l *lane) int64 {
+// maxSize returns the maximum size of a batch in l.
+func (q *Queue) maxSize(l *lane) int64 {
 	most := q.limit
 	for _, other := range q.lanes {
 		if other != l {

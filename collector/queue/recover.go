@@ -144,7 +144,7 @@ func (all *found) add(f finding, s *segment, offset int) {
 	}
 	all.seq = f.seq
 	n := len(all.stretches)
-	if n == 0 || all.stretches[n-1].seg != s || all.stretches[n-1].len() == mostInStretch {
+	if n == 0 || all.stretches[n-1].seg != s || all.stretches[n-1].len() == maxInStretch {
 		if n > 0 {
 			all.stretches[n-1].packed.clip()
 		}

@@ -31,8 +31,8 @@ type stretch struct {
 	open   []trace // replaces packed once a record has been looked up
 }
 
-// mostInStretch is the maximum number of records in a stretch.
-const mostInStretch = 1024
+// maxInStretch is the maximum number of records in a stretch.
+const maxInStretch = 1024
 
 func (s *stretch) append(t trace) {
 	if s.packed.n == 0 {

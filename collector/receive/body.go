@@ -49,9 +49,9 @@ func (r *body) share(all int) int64 {
 	return int64(min(r.len(), all))
 }
 
-// mostPooled is the maximum size in bytes of a request whose pieces are joined in a pooled buffer.
+// maxPooled is the maximum size in bytes of a request whose pieces are joined in a pooled buffer.
 // For larger requests, the pool's buffers are much larger than the content.
-const mostPooled = 32 << 10
+const maxPooled = 32 << 10
 
 // spare is the spare capacity in bytes of large requests, so that attributes can be added without
 // copying the request.
@@ -59,7 +59,7 @@ const spare = 4 << 10
 
 // spareFor returns the spare capacity to give a request of up to size bytes.
 func spareFor(size int) int {
-	if size <= mostPooled {
+	if size <= maxPooled {
 		return 0
 	}
 	return spare
@@ -70,7 +70,7 @@ func (r *body) join() {
 	if r.parts == nil {
 		return
 	}
-	if r.parts.Len() <= mostPooled {
+	if r.parts.Len() <= maxPooled {
 		r.joined = r.parts.MaterializeToBuffer(mem.DefaultBufferPool())
 		r.data = r.joined.ReadOnlyData()
 	} else {

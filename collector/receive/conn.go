@@ -234,8 +234,8 @@ func (c *conn) cutOff() {
 	}
 }
 
-// mostRead is the maximum number of bytes in one read; bytes are counted after each read.
-const mostRead = 64 << 10
+// maxRead is the maximum number of bytes in one read; bytes are counted after each read.
+const maxRead = 64 << 10
 
 // Read implements net.Conn.
 func (c *conn) Read(b []byte) (int, error) {
@@ -247,7 +247,7 @@ func (c *conn) Read(b []byte) (int, error) {
 	if !c.of.gate.wait(c) {
 		return 0, os.ErrDeadlineExceeded
 	}
-	n, err := c.Conn.Read(b[:min(len(b), mostRead)])
+	n, err := c.Conn.Read(b[:min(len(b), maxRead)])
 	c.mu.Lock()
 	counts := len(c.incomplete) > 0
 	if counts {

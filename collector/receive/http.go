@@ -133,7 +133,7 @@ func (s *Server) read(r *http.Request) ([]byte, *Refusal) {
 		most = min(most, int(r.ContentLength))
 	}
 	full := most + 1 + spareFor(most) // one extra byte, to see io.EOF without growing b
-	b := make([]byte, 0, min(full, leastBody))
+	b := make([]byte, 0, min(full, minBody))
 	for {
 		n, err := r.Body.Read(b[len(b):cap(b)])
 		b = b[:len(b)+n]
@@ -150,8 +150,8 @@ func (s *Server) read(r *http.Request) ([]byte, *Refusal) {
 	}
 }
 
-// leastBody is how much memory is allocated for a body before any of it arrives.
-const leastBody = 4 << 10
+// minBody is how much memory is allocated for a body before any of it arrives.
+const minBody = 4 << 10
 
 func unread(err error) *Refusal {
 	var network net.Error

@@ -60,9 +60,9 @@ const (
 	// metrics are sent oldest first, only one request is in flight: Prometheus and similar backends
 	// reject out-of-order samples.
 	inFlight = 2
-	// mostGrowth is how many bytes the added attributes may add to a request. Without a limit, a
+	// maxGrowth is how many bytes the added attributes may add to a request. Without a limit, a
 	// request with a great many tiny groups would become many times as large.
-	mostGrowth = 1 << 20
+	maxGrowth = 1 << 20
 	// 1/ending of the shutdown time is reserved for requests that are still being received.
 	ending = 4
 	// patience is how long a request may wait for room and for the disk if its client set no
@@ -196,7 +196,7 @@ func (r *Relay) enrich(signal otlp.Signal, data []byte) ([]byte, error) {
 			Message: "the sidecar is not configured to relay " + signal.String(),
 		}
 	}
-	enriched, err := otlp.EnrichInPlace(data, *r.add.Load(), len(data)+mostGrowth)
+	enriched, err := otlp.EnrichInPlace(data, *r.add.Load(), len(data)+maxGrowth)
 	if errors.Is(err, otlp.ErrTooLarge) {
 		return nil, &receive.Refusal{Reason: receive.TooLarge, Message: err.Error()}
 	}

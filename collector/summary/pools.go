@@ -9,8 +9,8 @@ import (
 	"github.com/poolgauge/poolgauge/collector/live"
 )
 
-// mostPools is the maximum number of pools shown. The worst are shown first.
-const mostPools = 20
+// maxPools is the maximum number of pools shown. The worst are shown first.
+const maxPools = 20
 
 // pools writes a table of all pools, the worst first, at most 80 columns wide.
 func (s *Summary) pools(b *strings.Builder, stamp string, all []live.Pool) {
@@ -30,10 +30,10 @@ func (s *Summary) pools(b *strings.Builder, stamp string, all []live.Pool) {
 		"rate/s",
 		"unserved/s",
 	)
-	for i := range all[:min(len(all), mostPools)] {
+	for i := range all[:min(len(all), maxPools)] {
 		s.pool(b, &all[i])
 	}
-	if more := len(all) - mostPools; more > 0 {
+	if more := len(all) - maxPools; more > 0 {
 		fmt.Fprintf(b, "  and %d more\n", more)
 	}
 }

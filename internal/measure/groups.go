@@ -163,7 +163,7 @@ func (g *Groups) stats() (s instrument.Stats, held Holders) {
 // returns true. Caller must hold the lock.
 func (g *Groups) holders(s *instrument.Stats, now time.Duration) Holders {
 	var oldest Oldest[*Run]
-	for r := g.first; r != nil && oldest.n < mostHolders; r = r.next {
+	for r := g.first; r != nil && oldest.n < maxHolders; r = r.next {
 		oldest.Add(r.use.Span, r)
 	}
 	return oldest.Report(s, now, (*Run).hold)

@@ -10,23 +10,23 @@ import (
 	"github.com/poolgauge/poolgauge/internal/callsite"
 )
 
-// mostHolders is the maximum number of holders that a pool names.
-const mostHolders = 5
+// maxHolders is the maximum number of holders that a pool names.
+const maxHolders = 5
 
 // Oldest finds a pool's oldest uses in progress. An H identifies a use to the pool. The zero Oldest
 // is empty.
 type Oldest[H any] struct {
 	n  int
-	at [mostHolders]time.Duration
-	of [mostHolders]H
+	at [maxHolders]time.Duration
+	of [maxHolders]H
 }
 
 // Add adds the use s and the value that identifies it. It ignores uses that are not measured.
 func (o *Oldest[H]) Add(s Span, of H) {
-	if s.at == 0 || o.n == mostHolders && s.at >= o.at[mostHolders-1] {
+	if s.at == 0 || o.n == maxHolders && s.at >= o.at[maxHolders-1] {
 		return
 	}
-	o.n = min(o.n+1, mostHolders)
+	o.n = min(o.n+1, maxHolders)
 	i := o.n - 1
 	for ; i > 0 && o.at[i-1] > s.at; i-- {
 		o.at[i], o.of[i] = o.at[i-1], o.of[i-1]

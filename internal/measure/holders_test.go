@@ -29,7 +29,7 @@ func TestOldest(t *testing.T) {
 		for _, h := range o.Report(&s, now, func(time.Duration) Hold { return Hold{} }).Name() {
 			got = append(got, h.Age)
 		}
-		if want := all[:min(n, mostHolders)]; !slices.Equal(got, want) || n > 0 && s.UseAge.Or(0) != want[0] {
+		if want := all[:min(n, maxHolders)]; !slices.Equal(got, want) || n > 0 && s.UseAge.Or(0) != want[0] {
 			t.Errorf("of %d uses: ages %v, the oldest %v, want %v", n, got, s.UseAge, want)
 		}
 	}

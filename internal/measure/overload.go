@@ -9,10 +9,10 @@ const (
 	// stratum is the interval in which an overloaded pool is sampled once.
 	stratum = time.Millisecond
 	// In an overloaded pool, pairs of successive events read the clock, about this many pairs per
-	// stratum. On average, a pair begins every leastEvery to mostEvery events.
-	pairs      = 50
-	leastEvery = 4
-	mostEvery  = 2048
+	// stratum. On average, a pair begins every minEvery to maxEvery events.
+	pairs    = 50
+	minEvery = 4
+	maxEvery = 2048
 	// gap is the minimum time between the two events of a pair that counts as a gap.
 	gap = 200 * time.Microsecond
 	// coarseFor is the maximum age, in events, of a clock reading that is still good enough to
@@ -64,7 +64,7 @@ func (m *Meter) enterOverload() {
 		return
 	}
 	m.over, m.blind = true, true
-	m.every = leastEvery
+	m.every = minEvery
 	m.noteTime(m.at)
 	m.drawDue()
 	m.restart(m.at)
@@ -176,7 +176,7 @@ func (m *Meter) sample(now time.Duration, used float64) {
 		return
 	}
 	every := float64(m.events) / pairs * float64(stratum) / float64(passed)
-	m.every += (min(max(every, leastEvery), mostEvery) - m.every) / 16
+	m.every += (min(max(every, minEvery), maxEvery) - m.every) / 16
 	m.restart(now)
 }
 

@@ -12,7 +12,7 @@ const shapes = {
 };
 const levels = { trouble: "in trouble", warning: "warning", ok: "ok", silent: "silent" };
 
-const mostBlocks = 32; // slots that are drawn one by one
+const maxBlocks = 32; // slots that are drawn one by one
 const width = 200;
 
 const box = (x, wide) => `M${x.toFixed(1)} 0h${wide.toFixed(1)}v18H${x.toFixed(1)}z`;
@@ -107,7 +107,7 @@ export class Row {
   }
 
   drawSlots(p) {
-    const blocks = p.limit > 0 && p.limit <= mostBlocks ? Math.round(p.limit) : 1;
+    const blocks = p.limit > 0 && p.limit <= maxBlocks ? Math.round(p.limit) : 1;
     const gap = blocks > 1 ? Math.min(3, width / blocks / 4) : 0;
     const one = (width + gap) / blocks - gap;
     let ground = "", bars = "";

@@ -17,7 +17,7 @@ const (
 	locked     = 2 * time.Millisecond
 	connection = 15 * time.Millisecond
 	patience   = 1500 * time.Millisecond // wait after which callers give up
-	mostOpen   = 200                     // maximum number of open requests to each pool
+	maxOpen    = 200                     // maximum number of open requests to each pool
 	leakEvery  = 256                     // a leak takes one in so many connections, 16 of them in 45 seconds
 )
 
@@ -72,7 +72,7 @@ func (s *shop) load(ctx context.Context, perSecond int, request func(context.Con
 	s.requests.Go(func() {
 		tick := time.NewTicker(time.Second / time.Duration(perSecond))
 		defer tick.Stop()
-		open := make(chan struct{}, mostOpen)
+		open := make(chan struct{}, maxOpen)
 		for {
 			select {
 			case <-ctx.Done():

@@ -66,14 +66,14 @@ const (
 
 // The layout, in pixels.
 const (
-	width        = 900
-	leastHeight  = 500
-	left, top    = 84, 76
-	bottom       = 60
-	lineHeight   = 20
-	columnWidth  = 8 // maximum width of a character
-	longestName  = 36
-	mostDoubling = 12 // number of doublings on an axis above which ticks are left out
+	width       = 900
+	minHeight   = 500
+	left, top   = 84, 76
+	bottom      = 60
+	lineHeight  = 20
+	columnWidth = 8 // maximum width of a character
+	longestName = 36
+	maxDoubling = 12 // number of doublings on an axis above which ticks are left out
 )
 
 // axis is a logarithmic scale.
@@ -95,7 +95,7 @@ func (a axis) at(v float64) float64 {
 // ticks returns the values at which to draw ticks, which are powers of two.
 func (a axis) ticks() []float64 {
 	var all []float64
-	step := math.Ceil((a.high - a.low) / mostDoubling)
+	step := math.Ceil((a.high - a.low) / maxDoubling)
 	for e := a.low; e <= a.high; e += step {
 		all = append(all, math.Exp2(e))
 	}
@@ -125,7 +125,7 @@ func (l Line) drawn() []Point {
 }
 
 // height returns the height of the chart, with room for the name of each line.
-func (c Chart) height() int { return max(leastHeight, top+bottom+lineHeight*len(c.Lines)) }
+func (c Chart) height() int { return max(minHeight, top+bottom+lineHeight*len(c.Lines)) }
 
 // draw draws the chart, which must not be empty.
 func (c Chart) draw(on canvas) {

@@ -139,7 +139,7 @@ func TestPNGIsLightOrDarkAndNothingTouchesItsEdge(t *testing.T) {
 func TestPNGDrawsCurvesWhereTheyAre(t *testing.T) {
 	c := Chart{Lines: []Line{{"", []Point{{1, 1}, {2, 2}, {64, 64}}, 0}}}
 	img := decoded(t, c, false)
-	x, y := newAxis([]float64{1, 64}, left, width-42), newAxis([]float64{1, 64}, leastHeight-bottom, top)
+	x, y := newAxis([]float64{1, 64}, left, width-42), newAxis([]float64{1, 64}, minHeight-bottom, top)
 	for _, v := range []float64{1, 2, 8, 32, 64} {
 		if r, _, b, _ := img.At(int(x.at(v)), int(y.at(v))).RGBA(); r > 0x2000 || b < 0xc000 {
 			t.Errorf("at %v the color is %v, expected blue", v, img.At(int(x.at(v)), int(y.at(v))))

@@ -11,8 +11,8 @@ import (
 const (
 	markWidth  = 3
 	barWidth   = 7
-	leastName  = 12
-	mostName   = 36
+	minName    = 12
+	maxName    = 36
 	sparkWidth = 20
 	footer     = 3 // lines about the selected pool
 )
@@ -30,11 +30,11 @@ func (s *state) layout(width int) layout {
 	for _, c := range columns {
 		rest -= c.width
 	}
-	l := layout{name: leastName}
+	l := layout{name: minName}
 	for i := range s.picture.Pools {
 		l.name = max(l.name, displaywidth.String(safe(s.picture.Pools[i].Name))+1)
 	}
-	l.name = min(l.name, max(leastName, rest), mostName)
+	l.name = min(l.name, max(minName, rest), maxName)
 	if rest -= l.name; rest < sparkWidth { // no room for the curve, nor for the reason
 		l.name += max(0, rest)
 		return l
