@@ -6,13 +6,13 @@ import (
 	"time"
 )
 
-// causes logs a source's errors, once per cause. Two errors have the same cause if they differ only
-// in numbers, ids or quoted text: a process ID or a file name, for example.
+// causes logs the errors of a source, once per cause. Errors have the same cause if they differ
+// only in numbers, IDs or quoted text, such as a process ID or a file name.
 type causes struct {
 	log       *slog.Logger
 	source    string
 	seen      map[string]time.Time // when each cause last occurred
-	failing   bool                 // the last reading had errors
+	failing   bool                 // the last collection had errors
 	recovered bool                 // the recovery has been logged
 }
 
@@ -27,7 +27,7 @@ func newCauses(log *slog.Logger, source string) causes {
 	return causes{log: log, source: source, seen: map[string]time.Time{}}
 }
 
-// report logs the errors and notes of one reading that have not been logged yet.
+// report logs the errors and notes of one collection, except those that were logged before.
 func (c *causes) report(now time.Time, errs []error, notes []string) {
 	for _, text := range notes {
 		if c.isNew(now, text) {
@@ -48,7 +48,8 @@ func (c *causes) report(now time.Time, errs []error, notes []string) {
 	c.failing = len(errs) > 0
 }
 
-// isNew remembers cause and reports whether it should be logged.
+// isNew records that cause has occurred, and reports whether to log it. Once maxCauses causes are
+// remembered, new ones are neither recorded nor logged.
 func (c *causes) isNew(now time.Time, cause string) bool {
 	last, known := c.seen[cause]
 	if !known && len(c.seen) >= maxCauses {
@@ -65,8 +66,8 @@ func (c *causes) isNew(now time.Time, cause string) bool {
 	return !known || now.Sub(last) >= forgetAfter
 }
 
-// cause returns text, an error message, without quoted parts and with "#" in place of each word
-// that contains a digit.
+// cause reduces text, an error message, to its cause: it removes quoted parts, and replaces each
+// word that contains a digit with "#".
 func cause(text string) string {
 	var b strings.Builder
 	for i, part := range strings.Split(text, `"`) {

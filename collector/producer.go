@@ -15,34 +15,35 @@ import (
 // scopeName is the instrumentation scope of all points produced by sources.
 const scopeName = "github.com/poolgauge/poolgauge/collector"
 
-// Producer is a metric.Producer that reads its sources, one after the other in the given order,
-// whenever the OpenTelemetry reader that it is registered with collects. For each source it also
-// reports how long the reading took, whether it succeeded, and how many values could not be read.
+// Producer is a metric.Producer that reads its sources, one after the other and in order, whenever
+// the OpenTelemetry reader that it is registered with collects. For each source it also reports how
+// long reading took, whether it succeeded, and how many values could not be read.
 //
-// A counter's start time is the time of boot, or the start time of the container or process that
-// the counter is about. Restarting the sidecar therefore does not reset counters. A counter falls
-// only when it is reset, and then it gets a new start time.
+// Most counters start when the machine booted, or when the container or process that they are about
+// started, so restarting the sidecar does not reset them. A counter decreases only when it is
+// reset, and then gets a new start time.
 type Producer struct {
-	// of counters; OpenTelemetry requires other sums to be cumulative
+	// for counters; OpenTelemetry requires other sums to be cumulative
 	temporality metricdata.Temporality
 	sources     []*source
 
 	// guards everything below and the sources: a reader may collect from any goroutine
-	mu     sync.Mutex
-	now    time.Time // of this collection
-	before time.Time // of the previous collection or, before the first one, of the call to NewProducer
-	rows   map[*catalog.Metric]*row
-	order  []*row // in the order in which they first had a point
+	mu       sync.Mutex
+	now      time.Time // time of this collection
+	previous time.Time // time of the previous collection; initially, of the call to NewProducer
+	rows     map[*catalog.Metric]*row
+	order    []*row // in the order in which they first had a point
 }
 
-// row holds the points of a metric, in ints or floats according to the metric's number type.
+// row holds the points of a metric in the current collection. They are in ints or floats, depending
+// on the metric's number type.
 type row struct {
 	metric *catalog.Metric
 	ints   []metricdata.DataPoint[int64]
 	floats []metricdata.DataPoint[float64]
 }
 
-// source holds a Source and the state of the metrics about that Source.
+// source is a Source together with the state of the metrics about it.
 type source struct {
 	Named
 	self   *Attributes
@@ -50,10 +51,11 @@ type source struct {
 	causes causes
 }
 
-// NewProducer returns a Producer that reads sources. Counters get the given temporality.
+// NewProducer returns a Producer that reads sources and logs their errors to log. Counters have the
+// given temporality.
 func NewProducer(log *slog.Logger, temporality metricdata.Temporality, sources ...Named) *Producer {
-	p := &Producer{temporality: temporality, rows: map[*catalog.Metric]*row{}, before: time.Now()}
-	started := StartedAt(p.before)
+	p := &Producer{temporality: temporality, rows: map[*catalog.Metric]*row{}, previous: time.Now()}
+	started := StartedAt(p.previous)
 	for _, s := range sources {
 		self := NewAttributes(started, catalog.SourceKey.String(s.Name))
 		p.sources = append(p.sources, &source{Named: s, self: self, causes: newCauses(log, s.Name)})
@@ -70,7 +72,7 @@ func (p *Producer) Produce(ctx context.Context) ([]metricdata.ScopeMetrics, erro
 	for _, src := range p.sources {
 		p.read(ctx, src)
 	}
-	p.before = p.now
+	p.previous = p.now
 	metrics := make([]metricdata.Metrics, 0, len(p.order))
 	for _, r := range p.order {
 		if data := r.take(p.temporality); data != nil {

@@ -13,7 +13,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// invalid is a source with NaN, infinite and negative values, a panic, and a valid 0.
+// invalid is a source that yields NaN, infinite and negative values, panics once, and yields a
+// valid 0.
 type invalid struct{}
 
 func (invalid) Collect(_ context.Context, s *Sample) {
@@ -26,9 +27,9 @@ func (invalid) Collect(_ context.Context, s *Sample) {
 	s.Int(catalog.SystemCPULogicalCount, 0, a)
 }
 
-// Impossible values and panics count as errors of the source and yield no points. A valid 0 does,
-// and so do the metrics about the source itself.
-func TestImpossibleValuesFail(t *testing.T) {
+// Invalid values and panics count as errors of the source and yield no points. A valid 0 and the
+// metrics about the source itself are still reported.
+func TestInvalidValuesCountAsErrors(t *testing.T) {
 	var log strings.Builder
 	p := NewProducer(slog.New(slog.NewTextHandler(&log, nil)), metricdata.CumulativeTemporality,
 		Named{Name: "invalid", Source: invalid{}})
@@ -52,21 +53,21 @@ func TestImpossibleValuesFail(t *testing.T) {
 	}
 	for name, v := range want {
 		if n, ok := got[name]; !ok || n != v {
-			t.Errorf("%s: got %d, %v; want %d", name, n, ok, v)
+			t.Errorf("%s: got %d, found %v; want %d", name, n, ok, v)
 		}
 	}
 	if len(got) != len(want) {
-		t.Errorf("got the metrics %v, want only those of %v", got, want)
+		t.Errorf("got metrics %v, want %v", got, want)
 	}
 	if lines := strings.Count(log.String(), "\n"); lines != 5 {
-		t.Errorf("%d lines in the log, want one for each error:\n%s", lines, log.String())
+		t.Errorf("the log has %d lines, want 5, one for each error:\n%s", lines, log.String())
 	}
 }
 
-// A name that is not UTF-8 must not cause the whole export to fail.
+// A name that is not valid UTF-8 must not cause an entire export to fail.
 func TestAttributesAreUTF8(t *testing.T) {
 	got := NewAttributes(&StartTime{}, attribute.String("name", "a\xffb"), attribute.Int("n", 1)).set
 	if name, _ := got.Value("name"); name.AsString() != "a\uFFFDb" {
-		t.Errorf("got %q", name.AsString())
+		t.Errorf("name is %q, want %q", name.AsString(), "a\uFFFDb")
 	}
 }

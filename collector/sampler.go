@@ -11,8 +11,8 @@ import (
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 )
 
-// Sink receives every collection, in order, from one goroutine. It must not block and must not
-// modify the collection.
+// Sink is called with every collection, in order and from one goroutine. It must not block and must
+// not modify the collection.
 type Sink func(*metricdata.ResourceMetrics)
 
 // Sampler collects from an OpenTelemetry reader at a fixed interval. Each point has the time of its
@@ -25,7 +25,7 @@ type Sampler struct {
 	last     atomic.Int64 // nanoseconds from begin to the end of the last collection
 }
 
-// NewSampler returns a Sampler that passes each collection of reader to the sinks. The interval
+// NewSampler returns a Sampler that passes each collection of reader to all sinks. The interval
 // must be positive.
 func NewSampler(reader *sdkmetric.ManualReader, interval time.Duration, sinks ...Sink) *Sampler {
 	return &Sampler{reader: reader, interval: interval, sinks: sinks, begin: time.Now()}
@@ -48,12 +48,16 @@ func (s *Sampler) Run(ctx context.Context) {
 	}
 }
 
-// Alive returns an error if no collection has ended for three intervals, or for 30 seconds if that
-// is longer. It is safe for concurrent use.
+// Alive returns an error if no collection has finished for three intervals, or for 30 seconds if
+// that is longer. It is safe for concurrent use.
 func (s *Sampler) Alive() error {
 	since := time.Since(s.begin) - time.Duration(s.last.Load())
 	if since > max(3*s.interval, 30*time.Second) {
-		return fmt.Errorf("no collection has finished for %v", since.Round(time.Second))
+		return fmt.Errorf(
+			"no metrics collection has finished for %v, expected one every %v",
+			since.Round(time.Second),
+			s.interval,
+		)
 	}
 	return nil
 }

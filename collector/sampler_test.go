@@ -11,8 +11,8 @@ import (
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 )
 
-// The sampler collects immediately, at every interval and once more at the end. The points of each
-// collection have its own time.
+// The sampler collects immediately, once per interval and once more at the end. Points have the
+// time of their collection.
 func TestSamplerCollectsOnSchedule(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		reader := sdkmetric.NewManualReader()
@@ -47,22 +47,22 @@ func TestSamplerCollectsOnSchedule(t *testing.T) {
 	})
 }
 
-func TestSamplerIsAliveWhileCollectionsEnd(t *testing.T) {
+func TestSamplerAlive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		reader := sdkmetric.NewManualReader()
 		sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))
 		s := NewSampler(reader, time.Second)
 		time.Sleep(29 * time.Second)
 		if err := s.Alive(); err != nil {
-			t.Errorf("after 29 s: %v", err)
+			t.Errorf("29 s after the start: %v", err)
 		}
 		time.Sleep(2 * time.Second)
 		if s.Alive() == nil {
-			t.Error("alive 31 s after the last collection")
+			t.Error("no error 31 s after the start, without a collection")
 		}
 		s.sample()
 		if err := s.Alive(); err != nil {
-			t.Errorf("after a collection: %v", err)
+			t.Errorf("just after a collection: %v", err)
 		}
 	})
 }

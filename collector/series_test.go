@@ -15,7 +15,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// script is a source with given readings. A negative reading fails.
+// script is a source that yields the given values, one per collection. It omits negative ones.
 type script struct {
 	start  *StartTime
 	values []int64
@@ -32,13 +32,14 @@ func (s *script) Collect(_ context.Context, to *Sample) {
 	s.values = s.values[1:]
 }
 
-// observed is a point of the script, with its start and time in seconds from the start of the test.
+// observed is a point of a script. Its start and time are in seconds since the start of the test.
 type observed struct {
 	value       int64
 	start, time float64
 }
 
-// collectScript collects once a second and returns the points of each collection.
+// collectScript collects once a second until the script ends. For each collection it returns the
+// point, or "none".
 func collectScript(t *testing.T, temporality metricdata.Temporality, s *script) (all []any) {
 	t.Helper()
 	epoch := time.Now()
@@ -56,45 +57,45 @@ func collectScript(t *testing.T, temporality metricdata.Temporality, s *script) 
 			}
 			d := m.Data.(metricdata.Sum[int64])
 			if d.Temporality != temporality || !d.IsMonotonic {
-				t.Errorf("%v, monotonic %v", d.Temporality, d.IsMonotonic)
+				t.Errorf("temporality %v, monotonic %v; want %v, true", d.Temporality, d.IsMonotonic, temporality)
 			}
-			one := d.DataPoints[0]
-			point = observed{one.Value, one.StartTime.Sub(epoch).Seconds(), one.Time.Sub(epoch).Seconds()}
+			got := d.DataPoints[0]
+			point = observed{got.Value, got.StartTime.Sub(epoch).Seconds(), got.Time.Sub(epoch).Seconds()}
 		}
 		all = append(all, point)
 	}
 	return all
 }
 
-func TestCountersStartWithWhatTheyCount(t *testing.T) {
+func TestCounterValuesAndStartTimes(t *testing.T) {
 	const hour = 3600.
 	for name, c := range map[string]struct {
 		temporality metricdata.Temporality
-		start       time.Duration // from the start of the test
+		start       time.Duration // relative to the start of the test
 		values      []int64
 		want        []any
 	}{
-		"cumulative, since the start": {
+		"cumulative": {
 			metricdata.CumulativeTemporality, -time.Hour,
 			[]int64{1000, 1003, 1010},
 			[]any{observed{1000, -hour, 1}, observed{1003, -hour, 2}, observed{1010, -hour, 3}},
 		},
-		"cumulative, a small fall is held": {
+		"cumulative, a small decrease is ignored": {
 			metricdata.CumulativeTemporality, -time.Hour,
 			[]int64{1000, 999, 501, 1001},
 			[]any{observed{1000, -hour, 1}, observed{1000, -hour, 2}, observed{1000, -hour, 3}, observed{1001, -hour, 4}},
 		},
-		"cumulative, reset": {
+		"cumulative, a reset": {
 			metricdata.CumulativeTemporality, -time.Hour,
 			[]int64{1000, 3, 5, 0},
 			[]any{observed{1000, -hour, 1}, observed{3, 1, 2}, observed{5, 1, 3}, observed{0, 3, 4}},
 		},
-		"cumulative, a gap": {
+		"cumulative, gap": {
 			metricdata.CumulativeTemporality, -time.Hour,
 			[]int64{1000, -1, 1001, -1, 2},
 			[]any{observed{1000, -hour, 1}, "none", observed{1001, -hour, 3}, "none", observed{2, 3, 5}},
 		},
-		"delta, what was counted before is not a delta": {
+		"delta, earlier counts are excluded": {
 			metricdata.DeltaTemporality, -time.Hour,
 			[]int64{1000, 1003, 1010},
 			[]any{"none", observed{3, 1, 2}, observed{7, 2, 3}},
@@ -104,17 +105,17 @@ func TestCountersStartWithWhatTheyCount(t *testing.T) {
 			[]int64{5, 7},
 			[]any{observed{5, .5, 1}, observed{2, 1, 2}},
 		},
-		"delta, started after the first collection but found late": {
+		"delta, started after the first collection but first read later": {
 			metricdata.DeltaTemporality, 3 * time.Second / 2,
 			[]int64{-1, -1, 5, 7},
 			[]any{"none", "none", "none", observed{2, 3, 4}},
 		},
-		"delta, a small fall, then a reset": {
+		"delta, a small decrease, then a reset": {
 			metricdata.DeltaTemporality, -time.Hour,
 			[]int64{1000, 999, 1002, 4, 5},
 			[]any{"none", observed{0, 1, 2}, observed{2, 2, 3}, observed{4, 3, 4}, observed{1, 4, 5}},
 		},
-		"delta, a gap": {
+		"delta, gap": {
 			metricdata.DeltaTemporality, -time.Hour,
 			[]int64{1000, -1, 1005},
 			[]any{"none", "none", observed{5, 1, 3}},
@@ -131,8 +132,9 @@ func TestCountersStartWithWhatTheyCount(t *testing.T) {
 	}
 }
 
-// A counter that a source sums itself counts from when it was first seen, with both temporalities.
-func TestCountersOfUnknownStartBeginAtTheFirstPoint(t *testing.T) {
+// If the start time of a counter is unknown, it is the time of the counter's first point, with
+// either temporality.
+func TestUnknownStartTimeIsThatOfTheFirstPoint(t *testing.T) {
 	for _, temporality := range []metricdata.Temporality{metricdata.CumulativeTemporality, metricdata.DeltaTemporality} {
 		synctest.Test(t, func(t *testing.T) {
 			got := collectScript(t, temporality, &script{start: &StartTime{}, values: []int64{-1, 0, 3}})
@@ -144,16 +146,16 @@ func TestCountersOfUnknownStartBeginAtTheFirstPoint(t *testing.T) {
 	}
 }
 
-// No point starts after its time, even if the clock was set back.
-func TestStartIsNeverAfterTheTime(t *testing.T) {
+// The start time of a point is never after its time, even if the clock was set back.
+func TestStartTimeIsNeverAfterPointTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		got := collectScript(
 			t,
 			metricdata.CumulativeTemporality,
 			&script{start: StartedAt(time.Now().Add(time.Hour)), values: []int64{7}},
 		)
-		if fmt.Sprint(got) != fmt.Sprint([]any{observed{7, 1, 1}}) {
-			t.Errorf("got %v", got)
+		if want := []any{observed{7, 1, 1}}; fmt.Sprint(got) != fmt.Sprint(want) {
+			t.Errorf("got %v, want %v", got, want)
 		}
 	})
 }
@@ -198,21 +200,20 @@ func TestEachCauseIsLoggedOnce(t *testing.T) {
 			collect()
 		}
 		if got := strings.Count(text.String(), "WARN"); got != 4 {
-			t.Errorf("%d warnings of 4 causes:\n%s", got, text.String())
+			t.Errorf("%d warnings, want one for each of 4 causes:\n%s", got, text.String())
 		}
-		// the note and the recovery
 		if got := strings.Count(text.String(), "INFO"); got != 2 {
-			t.Errorf("%d notes, want 2:\n%s", got, text.String())
+			t.Errorf("%d INFO lines, want 2, the note and the recovery:\n%s", got, text.String())
 		}
 		time.Sleep(forgetAfter)
 		collect(errors.New("no vmstat"))
 		if got := strings.Count(text.String(), "no vmstat"); got != 2 {
-			t.Errorf("a cause that was forgotten was logged %d times in all, want twice", got)
+			t.Errorf("a forgotten cause was logged %d times in total, want 2", got)
 		}
 	})
 }
 
-// A source whose errors all differ cannot fill the memory or the log.
+// A source whose errors all have different causes cannot exhaust memory or flood the log.
 func TestCausesAreBounded(t *testing.T) {
 	var text strings.Builder
 	c := newCauses(slog.New(slog.NewTextHandler(&text, nil)), "x")
@@ -220,6 +221,6 @@ func TestCausesAreBounded(t *testing.T) {
 		c.report(time.Now(), []error{errors.New(strings.Repeat("x", i+1))}, nil)
 	}
 	if got := strings.Count(text.String(), "\n"); got != maxCauses || len(c.seen) != maxCauses {
-		t.Errorf("%d lines, %d causes remembered; want %d", got, len(c.seen), maxCauses)
+		t.Errorf("%d lines logged and %d causes remembered, want %d of each", got, len(c.seen), maxCauses)
 	}
 }

@@ -17,19 +17,19 @@ import (
 // Source reads one part of the machine.
 type Source interface {
 	// Collect reads the source once and passes each value to s. It omits a value that does not
-	// exist. If a value cannot be read or parsed, Collect calls s.Fail and goes on with the other
+	// exist. If a value cannot be read or parsed, Collect calls s.Fail and continues with the other
 	// values. Collect is never called concurrently, so a source may keep buffers and previous
 	// values without a lock. Collect must not block: it may only read files provided by the kernel.
 	Collect(ctx context.Context, s *Sample)
 }
 
-// Named is a source and the name under which it is reported.
+// Named is a Source with the name under which it is reported.
 type Named struct {
-	Name   string // value of poolgauge.source
+	Name   string // value of the attribute poolgauge.source
 	Source Source
 }
 
-// Sample receives the values that a source reads in one call of Collect. It is valid only during
+// Sample receives the values that a source reads in one call to Collect. It is valid only during
 // that call.
 type Sample struct {
 	to    *Producer
@@ -41,7 +41,7 @@ type Sample struct {
 // numbers. If v is negative, infinite or NaN, Float passes an error to Fail instead.
 func (s *Sample) Float(m *catalog.Metric, v float64, a *Attributes) {
 	if !(v >= 0) || math.IsInf(v, 1) {
-		s.Fail(fmt.Errorf("%s: negative value %v", m.Name, v))
+		s.Fail(fmt.Errorf("%s: expected a finite value of at least 0, got %v", m.Name, v))
 		return
 	}
 	row := s.to.row(m)
@@ -59,12 +59,12 @@ func (s *Sample) Int(m *catalog.Metric, v int64, a *Attributes) {
 	row.ints = add(s.to, row.ints, m, a, a.ints.of(m), v)
 }
 
-// Try calls read and passes its error to Fail. It recovers from a panic and passes it to Fail as an
-// error, since read may use a library that panics on unexpected input.
+// Try calls read and passes its error to Fail. If read panics, Try recovers and passes the panic to
+// Fail as an error, since read may use a library that panics on unexpected input.
 func (s *Sample) Try(read func() error) {
 	defer func() {
 		if v := recover(); v != nil {
-			s.Fail(fmt.Errorf("panic: %v", v))
+			s.Fail(fmt.Errorf("panic while reading the source: %v", v))
 		}
 	}()
 	s.Fail(read())
@@ -78,6 +78,6 @@ func (s *Sample) Fail(err error) {
 	}
 }
 
-// Note logs text once. It is for conditions that are not errors of the source but that a user
-// should know about.
+// Note logs text once. It is for conditions that are not errors of the source but that users should
+// know about.
 func (s *Sample) Note(text string) { s.notes = append(s.notes, text) }

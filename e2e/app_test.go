@@ -56,25 +56,25 @@ func (a *app) send(ctx context.Context, to transport) error {
 	return nil
 }
 
-// sendAll sends n requests one after the other, by each transport in turn; all must be
-// acknowledged.
+// sendAll sends n requests one after the other, over each transport in turn. It fails the test if
+// one is not acknowledged.
 func (a *app) sendAll(t *testing.T, n int, to ...transport) {
 	t.Helper()
 	for i := range n {
 		if err := a.send(t.Context(), to[i%len(to)]); err != nil {
-			t.Fatalf("request %d of %d: %v", i, n, err)
+			t.Fatalf("sending request %d of %d: %v", i, n, err)
 		}
 	}
 }
 
-// load sends a request over each transport every pause, until ctx is done. wait returns when all
-// requests have ended.
+// load sends a request over each transport once per pause, until ctx is done. wait returns when all
+// requests have completed.
 func (a *app) load(ctx context.Context, pause time.Duration, to ...transport) (wait func()) {
 	var senders sync.WaitGroup
-	for _, by := range to {
+	for _, via := range to {
 		senders.Go(func() {
 			for tick := time.NewTicker(pause); ctx.Err() == nil; {
-				_ = a.send(context.WithoutCancel(ctx), by) // a failed request is not acknowledged
+				_ = a.send(context.WithoutCancel(ctx), via) // a failed request is not acknowledged
 				select {
 				case <-tick.C:
 				case <-ctx.Done():
@@ -92,7 +92,7 @@ func (a *app) acknowledged() []int64 {
 }
 
 // sequenceRequest returns request number seq. Requests with the same padding have the same size.
-// Every point contains the number and has a time of its own.
+// Every point contains the number and has a unique time.
 func sequenceRequest(seq int64, padding int) *colmetricpb.ExportMetricsServiceRequest {
 	points := make([]*metricpb.NumberDataPoint, pointsPerRequest)
 	for i := range points {
@@ -152,7 +152,7 @@ func dial(t *testing.T, target string) *grpc.ClientConn {
 	return conn
 }
 
-// httpStatus is the error of a response other than 200.
+// httpStatus is the error for a response whose status is not 200.
 type httpStatus struct {
 	code   int
 	header http.Header
@@ -162,7 +162,8 @@ type httpStatus struct {
 // Error implements error.
 func (s *httpStatus) Error() string { return fmt.Sprintf("%d: %s", s.code, s.body) }
 
-// post sends a body to a path of OTLP/HTTP and returns an httpStatus unless the answer is 200.
+// post sends body to an OTLP/HTTP URL. The error is an httpStatus if the response has a status
+// other than 200.
 func post(ctx context.Context, url, contentType, encoding string, body []byte) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
 	if err != nil {

@@ -35,8 +35,8 @@ func newAuthority(t *testing.T, name string) *authority {
 	return a
 }
 
-// issue returns the files of a new certificate for 127.0.0.1 and of its key, which both clients and
-// servers may use.
+// issue creates a certificate for 127.0.0.1 that both clients and servers may use. It returns the
+// files of the certificate and of its key.
 func (a *authority) issue(name string) (certFile, keyFile string) {
 	a.t.Helper()
 	cert, key := a.sign(&x509.Certificate{

@@ -31,7 +31,7 @@ import (
 type collector struct {
 	upstream
 	addr   string
-	tenant string // the last request's header of that name; guarded by mu
+	tenant string // x-tenant header of the last request; guarded by mu
 }
 
 // startCollector runs a Collector whose receiver has the given tls section, in YAML flow style. tls
@@ -66,7 +66,7 @@ exporters: {test: {}}
 	return c
 }
 
-// runCollector runs a Collector with the configuration of uris until the test ends or stop is
+// runCollector runs a Collector with the configuration at uris until the test ends or stop is
 // called. When runCollector returns, the Collector is listening.
 func runCollector(
 	t *testing.T,
@@ -86,22 +86,22 @@ func runCollector(
 	if err != nil {
 		t.Fatal(err)
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- col.Run(context.Background()) }()
+	exited := make(chan error, 1)
+	go func() { exited <- col.Run(context.Background()) }()
 	stop = sync.OnceFunc(func() {
 		col.Shutdown()
-		if err := <-ended; err != nil {
-			t.Errorf("the Collector: %v", err)
+		if err := <-exited; err != nil {
+			t.Errorf("running the Collector: %v", err)
 		}
 	})
 	t.Cleanup(stop)
 	for deadline := time.After(patience); col.GetState() != otelcol.StateRunning; {
 		select {
-		case err := <-ended:
-			t.Fatalf("the Collector: %v", err)
+		case err := <-exited:
+			t.Fatalf("running the Collector: %v", err)
 		case <-time.After(time.Millisecond):
 		case <-deadline:
-			t.Fatal("the Collector did not start")
+			t.Fatal("the Collector did not start in time")
 		}
 	}
 	return stop
@@ -155,7 +155,7 @@ func (c *collector) consume(ctx context.Context, metrics pmetric.Metrics) error 
 	return nil
 }
 
-// freeAddress returns an address on loopback that nothing was listening on a moment ago.
+// freeAddress returns a loopback address with a port that was free during the call.
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

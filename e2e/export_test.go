@@ -38,18 +38,18 @@ func TestPlaintext(t *testing.T) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.tenant != "blue team" {
-		t.Errorf("header x-tenant arrived as %q", c.tenant)
+		t.Errorf("header x-tenant arrived as %q, want \"blue team\"", c.tenant)
 	}
 }
 
 func checkPoint(t *testing.T, p otlptest.Point, row *catalog.Metric) {
 	t.Helper()
 	if row == nil {
-		t.Errorf("%s is not in the table", p.Metric)
+		t.Errorf("%s is not in the table of metrics", p.Metric)
 		return
 	}
 	if p.Unit != row.Unit {
-		t.Errorf("%s has the unit %q, the table %q", p.Metric, p.Unit, row.Unit)
+		t.Errorf("%s has the unit %q, want %q", p.Metric, p.Unit, row.Unit)
 	}
 	wantTemporality := metricpb.AggregationTemporality_AGGREGATION_TEMPORALITY_CUMULATIVE
 	if row.Kind == catalog.Gauge {
@@ -89,8 +89,8 @@ func TestMutualTLS(t *testing.T) {
 		"OTEL_METRIC_EXPORT_INTERVAL=200",
 		"OTEL_EXPORTER_OTLP_CERTIFICATE=" + ca.file,
 	}
-	stranger := start(t, env)
-	stranger.awaitLog("upstream is not accepting")
+	withoutCert := start(t, env)
+	withoutCert.awaitLog("upstream is not accepting")
 
 	cert, key = ca.issue("sidecar")
 	start(
@@ -111,7 +111,7 @@ func TestMutualTLS(t *testing.T) {
 
 // An upstream whose CA is not trusted receives nothing. The log says why, once, and sampling
 // continues.
-func TestWrongAuthority(t *testing.T) {
+func TestUntrustedCA(t *testing.T) {
 	cert, key := newAuthority(t, "theirs").issue("collector")
 	c := startCollector(t, `, tls: {cert_file: "`+cert+`", key_file: "`+key+`"}`)
 	s := start(t, []string{
@@ -123,7 +123,7 @@ func TestWrongAuthority(t *testing.T) {
 		t.Errorf("exit code %d after SIGTERM, want 0", code)
 	}
 	if n := s.count("unknown authority"); n != 1 {
-		t.Errorf("logged %d times, want once", n)
+		t.Errorf("\"unknown authority\" was logged %d times, want once", n)
 	}
 	if len(c.batches) != 0 {
 		t.Error("points arrived at an upstream that is not trusted")
@@ -160,7 +160,7 @@ func TestDelta(t *testing.T) {
 	}
 	for _, p := range find(batches[2], "system.memory.limit") {
 		if p.Temporality != metricpb.AggregationTemporality_AGGREGATION_TEMPORALITY_CUMULATIVE {
-			t.Errorf("an up-down counter is %v", p.Temporality)
+			t.Errorf("system.memory.limit is %v, want CUMULATIVE", p.Temporality)
 		}
 	}
 }
@@ -192,13 +192,13 @@ func TestGzip(t *testing.T) {
 		t.Errorf("compression %q, want gzip", got)
 	}
 	if !slices.ContainsFunc(batch, func(p otlptest.Point) bool { return strings.HasPrefix(p.Metric, "system.") }) {
-		t.Error("no point of the host arrived")
+		t.Error("no point of a system metric arrived")
 	}
 }
 
 // A flag takes precedence over the variable of the same setting, even if OpenTelemetry's own code
 // would read the variable.
-func TestFlagsGoBeforeVariables(t *testing.T) {
+func TestFlagsTakePrecedenceOverVariables(t *testing.T) {
 	u, s := newUpstream(), &spy{}
 	r := u.listen(t, "127.0.0.1:0", nil, grpc.StatsHandler(s))
 	start(t, []string{
@@ -213,6 +213,6 @@ func TestFlagsGoBeforeVariables(t *testing.T) {
 		t.Errorf("the resource does not match the flags: %v", resource)
 	}
 	if _, found := resource["from.variable"]; found {
-		t.Error("the resource has an attribute of the variable that a flag replaces")
+		t.Error("the resource has an attribute from a variable that a flag overrides")
 	}
 }

@@ -41,7 +41,7 @@ func checkNothingLost(t *testing.T, batches [][]otlptest.Point) {
 	before := 0
 	for i, batch := range batches {
 		if accepted := outcome(batch, "accepted"); accepted != before {
-			t.Fatalf("batch %d: %d points were accepted before it, %d arrived", i, accepted, before)
+			t.Fatalf("batch %d: %d points were accepted before it, but %d arrived", i, accepted, before)
 		}
 		before += len(batch)
 	}
@@ -59,7 +59,7 @@ func checkKeptSampling(t *testing.T, batches [][]otlptest.Point, from, to time.T
 		}
 	}
 	if taken < due/2 {
-		t.Errorf("%d samples in an outage of %v, %d were due", taken, to.Sub(from), due)
+		t.Errorf("%d samples in an outage of %v, want at least half of %d", taken, to.Sub(from), due)
 	}
 }
 
@@ -73,10 +73,10 @@ func checkLoggedOnce(t *testing.T, s *sidecar, texts ...string) {
 }
 
 const (
-	saidDown    = `upstream is not accepting items; they are queued" lane=own`
-	saidUp      = `upstream is accepting items again" lane=own`
-	saidRefused = "items permanently rejected"
-	saidPartial = "upstream rejected some items"
+	loggedDown     = `upstream is not accepting items; they are queued" lane=own`
+	loggedUp       = `upstream is accepting items again" lane=own`
+	loggedRejected = "items permanently rejected"
+	loggedPartial  = "upstream rejected some items"
 )
 
 // Samples that are collected before anything listens at the upstream's address arrive once an
@@ -84,20 +84,20 @@ const (
 func TestDownAtStart(t *testing.T) {
 	addr, u, from := freeAddress(t), newUpstream(), time.Now()
 	s := startFaulty(t, addr)
-	s.awaitLog(saidDown)
+	s.awaitLog(loggedDown)
 	u.listen(t, addr, nil)
-	s.awaitLog(saidUp)
+	s.awaitLog(loggedUp)
 	u.mu.Lock()
 	to := u.arrived[0]
 	u.mu.Unlock()
 	batches := u.awaitSampledAfter(t, to)
 	checkKeptSampling(t, batches, from, to)
 	checkNothingLost(t, batches)
-	checkLoggedOnce(t, s, saidDown, saidUp)
+	checkLoggedOnce(t, s, loggedDown, loggedUp)
 }
 
 // Temporary faults of the upstream lose nothing.
-func TestPassingFaults(t *testing.T) {
+func TestTemporaryFaults(t *testing.T) {
 	exhausted, err := status.New(codes.ResourceExhausted, "try later").
 		WithDetails(&errdetails.RetryInfo{RetryDelay: durationpb.New(2 * time.Second)})
 	if err != nil {
@@ -115,10 +115,10 @@ func TestPassingFaults(t *testing.T) {
 		return &otlptest.Response{}, ctx.Err()
 	}
 	for name, fault := range map[string]struct {
-		times  int64
-		answer otlptest.Handler
-		least  time.Duration // minimum duration of the outage
-		silent bool          // no request fails, so nothing is logged
+		times     int64
+		answer    otlptest.Handler
+		minOutage time.Duration
+		silent    bool // no request fails, so nothing is logged
 	}{
 		"unavailable":           {2, failing(2, status.Error(codes.Unavailable, "no")), 2 * time.Second, false},
 		"exhausted, retry info": {1, failing(1, exhausted.Err()), 2 * time.Second, false},
@@ -141,8 +141,12 @@ func TestPassingFaults(t *testing.T) {
 			u.mu.Lock()
 			from, to := time.Unix(0, first.Load()), u.arrived[0]
 			u.mu.Unlock()
-			if to.Sub(from) < fault.least {
-				t.Errorf("taken %v after the first request, want at least %v", to.Sub(from), fault.least)
+			if to.Sub(from) < fault.minOutage {
+				t.Errorf(
+					"the first batch was accepted %v after the first request, want at least %v",
+					to.Sub(from),
+					fault.minOutage,
+				)
 			}
 			batches := u.awaitSampledAfter(t, to)
 			checkKeptSampling(t, batches, from, to)
@@ -150,8 +154,8 @@ func TestPassingFaults(t *testing.T) {
 			if fault.silent {
 				return
 			}
-			s.awaitLog(saidUp)
-			checkLoggedOnce(t, s, saidDown, saidUp)
+			s.awaitLog(loggedUp)
+			checkLoggedOnce(t, s, loggedDown, loggedUp)
 		})
 	}
 }
@@ -161,16 +165,16 @@ func TestPassingFaults(t *testing.T) {
 // that is 0, the batch is lost immediately; by default it survives.
 func TestPermanentFaults(t *testing.T) {
 	for name, c := range map[string]struct {
-		fault error
-		hold  string
-		lost  bool
-		said  []string
+		fault  error
+		hold   string
+		lost   bool
+		logged []string
 	}{
-		"invalid":               {status.Error(codes.InvalidArgument, "bad"), "5m", true, []string{saidRefused}},
-		"unauthenticated":       {status.Error(codes.Unauthenticated, "no"), "0", true, []string{saidRefused, saidUp}},
-		"unimplemented":         {status.Error(codes.Unimplemented, "what"), "0", true, []string{saidRefused, saidUp}},
-		"unauthenticated, held": {status.Error(codes.Unauthenticated, "no"), "5m", false, []string{saidDown, saidUp}},
-		"not found, held":       {status.Error(codes.NotFound, "not yet"), "5m", false, []string{saidDown, saidUp}},
+		"invalid":               {status.Error(codes.InvalidArgument, "bad"), "5m", true, []string{loggedRejected}},
+		"unauthenticated":       {status.Error(codes.Unauthenticated, "no"), "0", true, []string{loggedRejected, loggedUp}},
+		"unimplemented":         {status.Error(codes.Unimplemented, "what"), "0", true, []string{loggedRejected, loggedUp}},
+		"unauthenticated, held": {status.Error(codes.Unauthenticated, "no"), "5m", false, []string{loggedDown, loggedUp}},
+		"not found, held":       {status.Error(codes.NotFound, "not yet"), "5m", false, []string{loggedDown, loggedUp}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -187,17 +191,17 @@ func TestPermanentFaults(t *testing.T) {
 			})
 			s := startFaulty(t, r.Addr, "POOLGAUGE_UPSTREAM_HOLD="+c.hold)
 			u.awaitBatches(t, 3)
-			s.awaitLog(c.said[len(c.said)-1])
+			s.awaitLog(c.logged[len(c.logged)-1])
 			u.mu.Lock()
 			n := len(u.batches)
 			u.mu.Unlock()
 			batches := u.awaitBatches(t, n+8) // including some collected since then
 			last := batches[len(batches)-1]
 			if rejected := outcome(last, "rejected"); rejected != int(lost.Load()) {
-				t.Errorf("%d points counted as rejected, %d were", rejected, lost.Load())
+				t.Errorf("%d points counted as rejected, want %d", rejected, lost.Load())
 			}
 			checkAccount(t, last)
-			checkLoggedOnce(t, s, c.said...)
+			checkLoggedOnce(t, s, c.logged...)
 		})
 	}
 }
@@ -219,9 +223,9 @@ func TestPartialSuccess(t *testing.T) {
 	checkNothingLost(t, batches)
 	checkAccount(t, batches[4])
 	if rejected := outcome(batches[4], "rejected"); rejected == 0 || rejected%3 != 0 {
-		t.Errorf("%d points counted as rejected, want three a batch", rejected)
+		t.Errorf("%d points counted as rejected, want three per batch", rejected)
 	}
-	checkLoggedOnce(t, s, saidPartial)
+	checkLoggedOnce(t, s, loggedPartial)
 }
 
 // checkAccount checks that every accepted point is accounted for.
@@ -233,6 +237,6 @@ func checkAccount(t *testing.T, batch []otlptest.Point) {
 	}
 	sum := outcome(batch, "sent") + outcome(batch, "rejected") + outcome(batch, "dropped") + int(queued[0].Value)
 	if accepted := outcome(batch, "accepted") + outcome(batch, "recovered"); accepted != sum {
-		t.Errorf("%d points accepted, but sent, rejected, dropped and queued make %d", accepted, sum)
+		t.Errorf("%d points accepted, but sent, rejected, dropped and queued add up to %d", accepted, sum)
 	}
 }

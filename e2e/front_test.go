@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// front forwards connections, as a Service does, and counts them.
+// front forwards connections, as a Kubernetes Service does, and counts them.
 type front struct {
 	net.Listener
 	accepted atomic.Int64
@@ -21,27 +21,27 @@ func newFront(t *testing.T, to string) *front {
 		t.Fatal(err)
 	}
 	f := &front{Listener: l}
-	var passing sync.WaitGroup
-	passing.Go(func() {
+	var forwarding sync.WaitGroup
+	forwarding.Go(func() {
 		for {
 			from, err := l.Accept()
 			if err != nil {
 				return // the test is over
 			}
 			f.accepted.Add(1)
-			passing.Go(func() { pass(from, to) })
+			forwarding.Go(func() { forward(from, to) })
 		}
 	})
 	t.Cleanup(func() {
 		_ = l.Close()
-		passing.Wait()
+		forwarding.Wait()
 	})
 	return f
 }
 
-// pass copies data in both directions between a connection and an address until one of them is
-// closed.
-func pass(from net.Conn, address string) {
+// forward copies data in both directions between from and a new connection to address until one of
+// them is closed.
+func forward(from net.Conn, address string) {
 	defer func() { _ = from.Close() }()
 	to, err := net.Dial("tcp", address)
 	if err != nil {

@@ -39,9 +39,9 @@ type gateway struct {
 	stop                  func()
 }
 
-// startGateway starts a gateway that listens at the address grpc and sends to upstream. more is
-// additional YAML, which overrides the configuration in deploy/gateway.
-func startGateway(t *testing.T, grpc, upstream, more string) *gateway {
+// startGateway starts a gateway that listens at the address grpc and sends to upstream. overrides
+// is YAML that overrides the configuration in deploy/gateway.
+func startGateway(t *testing.T, grpc, upstream, overrides string) *gateway {
 	t.Helper()
 	g := &gateway{grpc: grpc, health: freeAddress(t), metrics: freeAddress(t)}
 	host, port, err := net.SplitHostPort(g.metrics)
@@ -58,7 +58,7 @@ service: {telemetry: {logs: {level: error}, metrics: {readers: [{pull: {exporter
 	g.stop = runCollector(
 		t,
 		gatewayFactories,
-		[]string{"file:../deploy/gateway/config.yaml", addresses, "yaml:" + more},
+		[]string{"file:../deploy/gateway/config.yaml", addresses, "yaml:" + overrides},
 		fileprovider.NewFactory(),
 		yamlprovider.NewFactory(),
 		envprovider.NewFactory(),
@@ -93,8 +93,14 @@ func (s *sink) listenAsStore() string {
 		method, known := methods[r.URL.Path]
 		unzipped, err := gzip.NewReader(r.Body)
 		if !known || err != nil || r.Header.Get("Content-Type") != "application/x-protobuf" {
-			s.t.Errorf("%s %s of %s: %v", r.Method, r.URL, r.Header.Get("Content-Type"), err)
-			http.Error(w, "no OTLP", http.StatusBadRequest)
+			s.t.Errorf(
+				"unexpected request: %s %s with content type %q: %v",
+				r.Method,
+				r.URL,
+				r.Header.Get("Content-Type"),
+				err,
+			)
+			http.Error(w, "not OTLP", http.StatusBadRequest)
 			return
 		}
 		data, err := io.ReadAll(unzipped)
@@ -161,7 +167,7 @@ func TestGateway(t *testing.T) {
 }
 
 // A gateway that is out of memory rejects requests, as configured in its memory_limiter. The
-// sidecar keeps its data and sends it to a replica that has room.
+// sidecar keeps the data and sends it to a replica that has room.
 func TestGatewayOutOfMemory(t *testing.T) {
 	store, a := newSink(t), &app{}
 	g := startGateway(t, freeAddress(t), store.listenAsStore(),
@@ -211,11 +217,11 @@ func TestGatewayVersion(t *testing.T) {
 	_, image, _ := strings.Cut(string(manifest), "image: otel/opentelemetry-collector-contrib:")
 	version, _, _ := strings.Cut(image, "\n")
 	if !strings.Contains(string(modules), "go.opentelemetry.io/collector/otelcol v"+version+"\n") {
-		t.Errorf("the image is of version %q, go.mod has another", version)
+		t.Errorf("gateway.yaml has version %q of the image, but go.mod requires another version", version)
 	}
 }
 
-// get returns the body of a response, whose status must be 200.
+// get returns the body of the response from url. The status must be 200.
 func get(t *testing.T, url string) string {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, http.NoBody)
@@ -229,7 +235,7 @@ func get(t *testing.T, url string) string {
 	defer func() { _ = response.Body.Close() }()
 	text, err := io.ReadAll(response.Body)
 	if err != nil || response.StatusCode != http.StatusOK {
-		t.Errorf("%s: %s, %v", url, response.Status, err)
+		t.Errorf("GET %s: %s, %v", url, response.Status, err)
 	}
 	return string(text)
 }

@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// Bad input ends the sidecar with exit code 2, or 1 if it is detected only at run time. The sidecar
+// On bad input, the sidecar exits with code 2, or 1 if it is detected only at run time. The sidecar
 // prints one line with the setting, the value or what was expected and, for a misspelled name, the
 // nearest known one.
 func TestBadInput(t *testing.T) {
@@ -46,7 +46,7 @@ func TestBadInput(t *testing.T) {
 		"unknown key":            {[]string{"--config", write("key.yaml", "interval: 1s\nlog-lvel: info\n")}, "", 2, []string{"key.yaml:2", "log-lvel", "log-level"}},
 		"bad YAML":               {[]string{"--config", write("bad.yaml", "interval: [1s\n")}, "", 2, []string{"bad.yaml"}},
 		"bad value in the file":  {[]string{"--config", write("value.yaml", "# first\ninterval: soon\n")}, "", 2, []string{"value.yaml:2", "interval", `"soon"`}},
-		"no file":                {[]string{"--config", filepath.Join(dir, "none.yaml")}, "", 2, []string{"--config", "none.yaml"}},
+		"missing file":           {[]string{"--config", filepath.Join(dir, "none.yaml")}, "", 2, []string{"--config", "none.yaml"}},
 		"duration":               {[]string{"--interval=10x"}, "", 2, []string{"--interval", `"10x"`, "10s"}},
 		"duration in a variable": {nil, "OTEL_METRIC_EXPORT_INTERVAL=soon", 2, []string{"OTEL_METRIC_EXPORT_INTERVAL", `"soon"`}},
 		"interval too short":     {[]string{"--interval=1ms"}, "", 2, []string{"--interval", `"1ms"`, "100ms"}},
@@ -63,9 +63,9 @@ func TestBadInput(t *testing.T) {
 		"http target":            {[]string{"--probe-http=file:///etc/passwd"}, "", 2, []string{"--probe-http", "file:///etc/passwd"}},
 		"dns target":             {[]string{"--probe-dns=a b"}, "", 2, []string{"--probe-dns", "a b"}},
 		"certificate missing":    {nil, "OTEL_EXPORTER_OTLP_CERTIFICATE=" + missing, 2, []string{"OTEL_EXPORTER_OTLP_CERTIFICATE", missing}},
-		"certificate without":    {nil, "OTEL_EXPORTER_OTLP_CERTIFICATE=" + noCert, 2, []string{"OTEL_EXPORTER_OTLP_CERTIFICATE", noCert, "PEM"}},
-		"certificate alone":      {nil, "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE=" + cert, 2, []string{"client-certificate", "client-key", "both"}},
-		"key of another":         {[]string{"--otlp-client-certificate=" + cert, "--otlp-client-key=" + otherKey}, "", 2, []string{"otlp-client-key"}},
+		"certificate not PEM":    {nil, "OTEL_EXPORTER_OTLP_CERTIFICATE=" + noCert, 2, []string{"OTEL_EXPORTER_OTLP_CERTIFICATE", noCert, "PEM"}},
+		"certificate, no key":    {nil, "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE=" + cert, 2, []string{"client-certificate", "client-key", "both"}},
+		"key doesn't match":      {[]string{"--otlp-client-certificate=" + cert, "--otlp-client-key=" + otherKey}, "", 2, []string{"otlp-client-key"}},
 		"probe directory":        {[]string{"--probe-dir=" + missing}, "", 2, []string{"--probe-dir", missing}},
 		"probe budget":           {[]string{"--probe-budget=200"}, "", 2, []string{"--probe-budget", `"200"`}},
 		"health address":         {[]string{"--health-address=here"}, "", 2, []string{"--health-address", `"here"`}},
@@ -77,7 +77,7 @@ func TestBadInput(t *testing.T) {
 				t.Errorf("exit code %d, want %d", code, c.code)
 			}
 			if strings.Count(stderr, "\n") != 1 {
-				t.Errorf("want one line, got:\n%s", stderr)
+				t.Errorf("want one line on standard error, got:\n%s", stderr)
 			}
 			for _, want := range c.says {
 				if !strings.Contains(stderr, want) {
@@ -99,7 +99,7 @@ func TestCheck(t *testing.T) {
 		"check",
 	); code != 0 ||
 		stderr != "" {
-		t.Errorf("valid configuration: exit code %d and:\n%s", code, stderr)
+		t.Errorf("valid configuration: exit code %d, want 0 and no output:\n%s", code, stderr)
 	}
 	if code, stderr := runSidecar(
 		t,
@@ -107,7 +107,7 @@ func TestCheck(t *testing.T) {
 		"check",
 	); code != 2 ||
 		strings.Count(stderr, "\n") != 1 {
-		t.Errorf("invalid configuration: exit code %d and:\n%s", code, stderr)
+		t.Errorf("invalid configuration: exit code %d, want 2 and one line:\n%s", code, stderr)
 	}
 }
 

@@ -14,12 +14,12 @@ import (
 	"github.com/poolgauge/poolgauge/internal/otlptest"
 )
 
-// grace is the time between SIGTERM and SIGKILL that a pod may leave a sidecar, less a margin. It
-// does not depend on the machine's speed: the sidecar's own deadlines keep it, whatever the
-// upstream does.
+// grace is the time that a pod may give a sidecar between SIGTERM and SIGKILL, less a margin. It
+// does not depend on the machine's speed, since the sidecar's own deadlines enforce it, whatever
+// the upstream does.
 const grace = 1500 * time.Millisecond
 
-// SIGTERM and SIGINT flush: the last sample, taken at shutdown, arrives too.
+// On SIGTERM and SIGINT, the sidecar flushes: the last sample, taken at shutdown, arrives too.
 func TestSignalFlushes(t *testing.T) {
 	for name, sig := range map[string]syscall.Signal{"SIGTERM": syscall.SIGTERM, "SIGINT": syscall.SIGINT} {
 		t.Run(name, func(t *testing.T) {
@@ -61,20 +61,20 @@ func TestSignalInAnOutage(t *testing.T) {
 			})
 			s := startFaulty(t, r.Addr)
 			<-asked
-			checkEnds(t, s)
+			checkExits(t, s)
 		})
 	}
 	t.Run("absent", func(t *testing.T) {
 		s := startFaulty(t, freeAddress(t))
-		s.awaitLog(saidDown)
-		checkEnds(t, s)
+		s.awaitLog(loggedDown)
+		checkExits(t, s)
 	})
 }
 
-func checkEnds(t *testing.T, s *sidecar) {
+func checkExits(t *testing.T, s *sidecar) {
 	t.Helper()
 	if code, took := s.terminate(); code != 0 || took > grace {
-		t.Errorf("ended with %d after %v, want 0 within %v", code, took, grace)
+		t.Errorf("the sidecar exited with code %d after %v, want 0 within %v", code, took, grace)
 	}
 	checkLoggedOnce(t, s, "stopped before all queued items were sent")
 }
@@ -89,7 +89,7 @@ func TestSecondSignal(t *testing.T) {
 	})
 	s := startFaulty(t, r.Addr)
 	<-asked
-	// The first signal is handled and later ones kill. Otherwise the sidecar would exit with 0
+	// The first signal is handled and later ones kill. Otherwise the sidecar would exit with code 0
 	// after its grace period.
 	for again := time.NewTicker(10 * time.Millisecond); ; {
 		s.signal(syscall.SIGTERM)
@@ -123,11 +123,11 @@ func TestSummaryWithoutEndpoint(t *testing.T) {
 		n, err := out.Read(buffer)
 		seen.Write(buffer[:n])
 		if err != nil {
-			t.Fatalf("%v after:\n%s", err, seen.String())
+			t.Fatalf("reading the summary: %v, after:\n%s", err, seen.String())
 		}
 	}
 	_ = cmd.Process.Signal(syscall.SIGTERM)
 	if err := cmd.Wait(); err != nil {
-		t.Errorf("after SIGTERM: %v", err)
+		t.Errorf("exit after SIGTERM: %v, want code 0", err)
 	}
 }

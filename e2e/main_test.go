@@ -9,11 +9,12 @@ import (
 	"testing"
 )
 
-// binary is the sidecar, built as for a release but with the race detector if the tests have it.
+// binary is the path of the sidecar, built as for a release but with the race detector if the tests
+// use it.
 var binary string
 
-// shipped returns the sidecar as it is released, for tests of its resource usage. It is built on
-// first use.
+// shipped returns the path of the sidecar as it is released, for tests of its resource usage. It
+// builds the sidecar on first use.
 var shipped = sync.OnceValues(func() (path string, err error) {
 	if !raceEnabled {
 		return binary, nil
@@ -38,7 +39,7 @@ func build(path string, flags ...string) error {
 		},
 		flags...)
 	if text, err := exec.Command("go", append(args, "./cmd/sidecar")...).CombinedOutput(); err != nil {
-		return fmt.Errorf("build the sidecar: %w\n%s", err, text)
+		return fmt.Errorf("building the sidecar: %w\n%s", err, text)
 	}
 	return nil
 }

@@ -22,8 +22,9 @@ type pod struct {
 	env          []string // passed to podman
 }
 
-// newPod creates a pod of statically linked programs, each given as a module and a package of it.
-// It skips the test if podman cannot run containers.
+// newPod creates a pod for statically linked programs. programs maps the name of each to the
+// directory of its module and its package, separated by a space. It skips the test if podman cannot
+// run containers.
 func newPod(t *testing.T, programs map[string]string) *pod {
 	t.Helper()
 	if _, err := exec.LookPath("podman"); err != nil {
@@ -46,13 +47,13 @@ func newPod(t *testing.T, programs map[string]string) *pod {
 		)
 		build.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if text, err := build.CombinedOutput(); err != nil {
-			t.Fatalf("build %s: %v\n%s", source, err, text)
+			t.Fatalf("building %s: %v\n%s", source, err, text)
 		}
 	}
 	if _, err := p.run("first", "/hog"); err == nil {
 		return p.cleanUp(t)
 	}
-	// Some machines need the old runtime, and their own limits: see deploy/k8s/podman.sh.
+	// Some machines need runc and explicit limits; see deploy/k8s/podman.sh.
 	_, _ = p.podman("rm", "-f", "-t", "0", p.name+"-first")
 	settings := filepath.Join(t.TempDir(), "containers.conf")
 	const old = "[containers]\ndefault_ulimits = [\"nofile=1024:1024\", \"nproc=1024:1024\"]\n[engine]\nruntime = \"runc\"\n"
@@ -73,22 +74,23 @@ func (p *pod) cleanUp(t *testing.T) *pod {
 }
 
 func (p *pod) podman(args ...string) (string, error) {
-	// podman hangs on some machines
+	// podman sometimes hangs on some machines
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "podman", args...)
 	cmd.Env = append(os.Environ(), p.env...)
-	var complaint bytes.Buffer
-	cmd.Stderr = &complaint
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
 	text, err := cmd.Output()
 	if err != nil {
-		err = fmt.Errorf("podman %s: %w: %s", args[0], err, bytes.TrimSpace(complaint.Bytes()))
+		err = fmt.Errorf("podman %s: %w: %s", args[0], err, bytes.TrimSpace(stderr.Bytes()))
 	}
 	return strings.TrimSpace(string(text)), err
 }
 
-// run starts a container and returns its id. The command begins with the last argument that is a
-// path in the container.
+// run starts a container and returns its ID. The first argument that starts with a slash is the
+// program in the container; the arguments before it are podman's options, and those after it the
+// program's.
 func (p *pod) run(container string, args ...string) (id string, err error) {
 	at := 0
 	for !strings.HasPrefix(args[at], "/") {
@@ -110,7 +112,8 @@ func (p *pod) mustRun(t *testing.T, container string, args ...string) (id string
 
 func (p *pod) remove(container string) { _, _ = p.podman("rm", "-f", "-t", "0", p.name+"-"+container) }
 
-// An OOM kill of a container's main process is counted, whatever the sidecar can see of cgroups.
+// An OOM kill of a container's main process is counted, whether or not the sidecar can see the
+// host's cgroups.
 func TestOOMKillOfAContainer(t *testing.T) {
 	p := newPod(t, map[string]string{"hog": ". ./testdata/hog", "sidecar": ".. ./cmd/sidecar"})
 	for _, c := range []struct {
@@ -119,7 +122,7 @@ func TestOOMKillOfAContainer(t *testing.T) {
 		setting []string
 	}{
 		{"with the host's cgroups", []string{"--cgroupns=host", "--volume=/sys/fs/cgroup:/host/cgroup:ro"}, []string{"--cgroup-root=/host/cgroup"}},
-		{"without", nil, nil},
+		{"without the host's cgroups", nil, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			u := newUpstream()
@@ -131,8 +134,8 @@ func TestOOMKillOfAContainer(t *testing.T) {
 			p.mustRun(t, "sidecar", append(args, c.setting...)...)
 			defer func() {
 				if t.Failed() {
-					said, err := p.podman("logs", p.name+"-sidecar")
-					t.Logf("the sidecar said %s %v", said, err)
+					logs, err := p.podman("logs", p.name+"-sidecar")
+					t.Logf("the sidecar's log: %s (%v)", logs, err)
 				}
 			}()
 			kills := func(batches [][]otlptest.Point) (n float64, seen bool) {
@@ -155,7 +158,7 @@ func TestOOMKillOfAContainer(t *testing.T) {
 			if _, err := p.podman("kill", "-s", "USR1", p.name+"-app"); err != nil {
 				t.Fatal(err)
 			}
-			u.await(t, "a kill", func(batches [][]otlptest.Point) bool {
+			u.await(t, "the OOM kill", func(batches [][]otlptest.Point) bool {
 				n, _ := kills(batches)
 				return n == 1
 			})

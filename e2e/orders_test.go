@@ -15,14 +15,14 @@ import (
 	"time"
 )
 
-// As in the README, the example runs next to a sidecar without an upstream. Its pools are on the
-// page and in the summary on the terminal.
-func TestExampleBesideASidecar(t *testing.T) {
+// As in the README, the example runs next to a sidecar without an upstream. Its pools appear on the
+// page and in the summary that the sidecar prints.
+func TestExampleNextToASidecar(t *testing.T) {
 	orders := filepath.Join(t.TempDir(), "orders")
 	build := exec.CommandContext(t.Context(), "go", "build", "-o", orders, ".")
 	build.Dir = "../examples/orders"
 	if text, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, text)
+		t.Fatalf("building examples/orders: %v\n%s", err, text)
 	}
 	relay, page := freeAddress(t), freeAddress(t)
 	summary := runSummary(t, "--interval=1s", "--relay-grpc-address="+relay, "--page-address="+page)
@@ -39,25 +39,25 @@ func TestExampleBesideASidecar(t *testing.T) {
 		"OTEL_METRIC_EXPORT_INTERVAL=1000",
 		"OTEL_EXPORTER_OTLP_ENDPOINT=http://" + relay,
 	}
-	said, err := app.StdoutPipe()
+	stdout, err := app.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
 	run(t, app)
-	line, err := bufio.NewReader(said).ReadString('\n')
+	line, err := bufio.NewReader(stdout).ReadString('\n')
 	_, rest, found := strings.Cut(line, "serving ")
 	if target, _, ok := strings.Cut(rest, ","); found && ok {
 		run(t, exec.CommandContext(t.Context(), orders, "load", "-target="+target, "-rate=20", "-duration=1m"))
 	} else {
-		t.Fatalf("the service says %q: %v", line, err)
+		t.Fatalf("the service printed %q (%v), want its address", line, err)
 	}
 	begin := time.Now()
 	want := []string{"orders", "orders-db", "orders-http", "payments", "payments-http", "receipt-printers"}
 	if names := awaitPools(t, "http://"+page+"/api/v1/picture", len(want)); !slices.Equal(names, want) {
-		t.Errorf("the page has %v, want %v", names, want)
+		t.Errorf("the page shows %v, want %v", names, want)
 	}
-	t.Logf("all pools are there after %v, of intervals of 1s", time.Since(begin))
-	want[len(want)-1] = "receipt-prin" // in 80 columns
+	t.Logf("all pools appeared after %v, with export intervals of 1s", time.Since(begin))
+	want[len(want)-1] = "receipt-prin" // truncated to fit 80 columns
 	summary.await(t, want...)
 }
 
@@ -94,20 +94,20 @@ func awaitPools(t *testing.T, url string, n int) (names []string) {
 		select {
 		case <-time.After(20 * time.Millisecond):
 		case <-deadline:
-			t.Fatalf("the picture has %v, want %d pools", names, n)
+			t.Fatalf("/api/v1/picture has the pools %v, want %d", names, n)
 		}
 	}
 }
 
-// terminal holds the output of a sidecar on a terminal.
-type terminal struct {
+// summaryOutput holds the output of a sidecar that shows its summary.
+type summaryOutput struct {
 	mu      sync.Mutex // guards the fields below
 	text    bytes.Buffer
 	changed chan struct{} // closed and replaced when a line is added
 }
 
 // runSummary runs a sidecar that shows its summary until the test ends.
-func runSummary(t *testing.T, args ...string) *terminal {
+func runSummary(t *testing.T, args ...string) *summaryOutput {
 	t.Helper()
 	cmd := exec.Command(binary, append(slices.Clone(quiet), args...)...)
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "TMPDIR=" + t.TempDir(), "GORACE=atexit_sleep_ms=0"}
@@ -118,7 +118,7 @@ func runSummary(t *testing.T, args ...string) *terminal {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	s, done := &terminal{changed: make(chan struct{})}, make(chan struct{})
+	s, done := &summaryOutput{changed: make(chan struct{})}, make(chan struct{})
 	go func() {
 		defer close(done)
 		for lines := bufio.NewScanner(out); lines.Scan(); {
@@ -128,7 +128,7 @@ func runSummary(t *testing.T, args ...string) *terminal {
 			s.changed = make(chan struct{})
 			s.mu.Unlock()
 		}
-		_ = cmd.Wait() // killed
+		_ = cmd.Wait() // it was killed
 	}()
 	t.Cleanup(func() {
 		_ = cmd.Process.Kill()
@@ -137,8 +137,8 @@ func runSummary(t *testing.T, args ...string) *terminal {
 	return s
 }
 
-// await waits until all of the words were printed.
-func (s *terminal) await(t *testing.T, words ...string) {
+// await waits until all of the words have been printed.
+func (s *summaryOutput) await(t *testing.T, words ...string) {
 	t.Helper()
 	for deadline := time.After(patience); ; {
 		s.mu.Lock()
@@ -150,7 +150,7 @@ func (s *terminal) await(t *testing.T, words ...string) {
 		select {
 		case <-changed:
 		case <-deadline:
-			t.Fatalf("the summary does not have all of %v:\n%s", words, text)
+			t.Fatalf("the summary does not contain all of %v:\n%s", words, text)
 		}
 	}
 }

@@ -37,14 +37,14 @@ func appResource() *resourcepb.Resource {
 	})}})
 }
 
-// checkResource checks that the missing attributes of the sidecar were added, and that nothing else
-// was changed. The sidecar has host.name=node-1 and k8s.pod.name=web-7.
+// checkResource checks that the sidecar added the attributes that were missing, and that it changed
+// nothing else. The sidecar has host.name=node-1 and k8s.pod.name=web-7.
 func checkResource(t *testing.T, got *resourcepb.Resource) {
 	t.Helper()
 	values := map[string]string{}
 	for _, kv := range got.GetAttributes() {
 		if _, twice := values[kv.GetKey()]; twice {
-			t.Errorf("resource attribute %s is there twice", kv.GetKey())
+			t.Errorf("resource attribute %s occurs twice", kv.GetKey())
 		}
 		values[kv.GetKey()] = kv.GetValue().GetStringValue()
 	}
@@ -63,7 +63,7 @@ func checkResource(t *testing.T, got *resourcepb.Resource) {
 	}
 }
 
-// awaitMethod waits for a request of a method that contains text, and returns its bytes.
+// awaitMethod waits for a request to the given method that contains text, and returns its bytes.
 func (s *sink) awaitMethod(method, text string) (data []byte) {
 	s.t.Helper()
 	s.await(method, func() bool {
@@ -86,8 +86,8 @@ func mustMarshal(t *testing.T, m proto.Message) []byte {
 	return b
 }
 
-// Missing attributes of the pod are added. Points arrive unchanged, byte for byte: exponential
-// histograms, exemplars and unknown fields.
+// Missing attributes of the pod are added. Points arrive unchanged, byte for byte, including
+// exponential histograms, exemplars and unknown fields.
 func TestRelayEnriches(t *testing.T) {
 	up := newSink(t)
 	r := newRelay(t, up.listen("127.0.0.1:0"))
@@ -131,7 +131,7 @@ func TestRelayEnriches(t *testing.T) {
 
 	data := up.awaitMethod(metricsMethod, "shop.sizes")
 	if !bytes.Contains(data, mustMarshal(t, scope)) {
-		t.Error("the points did not arrive byte for byte")
+		t.Error("the points did not arrive unchanged, byte for byte")
 	}
 	got := &colmetricpb.ExportMetricsServiceRequest{}
 	if err := proto.Unmarshal(data, got); err != nil {
@@ -141,7 +141,7 @@ func TestRelayEnriches(t *testing.T) {
 		if rm.GetSchemaUrl() == "https://example.org/2" {
 			checkResource(t, rm.GetResource())
 			if !bytes.Equal(rm.ProtoReflect().GetUnknown(), future) {
-				t.Error("an unknown field is lost")
+				t.Error("the resource metrics lost an unknown field")
 			}
 			return
 		}
@@ -188,7 +188,7 @@ func TestRelayTracesAndLogs(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	s.awaitLog(saidDown)
+	s.awaitLog(loggedDown)
 	up.listen(r.upstream)
 
 	span := &coltracepb.ExportTraceServiceRequest{}
@@ -206,7 +206,7 @@ func TestRelayTracesAndLogs(t *testing.T) {
 	if err := proto.Unmarshal(up.awaitMethod(logsMethod, "sold out"), record); err != nil {
 		t.Fatal(err)
 	}
-	for _, rl := range record.GetResourceLogs() { // requests of one signal are joined
+	for _, rl := range record.GetResourceLogs() { // the sidecar joins requests of the same signal
 		if rl.GetResource() != nil && rl.GetScopeLogs()[0].GetLogRecords()[0].GetSeverityText() == "sold out" {
 			checkResource(t, rl.GetResource())
 		}

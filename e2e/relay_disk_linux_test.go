@@ -20,7 +20,7 @@ func TestRelayDiskFull(t *testing.T) {
 	up, a := newSink(t), &app{padding: 8 << 10}
 	r := newRelay(t, freeAddress(t), "--queue-dir="+dir, "--interval=200ms")
 	s := r.start()
-	s.awaitLog(saidDown)
+	s.awaitLog(loggedDown)
 	a.sendAll(t, 160, s.socket)
 	s.awaitLog("queue storage is failing")
 	up.listen(r.upstream)

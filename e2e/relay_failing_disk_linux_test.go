@@ -45,15 +45,15 @@ func command(name string, args ...string) error { return exec.Command(name, args
 func (d *loopDisk) must(args ...string) {
 	d.t.Helper()
 	if text, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
-		d.t.Errorf("%v: %v: %s", args, err, text)
+		d.t.Errorf("running %q: %v: %s", args, err, text)
 	}
 }
 
 func (d *loopDisk) freeze() { d.must("fsfreeze", "-f", d.dir) }
 func (d *loopDisk) thaw()   { d.must("fsfreeze", "-u", d.dir) }
 
-// turnReadOnly makes the file system read-only, as ext4 does when it finds an error.
-func (d *loopDisk) turnReadOnly() { d.must("mount", "-o", "remount,abort", d.dir) }
+// makeReadOnly makes the file system read-only, as ext4 does when it finds an error.
+func (d *loopDisk) makeReadOnly() { d.must("mount", "-o", "remount,abort", d.dir) }
 
 // remove simulates a removed device: it can no longer be read or written.
 func (d *loopDisk) remove() {
@@ -73,16 +73,16 @@ func (d *loopDisk) remove() {
 // plugIn mounts the failed file system again, with its data. No process may have a file open on it.
 func (d *loopDisk) plugIn() {
 	d.must("umount", d.dir)
-	_ = command("e2fsck", "-p", d.image) // its exit code only says what it repaired
+	_ = command("e2fsck", "-p", d.image) // its exit code says only what it repaired
 	d.must("mount", "-o", "loop", d.image, d.dir)
 }
 
 // fill fills the disk until the returned function is called.
 func (d *loopDisk) fill() (empty func()) {
 	filler := filepath.Join(d.dir, "filler")
-	// fails, after allocating all free space, which is less
+	// fails after it has allocated all free space, which is less than 1 GiB
 	if err := command("fallocate", "-l", "1G", filler); err == nil {
-		d.t.Error("the disk is larger than 1 GB")
+		d.t.Error("the disk has more than 1 GiB of free space")
 	}
 	f, err := os.OpenFile(filler, os.O_WRONLY|os.O_CREATE, 0o600)
 	if err != nil {
@@ -99,7 +99,7 @@ func (d *loopDisk) fill() (empty func()) {
 	}
 }
 
-// slow limits a process to a number of writes per second until it ends.
+// slow limits a process to the given number of writes per second until it exits.
 func (d *loopDisk) slow(pid, writes int) {
 	const root = "/sys/fs/cgroup/blkio"
 	group := filepath.Join(root, fmt.Sprint("poolgauge-", pid))
@@ -108,7 +108,7 @@ func (d *loopDisk) slow(pid, writes int) {
 		0o700,
 	); errors.Is(err, os.ErrNotExist) || errors.Is(err, os.ErrPermission) ||
 		errors.Is(err, syscall.EROFS) {
-		d.t.Skip("a slow disk needs the controller blkio of cgroup v1")
+		d.t.Skip("a slow disk needs the blkio controller of cgroup v1")
 	} else if err != nil {
 		d.t.Fatal(err)
 	}
@@ -137,7 +137,7 @@ func TestRelayFailingDiskLosesNothing(t *testing.T) {
 			// longer than the second after which a disk counts as failing
 			<-time.After(2500 * time.Millisecond)
 			kill()
-			d.thaw() // a process that waits for the disk cannot be killed
+			d.thaw() // a process that is blocked on the disk cannot be killed
 		},
 		"jitter": func(d *loopDisk, _ *relayed, kill func()) {
 			for range 5 {
@@ -163,7 +163,7 @@ func TestRelayFailingDiskLosesNothing(t *testing.T) {
 			empty()
 		},
 		"read-only": func(d *loopDisk, s *relayed, kill func()) {
-			d.turnReadOnly()
+			d.makeReadOnly()
 			s.awaitLog("queue storage is failing")
 			underLoad()
 			kill()
@@ -186,7 +186,7 @@ func TestRelayFailingDiskLosesNothing(t *testing.T) {
 			toSocket := overGRPC(t, "unix:"+r.socket)
 			ctx, stop := context.WithCancel(t.Context())
 			defer stop()
-			// The load waits for the next sidecar.
+			// When a sidecar is killed, the load waits for the next one.
 			wait := a.load(ctx, time.Millisecond, slices.Repeat([]transport{toSocket}, 4)...)
 			for range pick(3, 20) {
 				s := r.start()

@@ -70,19 +70,19 @@ func TestRelayFlood(t *testing.T) {
 				}
 				t.Logf("%d points acknowledged, %d arrived; peak RSS %.1f MiB", acked, arrived.Load(), peak)
 				if acked == 0 || arrived.Load() < acked {
-					t.Errorf("%d points acknowledged, %d arrived", acked, arrived.Load())
+					t.Errorf("%d points acknowledged, but %d arrived", acked, arrived.Load())
 				}
 				if code, took := s.terminate(); code != 0 || took > grace {
-					t.Errorf("ended with %d after %v", code, took)
+					t.Errorf("the sidecar exited with code %d after %v, want 0 within %v", code, took, grace)
 				}
 			})
 		}
 	}
 }
 
-// Hundreds of thousands of small requests on disk take little memory, before and after a restart.
+// Hundreds of thousands of small requests on disk use little memory, before and after a restart.
 func TestRelayManySmallRequests(t *testing.T) {
-	const most = 40 // MiB
+	const maxPeak = 40 // MiB
 	n := pick(100_000, 700_000)
 	r := newShipped(t, freeAddress(t), "--queue-dir="+t.TempDir(), "--queue-size=256MiB")
 	s := r.start()
@@ -106,16 +106,16 @@ func TestRelayManySmallRequests(t *testing.T) {
 	before := peakRSS(t, s.cmd.Process.Pid)
 	s.kill()
 	s = r.start()
-	s.awaitLog(saidDown)
+	s.awaitLog(loggedDown)
 	after := peakRSS(t, s.cmd.Process.Pid)
 	t.Logf("%d requests of one point: peak RSS %.1f MiB, after a restart %.1f MiB", n, before, after)
-	if max(before, after) > most {
-		t.Errorf("peak RSS is %.1f and %.1f MiB, want at most %d", before, after, most)
+	if max(before, after) > maxPeak {
+		t.Errorf("peak RSS is %.1f and %.1f MiB, want at most %d", before, after, maxPeak)
 	}
 	s.terminate()
 }
 
-// floodPoints counts the points of the app in a request.
+// floodPoints returns the number of points of the metric flood in an encoded request.
 func floodPoints(data []byte) (n int) {
 	r := &colmetricpb.ExportMetricsServiceRequest{}
 	_ = proto.Unmarshal(data, r) // an invalid request has no points
@@ -131,8 +131,8 @@ func floodPoints(data []byte) (n int) {
 	return n
 }
 
-// flood sends from clients, each with a connection of its own, and returns how many points were
-// acknowledged.
+// flood sends r repeatedly for the duration d, from the given number of clients, each with its own
+// connection. It returns how many points were acknowledged.
 func flood(
 	t *testing.T,
 	target string,
@@ -184,14 +184,14 @@ func peakRSS(t *testing.T, pid int) float64 {
 	return kib / 1024
 }
 
-// Idle connections, exports whose message never arrives and bodies that arrive a byte at a time do
-// not delay other clients.
+// Idle connections, exports whose message never arrives and bodies that stall after one byte do not
+// delay other clients.
 func TestRelayStalledClients(t *testing.T) {
 	for name, stall := range map[string]func(*testing.T, *relayed){
 		"1,000 idle gRPC connections": func(t *testing.T, s *relayed) { idleConnections(t, s.target, 1000) },
 		"1,000 idle HTTP connections": func(t *testing.T, s *relayed) { idleConnections(t, s.httpAddress, 1000) },
 		"100 stalled exports":         func(t *testing.T, s *relayed) { stalledExports(t, s, 100) },
-		"200 slow HTTP clients":       func(t *testing.T, s *relayed) { slowPosts(t, s.httpAddress, 200) },
+		"200 stalled HTTP bodies":     func(t *testing.T, s *relayed) { stalledPosts(t, s.httpAddress, 200) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			up, a := newSink(t), &app{}
@@ -212,7 +212,7 @@ func TestRelayStalledClients(t *testing.T) {
 			}
 			up.awaitAll(a.acknowledged())
 			if code, spent := s.terminate(); code != 0 || spent > grace {
-				t.Errorf("ended with %d after %v, want 0 within %v", code, spent, grace)
+				t.Errorf("the sidecar exited with code %d after %v, want 0 within %v", code, spent, grace)
 			}
 		})
 	}
@@ -242,7 +242,7 @@ func stalledExports(t *testing.T, s *relayed, n int) {
 	}
 }
 
-func slowPosts(t *testing.T, address string, n int) {
+func stalledPosts(t *testing.T, address string, n int) {
 	t.Helper()
 	for range n {
 		conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", address)
@@ -259,7 +259,8 @@ func slowPosts(t *testing.T, address string, n int) {
 	}
 }
 
-// An unread standard error blocks nothing: points arrive, and SIGTERM ends the sidecar in time.
+// If nothing reads the sidecar's standard error, points still arrive, and the sidecar still exits
+// in time on SIGTERM.
 func TestRelayBlockedStandardError(t *testing.T) {
 	up, a := newSink(t), &app{}
 	read, write, err := os.Pipe()
@@ -278,7 +279,7 @@ func TestRelayBlockedStandardError(t *testing.T) {
 	if err := syscall.SetNonblock(fd, true); err != nil {
 		t.Fatal(err)
 	}
-	for { // until no further byte fits
+	for { // until the pipe is full
 		if n, err := syscall.Write(fd, filled); err != nil || n <= 0 {
 			break
 		}
@@ -290,8 +291,8 @@ func TestRelayBlockedStandardError(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = write.Close()
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
+	exited := make(chan error, 1)
+	go func() { exited <- cmd.Wait() }()
 	t.Cleanup(func() { _ = cmd.Process.Kill() })
 	toSocket := overGRPC(t, "unix:"+socket)
 	a.sendAll(t, 1, toSocket)
@@ -312,12 +313,12 @@ func TestRelayBlockedStandardError(t *testing.T) {
 		t.Fatal(err)
 	}
 	select {
-	case err := <-ended:
+	case err := <-exited:
 		if err != nil {
 			t.Error(err)
 		}
 		if took := time.Since(begun); took > grace {
-			t.Errorf("ended after %v, want %v", took, grace)
+			t.Errorf("the sidecar exited after %v, want at most %v", took, grace)
 		}
 	case <-time.After(patience):
 		t.Fatal("the sidecar did not exit")

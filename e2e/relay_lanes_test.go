@@ -22,7 +22,7 @@ import (
 // signals are the signals that an app sends, and the sidecar's own metrics.
 var signals = []string{"metrics", "traces", "logs", "own"}
 
-// stamped returns a request of a signal whose only record has the current time.
+// stamped returns a request of a signal whose records have the current time.
 func stamped(t *testing.T, signal string) (method string, body []byte) {
 	t.Helper()
 	now := uint64(time.Now().UnixNano())
@@ -93,32 +93,33 @@ func stamps(t *testing.T, d delivery) (signal string, oldest time.Time) {
 		}
 	}
 	if err != nil {
-		t.Errorf("invalid request: %v", err)
+		t.Errorf("decoding a request: %v", err)
 	}
 	return signal, oldest
 }
 
-// ages holds the highest ages of records on arrival at the upstream, by signal.
+// ages holds, by signal, the age of the oldest record on its arrival at the upstream, and the
+// number of requests.
 type ages struct {
-	mu     sync.Mutex // guards the fields below
-	oldest map[string]time.Duration
-	came   map[string]int
+	mu       sync.Mutex // guards the fields below
+	oldest   map[string]time.Duration
+	requests map[string]int
 }
 
-func (a *ages) see(signal string, age time.Duration) {
+func (a *ages) record(signal string, age time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.oldest[signal] = max(a.oldest[signal], age)
-	a.came[signal]++
+	a.requests[signal]++
 }
 
-// swap returns the ages seen so far, and resets them.
-func (a *ages) swap() (oldest map[string]time.Duration, came map[string]int) {
+// swap returns the recorded values, and resets them.
+func (a *ages) swap() (oldest map[string]time.Duration, requests map[string]int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	oldest, came = a.oldest, a.came
-	a.oldest, a.came = map[string]time.Duration{}, map[string]int{}
-	return oldest, came
+	oldest, requests = a.oldest, a.requests
+	a.oldest, a.requests = map[string]time.Duration{}, map[string]int{}
+	return oldest, requests
 }
 
 // laneFaults are faults of an upstream that affect one signal.
@@ -136,9 +137,9 @@ var laneFaults = map[string]func(context.Context) error{
 	},
 }
 
-// Whatever the upstream does to one signal, the others and the sidecar's own metrics arrive
-// undelayed.
-func TestRelayLanesAreApart(t *testing.T) {
+// Whatever the upstream does to one signal, the others and the sidecar's own metrics arrive without
+// delay.
+func TestRelayLanesAreIndependent(t *testing.T) {
 	const interval = 500 * time.Millisecond
 	for _, bad := range signals {
 		for _, where := range []string{"memory", "disk"} {
@@ -159,7 +160,7 @@ func TestRelayLanesAreApart(t *testing.T) {
 							return nil, err
 						}
 					}
-					seen.see(signal, time.Since(oldest))
+					seen.record(signal, time.Since(oldest))
 					return nil, nil
 				}
 				up.fault.Store((*faultOf)(&f))
@@ -176,19 +177,19 @@ func TestRelayLanesAreApart(t *testing.T) {
 					mu.Unlock()
 					seen.swap()
 					stampAll(t, conn, pick(3*time.Second, 15*time.Second))
-					oldest, came := seen.swap()
+					oldest, requests := seen.swap()
 					for _, signal := range signals {
 						limit := 2 * time.Second
 						if signal == "own" {
 							limit = 2 * interval
 						}
-						if signal != bad && (oldest[signal] > limit || came[signal] == 0) {
+						if signal != bad && (oldest[signal] > limit || requests[signal] == 0) {
 							t.Errorf(
-								"%s: %s are %v old in %d requests, want at most %v",
+								"%s: records of %s were up to %v old in %d requests, want at most %v",
 								name,
 								signal,
 								oldest[signal],
-								came[signal],
+								requests[signal],
 								limit,
 							)
 						}
@@ -211,7 +212,7 @@ func TestRelaySlowReaderOfOneSignal(t *testing.T) {
 			seen.swap()
 			watch := fault(func(_ context.Context, d delivery) ([]byte, error) {
 				signal, oldest := stamps(t, d)
-				seen.see(signal, time.Since(oldest))
+				seen.record(signal, time.Since(oldest))
 				return nil, nil
 			})
 			up.fault.Store(&watch)
@@ -223,10 +224,15 @@ func TestRelaySlowReaderOfOneSignal(t *testing.T) {
 				"--otlp-"+bad+"-endpoint=http://"+slowReader(t),
 			).start()
 			stampAll(t, dial(t, s.target), pick(5*time.Second, time.Minute))
-			oldest, came := seen.swap()
+			oldest, requests := seen.swap()
 			for _, signal := range signals {
-				if signal != bad && (oldest[signal] > time.Second || came[signal] == 0) {
-					t.Errorf("%s are %v old in %d requests", signal, oldest[signal], came[signal])
+				if signal != bad && (oldest[signal] > time.Second || requests[signal] == 0) {
+					t.Errorf(
+						"records of %s were up to %v old in %d requests, want at most 1s",
+						signal,
+						oldest[signal],
+						requests[signal],
+					)
 				}
 			}
 			t.Log(describeAges(oldest))
@@ -269,7 +275,7 @@ func describeAges(oldest map[string]time.Duration) (text string) {
 	return text
 }
 
-// stampAll sends a record of each signal every 50 ms.
+// stampAll sends a stamped request of each of the app's signals every 50 ms, for the duration d.
 func stampAll(t *testing.T, conn *grpc.ClientConn, d time.Duration) {
 	t.Helper()
 	tick := time.NewTicker(50 * time.Millisecond)
@@ -281,7 +287,7 @@ func stampAll(t *testing.T, conn *grpc.ClientConn, d time.Duration) {
 			err := invoke(ctx, conn, method, body)
 			cancel()
 			if err != nil {
-				t.Fatalf("%s: %v", signal, err)
+				t.Fatalf("sending %s: %v", signal, err)
 			}
 		}
 		select {

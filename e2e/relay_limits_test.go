@@ -20,7 +20,7 @@ func invoke(ctx context.Context, conn *grpc.ClientConn, method string, body []by
 	return conn.Invoke(ctx, method, body, &answer, grpc.ForceCodecV2(bytesCodec{}), grpc.WaitForReady(true))
 }
 
-// large returns a valid request of one point and at least n bytes.
+// large returns a valid request of at least n bytes.
 func large(n int) []byte {
 	body, _ := proto.Marshal(sequenceRequest(0, n)) // a valid message always marshals
 	return body

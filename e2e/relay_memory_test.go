@@ -25,19 +25,19 @@ const (
 )
 
 // checkPeak checks the peak resident memory of a sidecar so far.
-func checkPeak(t *testing.T, s *relayed, most float64) {
+func checkPeak(t *testing.T, s *relayed, limit float64) {
 	t.Helper()
 	peak := peakRSS(t, s.cmd.Process.Pid)
 	t.Logf("peak RSS %.1f MiB", peak)
-	if peak > most {
-		t.Errorf("peak RSS is %.1f MiB, want at most %v", peak, most)
+	if peak > limit {
+		t.Errorf("peak RSS is %.1f MiB, want at most %v", peak, limit)
 	}
 }
 
-// load sends to a sidecar for a time, as fast as it can. It ignores rejections.
+// load sends requests to a sidecar for the duration d, as fast as it can. It ignores rejections.
 type load func(t *testing.T, s *relayed, d time.Duration)
 
-// floods returns the loads under which a sidecar used much memory in the past.
+// floods returns the loads under which the sidecar used a lot of memory in the past.
 func floods() map[string]load {
 	groups := manyGroups(400_000)
 	histograms := histogramJSON(4 << 20)
@@ -103,7 +103,8 @@ func histogramJSON(n int) []byte {
 	return []byte(b.String())
 }
 
-// floodHTTP posts from clients, each with a connection of its own.
+// floodHTTP posts body repeatedly for the duration d, from the given number of clients, each with
+// its own connection.
 func floodHTTP(s *relayed, clients int, kind, encoding string, body []byte, d time.Duration) {
 	ctx, cancel := context.WithTimeout(context.Background(), d)
 	defer cancel()
@@ -133,20 +134,20 @@ func floodHTTP(s *relayed, clients int, kind, encoding string, body []byte, d ti
 	all.Wait()
 }
 
-// Whatever clients send, and whether the upstream is available, slow or unreachable, the sidecar's
-// memory stays below its container's limit.
+// Whatever clients send, and whether or not the upstream is reachable, the sidecar's memory stays
+// below its container's limit.
 func TestRelayMemory(t *testing.T) {
 	for name, load := range floods() {
 		for _, where := range []string{"memory", "disk"} {
-			for _, upstream := range []string{"well", "away"} {
-				if !full && (where == "memory") != (upstream == "well") {
+			for _, upstream := range []string{"up", "down"} {
+				if !full && (where == "memory") != (upstream == "up") {
 					continue
 				}
 				t.Run(fmt.Sprintf("%s, %s, %s", name, where, upstream), func(t *testing.T) {
 					up := newSink(t)
 					up.blind = true
 					address := freeAddress(t)
-					if upstream == "well" {
+					if upstream == "up" {
 						address = up.listen("127.0.0.1:0")
 					}
 					var args []string
@@ -157,7 +158,7 @@ func TestRelayMemory(t *testing.T) {
 					load(t, s, pick(2*time.Second, 10*time.Second))
 					checkPeak(t, s, maxResident)
 					if code, took := s.terminate(); code != 0 || took > grace {
-						t.Errorf("ended with %d after %v", code, took)
+						t.Errorf("the sidecar exited with code %d after %v, want 0 within %v", code, took, grace)
 					}
 				})
 			}
@@ -169,8 +170,8 @@ func TestRelayMemory(t *testing.T) {
 func TestRelayMemoryIdle(t *testing.T) {
 	up := newSink(t)
 	s := newShipped(t, up.listen("127.0.0.1:0"), "--queue-dir="+t.TempDir(), "--interval=100ms").start()
-	first := up.awaitAccount("of the start", func(account) bool { return true })
-	up.awaitAccount("of a while", func(a account) bool { return a.at.After(first.at.Add(3 * time.Second)) })
+	first := up.awaitAccount("at the start", func(account) bool { return true })
+	up.awaitAccount("after 3 s", func(a account) bool { return a.at.After(first.at.Add(3 * time.Second)) })
 	checkPeak(t, s, maxIdle)
 	s.terminate()
 }

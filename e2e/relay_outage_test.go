@@ -13,7 +13,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/otlptest"
 )
 
-// full reports whether the tests of the relay run for their full duration: E2E_FULL=1.
+// full is true if the relay's tests run for their full duration, because E2E_FULL is set.
 var full = os.Getenv("E2E_FULL") != ""
 
 // pick returns the first value or, if full is set, the second.
@@ -103,15 +103,15 @@ func (r *relay) start() *relayed {
 
 func (s *relayed) all() []transport { return []transport{s.socket, s.grpc, s.http, s.json} }
 
-// kill sends SIGKILL to a sidecar, as the kernel does when memory is short.
+// kill sends SIGKILL to a sidecar, as the kernel does when memory runs out.
 func (s *relayed) kill() {
 	s.t.Helper()
 	s.signal(syscall.SIGKILL)
 	<-s.done
 }
 
-// during sends requests for the duration d, one after the other.
-func (a *app) during(t *testing.T, d time.Duration, to ...transport) {
+// sendFor sends requests for the duration d, one after the other.
+func (a *app) sendFor(t *testing.T, d time.Duration, to ...transport) {
 	t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
@@ -146,13 +146,13 @@ func TestRelayOutage(t *testing.T) {
 			up, a := newSink(t), &app{}
 			r := newRelay(t, freeAddress(t), c.args...)
 			s := r.start()
-			s.awaitLog(saidDown)
-			a.during(t, outage/2, s.all()...)
+			s.awaitLog(loggedDown)
+			a.sendFor(t, outage/2, s.all()...)
 			if c.kill {
 				s.kill()
 				s = r.start()
 			}
-			a.during(t, outage/2, s.all()...)
+			a.sendFor(t, outage/2, s.all()...)
 			up.listen(r.upstream)
 			acked := a.acknowledged()
 			up.awaitAll(acked)
@@ -168,7 +168,7 @@ func TestRelayOutage(t *testing.T) {
 func TestRelayCollector(t *testing.T) {
 	addr, a := freeAddress(t), &app{}
 	s := newRelay(t, addr).start()
-	s.awaitLog(saidDown)
+	s.awaitLog(loggedDown)
 	// Starting a Collector sets gRPC's logger, which races with existing connections.
 	a.sendAll(t, 40, s.http, s.json)
 	c := startCollectorAt(t, addr, "")
@@ -181,7 +181,7 @@ func TestRelayCollector(t *testing.T) {
 func (c *collector) awaitOnce(t *testing.T, n int) {
 	t.Helper()
 	arrived := map[int64]int{}
-	c.await(t, "what was acknowledged", func(batches [][]otlptest.Point) bool {
+	c.await(t, "the acknowledged requests", func(batches [][]otlptest.Point) bool {
 		clear(arrived)
 		for _, batch := range batches {
 			for _, p := range find(batch, sequenceMetric) {
@@ -195,7 +195,7 @@ func (c *collector) awaitOnce(t *testing.T, n int) {
 	})
 	for at, times := range arrived {
 		if times != 1 {
-			t.Errorf("point %d arrived %d times", at, times)
+			t.Errorf("point %d arrived %d times, want once", at, times)
 		}
 	}
 }
@@ -205,10 +205,10 @@ func TestRelayGracefulStop(t *testing.T) {
 	up, a := newSink(t), &app{}
 	r := newRelay(t, freeAddress(t), "--queue-dir="+t.TempDir())
 	s := r.start()
-	s.awaitLog(saidDown)
+	s.awaitLog(loggedDown)
 	a.sendAll(t, 40, s.all()...)
 	if code, took := s.terminate(); code != 0 || took > grace {
-		t.Errorf("ended with %d after %v, want 0 within %v", code, took, grace)
+		t.Errorf("the sidecar exited with code %d after %v, want 0 within %v", code, took, grace)
 	}
 	checkLoggedOnce(t, s.sidecar, "kept=true")
 
@@ -217,17 +217,22 @@ func TestRelayGracefulStop(t *testing.T) {
 	up.awaitAll(a.acknowledged())
 	up.checkOnceInOrder()
 	if code, _ := s.terminate(); code != 0 {
-		t.Errorf("ended with %d, want 0", code)
+		t.Errorf("the sidecar exited with code %d, want 0", code)
 	}
 	up.checkAccounts()
 	first := up.awaitAccount("of the second run", func(a account) bool { return a.recovered > 0 })
-	if least := 40 * pointsPerRequest; first.recovered < least || first.dropped != 0 {
-		t.Errorf("recovered %d points and dropped %d, want at least %d and none", first.recovered, first.dropped, least)
+	if minRecovered := 40 * pointsPerRequest; first.recovered < minRecovered || first.dropped != 0 {
+		t.Errorf(
+			"recovered %d points and dropped %d, want at least %d and none",
+			first.recovered,
+			first.dropped,
+			minRecovered,
+		)
 	}
 }
 
-// Random kills under load lose no acknowledged request. Requests that arrive twice were in flight
-// at a kill, and are counted.
+// Kills under load lose no acknowledged request. Requests that arrive twice were in flight at a
+// kill, and are counted.
 func TestRelayKills(t *testing.T) {
 	kills := pick(5, 100)
 	up, a := newSink(t), &app{}
@@ -242,15 +247,15 @@ func TestRelayKills(t *testing.T) {
 	toSocket := overGRPC(t, "unix:"+r.socket)
 	wait := a.load(ctx, time.Millisecond, slices.Repeat([]transport{toSocket}, 4)...)
 	s := r.start()
-	lives := 1
-	up.awaitLives(lives)
+	runs := 1
+	up.awaitRuns(runs)
 	for i := range kills {
-		// under load, at any moment within 100 ms
+		// under load, after up to 100 ms
 		<-time.After(time.Duration(i*37%100) * time.Millisecond)
 		s.kill()
 		s = r.start()
-		lives++
-		up.awaitLives(lives) // only requests that arrive can be checked
+		runs++
+		up.awaitRuns(runs) // only requests that arrive can be checked
 	}
 	stop()
 	wait()
@@ -266,25 +271,26 @@ func TestRelayKills(t *testing.T) {
 	}
 }
 
-// awaitLives waits until n sidecars have given an account.
-func (s *sink) awaitLives(n int) {
+// awaitRuns waits until an account of each of n sidecars has arrived.
+func (s *sink) awaitRuns(n int) {
 	s.t.Helper()
-	s.await("the first account of each sidecar", func() bool { return len(s.lives()) >= n })
+	s.await("the first account of each sidecar", func() bool { return len(s.lastAccounts()) >= n })
 }
 
-// lives returns the last account of each sidecar. Caller must hold mu.
-func (s *sink) lives() map[time.Time]account {
-	lives := map[time.Time]account{}
+// lastAccounts returns the last account of each sidecar, by start time. Caller must hold mu.
+func (s *sink) lastAccounts() map[time.Time]account {
+	last := map[time.Time]account{}
 	for _, a := range s.accounts {
-		if a.at.After(lives[a.life].at) {
-			lives[a.life] = a
+		if a.at.After(last[a.start].at) {
+			last[a.start] = a
 		}
 	}
-	return lives
+	return last
 }
 
 // duplicates returns how many points arrived again, and how many the sidecars counted as resent. It
-// checks that whatever arrived again had been in the last request of a sidecar's connection.
+// checks that every request that arrived again was first in the last delivery of another
+// connection.
 func (s *sink) duplicates() (twice, resent int) {
 	s.t.Helper()
 	s.mu.Lock()
@@ -299,7 +305,7 @@ func (s *sink) duplicates() (twice, resent int) {
 				twice += pointsPerRequest
 				if first := s.taken[before].conn; first == d.conn || last[first] != before {
 					s.t.Errorf(
-						"request %d arrived in delivery %d of connection %s, whose last is %d, and again in %d of %s: it was not in flight at a kill",
+						"request %d arrived in delivery %d of connection %s, whose last delivery is %d, and again in delivery %d of connection %s: it was not in flight at a kill",
 						seq,
 						before,
 						first,
@@ -312,14 +318,14 @@ func (s *sink) duplicates() (twice, resent int) {
 			seen[seq] = i
 		}
 	}
-	for _, a := range s.lives() {
+	for _, a := range s.lastAccounts() {
 		resent += a.resent
 	}
 	return twice, resent
 }
 
 // The sink reports numbers that arrived twice.
-func TestSinkSeesDuplicates(t *testing.T) {
+func TestSinkReportsDuplicates(t *testing.T) {
 	s := newSink(t)
 	s.take(delivery{conn: "a", method: metricsMethod, seqs: []int64{1, 2}}, nil)
 	s.take(
@@ -327,9 +333,9 @@ func TestSinkSeesDuplicates(t *testing.T) {
 		[]account{{at: time.Unix(1, 0), resent: 10}},
 	)
 	if twice, resent := s.duplicates(); twice != 10 || resent != 10 {
-		t.Errorf("%d points twice and %d resent, want 10 each", twice, resent)
+		t.Errorf("%d points arrived again and %d were counted as resent, want 10 each", twice, resent)
 	}
 	if !slices.Equal(s.order, []int64{1, 2, 3}) {
-		t.Errorf("order %v", s.order)
+		t.Errorf("order %v, want [1 2 3]", s.order)
 	}
 }

@@ -47,7 +47,7 @@ func TestRelayKeepsTheNewest(t *testing.T) {
 				up.listen(addr)
 			}
 			s := newRelay(t, addr, append(c.args, "--queue-size=1MiB")...).start()
-			s.awaitLog(saidDown)
+			s.awaitLog(loggedDown)
 			a.sendAll(t, total, s.all()...)
 			up.fault.Store(nil)
 			if c.fault == nil {
@@ -56,9 +56,9 @@ func TestRelayKeepsTheNewest(t *testing.T) {
 			up.awaitAll([]int64{total - 1})
 			// Wait until the sidecar's own points are sent too: shutdown may take less time than
 			// the wait for their next attempt.
-			s.awaitLog(saidUp)
+			s.awaitLog(loggedUp)
 			s.terminate()
-			last := up.awaitAccount("of the end", func(a account) bool { return a.sent > 0 })
+			last := up.awaitAccount("at the end", func(a account) bool { return a.sent > 0 })
 			up.checkOnceInOrder()
 			up.checkAccounts()
 
@@ -67,8 +67,8 @@ func TestRelayKeepsTheNewest(t *testing.T) {
 			// A sixteenth is reserved for each of the other lanes.
 			kept := (limit - 3*limit/16) / (up.batchSize() + recordOverhead)
 			t.Logf("room for %d of %d batches: %d arrived, %d points dropped", kept, total, len(up.order), last.dropped)
-			// The first batch was in flight when the queue became full. It made room and is still
-			// sent.
+			// The first batch was in flight when the queue became full. Its space was freed, but it
+			// is still sent.
 			if len(up.order) != kept+1 || up.order[0] != 0 || up.order[1] != int64(total-kept) {
 				t.Errorf(
 					"%d requests arrived, %v …; want the first and the %d newest of %d",
@@ -97,14 +97,15 @@ func (s *sink) batchSize() int {
 	return s.taken[i].size / s.taken[i].batches
 }
 
-// A directory belongs to one sidecar. A second one logs that, exits and does not disturb the first.
+// A queue directory belongs to one sidecar. A second sidecar logs that the directory is in use,
+// exits and does not disturb the first.
 func TestRelayOneSidecarPerDirectory(t *testing.T) {
 	up, a, dir := newSink(t), &app{}, t.TempDir()
 	addr := up.listen("127.0.0.1:0")
 	first := newRelay(t, addr, "--queue-dir="+dir).start()
 	second := startFaulty(t, addr, "POOLGAUGE_QUEUE_DIR="+dir)
 	if code := second.wait(); code != 1 || second.count("in use by another sidecar") != 1 {
-		t.Errorf("the second sidecar ended with %d, want 1 and the reason", code)
+		t.Errorf("the second sidecar exited with code %d, want 1 and the reason in its log", code)
 	}
 	a.sendAll(t, 8, first.all()...)
 	up.awaitAll(a.acknowledged())
@@ -133,7 +134,7 @@ func TestRelayRefusesForeignFiles(t *testing.T) {
 			}
 			s := startFaulty(t, freeAddress(t), "POOLGAUGE_QUEUE_DIR="+dir)
 			if code := s.wait(); code != 1 || s.count(c.want) != 1 {
-				t.Errorf("ended with %d, want 1 and %q once", code, c.want)
+				t.Errorf("the sidecar exited with code %d, want 1 and %q logged once", code, c.want)
 			}
 			if after, err := os.ReadFile(path); err != nil || !bytes.Equal(after, c.content) {
 				t.Errorf("the file was changed: %q, %v", after, err)

@@ -26,8 +26,8 @@ type toxic struct {
 	sink     *sink
 	mu       sync.Mutex // guards the fields below
 	calls    int
-	did      map[string]int
-	unwanted map[int64]bool // numbers
+	behaved  map[string]int
+	unwanted map[int64]bool // numbers of the permanently rejected requests
 	rejected int            // points
 }
 
@@ -37,7 +37,7 @@ func (x *toxic) answer(ctx context.Context, d delivery) ([]byte, error) {
 	}
 	x.mu.Lock()
 	x.calls++
-	ways := []string{
+	behaviors := []string{
 		"ok",
 		"slow",
 		"ok",
@@ -54,10 +54,10 @@ func (x *toxic) answer(ctx context.Context, d delivery) ([]byte, error) {
 		"ok",
 		"half-open",
 	}
-	way := ways[x.calls%len(ways)]
-	x.did[way]++
+	behavior := behaviors[x.calls%len(behaviors)]
+	x.behaved[behavior]++
 	x.mu.Unlock()
-	switch way {
+	switch behavior {
 	case "slow":
 		return nil, after(ctx, 300*time.Millisecond)
 	case "partial":
@@ -88,7 +88,7 @@ func (x *toxic) answer(ctx context.Context, d delivery) ([]byte, error) {
 // requests.
 func bad(seq int64) bool { return seq%10_000 == 7 }
 
-// after simulates a slow upstream. It waits for d or until ctx ends.
+// after simulates a slow upstream. It waits for d or until ctx is done.
 func after(ctx context.Context, d time.Duration) error {
 	select {
 	case <-time.After(d):
@@ -102,7 +102,7 @@ func after(ctx context.Context, d time.Duration) error {
 func (x *toxic) partial(d delivery) ([]byte, error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if len(d.seqs) > 0 { // the sidecar's own points have a lane of their own
+	if len(d.seqs) > 0 { // the sidecar's own points are in another lane
 		x.rejected++
 	}
 	return proto.Marshal(&colmetricpb.ExportMetricsServiceResponse{
@@ -138,11 +138,10 @@ func (x *toxic) rejections() (points int) {
 }
 
 // Whatever an upstream does, no acknowledged request is lost unless the upstream permanently
-// rejected it. Every collection of the sidecar accounts for every point, and its memory does not
-// grow.
+// rejected it. Every collection accounts for every point, and the sidecar's memory does not grow.
 func TestRelaySoak(t *testing.T) {
 	up, a := newSink(t), &app{}
-	x := &toxic{sink: up, did: map[string]int{}, unwanted: map[int64]bool{}}
+	x := &toxic{sink: up, behaved: map[string]int{}, unwanted: map[int64]bool{}}
 	toxicAnswer := fault(x.answer)
 	up.fault.Store(&toxicAnswer)
 	// The queue is large enough for the requests that arrive while the sidecar waits between
@@ -173,7 +172,7 @@ func TestRelaySoak(t *testing.T) {
 	up.awaitAll(wanted)
 	end := time.Now()
 	last := up.awaitAccount(
-		"of the end",
+		"at the end",
 		func(a account) bool { return a.at.After(end) && a.rejected == x.rejections() },
 	)
 	s.terminate()
@@ -194,12 +193,12 @@ func TestRelaySoak(t *testing.T) {
 	}
 	first, third := thirds(memory)
 	t.Logf(
-		"%d requests of %d points acknowledged, %d arrived, %d unwanted; the upstream did %v",
+		"%d requests of %d points acknowledged, %d arrived, %d permanently rejected; behaviors of the upstream: %v",
 		len(acked),
 		pointsPerRequest,
 		len(up.order),
 		len(x.unwanted),
-		x.did,
+		x.behaved,
 	)
 	t.Logf(
 		"%d accounts checked, the last: accepted %d, sent %d, rejected %v",
@@ -216,11 +215,11 @@ func TestRelaySoak(t *testing.T) {
 		slices.Max(memory),
 	)
 	if full && float64(third) > 1.1*float64(first)+1024 {
-		t.Errorf("RSS grew from %d KiB to %d", first, third)
+		t.Errorf("median RSS grew from %d KiB in the first third to %d KiB in the last", first, third)
 	}
-	for _, way := range slices.Sorted(maps.Keys(x.did)) {
-		if full && x.did[way] < 10 {
-			t.Errorf("the upstream did %q only %d times", way, x.did[way])
+	for _, behavior := range slices.Sorted(maps.Keys(x.behaved)) {
+		if full && x.behaved[behavior] < 10 {
+			t.Errorf("the upstream's behavior %q occurred %d times, want at least 10", behavior, x.behaved[behavior])
 		}
 	}
 }
@@ -252,7 +251,7 @@ func (s *sidecar) residentKiB() int {
 	return n
 }
 
-// thirds returns the medians of the first and the last third.
+// thirds returns the medians of the first and the last third of the samples.
 func thirds(samples []int) (first, last int) {
 	third := max(1, len(samples)/3)
 	return median(samples[:third]), median(samples[len(samples)-third:])

@@ -18,7 +18,7 @@ func TestRelayDeletedDirectoryLosesNothing(t *testing.T) {
 	toSocket := overGRPC(t, "unix:"+r.socket)
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
-	// The load waits for the next sidecar.
+	// When a sidecar is killed, the load waits for the next one.
 	wait := a.load(ctx, time.Millisecond, slices.Repeat([]transport{toSocket}, 4)...)
 	for range pick(3, 20) {
 		s := r.start()

@@ -20,8 +20,8 @@ type secured struct {
 	url    string
 }
 
-// reach returns new connections to s from a client with the given TLS configuration.
-func reach(t *testing.T, s *relayed, config *tls.Config) *secured {
+// connect returns new connections to s from a client with the given TLS configuration.
+func connect(t *testing.T, s *relayed, config *tls.Config) *secured {
 	t.Helper()
 	conn, err := grpc.NewClient(s.target, grpc.WithTransportCredentials(credentials.NewTLS(config.Clone())))
 	if err != nil {
@@ -47,7 +47,7 @@ func (s *secured) send(t *testing.T, body []byte) (overGRPC, overHTTP error) {
 	}
 	_ = answer.Body.Close()
 	if answer.StatusCode != http.StatusOK {
-		t.Errorf("HTTP: %s", answer.Status)
+		t.Errorf("POST %s: %s, want 200", s.url, answer.Status)
 	}
 	return overGRPC, nil
 }
@@ -65,7 +65,7 @@ func trusting(t *testing.T, file string) *tls.Config {
 
 // With a certificate, the TCP listeners require TLS and, with a client CA, client certificates.
 // Replaced files apply to the next connection. SIGHUP, which tells other programs to read their
-// files again, does not end the sidecar.
+// files again, does not terminate the sidecar.
 func TestRelayListenersWithTLS(t *testing.T) {
 	up := newSink(t)
 	ca, next := newAuthority(t, "ca"), newAuthority(t, "next")
@@ -80,12 +80,12 @@ func TestRelayListenersWithTLS(t *testing.T) {
 	).start()
 	body := mustMarshal(t, sequenceRequest(0, 0))
 
-	stranger := reach(t, s, trusting(t, ca.file))
-	if overGRPC, overHTTP := stranger.send(t, body); overGRPC == nil || overHTTP == nil {
-		t.Errorf("without a certificate: %v, %v, want errors", overGRPC, overHTTP)
+	withoutCert := connect(t, s, trusting(t, ca.file))
+	if overGRPC, overHTTP := withoutCert.send(t, body); overGRPC == nil || overHTTP == nil {
+		t.Errorf("without a client certificate: gRPC error %v, HTTP error %v, want both", overGRPC, overHTTP)
 	}
 	if err := post(t.Context(), "http://"+s.httpAddress+"/v1/metrics", "application/x-protobuf", "", body); err == nil {
-		t.Error("a request without TLS is accepted")
+		t.Error("a request without TLS is accepted, want an error")
 	}
 	known := trusting(t, ca.file)
 	pair, err := tls.LoadX509KeyPair(clientCert, clientKey)
@@ -93,9 +93,9 @@ func TestRelayListenersWithTLS(t *testing.T) {
 		t.Fatal(err)
 	}
 	known.Certificates = []tls.Certificate{pair}
-	app := reach(t, s, known)
+	app := connect(t, s, known)
 	if overGRPC, overHTTP := app.send(t, body); overGRPC != nil || overHTTP != nil {
-		t.Errorf("with a certificate: %v, %v", overGRPC, overHTTP)
+		t.Errorf("with a client certificate: gRPC error %v, HTTP error %v, want none", overGRPC, overHTTP)
 	}
 
 	newCert, newKey := next.issue("sidecar")
@@ -111,15 +111,15 @@ func TestRelayListenersWithTLS(t *testing.T) {
 	s.signal(syscall.SIGHUP)
 	renewed := trusting(t, next.file)
 	renewed.Certificates = known.Certificates
-	if overGRPC, overHTTP := reach(t, s, renewed).send(t, body); overGRPC != nil || overHTTP != nil {
-		t.Errorf("with the new certificate of the sidecar: %v, %v", overGRPC, overHTTP)
+	if overGRPC, overHTTP := connect(t, s, renewed).send(t, body); overGRPC != nil || overHTTP != nil {
+		t.Errorf("with the sidecar's new certificate: gRPC error %v, HTTP error %v, want none", overGRPC, overHTTP)
 	}
 	if overGRPC, overHTTP := app.send(t, body); overGRPC != nil || overHTTP != nil {
-		t.Errorf("on existing connections: %v, %v", overGRPC, overHTTP)
+		t.Errorf("on existing connections: gRPC error %v, HTTP error %v, want none", overGRPC, overHTTP)
 	}
 	up.awaitAll([]int64{0})
 	if code, took := s.terminate(); code != 0 || took > grace {
-		t.Errorf("ended with %d after %v", code, took)
+		t.Errorf("the sidecar exited with code %d after %v, want 0 within %v", code, took, grace)
 	}
 }
 

@@ -10,33 +10,33 @@ import (
 	"github.com/poolgauge/poolgauge/internal/otlptest"
 )
 
-// The points of real SDKs arrive, whatever their default protocol, with only the one variable that
+// The points of real SDKs arrive, whatever their default protocol, with only the variable that
 // deploy/k8s sets in an app's containers.
 func TestSDKsWithTheInjectedEnvironment(t *testing.T) {
 	goApp := filepath.Join(t.TempDir(), "sdk")
 	if text, err := exec.CommandContext(t.Context(), "go", "build", "-o", goApp, "./sdk").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, text)
+		t.Fatalf("building the Go app: %v\n%s", err, text)
 	}
 	script := sync.OnceValue(func() string { return javaScript(t) })
-	js := func(t *testing.T) []string {
+	jsCommand := func(t *testing.T) []string {
 		if script() == "" {
 			t.Skip("needs node, and npm to install the JavaScript SDK")
 		}
 		return []string{"node", script()}
 	}
-	goes := func(*testing.T) []string { return []string{goApp} }
+	goCommand := func(*testing.T) []string { return []string{goApp} }
 	for name, c := range map[string]struct {
 		app func(*testing.T) []string
 		env []string
 	}{
-		"Go":                     {goes, nil},
-		"Go, gRPC":               {goes, []string{"OTEL_EXPORTER_OTLP_PROTOCOL=grpc"}},
-		"Go, http/protobuf":      {goes, []string{"OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf"}},
-		"JavaScript":             {js, nil},
-		"JavaScript, gRPC":       {js, []string{"OTEL_EXPORTER_OTLP_PROTOCOL=grpc"}},
-		"JavaScript, http/json":  {js, []string{"OTEL_EXPORTER_OTLP_PROTOCOL=http/json"}},
-		"Go, port of OTLP/HTTP":  {goes, []string{"OTEL_EXPORTER_OTLP_PROTOCOL=grpc", "port=http"}},
-		"JavaScript, other port": {js, []string{"port=http"}},
+		"Go":                     {goCommand, nil},
+		"Go, gRPC":               {goCommand, []string{"OTEL_EXPORTER_OTLP_PROTOCOL=grpc"}},
+		"Go, http/protobuf":      {goCommand, []string{"OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf"}},
+		"JavaScript":             {jsCommand, nil},
+		"JavaScript, gRPC":       {jsCommand, []string{"OTEL_EXPORTER_OTLP_PROTOCOL=grpc"}},
+		"JavaScript, http/json":  {jsCommand, []string{"OTEL_EXPORTER_OTLP_PROTOCOL=http/json"}},
+		"Go, port of OTLP/HTTP":  {goCommand, []string{"OTEL_EXPORTER_OTLP_PROTOCOL=grpc", "port=http"}},
+		"JavaScript, other port": {jsCommand, []string{"port=http"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			app := c.app(t)
@@ -66,7 +66,7 @@ func TestSDKsWithTheInjectedEnvironment(t *testing.T) {
 				},
 				c.env...)
 			if text, err := run.CombinedOutput(); err != nil {
-				t.Fatalf("%v\n%s", err, text)
+				t.Fatalf("running the app: %v\n%s", err, text)
 			}
 			u.await(t, "the app's point", func(batches [][]otlptest.Point) bool {
 				for _, batch := range batches {

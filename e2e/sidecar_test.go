@@ -20,7 +20,7 @@ const patience = 30 * time.Second
 type sidecar struct {
 	t    *testing.T
 	cmd  *exec.Cmd
-	done chan struct{} // closed when it has ended and everything that it printed is in lines
+	done chan struct{} // closed when it has exited and its entire log is in lines
 
 	mu      sync.Mutex    // guards the fields below
 	lines   []string      // of the log
@@ -39,8 +39,8 @@ var quiet = []string{
 	"--relay-http-address=off",
 }
 
-// start runs the sidecar with env as its entire environment, and with quiet and args as its
-// arguments. It is killed when the test ends.
+// start runs the sidecar with quiet and args as its arguments. Its environment is env and the few
+// variables that every sidecar of the tests has. It is killed when the test ends.
 func start(t *testing.T, env []string, args ...string) *sidecar {
 	t.Helper()
 	return startBinary(t, binary, env, args...)
@@ -117,9 +117,9 @@ func (s *sidecar) awaitLog(text string) {
 		select {
 		case <-changed:
 		case <-s.done:
-			s.t.Fatalf("the sidecar ended without logging %q", text)
+			s.t.Fatalf("the sidecar exited without logging %q", text)
 		case <-deadline:
-			s.t.Fatalf("the sidecar did not log %q", text)
+			s.t.Fatalf("the sidecar did not log %q in time", text)
 		}
 	}
 }

@@ -109,7 +109,7 @@ func (s *sink) read(d delivery) (delivery, []account) {
 	}
 	r := &colmetricpb.ExportMetricsServiceRequest{}
 	if err := proto.Unmarshal(d.data, r); err != nil {
-		s.t.Errorf("invalid request: %v", err)
+		s.t.Errorf("decoding a metrics request: %v", err)
 		return d, nil
 	}
 	d.points, d.batches = otlptest.Count(r), len(r.GetResourceMetrics())
@@ -171,24 +171,24 @@ func (s *sink) take(d delivery, accounts []account) {
 	s.changed = make(chan struct{})
 }
 
-// outlasting is how long a test waits for a sidecar that may be in its longest wait between
+// retryPatience is how long a test waits for a sidecar that may be in its longest wait between
 // attempts.
-const outlasting = patience + time.Minute
+const retryPatience = patience + time.Minute
 
-// await waits until enough, which it calls with s.mu held, returns true. It fails the test if no
+// await waits until condition, which it calls with s.mu held, returns true. It fails the test if no
 // more numbers arrive.
-func (s *sink) await(what string, enough func() bool) {
+func (s *sink) await(what string, condition func() bool) {
 	s.t.Helper()
-	deadline, before := time.After(outlasting), 0
+	deadline, before := time.After(retryPatience), 0
 	for {
 		s.mu.Lock()
-		done, changed, n := enough(), s.changed, len(s.order)
+		done, changed, n := condition(), s.changed, len(s.order)
 		s.mu.Unlock()
 		if done {
 			return
 		}
 		if n > before {
-			deadline, before = time.After(outlasting), n
+			deadline, before = time.After(retryPatience), n
 		}
 		select {
 		case <-changed:
@@ -198,20 +198,20 @@ func (s *sink) await(what string, enough func() bool) {
 	}
 }
 
-// awaitAll waits until every number of seqs has arrived.
+// awaitAll waits until every number in seqs has arrived.
 func (s *sink) awaitAll(seqs []int64) {
 	s.t.Helper()
-	s.await("what was acknowledged", func() bool {
+	s.await("all acknowledged requests", func() bool {
 		return !slices.ContainsFunc(seqs, func(seq int64) bool { return s.arrived[seq] == 0 })
 	})
 }
 
-// awaitAccount waits for an account for which enough returns true, and returns it.
-func (s *sink) awaitAccount(what string, enough func(account) bool) account {
+// awaitAccount waits for an account for which condition returns true, and returns it.
+func (s *sink) awaitAccount(what string, condition func(account) bool) account {
 	s.t.Helper()
 	var found account
 	s.await("an account "+what, func() bool {
-		i := slices.IndexFunc(s.accounts, enough)
+		i := slices.IndexFunc(s.accounts, condition)
 		if i >= 0 {
 			found = s.accounts[i]
 		}
@@ -238,7 +238,7 @@ func (s *sink) checkOnce() {
 	defer s.mu.Unlock()
 	for seq, n := range s.arrived {
 		if n != 1 {
-			s.t.Errorf("request %d arrived %d times", seq, n)
+			s.t.Errorf("request %d arrived %d times, want once", seq, n)
 		}
 	}
 }
@@ -249,7 +249,7 @@ func (s *sink) checkAccounts() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.accounts) == 0 {
-		s.t.Error("no account arrived")
+		s.t.Error("no account of the sidecar's points arrived")
 	}
 	for i, a := range s.accounts {
 		if a.accepted+a.recovered != a.sent+a.rejected+a.dropped+a.queued {
@@ -260,7 +260,7 @@ func (s *sink) checkAccounts() {
 
 // account holds the sidecar's counts of metric points in one collection.
 type account struct {
-	life    time.Time // start time of this sidecar
+	start   time.Time // when the sidecar started
 	at      time.Time
 	reasons map[string]int // of points refused, rejected or dropped
 	durable float64        // -1 if absent
@@ -273,7 +273,7 @@ func accountOf(points []otlptest.Point) (account, bool) {
 	if len(all) == 0 {
 		return account{}, false
 	}
-	a := account{life: all[0].Start, at: all[0].Time, durable: -1, reasons: map[string]int{}}
+	a := account{start: all[0].Start, at: all[0].Time, durable: -1, reasons: map[string]int{}}
 	for _, p := range all {
 		if reason := p.Attributes["poolgauge.point.reason"]; reason != "" {
 			a.reasons[p.Attributes["poolgauge.point.outcome"]+" "+reason] += int(p.Value)
@@ -342,7 +342,7 @@ func (c *connections) reset(address string) {
 	_ = conn.Close()
 }
 
-// bytesCodec passes encoded messages unchanged.
+// bytesCodec passes encoded messages through unchanged.
 type bytesCodec struct{}
 
 // Marshal implements encoding.CodecV2.

@@ -14,9 +14,9 @@ import (
 	"github.com/poolgauge/poolgauge/internal/otlptest"
 )
 
-// oddHost writes the files of a fake host. Its counters do not change except iowait, which falls by
-// a tick at every second turn.
-func oddHost(t *testing.T) (dir string, turn func()) {
+// oddHost writes the files of a fake host. Its counters are constant, except that each call to
+// advance changes iowait by one tick, down and up in turn.
+func oddHost(t *testing.T) (dir string, advance func()) {
 	t.Helper()
 	dir = t.TempDir()
 	write := func(name, body string) {
@@ -29,24 +29,24 @@ func oddHost(t *testing.T) (dir string, turn func()) {
 		}
 	}
 	write("vmstat", "pswpin 4100000\npswpout 4300000\npgfault 16700000\npgmajfault 5300000\noom_kill 59\n")
-	turns := 0
-	turn = func() {
+	calls := 0
+	advance = func() {
 		write(
 			"stat",
 			fmt.Sprintf(
 				"cpu0 30000000 7000000 11000000 190000000 %d 2900000 3700000 4300000 0 0\nbtime 1700000000\n",
-				548282-turns%2,
+				548282-calls%2,
 			),
 		)
-		turns++
+		calls++
 	}
-	turn()
-	return dir, turn
+	advance()
+	return dir, advance
 }
 
-// runThrice starts the sidecar three times, lets each run export five times, and turns the host
-// after every batch.
-func runThrice(t *testing.T, u *upstream, address string, turn func(), env ...string) {
+// runThrice runs the sidecar three times, each time for five batches, and calls advance after every
+// batch.
+func runThrice(t *testing.T, u *upstream, address string, advance func(), env ...string) {
 	t.Helper()
 	env = append(env, "OTEL_EXPORTER_OTLP_ENDPOINT=http://"+address, "OTEL_METRIC_EXPORT_INTERVAL=100")
 	n := 0
@@ -54,16 +54,16 @@ func runThrice(t *testing.T, u *upstream, address string, turn func(), env ...st
 		s := start(t, env)
 		for range 5 {
 			n = len(u.awaitBatches(t, n+1))
-			turn()
+			advance()
 		}
 		if code, _ := s.terminate(); code != 0 {
-			t.Errorf("exit code %d", code)
+			t.Errorf("exit code %d, want 0", code)
 		}
 	}
 }
 
-// checkGains checks that no delta is larger than possible in the time that it covers.
-func checkGains(t *testing.T, batches [][]otlptest.Point) {
+// checkDeltas checks that no delta is larger than possible in the time that it covers.
+func checkDeltas(t *testing.T, batches [][]otlptest.Point) {
 	t.Helper()
 	seen := map[string]bool{}
 	for _, batch := range batches {
@@ -73,20 +73,20 @@ func checkGains(t *testing.T, batches [][]otlptest.Point) {
 			}
 			seen[p.Metric] = true
 			elapsed := p.Time.Sub(p.Start).Seconds()
-			most := 1e5 * (elapsed + 1)
+			limit := 1e5 * (elapsed + 1)
 			switch {
 			case p.Metric == "system.cpu.time":
-				most = .0101 // a tick: only iowait changes
+				limit = .0101 // a tick: only iowait changes
 			case strings.HasPrefix(p.Metric, "system."), p.Metric == "poolgauge.host.oom_kills":
-				most = 0
+				limit = 0
 			case strings.HasPrefix(p.Metric, "go.memory."):
-				most = 1e8 // bytes
+				limit = 1e8 // bytes
 			case p.Unit == "s":
-				most = float64(4*runtime.NumCPU()) * (elapsed + 1)
+				limit = float64(4*runtime.NumCPU()) * (elapsed + 1)
 			}
-			if p.Value > most || p.Value < 0 {
+			if p.Value > limit || p.Value < 0 {
 				t.Errorf(
-					"%s %v: %v in %v",
+					"%s %v: a delta of %v in %v is impossible",
 					p.Metric,
 					p.Attributes,
 					p.Value,
@@ -97,29 +97,29 @@ func checkGains(t *testing.T, batches [][]otlptest.Point) {
 	}
 	for _, metric := range []string{"system.cpu.time", "system.paging.faults", "poolgauge.host.oom_kills", "process.cpu.time", "poolgauge.source.errors"} {
 		if !seen[metric] {
-			t.Errorf("no delta of %s", metric)
+			t.Errorf("no delta of %s arrived", metric)
 		}
 	}
 }
 
 // A Collector behind the sidecar converts its counters to deltas. Neither the first point nor a
-// restart nor a fall of iowait is a spike.
+// restart nor a fall of iowait causes a spike.
 func TestNoSpikeBehindCumulativeToDelta(t *testing.T) {
-	host, turn := oddHost(t)
+	host, advance := oddHost(t)
 	c := startCollectorWith(t, freeAddress(t), "", "cumulativetodelta")
-	runThrice(t, &c.upstream, c.addr, turn, "HOST_PROC="+host)
+	runThrice(t, &c.upstream, c.addr, advance, "HOST_PROC="+host)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	checkGains(t, c.batches)
+	checkDeltas(t, c.batches)
 }
 
 // The deltas that the sidecar itself sends have no spikes either.
 func TestNoSpikeUnderDelta(t *testing.T) {
-	host, turn := oddHost(t)
+	host, advance := oddHost(t)
 	u := newUpstream()
 	r := u.listen(t, "127.0.0.1:0", nil)
-	runThrice(t, u, r.Addr, turn, "HOST_PROC="+host, "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE=delta")
+	runThrice(t, u, r.Addr, advance, "HOST_PROC="+host, "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE=delta")
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	checkGains(t, u.batches)
+	checkDeltas(t, u.batches)
 }

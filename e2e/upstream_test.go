@@ -13,11 +13,11 @@ import (
 	"github.com/poolgauge/poolgauge/internal/otlptest"
 )
 
-// upstream is an upstream that keeps the batches that it accepted.
+// upstream is a fake upstream that keeps the batches that it accepts.
 type upstream struct {
 	mu      sync.Mutex // guards the fields below
 	batches [][]otlptest.Point
-	arrived []time.Time   // of the batches
+	arrived []time.Time   // arrival times of the batches
 	changed chan struct{} // closed and replaced when a batch is added
 }
 
@@ -28,12 +28,12 @@ func newUpstream() *upstream {
 func (u *upstream) take(r *otlptest.Request) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	// The relay joins waiting batches, and halves a batch that timed out.
+	// The relay joins queued batches, and splits a batch that timed out in two.
 	for _, collection := range r.GetResourceMetrics() {
 		points := slices.Collect(
 			otlptest.Points(&otlptest.Request{ResourceMetrics: []*metricspb.ResourceMetrics{collection}}),
 		)
-		if last := len(u.batches) - 1; last >= 0 && isRest(u.batches[last], points) {
+		if last := len(u.batches) - 1; last >= 0 && isSecondHalf(u.batches[last], points) {
 			u.batches[last] = append(u.batches[last], points...)
 			continue
 		}
@@ -44,21 +44,21 @@ func (u *upstream) take(r *otlptest.Request) {
 	u.changed = make(chan struct{})
 }
 
-// isRest reports whether points are the second half of a collection: they have the same time, and
-// lack the sidecar's own account.
-func isRest(first, points []otlptest.Point) bool {
+// isSecondHalf reports whether points are the second half of the collection that begins with first:
+// they have the same time, and lack the sidecar's own account.
+func isSecondHalf(first, points []otlptest.Point) bool {
 	return points[0].Time.Sub(first[0].Time).Abs() < interval/2 && len(find(points, "poolgauge.relay.points")) == 0
 }
 
-// await waits until enough returns true for the batches, and returns them.
-func (u *upstream) await(t *testing.T, what string, enough func(batches [][]otlptest.Point) bool) [][]otlptest.Point {
+// await waits until done returns true for the batches, and returns them.
+func (u *upstream) await(t *testing.T, what string, done func(batches [][]otlptest.Point) bool) [][]otlptest.Point {
 	t.Helper()
 	deadline := time.After(patience)
 	for {
 		u.mu.Lock()
 		batches, changed := slices.Clone(u.batches), u.changed
 		u.mu.Unlock()
-		if enough(batches) {
+		if done(batches) {
 			return batches
 		}
 		select {
@@ -75,8 +75,8 @@ func (u *upstream) awaitBatches(t *testing.T, n int) [][]otlptest.Point {
 	return u.await(t, "the next batch", func(batches [][]otlptest.Point) bool { return len(batches) >= n })
 }
 
-// awaitSampledAfter waits for a batch that was sampled after a time, and returns all batches so
-// far.
+// awaitSampledAfter waits for a batch that was sampled after the given time, and returns all
+// batches so far.
 func (u *upstream) awaitSampledAfter(t *testing.T, at time.Time) [][]otlptest.Point {
 	t.Helper()
 	return u.await(t, "a batch sampled after the outage", func(batches [][]otlptest.Point) bool {
@@ -126,8 +126,8 @@ func find(batch []otlptest.Point, metric string, attributes ...string) []otlptes
 	return found
 }
 
-// outcome returns the sum of poolgauge.relay.points for an outcome of the sidecar's own points, or
-// 0 if there is none.
+// outcome returns the sum of poolgauge.relay.points with the outcome name for the sidecar's own
+// points, or 0 if there is none.
 func outcome(batch []otlptest.Point, name string) int { return outcomeOf(batch, "own", name) }
 
 // outcomeOf is like outcome, for the given lane.

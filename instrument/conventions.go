@@ -14,13 +14,13 @@ func WithConventions() Option {
 }
 
 // Convention describes how a wrapper also reports its pools under semantic-convention metric names.
-// It is for packages of this repository.
+// It is for use by the packages of this repository.
 type Convention struct {
 	Rows *catalog.Group
 
-	// Points is called once per collection, with the collection's Stats, and never concurrently
-	// with itself. It calls add for every value that is present, with the convention's attributes;
-	// those given to [WithAttributes] are added automatically.
+	// Points is called once per collection, with the Stats that were collected. Calls are never
+	// concurrent. Points calls add for every value that is present, with the convention's
+	// attributes; attributes passed to [WithAttributes] are added automatically.
 	Points func(s *Stats, add func(m *catalog.Metric, attributes attribute.Set, p Point))
 }
 
@@ -30,15 +30,16 @@ func Follow(c Convention) Option {
 	return func(s *settings) { s.convention = c }
 }
 
-// FollowsConventions reports whether opts contain [WithConventions]. It is for wrappers that count
-// more in that case.
+// FollowsConventions reports whether opts enable semantic-convention metrics: they contain
+// [WithConventions] and do not disable telemetry. It is for wrappers that keep additional counts
+// for these metrics.
 func FollowsConventions(opts ...Option) bool {
 	s := settingsOf(opts)
 	return s.conventions && !s.timing.Off
 }
 
-// conventional appends the points of r's convention to points. The caller must hold r.mu.
-func (r *Registration) conventional(s *Stats, points []Point) []Point {
+// appendConventionPoints appends the points of r's convention to points. The caller must hold r.mu.
+func (r *Registration) appendConventionPoints(s *Stats, points []Point) []Point {
 	if r.convention.Points == nil {
 		return points
 	}
@@ -46,22 +47,22 @@ func (r *Registration) conventional(s *Stats, points []Point) []Point {
 		if p.Histogram != nil && p.Histogram.count == 0 {
 			return
 		}
-		p.Metric, p.Start, p.Attributes = m, r.start, r.with(attributes)
+		p.Metric, p.Start, p.Attributes = m, r.start, r.withGiven(attributes)
 		points = append(points, p)
 	})
 	return points
 }
 
-// with adds the attributes given to [WithAttributes] to those in a, which take precedence, and
-// returns the result. The caller must hold r.mu.
-func (r *Registration) with(a attribute.Set) attribute.Set {
+// withGiven returns a with the attributes passed to [WithAttributes] added. Attributes in a take
+// precedence. The caller must hold r.mu.
+func (r *Registration) withGiven(a attribute.Set) attribute.Set {
 	if len(r.given) == 0 {
 		return a
 	}
-	s, known := r.wider[a.Equivalent()]
+	s, known := r.conventionSets[a.Equivalent()]
 	if !known {
 		s = attribute.NewSet(append(r.given[:len(r.given):len(r.given)], a.ToSlice()...)...)
-		r.wider[a.Equivalent()] = s
+		r.conventionSets[a.Equivalent()] = s
 	}
 	return s
 }

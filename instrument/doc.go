@@ -12,11 +12,11 @@
 //	…
 //	reg.Close()
 //
-// Nothing else is needed. Nothing happens between two collections: a pool touches only its own
-// memory, and its counters are state that it keeps anyway. It records durations in a [Histogram],
-// guarded by a lock that it takes anyway. For a request that does not wait, the pool need not read
-// the clock; its Stats function counts these requests with RecordN(0, unblocked). [GaveUp] returns
-// the outcome of a wait that ended with ctx.Err().
+// Nothing else is needed. Between collections, a pool touches only its own memory: its counters are
+// state that it keeps anyway, and it records durations in a [Histogram], guarded by a lock that it
+// takes anyway. For a request that does not wait, the pool need not read the clock; its Stats
+// function records n such requests with RecordN(0, n). [GaveUp] returns the outcome of a wait that
+// ended with ctx.Err().
 //
 // The [Option]s are the same for all pools; a pool passes them to [Observe].
 //
@@ -25,12 +25,13 @@
 // If a reader of the OpenTelemetry SDK has the Producer of instrument/producer, pools are reported
 // in full, with exponential histograms. Without a Producer, they are reported through the metric
 // API to the given MeterProvider or the global one, which may be set later. The API accepts
-// durations only one by one, so each collection records the durations that are new since the last
-// one, at 0.2 µs each. If one series has more than 8,192 new durations, only a sample is recorded,
-// which is reported once to [go.opentelemetry.io/otel.Handle]. Counters stay exact. The provider
-// chooses the buckets of these histograms, so report through a provider if you need explicit
-// buckets, views or delta temporality. A provider keeps the histograms of a closed pool, since the
-// API cannot end a series. Without any provider, a pool costs only its own memory.
+// durations only one at a time, so each collection records those that are new since the previous
+// one, at 0.2 µs each. If a series has 8,192 or more new durations, only a sample of them is
+// recorded, and the first time this happens, an error is passed to
+// [go.opentelemetry.io/otel.Handle]. Counters stay exact. The provider chooses the buckets of these
+// histograms, so report through a provider if you need explicit buckets, views or delta
+// temporality. A provider keeps the histograms of a closed pool, since the API cannot end a series.
+// Without any provider, a pool costs only its own memory.
 //
 // # Cost, cardinality, shutdown
 //

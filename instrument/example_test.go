@@ -51,7 +51,7 @@ func (d *Desks) Stats() (s instrument.Stats) {
 	s.Requests[instrument.Rejected] = instrument.Some(d.rejected)
 	s.Completed[instrument.OK] = instrument.Some(d.left)
 	s.Wait[instrument.Acquired] = new(instrument.Histogram)
-	s.Wait[instrument.Acquired].RecordN(0, uint64(d.acquired)) // requests never wait
+	s.Wait[instrument.Acquired].RecordN(0, uint64(d.acquired)) // acquired requests never wait
 	return s
 }
 

@@ -6,21 +6,21 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// Exemplar is one request's wait, with the trace that shows what the request was for.
+// Exemplar describes one request's wait and identifies the trace that the request belongs to.
 type Exemplar struct {
 	Outcome Outcome       // how the wait ended
 	Wait    time.Duration // how long the request waited
-	Ended   time.Time
+	Ended   time.Time     // when the wait ended
 	Trace   trace.TraceID // trace that the request belongs to
 	Span    trace.SpanID  // span that requested the slot
 }
 
-// exemplars returns the exemplars whose outcome is o.
-func (s *Stats) exemplars(o Outcome) (of []Exemplar) {
+// exemplarsOf returns the exemplars whose outcome is o.
+func (s *Stats) exemplarsOf(o Outcome) (matching []Exemplar) {
 	for _, e := range s.Exemplars {
 		if e.Outcome == o {
-			of = append(of, e)
+			matching = append(matching, e)
 		}
 	}
-	return of
+	return matching
 }

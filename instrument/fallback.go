@@ -15,28 +15,30 @@ import (
 	"github.com/poolgauge/poolgauge/internal/instruments"
 )
 
-// maxReplay is the maximum number of durations that one series records through the metric API per
+// maxReplay limits the number of durations that one series records through the metric API per
 // collection. Recording one takes about 0.2 µs.
 const maxReplay = 1 << 13
 
-// apis holds the fallbacks through which pools are reported while no Reader is open.
-var apis providers
+// fallbacks reports pools while no Reader is open.
+var fallbacks fallbackSet
 
-// providers holds one fallback for each MeterProvider that has pools. It also keeps the last
-// fallback when no pools are left, so that a program whose pools come and go reuses it.
-type providers struct {
-	mu  sync.Mutex // never taken by a callback; live.mu may be taken with it held
+// fallbackSet holds one fallback for each MeterProvider that has pools. A fallback without pools is
+// kept until another one is created, so that a program that repeatedly opens and closes pools
+// reuses it.
+type fallbackSet struct {
+	mu  sync.Mutex // never locked by a callback; live.mu may be locked while mu is held
 	all []*fallback
 }
 
 // fallback reports the pools of one MeterProvider through the metric API. It does nothing between
-// collections. The API does not accept whole histograms, so each collection records, one by one,
-// the durations that are new since the last collection. Each duration is recorded as the middle of
-// its bucket, which is within 9 % of the measured duration. If a series has more than maxReplay new
-// durations, a sample is recorded.
+// collections. The API does not accept histograms, so each collection records the durations that
+// are new since the previous collection, one at a time. Each duration is recorded as the midpoint
+// of its bucket, scaled so that the sum is preserved. The recorded value is within 9% of the
+// measured duration. If a series has maxReplay or more new durations, only a sample of them is
+// recorded.
 type fallback struct {
 	provider     metric.MeterProvider
-	pools        int // guarded by providers.mu
+	pools        int // number of attached pools; guarded by fallbackSet.mu
 	observables  *instruments.Observables
 	histograms   map[*catalog.Metric]metric.Float64Histogram
 	conventions  []*catalog.Group // groups whose instruments have been created
@@ -44,44 +46,46 @@ type fallback struct {
 	ended        ended // guarded by live.mu
 
 	// held during a collection, since a provider may have several readers; guards everything below
-	mu       sync.Mutex
-	recorded map[*Registration]map[series]*Histogram
-	thinned  bool // the sampling has been reported to otel.Handle
+	mu               sync.Mutex
+	recorded         map[*Registration]map[series]*Histogram // what has been recorded so far
+	samplingReported bool                                    // otel.Handle has been told that durations are sampled
 }
 
+// series identifies a series of one pool.
 type series struct {
 	metric     *catalog.Metric
 	attributes attribute.Distinct
 }
 
-// join starts reporting r through its MeterProvider or the global one. The global one may be set
-// later, since OpenTelemetry's placeholder forwards the callback.
-func (p *providers) join(r *Registration) error {
+// attach starts reporting r through its MeterProvider or, if it has none, the global one. The
+// global MeterProvider may be set later, since OpenTelemetry's placeholder forwards the callback to
+// it.
+func (p *fallbackSet) attach(r *Registration) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if r.left || r.api != nil {
+	if r.detached || r.fallback != nil {
 		return nil
 	}
-	f, err := p.of(r)
+	f, err := p.fallbackFor(r)
 	if err != nil {
 		return err
 	}
 	f.pools++
 	live.mu.Lock()
 	defer live.mu.Unlock()
-	r.api = f
+	r.fallback = f
 	return nil
 }
 
-// of returns the fallback for r's MeterProvider, and creates it if there is none. The caller must
+// fallbackFor returns the fallback for r's MeterProvider, creating it if necessary. The caller must
 // hold p.mu.
-func (p *providers) of(r *Registration) (*fallback, error) {
+func (p *fallbackSet) fallbackFor(r *Registration) (*fallback, error) {
 	provider := r.provider
 	if provider == nil {
 		provider = otel.GetMeterProvider()
 	}
 	for _, f := range p.all {
-		if same(f.provider, provider) &&
+		if sameProvider(f.provider, provider) &&
 			(r.convention.Rows == nil || slices.Contains(f.conventions, r.convention.Rows)) {
 			return f, nil
 		}
@@ -91,7 +95,7 @@ func (p *providers) of(r *Registration) (*fallback, error) {
 			return false
 		}
 		if err := f.registration.Unregister(); err != nil {
-			otel.Handle(fmt.Errorf("unregistering the callback for pools: %w", err))
+			otel.Handle(fmt.Errorf("unregistering the metric callback for pools: %w", err))
 		}
 		return true
 	})
@@ -102,19 +106,20 @@ func (p *providers) of(r *Registration) (*fallback, error) {
 	return f, err
 }
 
-// same reports whether a and b are the same provider. Providers that cannot be compared count as
-// different.
-func same(a, b metric.MeterProvider) bool {
+// sameProvider reports whether a and b are the same provider. Providers of types that are not
+// comparable count as different.
+func sameProvider(a, b metric.MeterProvider) bool {
 	return reflect.TypeOf(a).Comparable() && reflect.TypeOf(b).Comparable() && a == b
 }
 
-// leave permanently undoes join. It is called when the pool is closed.
-func (p *providers) leave(r *Registration) {
+// detach permanently undoes attach: r cannot be attached again. It is called when the pool is
+// closed.
+func (p *fallbackSet) detach(r *Registration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	r.left = true
-	if r.api != nil {
-		r.api.pools--
+	r.detached = true
+	if r.fallback != nil {
+		r.fallback.pools--
 	}
 }
 
@@ -146,27 +151,27 @@ func newFallback(p metric.MeterProvider, convention *catalog.Group) (*fallback, 
 	return f, err
 }
 
-// take returns the pools to report through f, or none while a Reader is open.
-func (f *fallback) take() (pools []*Registration) {
+// poolsToReport returns the pools to report through f, or none while a Reader is open.
+func (f *fallback) poolsToReport() (pools []*Registration) {
 	live.mu.Lock()
 	defer live.mu.Unlock()
 	if len(live.readers) > 0 {
 		return nil
 	}
 	for _, r := range live.pools {
-		if r.api == f {
+		if r.fallback == f {
 			pools = append(pools, r)
 		}
 	}
-	return f.ended.after(pools)
+	return f.ended.appendTo(pools)
 }
 
 // collect is the callback that the MeterProvider calls at each collection. It never returns an
-// error, since that would make the provider drop all other metrics of the collection.
+// error, because an error would make the provider drop all other metrics of the collection.
 func (f *fallback) collect(ctx context.Context, o metric.Observer) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	pools := f.take()
+	pools := f.poolsToReport()
 	for _, r := range pools {
 		if f.recorded[r] == nil {
 			f.recorded[r] = map[series]*Histogram{}
@@ -183,6 +188,7 @@ func (f *fallback) collect(ctx context.Context, o metric.Observer) error {
 	return nil
 }
 
+// report reports one point of r. The caller must hold f.mu.
 func (f *fallback) report(ctx context.Context, o metric.Observer, r *Registration, p Point) {
 	switch attributes := metric.WithAttributeSet(p.Attributes); {
 	case p.Histogram != nil:
@@ -194,7 +200,7 @@ func (f *fallback) report(ctx context.Context, o metric.Observer, r *Registratio
 	}
 }
 
-// record records the durations that were added to p's histogram since the last collection. The
+// record records the durations that were added to p's histogram since the previous collection. The
 // caller must hold f.mu.
 func (f *fallback) record(ctx context.Context, r *Registration, p Point, attributes metric.RecordOption) {
 	instrument := f.histograms[p.Metric]
@@ -202,23 +208,23 @@ func (f *fallback) record(ctx context.Context, r *Registration, p Point, attribu
 		return
 	}
 	key := series{p.Metric, p.Attributes.Equivalent()}
-	news := p.Histogram.since(f.recorded[r][key])
+	added := p.Histogram.since(f.recorded[r][key])
 	f.recorded[r][key] = p.Histogram
-	every := 1 + news.count/maxReplay
-	if every > 1 && !f.thinned {
-		f.thinned = true
+	stride := 1 + added.count/maxReplay
+	if stride > 1 && !f.samplingReported {
+		f.samplingReported = true
 		otel.Handle(
 			fmt.Errorf(
-				"pool %q: %s: only 1 in %d durations is recorded, because the metric API accepts them only one by one: "+
-					"pass the Producer of instrument/producer to the reader",
+				"pool %q: %s: only 1 in %d new durations is recorded, since the metric API accepts one at a time; "+
+					"to report all of them, pass the Producer of instrument/producer to the reader",
 				r.name,
 				p.Metric.Name,
-				every,
+				stride,
 			),
 		)
 	}
 	opts := []metric.RecordOption{attributes}
-	for seconds, n := range news.values(every) {
+	for seconds, n := range added.values(stride) {
 		for range n {
 			instrument.Record(ctx, seconds, opts...)
 		}

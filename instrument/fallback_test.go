@@ -39,6 +39,7 @@ func newProvider() (*sdkmetric.ManualReader, instrument.Option) {
 	return reader, instrument.WithMeterProvider(sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader)))
 }
 
+// names returns the set of metric names in series.
 func names(series map[pooltest.Series]float64) map[string]bool {
 	all := map[string]bool{}
 	for s := range series {
@@ -47,7 +48,7 @@ func names(series map[pooltest.Series]float64) map[string]bool {
 	return all
 }
 
-func TestEveryRowWithoutAProducer(t *testing.T) {
+func TestFallbackReportsEveryMetric(t *testing.T) {
 	reader, provider := newProvider()
 	observe(t, pooltest.Full, provider)
 	got := names(pooltest.Collect(t, reader))
@@ -58,11 +59,12 @@ func TestEveryRowWithoutAProducer(t *testing.T) {
 		delete(got, row.Name)
 	}
 	if len(got) > 0 {
-		t.Errorf("%v are not in the table", got)
+		t.Errorf("%v are reported but not in the catalog", got)
 	}
 }
 
-// histogram returns the only point of the use durations.
+// histogram collects from reader and returns the only data point, which must be a histogram of use
+// durations.
 func histogram(t *testing.T, reader sdkmetric.Reader) metricdata.HistogramDataPoint[float64] {
 	t.Helper()
 	var data metricdata.ResourceMetrics
@@ -72,7 +74,7 @@ func histogram(t *testing.T, reader sdkmetric.Reader) metricdata.HistogramDataPo
 	return data.ScopeMetrics[0].Metrics[0].Data.(metricdata.Histogram[float64]).DataPoints[0]
 }
 
-// Each reader of the provider gets each duration once, however often and in whatever order the
+// Each reader of the provider gets each duration once, no matter how often and in which order the
 // readers collect.
 func TestDurationsReachEveryReaderOnce(t *testing.T) {
 	first, second := sdkmetric.NewManualReader(), sdkmetric.NewManualReader()
@@ -90,7 +92,7 @@ func TestDurationsReachEveryReaderOnce(t *testing.T) {
 		got := histogram(t, reader)
 		if got.Count != use.Count() || math.Abs(got.Sum-use.Sum()) > 1e-9*use.Sum() {
 			t.Errorf(
-				"collection %d: %d durations, %v s; want %d, %v s",
+				"collection %d: got %d durations with a sum of %v s; want %d, %v s",
 				round,
 				got.Count,
 				got.Sum,
@@ -99,45 +101,50 @@ func TestDurationsReachEveryReaderOnce(t *testing.T) {
 			)
 		}
 	}
-	got, in := histogram(t, first), map[float64]uint64{}
+	got, counts := histogram(t, first), map[float64]uint64{}
 	for i, bound := range got.Bounds {
-		in[bound] = got.BucketCounts[i]
+		counts[bound] = got.BucketCounts[i]
 	}
-	if in[0] != 6 || in[0.005] != 25 {
-		t.Errorf("%d durations of 0 and %d in (2.5 ms, 5 ms], want 6 and 25; all: %v", in[0], in[0.005], in)
+	if counts[0] != 6 || counts[0.005] != 25 {
+		t.Errorf(
+			"got %d durations of 0 and %d in (2.5 ms, 5 ms], want 6 and 25; all buckets: %v",
+			counts[0],
+			counts[0.005],
+			counts,
+		)
 	}
 }
 
 // A pool is reported through the Reader or through its MeterProvider, never through both.
-func TestSilentWhileAReaderIsOpen(t *testing.T) {
+func TestFallbackIsSilentWhileReaderIsOpen(t *testing.T) {
 	own, provider := newProvider()
 	pool := observe(t, pooltest.Full, provider)
 	reader, other := instrument.OpenReader(), instrument.OpenReader()
 	other.Close()
 	other.Close()
 	if got := pooltest.Collect(t, own); len(got) != 0 {
-		t.Errorf("with a Reader the provider reports %v", got)
+		t.Errorf("while a Reader is open, the provider reports %v, want nothing", got)
 	}
 	reader.Close()
 	if got := pooltest.Collect(t, own); len(got) == 0 {
-		t.Error("after the Reader was closed the provider reports nothing")
+		t.Error("after the Reader was closed, the provider reports nothing")
 	}
 	pool.Close()
 	if got := pooltest.Collect(t, own); len(got) == 0 {
-		t.Error("after the pool was closed the provider does not report how it ended")
+		t.Error("after the pool was closed, the provider does not report its last values")
 	}
 }
 
-// wasSet records that the global provider was set. OpenTelemetry's placeholder delegates to it only
-// once in a process.
-var wasSet bool
+// globalWasSet is whether the test below has set the global provider. OpenTelemetry's placeholder
+// delegates to a provider only once per process.
+var globalWasSet bool
 
-// The global provider may be set after the pools were created.
-func TestGlobalProviderThatComesLater(t *testing.T) {
-	if wasSet {
-		t.Skip("with -count above 1: the global provider can come later only once in a process")
+// The global provider may be set after a pool was created.
+func TestGlobalProviderSetLater(t *testing.T) {
+	if globalWasSet {
+		t.Skip("-count is above 1, but the global provider can replace the placeholder only once per process")
 	}
-	wasSet = true
+	globalWasSet = true
 	use := new(instrument.Histogram)
 	use.RecordN(time.Millisecond, 7)
 	observe(t, func() instrument.Stats { return instrument.Stats{Limit: instrument.Some(int64(3)), Use: use.Clone()} })
@@ -146,15 +153,15 @@ func TestGlobalProviderThatComesLater(t *testing.T) {
 	set := attribute.NewSet(catalog.PoolNameKey.String("fallback"), catalog.PoolKindKey.String("test"))
 	got := pooltest.Collect(t, reader)
 	if n := got[pooltest.Series{Metric: catalog.PoolLimit.Name, Attributes: set.Equivalent()}]; n != 3 {
-		t.Errorf("limit %v, want 3", n)
+		t.Errorf("got limit %v, want 3", n)
 	}
 	if n := got[pooltest.Series{Metric: catalog.PoolUseDuration.Name, Attributes: set.Equivalent()}]; n != 7 {
-		t.Errorf("%v durations, want 7", n)
+		t.Errorf("got %v durations, want 7", n)
 	}
 }
 
-// If there are more new durations than a collection records through the API, only a sample is
-// recorded, and one error is reported.
+// If there are more new durations than a collection records through the API, only a sample of them
+// is recorded, and an error is reported once.
 func TestTooManyDurations(t *testing.T) {
 	var reported []error
 	defer otel.SetErrorHandler(otel.GetErrorHandler())
@@ -164,7 +171,7 @@ func TestTooManyDurations(t *testing.T) {
 	observe(t, func() instrument.Stats { return instrument.Stats{Use: use.Clone()} }, provider)
 	use.RecordN(time.Millisecond, 3)
 	if got := histogram(t, reader); got.Count != 3 || len(reported) != 0 {
-		t.Errorf("recorded %d of 3 durations, and reported %v", got.Count, reported)
+		t.Errorf("recorded %d durations and reported the errors %v, want 3 and none", got.Count, reported)
 	}
 	for range 2 {
 		use.RecordN(time.Microsecond, 3_000_000)
@@ -172,53 +179,54 @@ func TestTooManyDurations(t *testing.T) {
 	}
 	got := histogram(t, reader)
 	if got.Count > 8192 || got.Count < 4096 {
-		t.Errorf("recorded %d of %d durations", got.Count, use.Count())
+		t.Errorf("recorded %d of %d durations, want 4096 to 8192", got.Count, use.Count())
 	}
 	if mean, want := got.Sum/float64(got.Count), use.Sum()/float64(use.Count()); math.Abs(mean/want-1) > 1e-2 {
-		t.Errorf("the mean is %v s, want %v s", mean, want)
+		t.Errorf("mean = %v s, want %v s", mean, want)
 	}
 	use.RecordN(time.Second, 2_000_000)
 	histogram(t, reader)
 	if len(reported) != 1 || !strings.Contains(reported[0].Error(), `"fallback"`) {
-		t.Errorf("reported %v, want one error with the name of the pool", reported)
+		t.Errorf("reported the errors %v, want one with the name of the pool", reported)
 	}
 }
 
-// registering is a provider that counts callbacks.
-type registering struct {
+// countingProvider is a MeterProvider that counts how many callbacks are registered and
+// unregistered.
+type countingProvider struct {
 	noop.MeterProvider
 	registered, unregistered int
 }
 
-type registeringMeter struct {
+type countingMeter struct {
 	noop.Meter
-	of *registering
+	provider *countingProvider
 }
 
-func (p *registering) Meter(string, ...metric.MeterOption) metric.Meter {
-	return registeringMeter{of: p}
+func (p *countingProvider) Meter(string, ...metric.MeterOption) metric.Meter {
+	return countingMeter{provider: p}
 }
 
-func (m registeringMeter) RegisterCallback(metric.Callback, ...metric.Observable) (metric.Registration, error) {
-	m.of.registered++
-	return &registeredCallback{of: m.of}, nil
+func (m countingMeter) RegisterCallback(metric.Callback, ...metric.Observable) (metric.Registration, error) {
+	m.provider.registered++
+	return &registeredCallback{provider: m.provider}, nil
 }
 
 type registeredCallback struct {
 	noop.Registration
-	of *registering
+	provider *countingProvider
 }
 
 func (r *registeredCallback) Unregister() error {
-	r.of.unregistered++
+	r.provider.unregistered++
 	return nil
 }
 
-// Pools with the same provider share a callback. Once none of them is left, the callback is
-// unregistered when a pool with another provider is created.
-func TestPoolsShareACallback(t *testing.T) {
-	one, two, three := &registering{}, &registering{}, &registering{}
-	pool := func(name string, p *registering) *instrument.Registration {
+// Pools with the same provider share a callback. When all of them are closed, the callback remains
+// registered until a pool with another provider is created.
+func TestPoolsShareCallback(t *testing.T) {
+	one, two, three := &countingProvider{}, &countingProvider{}, &countingProvider{}
+	pool := func(name string, p *countingProvider) *instrument.Registration {
 		r, err := instrument.Observe(name, "test", pooltest.Full, instrument.WithMeterProvider(p))
 		if err != nil {
 			t.Fatal(err)
@@ -230,13 +238,17 @@ func TestPoolsShareACallback(t *testing.T) {
 	a.Close()
 	pool("c", two)
 	if one.registered != 1 || one.unregistered != 0 {
-		t.Errorf("with a pool left: registered %d times, unregistered %d times", one.registered, one.unregistered)
+		t.Errorf(
+			"while a pool is open: registered %d times and unregistered %d times, want 1 and 0",
+			one.registered,
+			one.unregistered,
+		)
 	}
 	b.Close()
 	pool("d", three)
 	if one.registered != 1 || one.unregistered != 1 || two.unregistered != 0 {
 		t.Errorf(
-			"without: unregistered %d times, and the provider of another pool %d times",
+			"after all pools of a provider were closed: unregistered %d times, and %d times for the other provider; want 1 and 0",
 			one.unregistered,
 			two.unregistered,
 		)

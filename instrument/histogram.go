@@ -6,15 +6,16 @@ import (
 	"time"
 )
 
-// Histogram is a base-2 exponential histogram of durations, of [Scale] 3. The zero Histogram is
+// Histogram is a base-2 exponential histogram of durations, with [Scale] 3. The zero Histogram is
 // empty and ready to use. A Histogram covers every [time.Duration]; a negative duration counts as
 // 0, which has its own bucket.
 //
 // A Histogram is not safe for concurrent use. Its owner must guard it, usually with a lock that the
 // pool takes anyway. A sharded pool keeps one Histogram per shard, and merges them in its Stats.
 //
-// Recording takes about 5 ns. A Histogram takes 0.6 KiB, plus 64 bytes for each octave (a doubling
-// of the duration) recorded so far: 1 KiB for durations from 1 µs to 100 ms, 4.6 KiB at most.
+// Recording takes about 5 ns. A Histogram occupies 0.6 KiB, plus 64 bytes for each octave (a
+// doubling of the duration) recorded so far: 1 KiB for durations from 1 µs to 100 ms, and at most
+// 4.6 KiB.
 type Histogram struct {
 	zero     uint64
 	count    uint64
@@ -28,8 +29,8 @@ func (h *Histogram) Record(d time.Duration) {
 	h.RecordN(d, 1)
 }
 
-// RecordN adds d n times, for example for a sample that stands for n uses. If n is 0, it does
-// nothing.
+// RecordN adds the duration d n times, for example for a sample that represents n uses. If n is 0,
+// it does nothing.
 func (h *Histogram) RecordN(d time.Duration, n uint64) {
 	if n == 0 {
 		return
@@ -92,11 +93,11 @@ func (h *Histogram) Clone() *Histogram {
 			used++
 		}
 	}
-	room := make([][perOctave]uint64, used) // one allocation for all
+	backing := make([][perOctave]uint64, used) // one allocation for all octaves
 	for i, octave := range &h.octaves {
 		if octave != nil {
-			room[0] = *octave
-			c.octaves[i], room = &room[0], room[1:]
+			backing[0] = *octave
+			c.octaves[i], backing = &backing[0], backing[1:]
 		}
 	}
 	return c
@@ -118,8 +119,8 @@ func (h *Histogram) Zeros() uint64 {
 	return h.zero
 }
 
-// Sum returns the sum of all durations, in seconds. The result is not a [time.Duration], which
-// could overflow since uses of many slots add up.
+// Sum returns the sum of all durations, in seconds. It does not return a [time.Duration], because
+// the total use of many slots could overflow one.
 func (h *Histogram) Sum() float64 {
 	if h == nil {
 		return 0
@@ -155,7 +156,7 @@ func (h *Histogram) Buckets() iter.Seq2[int, uint64] {
 				continue
 			}
 			for j, n := range octave {
-				if n > 0 && !yield(lowest+i*perOctave+j, n) {
+				if n > 0 && !yield(lowestIndex+i*perOctave+j, n) {
 					return
 				}
 			}
@@ -164,7 +165,7 @@ func (h *Histogram) Buckets() iter.Seq2[int, uint64] {
 }
 
 // Quantile returns the q-quantile of the recorded durations, for q from 0 to 1, with an error of at
-// most 4.5 %. It returns 0 if nothing was recorded.
+// most 4.5%. It returns 0 if nothing was recorded.
 func (h *Histogram) Quantile(q float64) time.Duration {
 	if h == nil {
 		return 0
@@ -176,15 +177,15 @@ func (h *Histogram) Quantile(q float64) time.Duration {
 	}
 	for index, n := range h.Buckets() {
 		if seen += n; seen >= rank {
-			d := time.Duration(middle(index-lowest) * float64(time.Second))
+			d := time.Duration(midpoint(index-lowestIndex) * float64(time.Second))
 			return min(max(d, h.min), h.max)
 		}
 	}
 	return h.max
 }
 
-// since returns the increase of h since earlier, a previous state of h. If the count of a bucket
-// fell, because the histogram was reset, since counts the bucket as unchanged.
+// since returns a histogram of the durations that were recorded after earlier, a previous state of
+// h; nil means empty. A bucket whose count decreased, because h was reset, counts as unchanged.
 func (h *Histogram) since(earlier *Histogram) *Histogram {
 	d := h.Clone()
 	if earlier == nil {
@@ -207,23 +208,23 @@ func (h *Histogram) since(earlier *Histogram) *Histogram {
 	return d
 }
 
-// values yields durations in seconds and how often each occurs. Recorded durations appear as the
-// middles of their buckets, scaled slightly so that the sum is preserved. If the divisor every is n
-// > 1, values yields only one in n durations.
-func (h *Histogram) values(every uint64) iter.Seq2[float64, uint64] {
+// values yields the recorded durations in seconds, each with its count. Each bucket is represented
+// by its midpoint, scaled slightly so that the sum is preserved. If stride is above 1, values
+// yields only one in stride durations.
+func (h *Histogram) values(stride uint64) iter.Seq2[float64, uint64] {
 	return func(yield func(float64, uint64) bool) {
-		var middles float64
+		var unscaled float64 // sum of the midpoints
 		for index, n := range h.Buckets() {
-			middles += middle(index-lowest) * float64(n)
+			unscaled += midpoint(index-lowestIndex) * float64(n)
 		}
-		rest := h.zero % every
-		if !yield(0, h.zero/every) {
+		carry := h.zero % stride
+		if !yield(0, h.zero/stride) {
 			return
 		}
 		for index, n := range h.Buckets() {
-			n += rest
-			rest = n % every
-			if !yield(middle(index-lowest)*h.Sum()/middles, n/every) {
+			n += carry
+			carry = n % stride
+			if !yield(midpoint(index-lowestIndex)*h.Sum()/unscaled, n/stride) {
 				return
 			}
 		}

@@ -14,14 +14,14 @@ import (
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 )
 
-// The upper bound of slot s is the longest d with d ns <= 2^((s+lowest+1)/8) s, that is d^8 <=
-// 2^(s+lowest+1) × 10^72. Above 2^49 ns, which is 6 days, it may be off by the rounding of a
-// float64.
-func TestBoundsAreExact(t *testing.T) {
+// The upper bound of slot s is the longest d with d ns <= 2^((s+lowestIndex+1)/8) s, that is, d^8
+// <= 2^(s+lowestIndex+1) × 10^72. Above 2^49 ns, which is 6 days, it may be off by the rounding
+// error of a float64.
+func TestBucketBoundsAreExact(t *testing.T) {
 	scale := new(big.Int).Exp(big.NewInt(10), big.NewInt(72), nil)
 	within := func(d int64, slot int) bool {
 		left := new(big.Int).Exp(big.NewInt(d), big.NewInt(perOctave), nil)
-		right, power := new(big.Int).Set(scale), lowest+slot+1
+		right, power := new(big.Int).Set(scale), lowestIndex+slot+1
 		if power >= 0 {
 			right.Lsh(right, uint(power))
 		} else {
@@ -32,27 +32,27 @@ func TestBoundsAreExact(t *testing.T) {
 	for slot, d := range table.upper {
 		slack := int64(d >> 49)
 		if !within(int64(d)-slack, slot) {
-			t.Errorf("slot %d: bound %d is too long", slot, d)
+			t.Errorf("slot %d: upper bound %d ns is too large", slot, d)
 		}
 		if d < math.MaxInt64 && within(int64(d)+1+slack, slot) {
-			t.Errorf("slot %d: bound %d is too short", slot, d)
+			t.Errorf("slot %d: upper bound %d ns is too small", slot, d)
 		}
 	}
 }
 
-func TestSlotOfEveryBound(t *testing.T) {
+func TestSlotOf(t *testing.T) {
 	search := func(d time.Duration) int {
 		slot, _ := slices.BinarySearch(table.upper[:], d)
 		return slot
 	}
 	check := func(d time.Duration) {
 		if d > 0 && slotOf(d) != search(d) {
-			t.Errorf("%d ns: slot %d, want %d", d, slotOf(d), search(d))
+			t.Errorf("slotOf(%d ns) = %d, want %d", d, slotOf(d), search(d))
 		}
 	}
 	for _, d := range table.upper {
 		for i := range time.Duration(7) {
-			check(d - 3 + i) // overflows below 0 after the longest duration, which check ignores
+			check(d - 3 + i) // overflows for the longest duration; check ignores negative durations
 		}
 	}
 	for d := range time.Duration(1 << 16) {
@@ -63,13 +63,13 @@ func TestSlotOfEveryBound(t *testing.T) {
 func TestHistogramZeroValue(t *testing.T) {
 	var h Histogram
 	if h.Count() != 0 || h.Sum() != 0 || h.Quantile(0.5) != 0 || h.Clone().Count() != 0 {
-		t.Errorf("an empty histogram has %d, %v s, median %v", h.Count(), h.Sum(), h.Quantile(0.5))
+		t.Errorf("empty histogram: count %d, sum %v, median %v; want 0", h.Count(), h.Sum(), h.Quantile(0.5))
 	}
 	h.RecordN(time.Second, 0)
 	h.Record(-time.Second)
 	if h.Count() != 1 || h.Zeros() != 1 || h.Min() != 0 || h.Max() != 0 {
 		t.Errorf(
-			"after a negative duration: count %d, zeros %d, min %v, max %v; want one zero",
+			"after a negative duration: count %d, zeros %d, min %v, max %v; want 1, 1, 0s, 0s",
 			h.Count(),
 			h.Zeros(),
 			h.Min(),
@@ -82,8 +82,8 @@ func TestHistogramZeroValue(t *testing.T) {
 	}
 }
 
-// reference returns the SDK's exponential histogram at the same scale, with each duration recorded
-// as often as its weight says.
+// reference returns the SDK's exponential histogram of samples, at the same scale as Histogram.
+// Each duration is recorded as many times as its weight.
 func reference(t *testing.T, samples []sample) metricdata.ExponentialHistogramDataPoint[float64] {
 	reader := sdkmetric.NewManualReader(
 		sdkmetric.WithAggregationSelector(func(sdkmetric.InstrumentKind) sdkmetric.Aggregation {
@@ -112,7 +112,8 @@ type sample struct {
 	weight uint64
 }
 
-// samplesFrom reads a weight and a duration of up to eight bytes from each nine bytes of data.
+// samplesFrom decodes every nine bytes of data into a weight, of one byte, and a duration, of eight
+// bytes. The last duration may have fewer bytes.
 func samplesFrom(data []byte) (samples []sample) {
 	for part := range slices.Chunk(data, 9) {
 		var d [8]byte
@@ -145,26 +146,27 @@ func FuzzHistogram(f *testing.F) {
 			shards[i%3].RecordN(s.d, s.weight)
 			sorted = append(sorted, slices.Repeat([]time.Duration{s.d}, int(s.weight))...)
 		}
-		whole := shards[0].Clone()
-		whole.Merge(&shards[1])
-		whole.Merge(&shards[2])
-		compare(t, whole, reference(t, samples))
+		merged := shards[0].Clone()
+		merged.Merge(&shards[1])
+		merged.Merge(&shards[2])
+		compare(t, merged, reference(t, samples))
 
 		slices.Sort(sorted)
 		for _, q := range []float64{0.01, 0.5, 0.9, 0.99, 1} {
 			want := sorted[int(math.Ceil(q*float64(len(sorted))))-1]
-			got := whole.Quantile(q)
+			got := merged.Quantile(q)
 			if ratio := float64(got+1) / float64(want+1); ratio < 1/1.05 || ratio > 1.05 {
-				t.Errorf("quantile %v is %v, want %v", q, got, want)
+				t.Errorf("Quantile(%v) = %v, want %v within 5%%", q, got, want)
 			}
 		}
 	})
 }
 
+// compare fails the test if h differs from the SDK's histogram.
 func compare(t *testing.T, h *Histogram, want metricdata.ExponentialHistogramDataPoint[float64]) {
 	t.Helper()
 	if want.Scale != Scale {
-		t.Fatalf("the reference has scale %d", want.Scale)
+		t.Fatalf("the reference has scale %d, want %d", want.Scale, Scale)
 	}
 	lo, _ := want.Min.Value()
 	hi, _ := want.Max.Value()
@@ -181,13 +183,13 @@ func compare(t *testing.T, h *Histogram, want metricdata.ExponentialHistogramDat
 	}
 	for i, n := range want.PositiveBucket.Counts {
 		if index := i + int(want.PositiveBucket.Offset); got[index] != n {
-			t.Errorf("bucket %d holds %d, want %d", index, got[index], n)
+			t.Errorf("bucket %d has count %d, want %d", index, got[index], n)
 		}
 	}
 }
 
-func TestSinceIsWhatWasRecordedBetween(t *testing.T) {
-	var h, between Histogram
+func TestSince(t *testing.T) {
+	var h, want Histogram
 	r := rand.New(rand.NewPCG(3, 4))
 	for range 1000 {
 		h.Record(time.Duration(r.Int64N(1e6)))
@@ -196,54 +198,55 @@ func TestSinceIsWhatWasRecordedBetween(t *testing.T) {
 	for range 1000 {
 		d := time.Duration(r.Int64N(1e9))
 		h.Record(d)
-		between.Record(d)
+		want.Record(d)
 	}
 	got := h.since(earlier)
-	if got.Count() != 1000 || math.Abs(got.Sum()-between.Sum()) > 1e-6 || got.octavesCopy() != between.octavesCopy() {
+	if got.Count() != 1000 || math.Abs(got.Sum()-want.Sum()) > 1e-6 || got.counts() != want.counts() {
 		t.Errorf(
-			"got %d durations, %v s; want %d, %v s in the same buckets",
+			"got %d durations with a sum of %v s; want %d, %v s, in the same buckets",
 			got.Count(),
 			got.Sum(),
-			between.Count(),
-			between.Sum(),
+			want.Count(),
+			want.Sum(),
 		)
 	}
 	if n := earlier.since(&h).Count(); n != 0 {
-		t.Errorf("a histogram that went back has %d new durations", n)
+		t.Errorf("after the counts decreased: %d new durations, want 0", n)
 	}
 }
 
-func (h *Histogram) octavesCopy() (all [slots]uint64) {
+// counts returns the counts of all slots.
+func (h *Histogram) counts() (all [slots]uint64) {
 	for index, n := range h.Buckets() {
-		all[index-lowest] = n
+		all[index-lowestIndex] = n
 	}
 	return all
 }
 
-// Durations are recorded one by one through the metric API: none may be lost, and their sum must be
-// right.
-func TestValuesKeepCountAndSum(t *testing.T) {
+// Without sampling, values preserves the count and the sum of the recorded durations. With
+// sampling, the sum is approximate.
+func TestValuesPreserveCountAndSum(t *testing.T) {
 	var h Histogram
 	r := rand.New(rand.NewPCG(5, 6))
 	for range 100_000 {
 		h.Record(time.Duration(math.Exp(r.Float64()*20)) - 1)
 	}
-	for _, every := range []uint64{1, 3, 1000} {
+	for _, stride := range []uint64{1, 3, 1000} {
 		var count uint64
 		var sum float64
-		for seconds, n := range h.values(every) {
+		for seconds, n := range h.values(stride) {
 			count += n
 			sum += seconds * float64(n)
 		}
-		if count != h.Count()/every {
-			t.Errorf("1 of %d: %d values, want %d", every, count, h.Count()/every)
+		if count != h.Count()/stride {
+			t.Errorf("stride %d: got %d values, want %d", stride, count, h.Count()/stride)
 		}
 		tolerance := 1e-9 // for rounding
-		if every > 1 {
+		if stride > 1 {
 			tolerance = 0.15 // for omitted durations
 		}
-		if got := sum * float64(every); math.Abs(got/h.Sum()-1) > tolerance {
-			t.Errorf("1 of %d: the sum comes to %v, want %v", every, got, h.Sum())
+		if got := sum * float64(stride); math.Abs(got/h.Sum()-1) > tolerance {
+			t.Errorf("stride %d: the scaled sum is %v, want %v", stride, got, h.Sum())
 		}
 	}
 }

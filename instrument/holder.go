@@ -61,18 +61,18 @@ func (h Holder) Stack() string {
 }
 
 const (
-	// A use is unusual if it lasts ten times as long as the p99 of ended uses, and at least a
-	// second. If no use has ended, the threshold is a minute.
-	unusualFactor = 10
-	minUnusual    = time.Second
-	unusualFirst  = time.Minute
+	// A use is unusual if it lasts at least a second, and ten times as long as the p99 of the uses
+	// that have ended. If no use has ended, the threshold is a minute.
+	unusualFactor  = 10
+	minUnusual     = time.Second
+	defaultUnusual = time.Minute
 )
 
 // UnusualUse returns the duration above which a use of the pool is unusually long: 10 times the p99
 // of the uses that have ended, but at least a second. If no use has ended, it returns a minute.
 func (s *Stats) UnusualUse() time.Duration {
 	if s.Use == nil || s.Use.count == 0 {
-		return unusualFirst
+		return defaultUnusual
 	}
 	usual := s.Use.Quantile(0.99)
 	if usual > time.Duration(1<<62)/unusualFactor {

@@ -6,31 +6,33 @@ import (
 	"time"
 )
 
-// WithHolderLog sets the logger for a warning about slots that are held unusually long. The
-// pool logs the warning if, at a collection, requests are waiting and some uses are unusually long;
-// see [Stats.UnusualUse]. The warning names the holders of the slots: the lines of code, how long
-// each has held its slot, and the traces. It is logged once, and again only after the condition has
-// been absent for ten minutes. The default is [slog.Default]; nil disables the warning.
+// WithHolderLog sets the logger for a warning about slots that are held unusually long. The warning
+// is logged at a collection if the pool is full, requests are waiting or have been rejected since
+// the previous collection, and the oldest use is unusually long; see [Stats.UnusualUse]. It names
+// the holders of the slots: their lines of code, how long each has held its slot, and their traces.
+// It is logged again only after the condition has been absent for ten minutes. The default is
+// [slog.Default]; nil disables the warning.
 func WithHolderLog(l *slog.Logger) Option {
 	return func(s *settings) { s.holderLog, s.noHolderLog = l, l == nil }
 }
 
-// holderQuiet is how long the condition must have been absent before it is logged again. It is long
-// because collections may be minutes apart.
+// holderQuiet is how long the condition must have been absent before the warning is logged again.
+// It is long because collections may be minutes apart.
 const holderQuiet = 10 * time.Minute
 
 // holderWatch remembers when the condition for a warning about a pool's holders was last met.
 type holderWatch struct {
 	seen     time.Time // when the condition was last met
-	rejected int64     // number of requests rejected by the last collection
+	rejected int64     // total number of rejected requests at the last collection
 }
 
-// isDue takes the Stats of a collection and reports whether to log a warning about the holders.
+// isDue reports whether to log a warning about the holders in s, the Stats of a collection. It must
+// be called once per collection.
 func (w *holderWatch) isDue(s *Stats, now time.Time) bool {
 	rejected := s.Requests[Rejected].Or(0)
-	refused := rejected > w.rejected
+	newlyRejected := rejected > w.rejected
 	w.rejected = rejected
-	if len(s.Holders) == 0 || !s.IsFull() || s.Pending.Or(0) == 0 && !refused || s.UseAge.Or(0) < s.UnusualUse() {
+	if len(s.Holders) == 0 || !s.IsFull() || s.Pending.Or(0) == 0 && !newlyRejected || s.UseAge.Or(0) < s.UnusualUse() {
 		return false
 	}
 	quiet := now.Sub(w.seen) > holderQuiet
@@ -38,16 +40,16 @@ func (w *holderWatch) isDue(s *Stats, now time.Time) bool {
 	return quiet
 }
 
-// logHolders logs the warning. The caller must not hold a lock, since the log handler belongs to
-// the program.
+// logHolders logs the warning. The caller must not hold a lock, since the program's log handler may
+// call anything.
 func (r *Registration) logHolders(s *Stats) {
 	logger := r.holderLog
 	if logger == nil {
 		logger = slog.Default()
 	}
-	told := make([]string, len(s.Holders))
+	holders := make([]string, len(s.Holders))
 	for i, h := range s.Holders {
-		told[i] = h.String()
+		holders[i] = h.String()
 	}
 	logger.LogAttrs(
 		context.Background(),
@@ -59,6 +61,6 @@ func (r *Registration) logHolders(s *Stats) {
 		),
 		slog.String("slots", s.brief()),
 		slog.String("threshold", rounded(s.UnusualUse())),
-		slog.Any("holders", told),
+		slog.Any("holders", holders),
 	)
 }

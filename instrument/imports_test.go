@@ -8,6 +8,8 @@ import (
 
 const root = "github.com/poolgauge/poolgauge/"
 
+// dependencies returns the import paths of the given packages and of everything that they import,
+// without the standard library.
 func dependencies(t *testing.T, packages ...string) []string {
 	t.Helper()
 	args := append([]string{"list", "-deps", "-f", "{{if not .Standard}}{{.ImportPath}}{{end}}"}, packages...)
@@ -30,19 +32,19 @@ func TestImportsOnlyTheAPI(t *testing.T) {
 	}
 	for _, path := range dependencies(t, root+"instrument", root+"pools/...") {
 		if !allowed[path] && !strings.HasPrefix(path, root+"pools") {
-			t.Errorf("%s is among the imports", path)
+			t.Errorf("instrument or pools imports %s", path)
 		}
 	}
 	for _, path := range dependencies(t, root+"instrument/wrap") {
 		if !allowed[path] && path != root+"instrument/wrap" && !strings.HasPrefix(path, "golang.org/x/sync/") {
-			t.Errorf("%s is among the imports of instrument/wrap", path)
+			t.Errorf("instrument/wrap imports %s", path)
 		}
 	}
 }
 
-// The Producer imports the SDK but no exporter. Neither the Producer nor telemetry imports our
-// pools, except for the arithmetic in package sizing that verdicts need.
-func TestOnlyTelemetryBringsAnExporter(t *testing.T) {
+// Package producer imports the SDK but no exporter. Neither producer nor telemetry imports our
+// pools, except for package sizing, whose arithmetic verdicts need.
+func TestOnlyTelemetryImportsExporters(t *testing.T) {
 	for _, path := range dependencies(t, root+"instrument/producer") {
 		for _, exporter := range []string{"google.golang.org/", "go.opentelemetry.io/proto/", "go.opentelemetry.io/otel/exporters/", root + "pools"} {
 			if strings.HasPrefix(path, exporter) && path != root+"pools/sizing" {
@@ -59,9 +61,9 @@ func TestOnlyTelemetryBringsAnExporter(t *testing.T) {
 	}
 }
 
-// Neither pools nor instrument imports database/sql or net/http, which only the wrappers need.
-// OpenTelemetry's API itself imports net/http, for propagation.HeaderCarrier, so for net/http the
-// test covers only our own packages.
+// Neither pools nor instrument imports database/sql or net/http, which only the wrappers need. For
+// net/http the test covers only our own packages, since OpenTelemetry's API imports it for
+// propagation.HeaderCarrier.
 func TestImportsNeitherHTTPNorSQL(t *testing.T) {
 	const imports = `{{$path := .ImportPath}}{{range .Imports}}{{$path}} {{.}}{{"\n"}}{{end}}`
 	out, err := exec.Command("go", "list", "-deps", "-f", imports, root+"instrument", root+"pools/...").Output()

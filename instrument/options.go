@@ -45,7 +45,8 @@ type Timing struct {
 	CPUSamples int  // the value of [WithCPUSamples]
 }
 
-// TimingOf returns the Timing that opts configure. It is for packages of this repository.
+// TimingOf returns the Timing that opts configure. It is for use by the packages of this
+// repository.
 func TimingOf(opts ...Option) Timing {
 	return settingsOf(opts).timing
 }
@@ -57,8 +58,8 @@ func WithMeterProvider(p metric.MeterProvider) Option {
 }
 
 // WithAttributes adds attributes to every point of the pool. Each key should have only a few values
-// over all pools. Attributes that the pool sets itself take precedence over those with the same
-// key.
+// across all pools. If the pool itself sets an attribute with the same key, the pool's attribute
+// takes precedence.
 func WithAttributes(kv ...attribute.KeyValue) Option {
 	return func(s *settings) { s.attributes = append(slices.Clip(s.attributes), kv...) }
 }
@@ -76,9 +77,9 @@ func WithExactTiming() Option {
 	return func(s *settings) { s.timing.Exact, s.timing.Off = true, false }
 }
 
-// WithCPUSamples sets about how many tasks per second the pool samples, to measure how much time
-// tasks spend on a CPU, waiting for a CPU, and blocked. It applies to pools that run tasks, and
-// only while these tasks take less than 10 ms. The default is 100; 0 disables sampling.
+// WithCPUSamples sets the approximate number of tasks per second that the pool samples to measure
+// how much time tasks spend on a CPU, waiting for a CPU, and blocked. It applies to pools that run
+// tasks, and only while these tasks take less than 10 ms. The default is 100; 0 disables sampling.
 func WithCPUSamples(perSecond int) Option {
 	return func(s *settings) { s.timing.CPUSamples = perSecond }
 }

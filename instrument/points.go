@@ -9,7 +9,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// Point is one value of one pool, for one metric in package catalog.
+// Point is one data point of a pool: a value of one metric in package catalog.
 type Point struct {
 	Metric     *catalog.Metric
 	Attributes attribute.Set
@@ -24,8 +24,8 @@ type Point struct {
 	Exemplars []Exemplar // only for the durations of waits
 }
 
-// labels holds a point's attributes, in addition to the pool's. An attribute with an empty value is
-// left out.
+// labels holds the attributes of a point other than those of its pool. An entry with an empty value
+// is omitted.
 type labels [2]struct {
 	key   attribute.Key
 	value string
@@ -49,9 +49,9 @@ func (s *Stats) points(add func(m *catalog.Metric, l labels, p Point)) {
 			add(m, l, Point{Float: v})
 		}
 	}
-	durations := func(m *catalog.Metric, l labels, h *Histogram, of ...Exemplar) {
+	durations := func(m *catalog.Metric, l labels, h *Histogram, exemplars ...Exemplar) {
 		if h != nil && h.count > 0 {
-			add(m, l, Point{Histogram: h, Exemplars: of})
+			add(m, l, Point{Histogram: h, Exemplars: exemplars})
 		}
 	}
 	count(catalog.PoolLimit, labels{}, s.Limit)
@@ -70,7 +70,7 @@ func (s *Stats) points(add func(m *catalog.Metric, l labels, p Point)) {
 			catalog.PoolWaitDuration,
 			label(catalog.PoolWaitDuration, Outcome(i)),
 			s.Wait[i],
-			s.exemplars(Outcome(i))...)
+			s.exemplarsOf(Outcome(i))...)
 	}
 	count(catalog.PoolWaits, labels{}, s.Waits)
 	seconds(catalog.PoolWaitTime, labels{}, s.WaitTime)

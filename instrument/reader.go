@@ -41,7 +41,7 @@ type Judge func(pool attribute.Set, s *Stats, add func(verdict fmt.Stringer, hol
 func (r *Reader) PointsWithVerdicts(judge Judge) iter.Seq[Point] {
 	return func(yield func(Point) bool) {
 		var points []Point
-		for _, pool := range r.take() {
+		for _, pool := range r.pools() {
 			points = pool.read(points[:0], judge)
 			for _, p := range points {
 				if !yield(p) {
@@ -52,14 +52,14 @@ func (r *Reader) PointsWithVerdicts(judge Judge) iter.Seq[Point] {
 	}
 }
 
-// take returns the live pools and the recently closed ones.
-func (r *Reader) take() []*Registration {
+// pools returns the live pools and the recently closed ones, or none if r is closed.
+func (r *Reader) pools() []*Registration {
 	live.mu.Lock()
 	defer live.mu.Unlock()
 	if !slices.Contains(live.readers, r) {
 		return nil
 	}
-	return r.ended.after(live.pools)
+	return r.ended.appendTo(live.pools)
 }
 
 // Close closes the Reader. From then on, pools are reported through their MeterProviders again, and
@@ -73,8 +73,8 @@ func (r *Reader) Close() {
 	}
 	live.mu.Unlock()
 	for _, pool := range pools {
-		if err := apis.join(pool); err != nil {
-			otel.Handle(fmt.Errorf("reporting pool %q: %w", pool.name, err))
+		if err := fallbacks.attach(pool); err != nil {
+			otel.Handle(fmt.Errorf("reporting pool %q through its MeterProvider: %w", pool.name, err))
 		}
 	}
 }

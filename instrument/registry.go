@@ -50,10 +50,10 @@ type Registration struct {
 	given    []attribute.KeyValue // attributes given to WithAttributes
 	start    time.Time
 	provider metric.MeterProvider // nil means the global MeterProvider
-	// nil if no MeterProvider reports the pool; read with live.mu or providers.mu held, written
-	// with both
-	api  *fallback
-	left bool // no MeterProvider may report the pool any longer; guarded by providers.mu
+	// nil if no MeterProvider reports the pool; read with live.mu or fallbackSet.mu held, written
+	// with both held
+	fallback *fallback
+	detached bool // the pool must not be attached to a fallback again; guarded by fallbackSet.mu
 
 	convention  Convention   // none if Points is nil
 	holderLog   *slog.Logger // nil means slog.Default
@@ -62,10 +62,11 @@ type Registration struct {
 	mu      sync.Mutex // held while stats runs; guards everything below
 	closed  bool
 	last    Stats     // the last Stats of a closed pool
-	endAt   time.Time // when the pool was closed
+	endedAt time.Time // when the pool was closed
 	holders holderWatch
-	sets    []labelSet
-	wider   map[attribute.Distinct]attribute.Set // semantic-convention attribute sets, each with given added
+	sets    []labelSet // cached results of set
+	// cached results of withGiven, by its argument; nil without semantic-convention metrics
+	conventionSets map[attribute.Distinct]attribute.Set
 }
 
 // labelSet is the attribute set of a pool, or of a part of one, with labels added.
@@ -79,14 +80,15 @@ type labelSet struct {
 // of the process. kind is worker, resource, semaphore, group, or the name of the wrapped package or
 // type. Name and kind must have 1 to 128 bytes each.
 //
-// From then on every collection calls stats once, in the collecting goroutine and never
-// concurrently with itself. So the pool must be ready for calls of stats when it calls Observe. The
-// result of stats must describe a single moment; see [Stats]. If stats panics, the error is passed
-// to [otel.Handle] and the pool is omitted from that collection.
+// From then on every collection calls stats once, in the collecting goroutine. Calls are never
+// concurrent. A collection may call stats before Observe returns, so the pool must be ready for it.
+// The result of stats must be a consistent snapshot; see [Stats]. If stats panics, an error is
+// passed to [otel.Handle] and the pool is omitted from that collection.
 //
-// The pool is reported through the open [Reader], such as the Producer of instrument/producer, or
-// if none is open through its MeterProvider, but never through both. Observe starts no goroutine.
-// It takes about 1 µs, and 50 µs for a MeterProvider's first pool.
+// The pool is reported through the open [Reader], such as the one in a Producer of
+// instrument/producer. If no Reader is open, it is reported through its MeterProvider. It is never
+// reported through both. Observe starts no goroutine. It takes about 1 µs, and 50 µs for a
+// MeterProvider's first pool.
 func Observe(name, kind string, stats func() Stats, opts ...Option) (*Registration, error) {
 	s := settingsOf(opts)
 	if s.timing.Off {
@@ -97,7 +99,7 @@ func Observe(name, kind string, stats func() Stats, opts ...Option) (*Registrati
 		holderLog: s.holderLog, noHolderLog: s.noHolderLog,
 	}
 	if s.conventions {
-		r.convention, r.wider = s.convention, map[attribute.Distinct]attribute.Set{}
+		r.convention, r.conventionSets = s.convention, map[attribute.Distinct]attribute.Set{}
 	}
 	r.base = append(slices.Clip(s.attributes), catalog.PoolNameKey.String(name), catalog.PoolKindKey.String(kind))
 	err := errors.Join(check("name", name), check("kind", kind))
@@ -105,11 +107,11 @@ func Observe(name, kind string, stats func() Stats, opts ...Option) (*Registrati
 		err = errors.Join(err, errors.New("stats is nil, expected a function"))
 	}
 	if err == nil {
-		err = r.enlist(s.replace)
+		err = r.register(s.replace)
 	}
 	if err == nil && !hasReader() {
-		if err = apis.join(r); err != nil {
-			r.delist()
+		if err = fallbacks.attach(r); err != nil {
+			r.unregister()
 		}
 	}
 	if err != nil {
@@ -125,9 +127,9 @@ func check(what, s string) error {
 	return nil
 }
 
-// enlist adds r to the live pools. If another live pool has the same name, enlist stops reporting
-// that pool if replace is true, and otherwise returns an error.
-func (r *Registration) enlist(replace bool) error {
+// register adds r to the live pools. If a live pool has the same name, r replaces it if replace is
+// true; otherwise register returns ErrNameInUse.
+func (r *Registration) register(replace bool) error {
 	live.mu.Lock()
 	defer live.mu.Unlock()
 	i, taken := slices.BinarySearchFunc(live.pools, r.name, byName)
@@ -142,8 +144,9 @@ func (r *Registration) enlist(replace bool) error {
 	return nil
 }
 
-// delist frees r's name. It returns false if another pool has taken over the name.
-func (r *Registration) delist() bool {
+// unregister removes r from the live pools, which frees its name. It returns false if another pool
+// has taken over the name.
+func (r *Registration) unregister() bool {
 	live.mu.Lock()
 	defer live.mu.Unlock()
 	i, found := slices.BinarySearchFunc(live.pools, r.name, byName)
@@ -160,16 +163,16 @@ func byName(r *Registration, name string) int {
 
 // Close stops reporting the pool and frees its name. It calls stats one last time, and the result
 // is reported for another two minutes, so that every reader collects it. When Close returns, stats
-// is not running and will not be called again. So Close must not be called from stats, nor with a
-// lock held that stats takes. Further calls do nothing.
+// is not running and will not be called again. Therefore, Close must not be called from stats, nor
+// while holding a lock that stats takes. Further calls do nothing.
 func (r *Registration) Close() {
 	if r.end() {
-		apis.leave(r) // without r.mu held: a MeterProvider may be collecting
+		fallbacks.detach(r) // without r.mu held: a MeterProvider may be collecting
 	}
 }
 
-// end does what Close does, except for leaving the MeterProvider. It returns false if the pool was
-// already closed.
+// end does what Close does, except for detaching the pool from its MeterProvider. It returns false
+// if the pool was already closed.
 func (r *Registration) end() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -177,33 +180,33 @@ func (r *Registration) end() bool {
 		return false
 	}
 	last, ok := r.callStats()
-	r.closed, r.endAt = true, time.Now()
-	r.stats = nil // for the garbage collector
-	if r.delist() && ok {
+	r.closed, r.endedAt = true, time.Now()
+	r.stats = nil // lets the garbage collector free the pool
+	if r.unregister() && ok {
 		r.last = last
-		r.keep()
+		r.keepReporting()
 	}
 	return true
 }
 
-// keep adds r to the ended pools of every open Reader or, if there is none, of r's fallback, so
-// that r's last values are reported.
-func (r *Registration) keep() {
+// keepReporting adds r to the ended pools of every open Reader or, if there is none, of r's
+// fallback, so that r's last values are reported.
+func (r *Registration) keepReporting() {
 	live.mu.Lock()
 	defer live.mu.Unlock()
 	for _, reader := range live.readers {
 		reader.ended.add(r)
 	}
-	if len(live.readers) == 0 && r.api != nil {
-		r.api.ended.add(r)
+	if len(live.readers) == 0 && r.fallback != nil {
+		r.fallback.ended.add(r)
 	}
 }
 
-// ended holds the pools that were closed during the last endedFor, oldest first. live.mu guards it.
+// ended holds the pools that were closed within the last endedFor, oldest first. live.mu guards it.
 type ended []*Registration
 
 func (e *ended) add(r *Registration) {
-	e.drop(r.endAt)
+	e.drop(r.endedAt)
 	*e = append(*e, r)
 }
 
@@ -211,16 +214,17 @@ func (e *ended) add(r *Registration) {
 // pool.
 func (e *ended) drop(now time.Time) {
 	n := 0
-	for n < len(*e) && (now.Sub((*e)[n].endAt) > endedFor || len(*e)-n >= maxEnded) {
+	for n < len(*e) && (now.Sub((*e)[n].endedAt) > endedFor || len(*e)-n >= maxEnded) {
 		n++
 	}
-	clear((*e)[:n]) // for the garbage collector
+	clear((*e)[:n]) // lets the garbage collector free them
 	*e = (*e)[n:]
 }
 
-// after returns pools followed by the ended pools. It leaves out an ended pool if a live pool has
-// the same name, since a collection must not report two pools with the same name.
-func (e *ended) after(pools []*Registration) []*Registration {
+// appendTo returns pools followed by the ended pools, latest first. It omits an ended pool if its
+// name belongs to a live pool or to one that ended later, since a collection must not report two
+// pools with the same name.
+func (e *ended) appendTo(pools []*Registration) []*Registration {
 	e.drop(time.Now())
 	names := map[string]bool{}
 	all := slices.Clone(pools)
@@ -235,8 +239,8 @@ func (e *ended) after(pools []*Registration) []*Registration {
 }
 
 // Stats returns the pool's current Stats, or its last Stats if it is closed, for example for a log
-// line, a test or a status page. For a pool without telemetry, it returns empty Stats. Stats must
-// not be called from the pool's own stats function.
+// line, a test or a status page. For a pool created [WithoutTelemetry], it returns empty Stats.
+// Stats must not be called from the pool's own stats function.
 func (r *Registration) Stats() Stats {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -258,19 +262,19 @@ func (r *Registration) callStats() (s Stats, ok bool) {
 	return r.stats(), true
 }
 
-// read calls stats once and appends the resulting points to the given slice. If judge is not nil,
-// it adds verdicts. It logs the holders if a warning is due.
-func (r *Registration) read(to []Point, judge Judge) []Point {
-	s, points, tell := r.readLocked(to, judge)
-	if tell {
+// read calls stats once, appends the resulting points to buf, and returns the result. If judge is
+// not nil, it adds verdicts. It logs the holders if a warning is due.
+func (r *Registration) read(buf []Point, judge Judge) []Point {
+	s, points, warn := r.readLocked(buf, judge)
+	if warn {
 		r.logHolders(&s)
 	}
 	return points
 }
 
-// readLocked is the part of read that needs r.mu. It returns whether the caller must log the
-// holders, since logging needs the lock to be free.
-func (r *Registration) readLocked(to []Point, judge Judge) (s Stats, points []Point, tell bool) {
+// readLocked is the part of read that holds r.mu, which it locks itself. warn reports whether the
+// caller must log the holders, which requires that no lock is held.
+func (r *Registration) readLocked(buf []Point, judge Judge) (s Stats, points []Point, warn bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s, ok := r.last, true
@@ -280,23 +284,23 @@ func (r *Registration) readLocked(to []Point, judge Judge) (s Stats, points []Po
 		s, ok = r.callStats()
 	}
 	if !ok {
-		return s, to, false
+		return s, buf, false
 	}
-	points = to
+	points = buf
 	if len(s.Parts) == 0 {
 		points = r.pointsOf(&s, attribute.Set{}, judge, points)
 	}
 	for i := range s.Parts {
 		points = r.pointsOf(&s.Parts[i].Stats, attribute.NewSet(s.Parts[i].Attributes...), judge, points)
 	}
-	points = r.conventional(&s, points)
-	tell = !r.closed && !r.noHolderLog && r.holders.isDue(&s, time.Now())
-	return s, points, tell
+	points = r.appendConventionPoints(&s, points)
+	warn = !r.closed && !r.noHolderLog && r.holders.isDue(&s, time.Now())
+	return s, points, warn
 }
 
-// pointsOf appends the points of the pool, or of the given part of it, to points. A pool whose Stats
-// have no values gets no verdict: its values may all be in parts that do not exist yet. Caller must
-// hold r.mu.
+// pointsOf appends the points of the pool, or of the given part of it, to points. A pool whose
+// Stats have no values gets no verdict, since all of its values may be in parts that do not exist
+// yet. Caller must hold r.mu.
 func (r *Registration) pointsOf(s *Stats, part attribute.Set, judge Judge, points []Point) []Point {
 	add := func(m *catalog.Metric, l labels, p Point) {
 		p.Metric, p.Start, p.Attributes = m, r.start, r.set(l, part)
@@ -319,8 +323,8 @@ func (r *Registration) pointsOf(s *Stats, part attribute.Set, judge Judge, point
 	return points
 }
 
-// set returns the attributes of the pool, or of the given part of it, together with l. It builds
-// each set only once. Caller must hold r.mu.
+// set returns the attributes of the pool, or of the given part of it, together with l. It caches
+// each result. Caller must hold r.mu.
 func (r *Registration) set(l labels, part attribute.Set) attribute.Set {
 	for i := range r.sets {
 		if r.sets[i].labels == l && r.sets[i].part == part.Equivalent() {

@@ -16,6 +16,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
+// limitOf returns a stats function that reports only a limit of n.
 func limitOf(n int64) func() Stats {
 	return func() Stats { return Stats{Limit: Some(n)} }
 }
@@ -31,6 +32,7 @@ func observe(t *testing.T, name string, stats func() Stats, opts ...Option) *Reg
 	return r
 }
 
+// points returns the points of all pools.
 func points(t *testing.T) []Point {
 	t.Helper()
 	reader := OpenReader()
@@ -46,34 +48,34 @@ func TestNamesAreUnique(t *testing.T) {
 		limitOf(2),
 	); !errors.Is(err, ErrNameInUse) ||
 		!strings.Contains(err.Error(), `"twice"`) {
-		t.Errorf("a second pool of the name: error %v, want ErrNameInUse with the name", err)
+		t.Errorf("second pool with the same name: error %v, want ErrNameInUse with the name", err)
 	}
 	if got := points(t); len(got) != 1 || got[0].Int != 1 {
-		t.Errorf("got points %v, want those of the first pool only", got)
+		t.Errorf("got points %v, want only those of the first pool", got)
 	}
 	first.Close()
 	second := observe(t, "twice", limitOf(3))
-	first.Close() // must not touch the second
+	first.Close() // must not affect the second
 	if got := points(t); len(got) != 1 || got[0].Int != 3 {
-		t.Errorf("after the first was closed: points %v, want those of the second", got)
+		t.Errorf("after the first pool was closed: got points %v, want those of the second", got)
 	}
 	second.Close()
 	if got := points(t); got != nil {
-		t.Errorf("after all were closed: points %v", got)
+		t.Errorf("after both pools were closed: got points %v, want none", got)
 	}
 }
 
-func TestNamesAreChecked(t *testing.T) {
+func TestInvalidNamesAreRejected(t *testing.T) {
 	for _, name := range []string{"", strings.Repeat("x", maxName+1), "\xff"} {
 		if _, err := Observe(name, "test", limitOf(1)); err == nil {
-			t.Errorf("name %q is accepted", name)
+			t.Errorf("name %q was accepted", name)
 		}
 		if _, err := Observe("fine", name, limitOf(1)); err == nil {
-			t.Errorf("kind %q is accepted", name)
+			t.Errorf("kind %q was accepted", name)
 		}
 	}
 	if got := points(t); got != nil {
-		t.Errorf("pools that were refused report %v", got)
+		t.Errorf("rejected pools are reported: %v", got)
 	}
 }
 
@@ -101,11 +103,11 @@ func TestAttributes(t *testing.T) {
 		with(catalog.PoolEventKey.String("closed"), catalog.PoolReasonKey.String("idle")),
 		with(catalog.PoolEventKey.String("create_failed")),
 	}
-	for range 2 { // the second time from the cache
+	for range 2 { // the second time, the attribute sets are cached
 		got := points(t)
 		for i := range want {
 			if len(got) != len(want) || !got[i].Attributes.Equals(&want[i]) {
-				t.Fatalf("got points %v, want the attributes %v", got, want)
+				t.Fatalf("got points %v, want points with the attributes %v", got, want)
 			}
 		}
 	}
@@ -115,13 +117,13 @@ func TestWithoutTelemetryNothingIsRegistered(t *testing.T) {
 	a := observe(t, "off", limitOf(1), WithoutTelemetry())
 	observe(t, "off", limitOf(2), WithoutTelemetry())
 	if got := points(t); got != nil {
-		t.Errorf("got points %v", got)
+		t.Errorf("got points %v, want none", got)
 	}
 	a.Close()
 }
 
-// errorsOf returns the errors that are reported to otel.Handle during a test.
-func errorsOf(t *testing.T) *[]error {
+// captureErrors collects the errors that are passed to otel.Handle during the test.
+func captureErrors(t *testing.T) *[]error {
 	var mu sync.Mutex
 	reported := new([]error)
 	before := otel.GetErrorHandler()
@@ -134,8 +136,8 @@ func errorsOf(t *testing.T) *[]error {
 	return reported
 }
 
-func TestAPanicCostsOnlyItsPool(t *testing.T) {
-	reported := errorsOf(t)
+func TestPanicOmitsOnlyItsPool(t *testing.T) {
+	reported := captureErrors(t)
 	observe(t, "a", limitOf(1))
 	observe(t, "b", func() Stats { panic("broken") })
 	observe(t, "c", limitOf(3))
@@ -144,11 +146,12 @@ func TestAPanicCostsOnlyItsPool(t *testing.T) {
 	}
 	if len(*reported) != 1 || !strings.Contains((*reported)[0].Error(), `"b"`) ||
 		!strings.Contains((*reported)[0].Error(), "broken") {
-		t.Errorf("reported %v, want the pool and the panic", *reported)
+		t.Errorf("reported the errors %v, want one with the name of the pool and the panic value", *reported)
 	}
 }
 
-// When Close returns, stats is neither running nor called again; the last call is made by Close.
+// When Close returns, stats is not running and will not be called again. Close itself makes the
+// last call.
 func TestCloseWaitsForStats(t *testing.T) {
 	var closed atomic.Bool
 	var calls int
@@ -161,7 +164,7 @@ func TestCloseWaitsForStats(t *testing.T) {
 		for range 1000 {
 			runtime.Gosched()
 			if closed.Load() {
-				t.Error("Close returned while stats ran")
+				t.Error("Close returned while stats was running")
 				break
 			}
 		}
@@ -180,17 +183,17 @@ func TestCloseWaitsForStats(t *testing.T) {
 	<-read
 	for range 2 {
 		if got := slices.Collect(reader.Points()); len(got) != 1 || calls != 2 {
-			t.Errorf("after Close: points %v, want the limit; %d calls of stats, want 2", got, calls)
+			t.Errorf("after Close: got points %v, want only the limit; %d calls of stats, want 2", got, calls)
 		}
 	}
 }
 
-// Every reading reports the last values of a closed pool for two minutes, unless a new pool has
-// taken its name.
-func TestHowAPoolEndedIsRead(t *testing.T) {
-	left, right := OpenReader(), OpenReader()
-	defer left.Close()
-	defer right.Close()
+// The last values of a closed pool are reported to every Reader for two minutes, unless a new pool
+// has taken its name.
+func TestClosedPoolIsReportedForTwoMinutes(t *testing.T) {
+	first, second := OpenReader(), OpenReader()
+	defer first.Close()
+	defer second.Close()
 	var served int64
 	stats := func() (s Stats) {
 		s.Requests[Acquired] = Some(served)
@@ -210,37 +213,37 @@ func TestHowAPoolEndedIsRead(t *testing.T) {
 	a.Close()
 	served = 9
 	for range 2 { // several readers may share one Producer
-		if got := values(left); !slices.Equal(got, []int64{8, 7}) {
-			t.Errorf("read %v, want 8 and 7", got)
+		if got := values(first); !slices.Equal(got, []int64{8, 7}) {
+			t.Errorf("first Reader: got %v, want 8 and 7", got)
 		}
 	}
 	observe(t, "b", stats)
-	if got := values(right); !slices.Equal(got, []int64{9, 8}) {
-		t.Errorf("the other reader: %v, want 9 of the new pool and 8", got)
+	if got := values(second); !slices.Equal(got, []int64{9, 8}) {
+		t.Errorf("second Reader: got %v, want 9, from the new pool, and 8", got)
 	}
 	live.mu.Lock()
-	for _, r := range right.ended {
-		r.endAt = r.endAt.Add(-endedFor - time.Second)
+	for _, r := range second.ended {
+		r.endedAt = r.endedAt.Add(-endedFor - time.Second)
 	}
 	live.mu.Unlock()
-	if got := values(right); !slices.Equal(got, []int64{9}) {
-		t.Errorf("two minutes later: %v, want 9 of the new pool", got)
+	if got := values(second); !slices.Equal(got, []int64{9}) {
+		t.Errorf("two minutes later: got %v, want 9, from the new pool", got)
 	}
 }
 
-func TestANameIsTakenOver(t *testing.T) {
+func TestWithReplaceTakesOverName(t *testing.T) {
 	old := observe(t, "reloaded", limitOf(1))
 	observe(t, "reloaded", limitOf(2), WithReplace())
-	old.Close() // must not end the new pool's report
+	old.Close() // must not stop reporting the new pool
 	if got := points(t); len(got) != 1 || got[0].Int != 2 {
-		t.Errorf("points %v, want those of the new pool", got)
+		t.Errorf("got points %v, want those of the new pool", got)
 	}
 	if _, err := Observe("reloaded", "test", limitOf(3)); !errors.Is(err, ErrNameInUse) {
-		t.Errorf("error %v, want ErrNameInUse", err)
+		t.Errorf("without WithReplace: error %v, want ErrNameInUse", err)
 	}
 }
 
-func TestAPoolThatIsClosedDuringAReadingIsReadOnce(t *testing.T) {
+func TestPoolClosedDuringReadIsReadOnce(t *testing.T) {
 	observe(t, "a", limitOf(1))
 	calls := 0
 	b := observe(t, "b", func() Stats {
@@ -257,11 +260,11 @@ func TestAPoolThatIsClosedDuringAReadingIsReadOnce(t *testing.T) {
 		b.Close()
 	}
 	if read != 1 || calls != 1 {
-		t.Errorf("read %d times by %d calls of stats, want 1", read, calls)
+		t.Errorf("the pool was read %d times with %d calls of stats, want 1 and 1", read, calls)
 	}
 }
 
-func TestPoolsComeAndGoWhileTheyAreRead(t *testing.T) {
+func TestPoolsOpenAndCloseDuringReads(t *testing.T) {
 	var wg sync.WaitGroup
 	stop := make(chan bool)
 	for i := range 4 {
@@ -287,7 +290,7 @@ func TestPoolsComeAndGoWhileTheyAreRead(t *testing.T) {
 			default:
 			}
 			if n := len(points(t)); n > 4 {
-				t.Errorf("read %d points of 4 pools", n)
+				t.Errorf("got %d points from 4 pools with one point each", n)
 			}
 		}
 	}()
@@ -295,21 +298,21 @@ func TestPoolsComeAndGoWhileTheyAreRead(t *testing.T) {
 	close(stop)
 	<-readerDone
 	if n := len(live.pools); n != 0 {
-		t.Errorf("%d pools are left", n)
+		t.Errorf("%d pools remain registered, want 0", n)
 	}
 }
 
-func TestGivenAttributesAreOnEveryPointOfTheConvention(t *testing.T) {
+func TestConventionPointsHaveGivenAttributes(t *testing.T) {
 	state := attribute.String("state", "idle")
 	for name, given := range map[string][]attribute.KeyValue{
 		"none": nil,
 		"one":  {attribute.String("db.namespace", "orders")},
 	} {
-		r := &Registration{given: given, wider: map[attribute.Distinct]attribute.Set{}}
+		r := &Registration{given: given, conventionSets: map[attribute.Distinct]attribute.Set{}}
 		want := attribute.NewSet(append(given, state)...)
-		for range 2 { // the second set is not built again
-			if got := r.with(attribute.NewSet(state)); !got.Equals(&want) {
-				t.Errorf("%s given: %v, want %v", name, got, want)
+		for range 2 { // the second time, the attribute set is cached
+			if got := r.withGiven(attribute.NewSet(state)); !got.Equals(&want) {
+				t.Errorf("%s given: got %v, want %v", name, got, want)
 			}
 		}
 	}

@@ -10,11 +10,11 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// Stats describes a pool at one moment. It models every pool as n slots, which are used or free,
-// and requests that wait for slots. A field that is not set is absent and not reported, whereas a
-// value of 0 is reported as 0. Counts and histograms are cumulative since the pool was created.
+// Stats is a snapshot of a pool. It models every pool as n slots, which are used or free, and
+// requests that wait for slots. A field that is not set is absent and not reported, whereas a value
+// of 0 is reported as 0. Counts and histograms are cumulative since the pool was created.
 //
-// All fields describe the same moment. So if each use of the pool takes one slot,
+// All fields are consistent with each other. If each use of the pool takes one slot,
 //
 //   - Usage[Used] is at most Limit, unless the limit was lowered and the pool is waiting for slots
 //     to be returned,
@@ -30,37 +30,37 @@ type Stats struct {
 	LimitChanges Optional[int64]    // how often Limit was changed; absent if it cannot change
 	Usage        [3]Optional[int64] // number of slots, by [State]
 	Pending      Optional[int64]    // number of callers or tasks that are waiting
-	PendingLimit Optional[int64]    // how many callers or tasks may wait; absent if unbounded
+	PendingLimit Optional[int64]    // maximum number of callers or tasks that may wait; absent if unlimited
 	// how long the oldest waiting caller or task has waited; absent if none is waiting
 	PendingAge Optional[time.Duration]
 	Requests   [5]Optional[int64] // number of calls that have ended, by [Outcome]
-	Wait       [5]*Histogram      // by [Outcome], from the request until it was granted or gave up; 0 without a wait
-	Waits      Optional[int64]    // requests that had to wait, for a pool that cannot provide Wait
-	WaitTime   Optional[float64]  // total seconds that these requests waited
-	Use        *Histogram         // run time of a task, or time that a lease or a permit was held
+	Wait       [5]*Histogram      // how long each request waited, by [Outcome]; 0 if it did not wait
+	Waits      Optional[int64]    // number of requests that had to wait, for a pool that cannot provide Wait
+	WaitTime   Optional[float64]  // total time that these requests waited, in seconds
+	Use        *Histogram         // how long each task ran, or each lease or permit was held
 	// how long the oldest use in progress has lasted; absent if there is none
 	UseAge  Optional[time.Duration]
-	UseTime Optional[float64] // total use in slot-seconds
-	// slot-seconds for which slots were free while requests waited, because the first request
-	// needed more slots than were free
+	UseTime Optional[float64] // total use, in slot-seconds
+	// slot-seconds for which slots were free while requests waited, because the first request in
+	// the queue needed more slots than were free
 	HeldBack  Optional[float64]
 	Completed [4]Optional[int64] // number of uses that ended, by [Ending]
-	// estimated seconds of use, by [CPUState]; absent until a task has been sampled
+	// estimated use in seconds, by [CPUState]; absent until a task has been sampled
 	CPUTime   [3]Optional[float64]
 	Resources []Resources // counts of lifecycle events; absent for pools without resources
 	Create    []Creation  // how long creating resources took; absent for pools without resources
 
 	// Holders describes the few oldest uses in progress, oldest first. It is set only if
-	// [Stats.WantsHolders] returns true.
+	// [Stats.WantsHolders] reports true.
 	Holders []Holder
 
 	// Exemplars holds, for each outcome, the longest wait that ended in about the last minute and
 	// was part of a sampled trace.
 	Exemplars []Exemplar
 
-	// Parts replaces all fields above if the pool consists of several parts with their own slots,
-	// such as the connections to several hosts. Adding up the limits of the parts would hide that
-	// one of them is full.
+	// Parts replaces all fields above if the pool consists of several parts, each with its own
+	// slots, such as the connections to each host. A total over the parts would hide that one of
+	// them is full.
 	Parts []Part
 }
 
@@ -108,13 +108,13 @@ type Outcome uint8
 // The outcomes of a request.
 const (
 	Acquired  Outcome = iota
-	Rejected          // refused at once, because the pool was full
+	Rejected          // refused without waiting, because the pool was full
 	Canceled          // the caller's context was canceled while it waited
 	TimedOut          // the deadline of the caller's context passed while it waited
 	WasClosed         // the pool was closed before or while the caller waited
 )
 
-// GaveUp returns the outcome of a wait that ended with err, the ctx.Err() of the caller's context.
+// GaveUp returns the outcome of a wait that ended with err, the Err of the caller's context.
 func GaveUp(err error) Outcome {
 	if errors.Is(err, context.DeadlineExceeded) {
 		return TimedOut
@@ -153,7 +153,7 @@ const (
 	CreateFailed
 )
 
-// Resources counts one kind of event, for one reason.
+// Resources counts the lifecycle events of one kind that had the same reason.
 type Resources struct {
 	Event Event
 	// one of a small fixed set, such as idle, lifetime, health; empty if the event has no reason
@@ -161,9 +161,9 @@ type Resources struct {
 	Count  int64
 }
 
-// Creation holds how long creating resources took, for one result.
+// Creation holds how long it took to create resources, for attempts with the same result.
 type Creation struct {
-	// one of a small set, such as timeout, canceled, error; empty for success
+	// one of a small fixed set, such as timeout, canceled, error; empty for success
 	ErrorType string
 	Duration  *Histogram
 }

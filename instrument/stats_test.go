@@ -8,8 +8,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// The arrays of Stats are indexed by the values listed in the table, in that order.
-func TestArraysFollowTheTable(t *testing.T) {
+// The arrays of Stats have an element for each attribute value in the catalog, in the same order.
+func TestArraysMatchCatalog(t *testing.T) {
 	var s Stats
 	for m, n := range map[*catalog.Metric]int{
 		catalog.PoolUsage:        len(s.Usage),
@@ -20,7 +20,7 @@ func TestArraysFollowTheTable(t *testing.T) {
 		catalog.PoolResources:    int(CreateFailed) + 1,
 	} {
 		if values := m.Attributes[0].Values; len(values) != n {
-			t.Errorf("%s: %d places for %v", m.Name, n, values)
+			t.Errorf("%s: the array has %d elements for the values %v", m.Name, n, values)
 		}
 	}
 	for got, want := range map[fmt.Stringer]string{
@@ -31,12 +31,12 @@ func TestArraysFollowTheTable(t *testing.T) {
 		Created: "created", Ended: "closed", CreateFailed: "create_failed",
 	} {
 		if got.String() != want {
-			t.Errorf("%T %v is named %q, want %q", got, got, got.String(), want)
+			t.Errorf("%T.String() = %q, want %q", got, got.String(), want)
 		}
 	}
 }
 
-func TestAbsentIsNotReported(t *testing.T) {
+func TestAbsentValuesAreNotReported(t *testing.T) {
 	var s Stats
 	s.Wait[Acquired] = new(Histogram)
 	s.points(func(m *catalog.Metric, _ labels, p Point) { t.Errorf("empty Stats report %s: %+v", m.Name, p) })
@@ -44,17 +44,17 @@ func TestAbsentIsNotReported(t *testing.T) {
 	var names []string
 	s.points(func(m *catalog.Metric, _ labels, _ Point) { names = append(names, m.Name) })
 	if len(names) != 1 || names[0] != catalog.PoolLimit.Name {
-		t.Errorf("a limit of 0 is reported as %v", names)
+		t.Errorf("with only a limit of 0, got metrics %v, want only %s", names, catalog.PoolLimit.Name)
 	}
 }
 
 func TestOptional(t *testing.T) {
 	var absent Optional[int64]
 	if v, ok := absent.Get(); ok || v != 0 || absent.Or(7) != 7 {
-		t.Errorf("the zero Optional is %v, %v, or %v", v, ok, absent.Or(7))
+		t.Errorf("zero Optional: Get() = %v, %v, Or(7) = %v; want 0, false, 7", v, ok, absent.Or(7))
 	}
 	if v, ok := Some(int64(0)).Get(); !ok || v != 0 || Some(int64(0)).Or(7) != 0 {
-		t.Errorf("Some(0) is %v, %v", v, ok)
+		t.Errorf("Some(0): Get() = %v, %v, Or(7) = %v; want 0, true, 0", v, ok, Some(int64(0)).Or(7))
 	}
 }
 
@@ -65,7 +65,7 @@ func TestGaveUp(t *testing.T) {
 		fmt.Errorf("why: %w", context.DeadlineExceeded): TimedOut,
 	} {
 		if got := GaveUp(err); got != want {
-			t.Errorf("%v: outcome %v, want %v", err, got, want)
+			t.Errorf("GaveUp(%v) = %v, want %v", err, got, want)
 		}
 	}
 }

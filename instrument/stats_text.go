@@ -10,38 +10,37 @@ import (
 
 // String describes the pool for humans, on one line or on one line per part, such as
 //
-//	3 of 8 used, 2 idle; 1 pending for 1.2s; 120 acquired, 3 timeout; waits 4ms at the median, 1.3s at most; 117 ok
+//	3 of 8 used, 2 idle; 1 pending for 1.2s; 120 acquired, 3 timeout; median wait 4ms, max 1.3s; 117 ok
 //
-// Holders are listed at the end, oldest first.
-//
-// Absent values are omitted. The wording may change, so programs should read the fields instead.
+// Holders are listed at the end, oldest first. Absent values are omitted. The wording may change,
+// so programs should read the fields instead.
 func (s Stats) String() string {
 	if len(s.Parts) > 0 {
 		lines := make([]string, len(s.Parts))
 		for i, part := range s.Parts {
-			var of []string
+			var name []string
 			for _, a := range part.Attributes {
-				of = append(of, a.Value.String())
+				name = append(name, a.Value.String())
 			}
-			lines[i] = strings.Join(of, " ") + ": " + part.Stats.String()
+			lines[i] = strings.Join(name, " ") + ": " + part.Stats.String()
 		}
 		return strings.Join(lines, "\n")
 	}
-	var told []string
+	var clauses []string
 	for _, list := range [][]string{
 		s.slots(), s.waiting(),
 		outcomes(s.Requests[:], func(i int) string { return Outcome(i).String() }), s.waited(),
-		outcomes(s.Completed[:], func(i int) string { return Ending(i).String() }), durations("uses", s.Use),
+		outcomes(s.Completed[:], func(i int) string { return Ending(i).String() }), durations("use", s.Use),
 		s.resources(), s.held(),
 	} {
 		if len(list) > 0 {
-			told = append(told, strings.Join(list, ", "))
+			clauses = append(clauses, strings.Join(list, ", "))
 		}
 	}
-	if len(told) == 0 {
-		return "nothing known"
+	if len(clauses) == 0 {
+		return "no data"
 	}
-	return strings.Join(told, "; ")
+	return strings.Join(clauses, "; ")
 }
 
 func (s *Stats) slots() (list []string) {
@@ -62,14 +61,14 @@ func (s *Stats) slots() (list []string) {
 	return list
 }
 
-// brief describes the slots and the waiting requests.
+// brief describes only the slots and the waiting requests.
 func (s *Stats) brief() string {
 	return strings.Join(append(s.slots(), s.waiting()...), ", ")
 }
 
 func (s *Stats) held() (list []string) {
 	if age, ok := s.UseAge.Get(); ok && len(s.Holders) == 0 {
-		return []string{"the oldest use for " + rounded(age)}
+		return []string{"oldest use " + rounded(age)}
 	}
 	for _, h := range s.Holders {
 		list = append(list, "held for "+h.String())
@@ -97,12 +96,12 @@ func (s *Stats) waited() (list []string) {
 	for _, h := range s.Wait {
 		all.Merge(h)
 	}
-	list = durations("waits", all)
+	list = durations("wait", all)
 	if n, ok := s.Waits.Get(); ok {
 		list = append(list, fmt.Sprintf("%d waits", n))
 	}
 	if seconds, ok := s.WaitTime.Get(); ok {
-		list = append(list, rounded(time.Duration(seconds*float64(time.Second)))+" waited")
+		list = append(list, rounded(time.Duration(seconds*float64(time.Second)))+" in total")
 	}
 	if len(s.Exemplars) > 0 {
 		longest := slices.MaxFunc(s.Exemplars, func(a, b Exemplar) int { return cmp.Compare(a.Wait, b.Wait) })
@@ -125,7 +124,7 @@ func (s *Stats) resources() (list []string) {
 	return list
 }
 
-// outcomes lists the counts above 0, and always the first count if it is known.
+// outcomes formats the counts above 0. It includes the first count even if that is 0.
 func outcomes(counts []Optional[int64], name func(i int) string) (list []string) {
 	for i, o := range counts {
 		if n, ok := o.Get(); ok && (n > 0 || i == 0) {
@@ -139,7 +138,7 @@ func durations(what string, h *Histogram) []string {
 	if h == nil || h.count == 0 {
 		return nil
 	}
-	return []string{fmt.Sprintf("%s %s at the median, %s at most", what, rounded(h.Quantile(0.5)), rounded(h.Max()))}
+	return []string{fmt.Sprintf("median %s %s, max %s", what, rounded(h.Quantile(0.5)), rounded(h.Max()))}
 }
 
 // rounded formats a duration with about three digits.

@@ -14,7 +14,7 @@ type poolContext struct {
 }
 
 // tracedContext is a caller's context together with the span that it had during the call. The span
-// is kept because the caller may reuse the context later.
+// is recorded during the call, because some frameworks reuse a context after its request has ended.
 type tracedContext struct {
 	context.Context
 	span trace.SpanContext
@@ -28,8 +28,8 @@ func traced(ctx context.Context) context.Context {
 	return ctx
 }
 
-// span returns the span of the caller's context, or the zero SpanContext if it is unknown or c is
-// nil.
+// span returns the span of the caller's context, or the zero SpanContext if none was recorded or c
+// is nil.
 func (c *poolContext) span() (span trace.SpanContext) {
 	if c != nil {
 		if t, ok := c.values.(*tracedContext); ok {

@@ -21,17 +21,17 @@ import (
 	"github.com/poolgauge/poolgauge/pools"
 )
 
-// skipUnmeasured skips the test if the kernel does not record run-queue delay.
-func skipUnmeasured(t *testing.T) {
+// skipWithoutRunQueueDelay skips the test if the kernel does not record run-queue delay.
+func skipWithoutRunQueueDelay(t *testing.T) {
 	t.Helper()
 	var m thread.Meter
 	m.Start()
 	if _, known := m.Stop(); !known {
-		t.Skip("the kernel does not account the wait for a CPU")
+		t.Skip("the kernel does not record run-queue delay")
 	}
 }
 
-// runOne runs a task and waits for it to end.
+// runOne runs a task, and waits until it has ended.
 func runOne(t *testing.T, p *pools.Workers, task func()) {
 	t.Helper()
 	var done sync.WaitGroup
@@ -51,35 +51,36 @@ func cpuSeconds(s instrument.Stats) (total float64) {
 	return total
 }
 
-// The CPU seconds once added up to 1.1 to 2.9 times use.time after the mix of tasks had changed.
+// Regression: after the mix of tasks changed, the CPU seconds added up to 1.1 to 2.9 times
+// use.time.
 func TestCPUSecondsAddUpToUseTime(t *testing.T) {
-	skipUnmeasured(t)
+	skipWithoutRunQueueDelay(t)
 	synctest.Test(t, func(t *testing.T) {
 		p := newWorkers(t, 1, pools.WorkersConfig{})
-		for _, long := range []time.Duration{time.Millisecond, 5 * time.Millisecond, 2 * time.Millisecond, 9 * time.Millisecond} {
+		for _, taskTime := range []time.Duration{time.Millisecond, 5 * time.Millisecond, 2 * time.Millisecond, 9 * time.Millisecond} {
 			for range 2000 {
-				runOne(t, p, func() { time.Sleep(long) })
+				runOne(t, p, func() { time.Sleep(taskTime) })
 			}
 			synctest.Wait()
 			s := p.Stats()
 			if total, used := cpuSeconds(s), s.UseTime.Or(0); !(math.Abs(total-used) <= 1e-6*used) {
-				t.Errorf("after tasks of %v the states add up to %v s of %v s used", long, total, used)
+				t.Errorf("after tasks of %v: CPU times add up to %v s, want the use time, %v s", taskTime, total, used)
 			}
 			if blocked := s.CPUTime[instrument.Blocked].Or(0); blocked <= 0 {
-				t.Errorf("%v s blocked, of %v s of sleep", blocked, s.UseTime.Or(0))
+				t.Errorf("blocked for %v s, want more than 0: tasks slept for %v s", blocked, s.UseTime.Or(0))
 			}
 		}
 	})
 }
 
-func isLocked() bool {
+func isLockedToThread() bool {
 	buf := make([]byte, 200)
 	return bytes.Contains(buf[:runtime.Stack(buf, false)], []byte("locked to thread"))
 }
 
-// Two tasks that communicated over a channel once took 15.7 µs per item, because the first tasks
-// were locked to threads.
-func TestTheFirstTasksAreNotLockedToThreads(t *testing.T) {
+// Regression: two tasks that communicated over a channel took 15.7 µs per item, because the first
+// tasks were locked to threads.
+func TestFirstTasksAreNotLockedToThreads(t *testing.T) {
 	for range 20 {
 		p, err := pools.NewWorkers(t.Name(), 1, pools.WorkersConfig{}, instrument.WithExactTiming())
 		if err != nil {
@@ -87,7 +88,7 @@ func TestTheFirstTasksAreNotLockedToThreads(t *testing.T) {
 		}
 		for i := range 100 {
 			runOne(t, p, func() {
-				if isLocked() {
+				if isLockedToThread() {
 					t.Errorf("task %d is locked to its thread", i)
 				}
 			})
@@ -102,17 +103,17 @@ func TestLongTasksAreNotLockedToThreads(t *testing.T) {
 		for range 500 {
 			runOne(t, p, func() {
 				time.Sleep(10 * time.Millisecond)
-				if isLocked() {
-					t.Error("a task of a pool with long ones is locked to its thread")
+				if isLockedToThread() {
+					t.Error("a task of a pool with long tasks is locked to its thread")
 				}
 			})
 		}
 	})
 }
 
-func TestSplitTasksAreUnlocked(t *testing.T) {
-	skipUnmeasured(t)
-	for name, end := range map[string]func(){"return": func() {}, "Goexit": runtime.Goexit, "panic": func() { panic("as meant") }} {
+func TestSampledTasksAreUnlocked(t *testing.T) {
+	skipWithoutRunQueueDelay(t)
+	for name, end := range map[string]func(){"return": func() {}, "Goexit": runtime.Goexit, "panic": func() { panic("test") }} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				p := newWorkers(
@@ -126,31 +127,31 @@ func TestSplitTasksAreUnlocked(t *testing.T) {
 				for range n {
 					runOne(t, p, func() {
 						time.Sleep(time.Millisecond)
-						if isLocked() {
+						if isLockedToThread() {
 							locked++
 						}
 						end()
 					})
 				}
 				if locked == 0 || locked > 10 {
-					t.Errorf("%d of %d tasks were locked to their thread in 5 s, want one a second", locked, n)
+					t.Errorf("%d of %d tasks were locked to their threads in 5 s, want about one per second", locked, n)
 				}
 			})
 		})
 	}
 }
 
-func TestSplitIsReported(t *testing.T) {
-	skipUnmeasured(t)
+func TestCPUTimeIsReported(t *testing.T) {
+	skipWithoutRunQueueDelay(t)
 	t.Run("producer", func(t *testing.T) {
 		p := producer.New()
 		defer p.Close()
-		testReported(t, sdkmetric.NewManualReader(sdkmetric.WithProducer(p)))
+		testCPUTimeIsReported(t, sdkmetric.NewManualReader(sdkmetric.WithProducer(p)))
 	})
-	t.Run("provider", func(t *testing.T) { testReported(t, sdkmetric.NewManualReader()) })
+	t.Run("provider", func(t *testing.T) { testCPUTimeIsReported(t, sdkmetric.NewManualReader()) })
 }
 
-func testReported(t *testing.T, reader *sdkmetric.ManualReader) {
+func testCPUTimeIsReported(t *testing.T, reader *sdkmetric.ManualReader) {
 	p := newWorkers(t, 1, pools.WorkersConfig{}, instrument.WithExactTiming(),
 		instrument.WithMeterProvider(sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))))
 	series := func(s instrument.CPUState) pooltest.Series {
@@ -161,8 +162,8 @@ func testReported(t *testing.T, reader *sdkmetric.ManualReader) {
 		)
 		return pooltest.Series{Metric: catalog.PoolUseCPUTime.Name, Attributes: set.Equivalent()}
 	}
-	if _, there := pooltest.Collect(t, reader)[series(instrument.OnCPU)]; there {
-		t.Error("reported before the first task")
+	if _, ok := pooltest.Collect(t, reader)[series(instrument.OnCPU)]; ok {
+		t.Error("CPU time is reported before the first task")
 	}
 	for end := time.Now().Add(time.Minute); time.Now().Before(end); {
 		runOne(t, p, func() {})
@@ -172,11 +173,11 @@ func testReported(t *testing.T, reader *sdkmetric.ManualReader) {
 	}
 	got := pooltest.Collect(t, reader)
 	for _, state := range []instrument.CPUState{instrument.OnCPU, instrument.RunQueue, instrument.Blocked} {
-		if _, there := got[series(state)]; !there {
-			t.Errorf("%v is not reported", state)
+		if _, ok := got[series(state)]; !ok {
+			t.Errorf("CPU time in state %v is not reported", state)
 		}
 	}
 	if got[series(instrument.OnCPU)] <= 0 {
-		t.Errorf("%v s on the CPU", got[series(instrument.OnCPU)])
+		t.Errorf("%v s on the CPU, want more than 0", got[series(instrument.OnCPU)])
 	}
 }

@@ -12,7 +12,7 @@ var ErrClosed = errors.New("the pool is closed")
 // ErrFull is wrapped by errors from calls that found no free slot and were not allowed to wait.
 var ErrFull = errors.New("the pool is full")
 
-// poolError adds a pool's kind and name to an error. It is formatted only on demand, because a pool
+// poolError adds a pool's kind and name to an error. Its message is built on demand, because a pool
 // creates some errors in advance that it may never return.
 type poolError struct {
 	kind, name string

@@ -61,7 +61,7 @@ func ExampleMap() {
 		}
 		return n * n, nil
 	}
-	var errs []error // all errors; to get only the first, leave the loop
+	var errs []error // all errors; to stop at the first, break out of the loop
 	for result, err := range pools.Map(context.Background(), w, slices.Values([]int{3, -1, 5, -2}), square) {
 		if err != nil {
 			errs = append(errs, err)
@@ -105,13 +105,13 @@ func ExampleGroup() {
 	for i := range 5 {
 		g.Go(func() error {
 			if i == 3 {
-				return errors.New("3 is refused")
+				return errors.New("task 3 failed")
 			}
 			return ctx.Err()
 		})
 	}
 	fmt.Println(g.Wait())
-	// Output: 3 is refused
+	// Output: task 3 failed
 }
 
 func ExampleGroups() {
@@ -131,6 +131,6 @@ func ExampleGroups() {
 		}
 	}
 	n, _ := fanOut.Stats().Requests[0].Get()
-	fmt.Println(n, "functions were called")
-	// Output: 6 functions were called
+	fmt.Println(n, "calls")
+	// Output: 6 calls
 }

@@ -17,7 +17,7 @@ import (
 // waitingPool is a pool of one slot whose requests can be made to wait.
 type waitingPool struct {
 	name string
-	// open returns the pool, and a function that waits for a slot and releases it after hold
+	// open returns the pool, and a function that acquires a slot and releases it after hold
 	open func(t *testing.T) (use func(ctx context.Context, hold time.Duration) error, p observed)
 }
 
@@ -27,9 +27,9 @@ type observed interface {
 }
 
 func waitingPools() []waitingPool {
-	type user = func(context.Context, time.Duration) error
-	resources := func(end func(pools.Lease[int])) func(t *testing.T) (user, observed) {
-		return func(t *testing.T) (user, observed) {
+	type useFunc = func(context.Context, time.Duration) error
+	resources := func(end func(pools.Lease[int])) func(t *testing.T) (useFunc, observed) {
+		return func(t *testing.T) (useFunc, observed) {
 			p := newNumbers(t, 1)
 			return func(ctx context.Context, hold time.Duration) error {
 				l, err := p.Acquire(ctx)
@@ -43,7 +43,7 @@ func waitingPools() []waitingPool {
 		}
 	}
 	return []waitingPool{
-		{"semaphore", func(t *testing.T) (user, observed) {
+		{"semaphore", func(t *testing.T) (useFunc, observed) {
 			s, err := pools.NewSemaphore(t.Name(), 1, pools.SemaphoreConfig{})
 			if err != nil {
 				t.Fatal(err)
@@ -58,12 +58,12 @@ func waitingPools() []waitingPool {
 			}, s
 		}},
 		{"resources", resources(pools.Lease[int].Release)},
-		{"resources that end", resources(pools.Lease[int].Destroy)},
+		{"resources that are destroyed", resources(pools.Lease[int].Destroy)},
 	}
 }
 
-// If a request is waiting when its pool is closed, its trace is an exemplar of the outcome closed.
-func TestWaitUntilCloseHasItsTrace(t *testing.T) {
+// A request that is waiting when its pool is closed leaves an exemplar with outcome closed.
+func TestExemplarOfWaitEndedByClose(t *testing.T) {
 	for _, c := range waitingPools() {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -75,21 +75,21 @@ func TestWaitUntilCloseHasItsTrace(t *testing.T) {
 				time.Sleep(time.Second)
 				go p.Close()
 				if err := <-done; !errors.Is(err, pools.ErrClosed) {
-					t.Errorf("error %v, want that the pool is closed", err)
+					t.Errorf("waiting request: error %v, want ErrClosed", err)
 				}
 				got := p.Stats().Exemplars
 				if len(got) != 1 || got[0].Outcome != instrument.WasClosed || got[0].Wait != time.Second {
-					t.Errorf("%+v, want one that waited 1 s until the pool was closed", got)
+					t.Errorf("exemplars %+v, want one that waited 1 s until the pool was closed", got)
 				}
 				if err := <-done; err != nil {
-					t.Errorf("error %v of the use that was in progress", err)
+					t.Errorf("use in progress: error %v, want none", err)
 				}
 			})
 		})
 	}
 }
 
-func TestLongestWaitHasItsTrace(t *testing.T) {
+func TestExemplarOfLongestWait(t *testing.T) {
 	for _, c := range waitingPools() {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -97,7 +97,7 @@ func TestLongestWaitHasItsTrace(t *testing.T) {
 				defer p.Close()
 				timedOut, cancel := context.WithTimeout(pooltest.InTrace(t.Context(), 4), 500*time.Millisecond)
 				defer cancel()
-				// each waits for those before it
+				// each request waits for the requests before it
 				for _, ctx := range []context.Context{
 					t.Context(), pooltest.InTrace(t.Context(), 1), pooltest.InTrace(t.Context(), 2), t.Context(), timedOut,
 				} {
@@ -111,7 +111,7 @@ func TestLongestWaitHasItsTrace(t *testing.T) {
 				time.Sleep(10 * time.Second)
 				got := p.Stats().Exemplars
 				if len(got) != 2 {
-					t.Fatalf("%+v, want one that acquired and one that timed out", got)
+					t.Fatalf("exemplars %+v, want one acquired and one timed out", got)
 				}
 				for i, want := range []instrument.Exemplar{
 					{Outcome: instrument.Acquired, Wait: 2 * time.Second, Trace: trace.TraceID{2}},
@@ -119,7 +119,7 @@ func TestLongestWaitHasItsTrace(t *testing.T) {
 				} {
 					want.Span, want.Ended = trace.SpanID{1}, got[i].Ended
 					if ago := time.Since(want.Ended); got[i] != want || ago < 6*time.Second || ago > 10*time.Second {
-						t.Errorf("%+v, %v ago, want %+v", got[i], ago, want)
+						t.Errorf("exemplar %+v, ended %v ago; want %+v, ended 6 s to 10 s ago", got[i], ago, want)
 					}
 				}
 			})
@@ -127,7 +127,7 @@ func TestLongestWaitHasItsTrace(t *testing.T) {
 	}
 }
 
-func TestTaskThatWaitedLongestHasItsTrace(t *testing.T) {
+func TestExemplarOfTaskThatWaitedLongest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newWorkers(t, 1, pools.WorkersConfig{Queue: 10})
 		defer p.Close()
@@ -141,12 +141,12 @@ func TestTaskThatWaitedLongestHasItsTrace(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		got := p.Stats().Exemplars
 		if len(got) != 1 || got[0].Wait != 3*time.Second || got[0].Trace != (trace.TraceID{3}) {
-			t.Errorf("%+v, want 3 s of trace 3", got)
+			t.Errorf("exemplars %+v, want a wait of 3 s in trace 3", got)
 		}
 	})
 }
 
-func TestGroupCallThatWaitedHasItsTrace(t *testing.T) {
+func TestExemplarOfGroupCallThatWaited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		set, err := pools.NewGroups(t.Name())
 		if err != nil {
@@ -163,14 +163,14 @@ func TestGroupCallThatWaitedHasItsTrace(t *testing.T) {
 		}
 		got := set.Stats().Exemplars
 		if len(got) != 1 || got[0].Wait != time.Second || got[0].Trace != (trace.TraceID{7}) {
-			t.Errorf("%+v, want 1 s of trace 7", got)
+			t.Errorf("exemplars %+v, want a wait of 1 s in trace 7", got)
 		}
 	})
 }
 
 // A caller that gives up while a resource is being constructed for it has waited only until the
 // construction began.
-func TestWaitBeforeAConstructionHasItsTrace(t *testing.T) {
+func TestExemplarOfWaitBeforeConstruction(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		slow := false
 		construct := func(context.Context) (int, error) {
@@ -193,18 +193,19 @@ func TestWaitBeforeAConstructionHasItsTrace(t *testing.T) {
 		ctx, cancel := context.WithTimeout(pooltest.InTrace(t.Context(), 5), 5*time.Second)
 		defer cancel()
 		if _, err := p.Acquire(ctx); !errors.Is(err, context.DeadlineExceeded) {
-			t.Fatal(err)
+			t.Fatalf("Acquire: error %v, want DeadlineExceeded", err)
 		}
 		got := p.Stats().Exemplars
 		want := instrument.Exemplar{Outcome: instrument.TimedOut, Wait: time.Second, Trace: trace.TraceID{5}}
 		if len(got) != 1 || got[0].Outcome != want.Outcome || got[0].Wait != want.Wait || got[0].Trace != want.Trace {
-			t.Errorf("%+v, want %+v", got, want)
+			t.Errorf("exemplars %+v, want only %+v", got, want)
 		}
 	})
 }
 
-// A wait that ends when a construction begins is not mistaken for an earlier wait.
-func TestWaitThatEndsInAConstructionIsItsOwn(t *testing.T) {
+// The exemplar of a wait that ends when a construction begins has the duration of that wait, not of
+// an earlier one.
+func TestExemplarIsNotOfAnEarlierWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newNumbers(t, 1)
 		defer p.Close()
@@ -223,7 +224,7 @@ func TestWaitThatEndsInAConstructionIsItsOwn(t *testing.T) {
 		waitFor(t.Context(), 5*time.Second, pools.Lease[int].Release)
 		waitFor(pooltest.InTrace(t.Context(), 1), time.Second, pools.Lease[int].Destroy)
 		if got := p.Stats().Exemplars; len(got) != 1 || got[0].Wait != time.Second {
-			t.Errorf("%+v, want a wait of 1 s", got)
+			t.Errorf("exemplars %+v, want one wait of 1 s", got)
 		}
 	})
 }

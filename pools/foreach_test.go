@@ -16,7 +16,7 @@ import (
 	"github.com/poolgauge/poolgauge/pools"
 )
 
-func TestForEachReturnsTheFirstErrorAndCancelsTheOthers(t *testing.T) {
+func TestForEachReturnsFirstErrorAndCancelsOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newWorkers(t, 4, pools.WorkersConfig{})
 		var pulled int
@@ -33,15 +33,15 @@ func TestForEachReturnsTheFirstErrorAndCancelsTheOthers(t *testing.T) {
 			}
 		})
 		if !errors.Is(err, errTask) || !strings.Contains(err.Error(), "item 3") || time.Since(start) != 7*time.Second {
-			t.Errorf("after %v: %v, want that of item 3 after 7 s", time.Since(start), err)
+			t.Errorf("error %v after %v, want that of item 3 after 7 s", err, time.Since(start))
 		}
 		if running.Load() != 0 || pulled > 25 {
-			t.Errorf("%d calls still run, %d items were pulled", running.Load(), pulled)
+			t.Errorf("%d calls still running and %d items pulled, want 0 and at most 25", running.Load(), pulled)
 		}
 	})
 }
 
-func TestForEachOfAll(t *testing.T) {
+func TestForEachCallsEveryItem(t *testing.T) {
 	p := newWorkers(t, 4, pools.WorkersConfig{Queue: 2})
 	var sum atomic.Int64
 	var pulled int
@@ -50,11 +50,11 @@ func TestForEachOfAll(t *testing.T) {
 		return nil
 	})
 	if err != nil || sum.Load() != 9999*10_000/2 {
-		t.Errorf("sum %d, %v", sum.Load(), err)
+		t.Errorf("sum %d, error %v; want %d and none", sum.Load(), err, 9999*10_000/2)
 	}
 }
 
-func TestForEachWhoseItemsPanic(t *testing.T) {
+func TestForEachCallPanicsOrExits(t *testing.T) {
 	p := newWorkers(t, 1, pools.WorkersConfig{OnPanic: func(*pools.PanicError) {}})
 	for name, fn := range map[string]func(context.Context, int) error{
 		"panic": func(context.Context, int) error { panic(1) },
@@ -62,33 +62,33 @@ func TestForEachWhoseItemsPanic(t *testing.T) {
 	} {
 		var e *pools.PanicError
 		if err := pools.ForEach(t.Context(), p, slices.Values([]int{1, 2, 3}), fn); !errors.As(err, &e) {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: error %v, want a PanicError", name, err)
 		}
 	}
-	p.Close() // waits until the calls have been counted
+	p.Close() // waits until both calls have been counted
 	if s := p.Stats(); s.Completed[instrument.Panicked].Or(0) != 1 || s.Completed[instrument.Exited].Or(0) != 1 {
-		t.Errorf("completed %v", s.Completed)
+		t.Errorf("completed %v, want 1 panicked and 1 exited", s.Completed)
 	}
 }
 
-func TestForEachKeepsToBoundedMemory(t *testing.T) {
+func TestForEachBoundsMemory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newWorkers(t, 1, pools.WorkersConfig{})
 		var pulled int
 		begun := 0
 		_ = pools.ForEach(t.Context(), p, count(100, &pulled), func(context.Context, int) error {
 			begun++
-			synctest.Wait()                            // until ForEach has pulled all that it may
-			if ahead := pulled - begun; ahead > 16+1 { // one more waits for room
-				t.Errorf("%d items were pulled ahead of the calls, with 1 worker", ahead)
+			synctest.Wait()                            // until ForEach has pulled as many items as it may
+			if ahead := pulled - begun; ahead > 16+1 { // one item was pulled and waits for room
+				t.Errorf("%d items were pulled ahead of the calls with 1 worker, want at most 17", ahead)
 			}
 			return nil
 		})
 	})
 }
 
-// A slow item once kept ForEach from starting others, as if their order mattered.
-func TestForEachContinuesDuringASlowItem(t *testing.T) {
+// Regression: a slow call kept ForEach from starting others, as if order mattered.
+func TestForEachContinuesDuringSlowCall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newWorkers(t, 2, pools.WorkersConfig{})
 		start := time.Now()
@@ -102,12 +102,12 @@ func TestForEachContinuesDuringASlowItem(t *testing.T) {
 			return nil
 		})
 		if took := time.Since(start); err != nil || took != 100*time.Second {
-			t.Errorf("it took %v, and the slow item 100 s: %v", took, err)
+			t.Errorf("ForEach took %v, error %v; want 100 s, the duration of the slow call", took, err)
 		}
 	})
 }
 
-func TestForEachWhoseContextEnds(t *testing.T) {
+func TestForEachContextDone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newWorkers(t, 1, pools.WorkersConfig{})
 		mustSubmit(t, p, sleep(time.Hour))
@@ -117,11 +117,16 @@ func TestForEachWhoseContextEnds(t *testing.T) {
 		for _, n := range []int{1, 1000} {
 			var pulled int
 			err := pools.ForEach(ctx, p, count(n, &pulled), func(context.Context, int) error {
-				t.Error("called, though the context had ended")
+				t.Error("fn was called after the context was done")
 				return nil
 			})
 			if took := time.Since(start); took != time.Second || !errors.Is(err, context.DeadlineExceeded) {
-				t.Errorf("ForEach of %d took %v: %v", n, took, err)
+				t.Errorf(
+					"ForEach of %d items ended after %v with error %v, want DeadlineExceeded after 1 s",
+					n,
+					took,
+					err,
+				)
 			}
 		}
 		time.Sleep(2 * time.Hour)

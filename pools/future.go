@@ -19,7 +19,7 @@ type Future[T any] struct {
 
 // Do submits fn to w and returns a Future for its result. It blocks while there is no room, as
 // [Workers.Submit] does; if submitting fails, the error becomes the result. The context passed to
-// fn is that of a task; see [Task].
+// fn is the same as for a [Task].
 func Do[T any](ctx context.Context, w *Workers, fn func(context.Context) (T, error)) *Future[T] {
 	if fn == nil {
 		panic(errNilTask)
@@ -59,28 +59,28 @@ func (f *Future[T]) drop() { f.finish(f.pool.errClosed) }
 
 // finish completes f with err and wakes all callers of Wait.
 func (f *Future[T]) finish(err error) {
-	f.fn = nil // for the garbage collector
+	f.fn = nil // so that it can be garbage-collected
 	f.err = err
 	close(f.done)
 }
 
-// Wait waits until the function has ended and returns its result. The error is a [*PanicError] if
+// Wait waits until the function has ended, and returns its result. The error is a [*PanicError] if
 // the function panicked or called [runtime.Goexit], and wraps [ErrClosed] if Close dropped the
-// function. If ctx is done first, Wait returns ctx.Err(), and the function keeps running. Within a
-// task of the same pool, Wait returns [ErrDeadlock] instead of waiting; see [Workers].
+// function. If ctx is done first, Wait returns ctx.Err(), and the function keeps running. If a task
+// of the same pool calls Wait, it returns [ErrDeadlock] instead of waiting; see [Workers].
 func (f *Future[T]) Wait(ctx context.Context) (T, error) {
 	if f.isDone() {
 		return f.value, f.err
 	}
-	var none T
+	var zero T
 	if f.pool.isInside(ctx) || f.pool.isBusy() && f.pool.isWorker() {
-		return none, f.pool.errDeadlock
+		return zero, f.pool.errDeadlock
 	}
 	select {
 	case <-f.done:
 		return f.value, f.err
 	case <-ctx.Done():
-		return none, ctx.Err()
+		return zero, ctx.Err()
 	}
 }
 

@@ -14,17 +14,17 @@ import (
 // semantics of [golang.org/x/sync/errgroup.Group]: only the import path changes. A Group should not
 // be reused for different tasks.
 //
-// A zero Group is valid, has no limit, does not cancel on error and is not reported. A group from
-// [Groups] is reported. A panic in a function ends the program, as in any goroutine; a Group that
-// recovered the panic would hide it until Wait.
+// A zero Group is valid, has no limit, does not cancel on error, and reports no metrics. A Group
+// created by [Groups] reports metrics. A panic in a function ends the program, as in any goroutine;
+// a Group that recovered the panic would hide it until Wait.
 type Group struct {
-	cancel func(error)
-	wg     sync.WaitGroup
-	slots  chan struct{} // nil if there is no limit
-	once   sync.Once
-	err    error
-	set    *measure.Groups    // nil if the group is not reported
-	span   *trace.SpanContext // span that the group is part of; nil if unknown or not reported
+	cancel   func(error)
+	wg       sync.WaitGroup
+	slots    chan struct{} // nil if there is no limit
+	once     sync.Once
+	err      error
+	measured *measure.Groups    // nil if the group reports no metrics
+	span     *trace.SpanContext // span in which the group was created; nil if unknown or not needed
 }
 
 // WithContext returns a new Group and a Context derived from ctx. The Context is canceled the first
@@ -55,7 +55,7 @@ func (g *Group) Go(f func() error) {
 		g.start(f, nil)
 		return
 	}
-	blocked := g.set.Block()
+	blocked := g.measured.Block()
 	g.slots <- struct{}{}
 	g.start(f, blocked)
 }
@@ -64,7 +64,7 @@ func (g *Group) Go(f func() error) {
 // goroutine was started.
 func (g *Group) TryGo(f func() error) bool {
 	if g.slots != nil && !g.take() {
-		g.set.Reject()
+		g.measured.Reject()
 		return false
 	}
 	g.start(f, nil)
@@ -105,19 +105,18 @@ func (g *Group) start(f func() error, blocked *measure.Pended) {
 		c.call = c.do
 	}
 	c.group, c.run.Func = g, f
-	if g.set != nil {
+	if g.measured != nil {
 		c.run.Span = g.span
 		if blocked == nil {
-			g.set.Start(&c.run)
+			g.measured.Start(&c.run)
 		} else {
-			g.set.Unblock(blocked, &c.run)
+			g.measured.Unblock(blocked, &c.run)
 		}
 	}
 	go c.call()
 }
 
-// groupCall is one call of a function passed to Go or TryGo. groupCalls are reused to save
-// allocations.
+// groupCall is one call of a function passed to Go or TryGo. Values are reused to save allocations.
 type groupCall struct {
 	group *Group
 	run   measure.Run
@@ -130,13 +129,13 @@ func (c *groupCall) do() {
 	g := c.group
 	defer g.done()
 	var err error
-	if g.set == nil {
+	if g.measured == nil {
 		f := c.run.Func
 		c.free()
 		err = f()
 	} else {
-		defer c.free() // after the run has ended
-		err = g.set.Call(&c.run)
+		defer c.free() // the run uses c until it ends
+		err = g.measured.Call(&c.run)
 	}
 	if err != nil {
 		g.fail(err)

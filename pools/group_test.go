@@ -45,7 +45,7 @@ func TestGroupsSettings(t *testing.T) {
 	})
 }
 
-func TestGroupsReportWhatTheyDo(t *testing.T) {
+func TestGroupsStats(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, err := pools.NewGroups(t.Name(), instrument.WithExactTiming())
 		if err != nil {
@@ -54,23 +54,23 @@ func TestGroupsReportWhatTheyDo(t *testing.T) {
 		defer s.Close()
 		g := s.Group()
 		g.SetLimit(1)
-		end := func(how error) func() error {
-			return func() error { time.Sleep(2 * time.Second); return how }
+		f := func(err error) func() error {
+			return func() error { time.Sleep(2 * time.Second); return err }
 		}
-		g.Go(end(nil))
-		if g.TryGo(end(nil)) {
-			t.Error("a second one started")
+		g.Go(f(nil))
+		if g.TryGo(f(nil)) {
+			t.Error("TryGo started a second function, want a limit of 1")
 		}
 		second := make(chan bool)
 		go func() {
-			g.Go(end(errTask))
+			g.Go(f(errTask))
 			close(second)
 		}()
 		time.Sleep(time.Second)
 		st := s.Stats()
 		if st.Pending.Or(0) != 1 || st.PendingAge.Or(0) != time.Second || st.Usage[instrument.Used].Or(0) != 1 ||
 			st.UseTime.Or(0) != 1 {
-			t.Errorf("Stats %+v", st)
+			t.Errorf("Stats %+v, want 1 used for 1 s, and 1 pending for 1 s", st)
 		}
 		<-second
 		_ = g.Wait()
@@ -82,12 +82,12 @@ func TestGroupsReportWhatTheyDo(t *testing.T) {
 			st.Completed[instrument.Exited].Or(0) != 1 ||
 			st.Requests[instrument.Rejected].Or(0) != 1 ||
 			st.Pending.Or(1) != 0 {
-			t.Errorf("Stats %+v", st)
+			t.Errorf("Stats %+v, want 1 OK, 1 failed, 1 exited, 1 rejected and 0 pending", st)
 		}
-		seconds(t, "acquired", st.Wait[instrument.Acquired], 3, 2)
-		seconds(t, "uses", st.Use, 3, 4)
+		wantDurations(t, "acquired", st.Wait[instrument.Acquired], 3, 2)
+		wantDurations(t, "uses", st.Use, 3, 4)
 		if _, ok := st.Limit.Get(); ok {
-			t.Error("a limit for any number of groups")
+			t.Error("Limit is set, want it absent")
 		}
 	})
 }
@@ -116,6 +116,6 @@ func TestGroupsUnderLoad(t *testing.T) {
 		}
 	})
 	if n := last.Completed[instrument.OK].Or(0); n != 2000 {
-		t.Errorf("%d functions completed", n)
+		t.Errorf("%d functions completed, want 2000", n)
 	}
 }

@@ -12,9 +12,9 @@ import (
 	"github.com/poolgauge/poolgauge/internal/thread"
 )
 
-// BenchmarkHoldersWhileFull reports what knowing the holders adds to the CPU time of a pool that is
-// full all the time, in percent: the median of pairs of rounds, and its 95 % confidence interval.
-// Run it with -benchtime=1x.
+// BenchmarkHoldersWhileFull reports how much recording holders adds to the CPU time of a pool that
+// is always full, in percent: the median over pairs of rounds, and its 95% confidence interval. Run
+// it with -benchtime=1x.
 func BenchmarkHoldersWhileFull(b *testing.B) {
 	type key struct{}
 	without := context.WithValue(b.Context(), key{}, 1)
@@ -65,8 +65,8 @@ func BenchmarkHoldersWhileFull(b *testing.B) {
 	})
 }
 
-// comparePairs runs many pairs of short rounds of n operations. Each pair has a round with holders
-// and one without, in alternating order.
+// comparePairs runs many pairs of short rounds of n operations, and reports the ratio of their CPU
+// times. Each pair consists of a round with holders and one without, in alternating order.
 func comparePairs(b *testing.B, run func(holders bool, n int)) {
 	const pairs, n = 1000, 10_000
 	run(true, n)
@@ -90,7 +90,7 @@ func comparePairs(b *testing.B, run func(holders bool, n int)) {
 	b.ReportMetric(0, "ns/op")
 }
 
-// parallel does n operations in the given number of goroutines.
+// parallel calls do n times, spread over the given number of goroutines.
 func parallel(goroutines, n int, do func()) {
 	var wg sync.WaitGroup
 	for range goroutines {

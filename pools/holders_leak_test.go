@@ -17,7 +17,7 @@ type (
 	numbers = *pools.Resources[int]
 	number  = pools.Lease[int]
 
-	// lender is an interface that a program may put in front of a pool.
+	// lender is an interface through which a program may use a pool.
 	lender interface {
 		Acquire(ctx context.Context) (number, error)
 	}
@@ -40,12 +40,12 @@ func (s store) getFast(ctx context.Context) number {
 	return s.get(ctx)
 }
 
-func of[T any](ctx context.Context, l lender, _ T) number {
+func acquireGeneric[T any](ctx context.Context, l lender, _ T) number {
 	n, _ := l.Acquire(ctx)
 	return n
 }
 
-// leakers holds lines of a program that acquire a slot, each in a different way.
+// leakers are call sites that acquire a slot, each in a different way. mark identifies the line.
 var leakers = []struct {
 	mark string
 	get  func(ctx context.Context, p numbers) number
@@ -65,7 +65,7 @@ var leakers = []struct {
 		return store{p}.getFast(ctx) // mark: fast
 	}},
 	{"interface", func(ctx context.Context, p numbers) number {
-		return of(ctx, p, "") // mark: interface
+		return acquireGeneric(ctx, p, "") // mark: interface
 	}},
 	{"value", func(ctx context.Context, p numbers) number {
 		get := store{p}.get
@@ -86,8 +86,9 @@ var leakers = []struct {
 	}},
 }
 
-// leak runs a program in which one line leaks some of the slots that it acquires, until all slots
-// are leaked. It reports whether the oldest holder names that line, and whether all holders do.
+// leak runs a program in which one call site leaks some of the slots that it acquires, until no
+// slot is left. It reports whether the oldest holder names that call site, and whether all holders
+// do.
 func leak(t *testing.T, seed uint64) (oldest, all bool) {
 	r := rand.New(rand.NewPCG(seed, 18))
 	p := newNumbers(t, 2+r.IntN(12))
@@ -98,12 +99,12 @@ func leak(t *testing.T, seed uint64) (oldest, all bool) {
 	var leaked []number
 	ctx, cancel := context.WithCancel(t.Context())
 	var others sync.WaitGroup
-	for range 3 { // other callers, some of which wait
+	for range 3 { // callers that release their slots; some of them wait
 		delay := time.Duration(1+r.IntN(50)) * time.Millisecond
-		slow := leakers[r.IntN(len(leakers))]
+		site := leakers[r.IntN(len(leakers))]
 		others.Go(func() {
 			for ctx.Err() == nil {
-				if l := slow.get(ctx, p); l != (number{}) {
+				if l := site.get(ctx, p); l != (number{}) {
 					time.Sleep(delay)
 					l.Release()
 				}
@@ -137,10 +138,10 @@ func leak(t *testing.T, seed uint64) (oldest, all bool) {
 	return oldest, all
 }
 
-// In each of 100 programs with a leak, the holders name the line that leaks.
-func TestLeaksAreNamed(t *testing.T) {
+// In each of 100 programs with a leak, the oldest holder names the line that leaks.
+func TestHoldersNameLeaks(t *testing.T) {
 	if !callsite.Always {
-		t.Skip("calls are sampled on this architecture")
+		t.Skip("call sites are sampled on this architecture")
 	}
 	var oldest, all int
 	for seed := range uint64(100) {
@@ -154,8 +155,8 @@ func TestLeaksAreNamed(t *testing.T) {
 			}
 		})
 	}
-	t.Logf("the oldest holder is the leak in %d of 100, all holders are in %d", oldest, all)
+	t.Logf("of 100 programs, the oldest holder names the leak in %d, and all holders do in %d", oldest, all)
 	if oldest < 100 {
-		t.Errorf("the oldest holder is the leak in %d of 100 programs", oldest)
+		t.Errorf("the oldest holder names the leak in %d of 100 programs, want all", oldest)
 	}
 }

@@ -21,7 +21,7 @@ import (
 	"github.com/poolgauge/poolgauge/pools"
 )
 
-// marked returns the location of a mark in a file of this package, in the format of a Call.
+// marked returns the file and line of a mark in a file of this package, in the format of lines.
 func marked(t *testing.T, file, mark string) string {
 	t.Helper()
 	text, err := os.ReadFile(file)
@@ -30,12 +30,12 @@ func marked(t *testing.T, file, mark string) string {
 	}
 	before, _, ok := strings.Cut(string(text), "// mark: "+mark+"\n")
 	if !ok {
-		t.Fatalf("%s has no mark %s", file, mark)
+		t.Fatalf("%s has no mark %q", file, mark)
 	}
 	return fmt.Sprintf("%s:%d", file, 1+strings.Count(before, "\n"))
 }
 
-// lines returns the lines of calls.
+// lines returns the file and line of each call.
 func lines(calls []instrument.Call) (all []string) {
 	for _, c := range calls {
 		all = append(all, fmt.Sprintf("%s:%d", filepath.Base(c.File), c.Line))
@@ -62,7 +62,7 @@ func TestResourcesNameTheirHolders(t *testing.T) {
 		p := newNumbers(t, 3)
 		defer p.Close()
 		if age, ok := p.Stats().UseAge.Get(); ok {
-			t.Errorf("age %v without a use", age)
+			t.Errorf("UseAge is %v without a use, want it absent", age)
 		}
 		var leases []pools.Lease[int]
 		acquire := func(id byte) {
@@ -75,34 +75,34 @@ func TestResourcesNameTheirHolders(t *testing.T) {
 		}
 		acquire(1)
 		if s := p.Stats(); s.UseAge.Or(0) != time.Second || s.Holders != nil {
-			t.Errorf("one of three: age %v, %d holders", s.UseAge, len(s.Holders))
+			t.Errorf("1 of 3 slots used: UseAge %v, %d holders; want 1 s and none", s.UseAge, len(s.Holders))
 		}
 		acquire(2)
 		acquire(3)
 		s := p.Stats()
 		if len(s.Holders) != 3 || s.UseAge.Or(0) != 3*time.Second {
-			t.Fatalf("%d holders, age %v", len(s.Holders), s.UseAge)
+			t.Fatalf("%d holders, UseAge %v; want 3 and 3 s", len(s.Holders), s.UseAge)
 		}
 		for i, h := range s.Holders {
 			if h.Age != time.Duration(3-i)*time.Second ||
 				callsite.Always && lines(h.Calls)[0] != marked(t, "holders_test.go", "acquire") {
-				t.Errorf("holder %d: %v", i, h)
+				t.Errorf("holder %d is %v, want age %d s and the line of acquire", i, h, 3-i)
 			}
 			if h.Trace != (trace.TraceID{byte(i + 1)}) {
-				t.Errorf("holder %d has trace %v", i, h.Trace) // all had to wait for a constructor
+				t.Errorf("holder %d has trace %v, want %d", i, h.Trace, i+1) // all waited for a constructor
 			}
 		}
 		for _, l := range leases {
 			l.Release()
 		}
 		if s := p.Stats(); s.Holders != nil || s.UseAge.Or(-1) != -1 {
-			t.Errorf("idle: %v", s)
+			t.Errorf("idle pool: holders %v, UseAge %v; want none", s.Holders, s.UseAge)
 		}
 	})
 }
 
-// A lease does not inherit the trace of an earlier one.
-func TestATraceIsThatOfTheLease(t *testing.T) {
+// A holder has the trace of its own lease, not of an earlier lease of the slot.
+func TestHolderHasTraceOfItsLease(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newNumbers(t, 2)
 		defer p.Close()
@@ -115,15 +115,15 @@ func TestATraceIsThatOfTheLease(t *testing.T) {
 		first, _ := p.Acquire(pooltest.InTrace(t.Context(), 1))
 		second, _ := p.Acquire(pooltest.InTrace(t.Context(), 2))
 		if got := ids(); !slices.Equal(got, []byte{1, 2}) {
-			t.Errorf("both had to wait: traces %v", got)
+			t.Errorf("both waited for a constructor: traces %v, want 1 and 2", got)
 		}
 		first.Release()
 		second.Release()
-		first, _ = p.TryAcquire(pooltest.InTrace(t.Context(), 3)) // one left: no trace
+		first, _ = p.TryAcquire(pooltest.InTrace(t.Context(), 3)) // one slot left: no trace
 		time.Sleep(time.Minute)
-		second, _ = p.TryAcquire(pooltest.InTrace(t.Context(), 4)) // none left: traced
+		second, _ = p.TryAcquire(pooltest.InTrace(t.Context(), 4)) // no slot left: traced
 		if got := ids(); !slices.Equal(got, []byte{0, 4}) {
-			t.Errorf("traces %v, want only that of the last", got)
+			t.Errorf("traces %v, want only that of the last slot, 4", got)
 		}
 		go func() {
 			third, err := p.Acquire(pooltest.InTrace(t.Context(), 5))
@@ -137,21 +137,21 @@ func TestATraceIsThatOfTheLease(t *testing.T) {
 		second.Release()
 		time.Sleep(time.Minute)
 		if got := ids(); !slices.Equal(got, []byte{0, 5}) {
-			t.Errorf("traces %v, want that of the one that waited", got)
+			t.Errorf("traces %v, want only that of the request that waited, 5", got)
 		}
 		first.Release()
 		time.Sleep(time.Hour)
 		first, _ = p.Acquire(context.Background())
 		second, _ = p.Acquire(context.Background())
 		if got := ids(); !slices.Equal(got, []byte{0, 0}) {
-			t.Errorf("traces %v of requests without", got)
+			t.Errorf("requests without a trace: traces %v, want none", got)
 		}
 		first.Release()
 		second.Release()
 	})
 }
 
-func TestWithoutTelemetryHoldersAreAbsent(t *testing.T) {
+func TestHoldersAreAbsentWithoutTelemetry(t *testing.T) {
 	p := newNumbers(t, 1, instrument.WithoutTelemetry())
 	defer p.Close()
 	l, err := p.Acquire(pooltest.InTrace(t.Context(), 1))
@@ -160,7 +160,7 @@ func TestWithoutTelemetryHoldersAreAbsent(t *testing.T) {
 	}
 	defer l.Release()
 	if s := p.Stats(); s.Holders != nil || s.UseAge != (instrument.Optional[time.Duration]{}) {
-		t.Errorf("age %v, holders %v", s.UseAge, s.Holders)
+		t.Errorf("UseAge %v, holders %v; want both absent", s.UseAge, s.Holders)
 	}
 }
 
@@ -174,8 +174,8 @@ func await[T any](end chan struct{}) func(context.Context, T) error {
 	return func(context.Context, T) error { <-end; return nil } // mark: generic
 }
 
-// For each way to submit a task, the Holders of Workers name the program's function, and the traces
-// of tasks that had to wait.
+// For each way to submit a task, the holders of Workers name the program's function, and have the
+// trace of a task that had to wait.
 func TestWorkersNameTheirTasks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newWorkers(t, 5, pools.WorkersConfig{}, instrument.WithHolderLog(nil))
@@ -198,21 +198,21 @@ func TestWorkersNameTheirTasks(t *testing.T) {
 		next()
 		s := p.Stats()
 		if len(s.Holders) != 5 || s.UseAge.Or(0) != 5*time.Second {
-			t.Fatalf("%d holders, age %v", len(s.Holders), s.UseAge)
+			t.Fatalf("%d holders, UseAge %v; want 5 and 5 s", len(s.Holders), s.UseAge)
 		}
 		for i, mark := range []string{"closure", "", "do", "group", "generic"} {
 			holder := s.Holders[i]
 			switch {
 			case len(holder.Calls) != 1:
-				t.Errorf("task %d: %v", i, holder)
+				t.Errorf("task %d: holder %v, want one call", i, holder)
 			case mark == "" && !strings.HasSuffix(holder.Calls[0].Function, "pools_test.hanging.task"):
-				t.Errorf("task %d is %v", i, holder)
+				t.Errorf("task %d: holder %v, want hanging.task", i, holder)
 			case mark != "" && lines(holder.Calls)[0] != marked(t, "holders_test.go", mark):
-				t.Errorf("task %d is %v, want the line of %s", i, holder, mark)
+				t.Errorf("task %d: holder %v, want the line marked %q", i, holder, mark)
 			}
 		}
 		if id := s.Holders[3].Trace; id != (trace.TraceID{9}) {
-			t.Errorf("the task of the group has trace %v", id)
+			t.Errorf("the task of the group has trace %v, want 9", id)
 		}
 		ctx := pooltest.InTrace(t.Context(), 7)
 		if err := p.Submit(ctx, sleep(time.Minute)); err != nil { // all workers are busy
@@ -233,7 +233,7 @@ func TestWorkersNameTheirTasks(t *testing.T) {
 			ids = append(ids, holder.Trace[0])
 		}
 		if slices.Sort(ids); !slices.Equal(ids, []byte{0, 7}) {
-			t.Errorf("traces %v, want that of the task that had to wait", ids)
+			t.Errorf("traces %v, want only that of the task that had to wait, 7", ids)
 		}
 		_, _ = f.Wait(t.Context())
 		_, _ = g.Wait(), <-each
@@ -257,27 +257,27 @@ func TestGroupsNameTheirFunctions(t *testing.T) {
 		s := set.Stats()
 		if s.UseAge.Or(0) != 2*time.Second || len(s.Holders) != 1 {
 			t.Fatalf(
-				"age %v, %d holders: want the function that lasts 2 s where others take 0",
+				"UseAge %v, %d holders; want 2 s, and only the function that is still running",
 				s.UseAge,
 				len(s.Holders),
 			)
 		}
 		if h := s.Holders[0]; lines(h.Calls)[0] != marked(t, "holders_test.go", "function") ||
 			h.Trace != (trace.TraceID{6}) {
-			t.Errorf("held by %v", h)
+			t.Errorf("holder %v, want the line marked \"function\" and trace 6", h)
 		}
 		close(end)
 		if err := g.Wait(); err != nil {
 			t.Error(err)
 		}
 		if s := set.Stats(); s.UseAge.Or(-1) != -1 || s.Holders != nil {
-			t.Errorf("age %v, holders %v at the end", s.UseAge, s.Holders)
+			t.Errorf("after Wait: UseAge %v, holders %v; want both absent", s.UseAge, s.Holders)
 		}
 	})
 }
 
-// A pool's holders are logged once each time requests begin to wait. They are not logged while the
-// pool is full but no request waits.
+// A pool's holders are logged once per episode of waiting requests, and not while the pool is full
+// but no request waits.
 func TestHoldersAreLoggedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
@@ -293,7 +293,7 @@ func TestHoldersAreLoggedOnce(t *testing.T) {
 		l, _ := p.Acquire(pooltest.InTrace(t.Context(), 3))
 		time.Sleep(2 * time.Minute)
 		if collect() != 0 {
-			t.Errorf("no request waits: %s", &log)
+			t.Errorf("no request waits, but the holders were logged: %s", &log)
 		}
 		waiter := func() {
 			ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
@@ -306,15 +306,15 @@ func TestHoldersAreLoggedOnce(t *testing.T) {
 			collect()
 		}
 		if collect() != 1 || !strings.Contains(log.String(), "holders_test.go:") ||
-			!strings.Contains(log.String(), l2trace(3)) {
-			t.Errorf("want one line with the call and the trace: %s", &log)
+			!strings.Contains(log.String(), traceString(3)) {
+			t.Errorf("log %q, want one line with the call site and the trace", &log)
 		}
 		time.Sleep(15 * time.Minute) // no request waits
 		collect()
 		go waiter()
 		time.Sleep(time.Minute)
 		if collect() != 2 {
-			t.Errorf("want a second line in a second episode: %s", &log)
+			t.Errorf("log %q, want a second line in the second episode", &log)
 		}
 		time.Sleep(time.Minute)
 		l.Release()
@@ -322,4 +322,4 @@ func TestHoldersAreLoggedOnce(t *testing.T) {
 	})
 }
 
-func l2trace(id byte) string { return trace.TraceID{id}.String() }
+func traceString(id byte) string { return trace.TraceID{id}.String() }

@@ -7,7 +7,7 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// A pool counts how often its limit changed. Calls that keep the limit, or that fail, do not count.
+// Each change of a pool's limit is counted. A resize to the same limit, or one that fails, is not.
 func TestLimitChangesAreCounted(t *testing.T) {
 	s, err := NewSemaphore(t.Name()+" semaphore", 3, SemaphoreConfig{})
 	if err != nil {
@@ -35,11 +35,11 @@ func TestLimitChangesAreCounted(t *testing.T) {
 	} {
 		for _, n := range []int{3, 5, 5, 2, -1} {
 			if err := pool.resize(n); (err == nil) != (n > 0) {
-				t.Errorf("%s: resize to %d: %v", kind, n, err)
+				t.Errorf("%s: Resize(%d): error %v", kind, n, err)
 			}
 		}
 		if n, ok := pool.stats().LimitChanges.Get(); n != 2 || !ok {
-			t.Errorf("%s: %d limit changes, known %v, want 2", kind, n, ok)
+			t.Errorf("%s: %d limit changes (reported: %t), want 2", kind, n, ok)
 		}
 	}
 }

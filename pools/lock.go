@@ -2,11 +2,11 @@ package pools
 
 import "sync"
 
-// shortLock is the mutex of Workers. It suits critical sections of about 20 ns that several CPUs
-// enter all the time. While other goroutines are runnable, a sync.Mutex blocks at once, which costs
-// ten times as much as the critical section. A shortLock spins up to four times, about 1 µs each,
-// before it blocks. Spinning does not change the order of requests, since waiting requests are in a
-// queue. docs/benchmarks.md compares shortLock with sync.Mutex.
+// shortLock is the mutex of Workers. It is meant for critical sections of about 20 ns that several
+// CPUs contend for. While other goroutines are runnable, a sync.Mutex blocks without spinning,
+// which costs ten times as much as the critical section. A shortLock spins up to four times, about
+// 1 µs each, before it blocks. Spinning does not change the order of requests, since waiting
+// requests are in a queue. docs/benchmarks.md compares shortLock with sync.Mutex.
 type shortLock struct {
 	sync.Mutex
 }

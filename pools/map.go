@@ -19,8 +19,8 @@ import (
 //
 // The context passed to fn is derived from ctx. It is also canceled when the pool is closed, and
 // the pool's TaskTimeout applies to each call. When ctx is done or the pool is closed, Map pulls no
-// more items, and yields an error for each pulled item whose call did not start. Within a task of
-// the same pool, Map yields only [ErrDeadlock].
+// more items, and yields an error for each pulled item whose call did not start. If a task of the
+// same pool calls Map, it yields only [ErrDeadlock].
 func Map[T, R any](
 	ctx context.Context,
 	w *Workers,
@@ -29,8 +29,8 @@ func Map[T, R any](
 ) iter.Seq2[R, error] {
 	return func(yield func(R, error) bool) {
 		if w.isInside(ctx) || w.isWorker() {
-			var none R
-			yield(none, w.errDeadlock)
+			var zero R
+			yield(zero, w.errDeadlock)
 			return
 		}
 		newCalls(ctx, w, fn, callsite.FuncOf(fn)).loop(items, yield)
@@ -39,8 +39,8 @@ func Map[T, R any](
 
 // ForEach calls fn on w for each item, in no particular order, and returns when all calls have
 // returned. The first error cancels the context of the other calls and prevents further calls from
-// starting; ForEach returns that error. To get all errors, range over [Map]. ForEach
-// handles contexts, detects deadlocks and bounds memory as Map does.
+// starting; ForEach returns that error. To get all errors, range over [Map]. ForEach handles
+// contexts, detects deadlocks and bounds memory as Map does.
 func ForEach[T any](ctx context.Context, w *Workers, items iter.Seq[T], fn func(context.Context, T) error) error {
 	if w.isInside(ctx) || w.isWorker() {
 		return w.errDeadlock

@@ -10,7 +10,7 @@ import (
 
 const (
 	minWindow  = 16
-	maxWorkers = 1 << 20 // number of workers above which the window no longer grows
+	maxWorkers = 1 << 20 // workers beyond this number do not enlarge the window
 )
 
 // calls tracks the calls of fn made by one Map or ForEach. They share one job, which is submitted
@@ -19,7 +19,7 @@ const (
 type calls[T, R any] struct {
 	scope
 	fn        func(context.Context, T) (R, error)
-	code      callsite.Func // identifies the function that the program passed
+	code      callsite.Func // identifies the function that was passed to Map or ForEach
 	unordered bool          // results are not kept
 	window    int           // maximum number of items in the ring
 
@@ -31,8 +31,8 @@ type calls[T, R any] struct {
 	running int
 	stopped bool  // no more calls may start
 	err     error // the first error of an unordered call
-	wish    wish
-	wake    chan struct{} // receives a value when wish is met
+	awaited condition
+	wake    chan struct{} // receives a value when awaited is met
 }
 
 // call holds an item until fn is called for it, and the result after the call.
@@ -43,18 +43,18 @@ type call[T, R any] struct {
 	done  bool
 }
 
-// wish is the condition for which the loop waits. The loop is woken once, when the condition is
-// met, rather than once per item.
-type wish uint8
+// condition is what the loop waits for. The loop is woken once, when the condition is met, rather
+// than once per item.
+type condition uint8
 
 const (
-	nothingWanted wish = iota
-	resultWanted       // the first result in the ring
-	roomWanted         // room for half a window, so that the loop need not be woken for each item
-	endWanted          // the end of all calls that have started or may still start
+	noCondition   condition = iota // the loop is not waiting
+	resultReady                    // the first call in the ring has returned
+	roomAvailable                  // half of the window is free, so that the loop is not woken for each item
+	callsEnded                     // no call is running or still to be started
 )
 
-// newCalls returns calls for fn. code identifies the function that the program passed.
+// newCalls returns calls for fn. code identifies the function that was passed to Map or ForEach.
 func newCalls[T, R any](
 	ctx context.Context, w *Workers, fn func(context.Context, T) (R, error), code callsite.Func,
 ) *calls[T, R] {
@@ -69,42 +69,42 @@ func newCalls[T, R any](
 // at returns the ring's element for item number i. Caller must hold mu.
 func (c *calls[T, R]) at(i int) *call[T, R] { return &c.ring[i&(len(c.ring)-1)] }
 
-// has reports whether condition w is met. Caller must hold mu.
-func (c *calls[T, R]) has(w wish) bool {
-	switch w {
-	case resultWanted:
+// isMet reports whether cond is met. Caller must hold mu.
+func (c *calls[T, R]) isMet(cond condition) bool {
+	switch cond {
+	case resultReady:
 		return c.at(c.freed).done
-	case roomWanted:
+	case roomAvailable:
 		return c.stopped || c.pulled-c.freed <= c.window/2
 	default:
 		return c.running == 0 && (c.stopped || c.begun == c.pulled)
 	}
 }
 
-// await blocks until condition w is met or done is closed. Caller must hold mu, which await
-// releases while it blocks.
-func (c *calls[T, R]) await(w wish, done <-chan struct{}) {
-	if c.has(w) {
+// await blocks until cond is met or done is closed. Caller must hold mu, which await releases while
+// it blocks.
+func (c *calls[T, R]) await(cond condition, done <-chan struct{}) {
+	if c.isMet(cond) {
 		return
 	}
-	c.wish = w
+	c.awaited = cond
 	c.mu.Unlock()
 	select {
 	case <-c.wake:
 		c.mu.Lock()
 	case <-done:
 		c.mu.Lock()
-		if c.wish == nothingWanted {
+		if c.awaited == noCondition {
 			<-c.wake
 		}
-		c.wish = nothingWanted
+		c.awaited = noCondition
 	}
 }
 
-// wakeLoop wakes the loop if the condition for which it waits is met. Caller must hold mu.
+// wakeLoop wakes the loop if the condition that it waits for is met. Caller must hold mu.
 func (c *calls[T, R]) wakeLoop() {
-	if c.wish != nothingWanted && c.has(c.wish) {
-		c.wish = nothingWanted
+	if c.awaited != noCondition && c.isMet(c.awaited) {
+		c.awaited = noCondition
 		c.wake <- struct{}{}
 	}
 }
@@ -120,7 +120,7 @@ func (c *calls[T, R]) loop(items iter.Seq[T], yield func(R, error) bool) {
 			break
 		}
 	}
-	c.yieldWhile(c.isBusy, yield)
+	c.yieldWhile(c.hasMore, yield)
 }
 
 // yieldWhile yields results while more returns true. It returns false if yield returned false, that
@@ -134,7 +134,7 @@ func (c *calls[T, R]) yieldWhile(more func() bool, yield func(R, error) bool) bo
 	return true
 }
 
-// put submits item. The ring must have room for it. It returns false if no more items are wanted.
+// put submits item, for which the window must have room. It reports whether more items may follow.
 func (c *calls[T, R]) put(item T) bool {
 	c.mu.Lock()
 	if c.pulled-c.freed == len(c.ring) {
@@ -152,21 +152,21 @@ func (c *calls[T, R]) put(item T) bool {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.keep(c.pulled-1, call[T, R]{err: err}) // no run takes this item: every other item has its own run
+	c.keep(c.pulled-1, call[T, R]{err: err}) // no run will take this item: it was not submitted
 	return false
 }
 
 // grow doubles the ring. Caller must hold mu.
 func (c *calls[T, R]) grow() {
-	small := c.ring
-	c.ring = make([]call[T, R], 2*len(small))
+	old := c.ring
+	c.ring = make([]call[T, R], 2*len(old))
 	for i := c.freed; i < c.pulled; i++ {
-		*c.at(i) = small[i&(len(small)-1)]
+		*c.at(i) = old[i&(len(old)-1)]
 	}
 }
 
-// run implements job: it makes one call. It propagates a panic to the worker, which counts and
-// reports it.
+// run implements job. It calls fn for the next item. It propagates a panic to the worker, which
+// counts and reports it.
 func (c *calls[T, R]) run(ctx context.Context) error {
 	i, item, ok := c.takeItem()
 	if !ok {
@@ -191,11 +191,10 @@ func (c *calls[T, R]) run(ctx context.Context) error {
 
 func (c *calls[T, R]) function() callsite.Func { return c.code }
 
-// drop implements job. It does nothing, since Close also cancels the context.
+// drop implements job. It does nothing, since Close also cancels the context, which ends the loop.
 func (c *calls[T, R]) drop() {}
 
-// takeItem takes the next item and returns it with its number. ok is false if there is no item to
-// run.
+// takeItem returns the next item to run, with its number. ok is false if there is none.
 func (c *calls[T, R]) takeItem() (i int, item T, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -209,7 +208,7 @@ func (c *calls[T, R]) takeItem() (i int, item T, ok bool) {
 	i = c.begun
 	at := c.at(i)
 	item = at.item
-	*at = call[T, R]{} // for the garbage collector
+	*at = call[T, R]{} // so that the item can be garbage-collected
 	c.begun++
 	c.running++
 	if c.unordered {
@@ -228,7 +227,8 @@ func (c *calls[T, R]) callDone(i int, result call[T, R]) {
 	c.wakeLoop()
 }
 
-// keep stores the result for item number i. Caller must hold mu.
+// keep stores the result for item number i or, if the calls are unordered, only the first error.
+// Caller must hold mu.
 func (c *calls[T, R]) keep(i int, result call[T, R]) {
 	if !c.unordered {
 		result.done = true
@@ -248,8 +248,8 @@ func (c *calls[T, R]) isDue() bool {
 	return c.pulled-c.freed >= c.window || c.pulled > c.freed && c.at(c.freed).done
 }
 
-// isBusy reports whether results remain to be yielded.
-func (c *calls[T, R]) isBusy() bool {
+// hasMore reports whether results remain to be yielded.
+func (c *calls[T, R]) hasMore() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.pulled > c.freed
@@ -260,14 +260,14 @@ func (c *calls[T, R]) isBusy() bool {
 func (c *calls[T, R]) next() (R, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.await(resultWanted, c.outside.Done())
+	c.await(resultReady, c.outside.Done())
 	at := c.at(c.freed)
 	if !at.done {
 		c.stopped = true
 		if c.begun <= c.freed {
 			at.err = c.cause()
 		} else {
-			c.await(resultWanted, nil)
+			c.await(resultReady, nil)
 			at = c.at(c.freed)
 		}
 	}
@@ -277,12 +277,13 @@ func (c *calls[T, R]) next() (R, error) {
 	return result.value, result.err
 }
 
-// hasRoom waits until the ring has room for an item. It returns false if no more items are wanted.
+// hasRoom waits until the window has room for an item. It returns false if no more items should be
+// submitted.
 func (c *calls[T, R]) hasRoom() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.pulled-c.freed >= c.window {
-		c.await(roomWanted, c.outside.Done())
+		c.await(roomAvailable, c.outside.Done())
 	}
 	if c.outside.Err() != nil {
 		c.stopped = true
@@ -295,11 +296,11 @@ func (c *calls[T, R]) hasRoom() bool {
 func (c *calls[T, R]) drain() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.await(endWanted, c.outside.Done())
+	c.await(callsEnded, c.outside.Done())
 	if c.begun < c.pulled {
 		c.stopped = true
 	}
-	c.await(endWanted, nil)
+	c.await(callsEnded, nil)
 	if c.stopped && c.err == nil {
 		c.err = c.cause()
 	}
@@ -313,6 +314,6 @@ func (c *calls[T, R]) abandon() {
 	defer c.mu.Unlock()
 	c.stopped = true
 	c.close(nil)
-	c.await(endWanted, nil)
-	c.ring = nil // jobs that are still queued hold c
+	c.await(callsEnded, nil)
+	c.ring = nil // jobs that are still queued keep c alive
 }

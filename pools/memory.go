@@ -24,10 +24,10 @@ type MemoryConfig struct {
 	Max int64
 	// Available returns how many bytes the process can still allocate, and whether that is known.
 	// If it is nil, the budget uses the memory limits of the process's cgroups and GOMEMLIMIT.
-	// Calls are never concurrent, and happen at most once per Every.
+	// Calls are never concurrent, and happen at most twice per Every.
 	Available func() (bytes int64, ok bool)
-	// Every is how long a result of Available is used before Available is called again. Zero means
-	// 100 ms.
+	// Every is the interval between calls of Available while the budget is in use. Zero means 100
+	// ms.
 	Every time.Duration
 	// MaxPending is the maximum number of waiting requests. If that many are waiting, Acquire fails
 	// with [ErrFull]. Zero means no bound.
@@ -38,7 +38,7 @@ type MemoryConfig struct {
 // and releases them when it is done, so that concurrent tasks do not exceed the available memory.
 // The limit follows the available memory:
 //
-//	Share × min(most available since the budget was last idle, available now + held now)
+//	Share × min(largest amount available since the budget was last idle, available now + held now)
 //
 // The budget is idle while nothing is held. The first term allows for memory that was acquired but
 // perhaps not allocated yet, and rises when the container's limit is raised. The second term falls
@@ -48,22 +48,22 @@ type MemoryConfig struct {
 // or requests wait, a timer reads the available memory once per Every. If the available memory
 // becomes unknown, the limit stays unchanged.
 //
-// Set GOMEMLIMIT to about 90 % of the container's limit. The runtime then collects garbage before
+// Set GOMEMLIMIT to about 90% of the container's limit. The runtime then collects garbage before
 // the limit is reached, and the budget counts garbage as available. Without GOMEMLIMIT, uncollected
 // garbage makes the budget smaller.
 //
 // A MemoryBudget reports the same telemetry as a Semaphore; a slot is a byte.
 type MemoryBudget struct {
-	permits   *Semaphore
-	task      int64
-	cfg       MemoryConfig
-	following atomic.Bool // whether the timer is set; written with mu held
+	permits     *Semaphore
+	largestTask int64
+	cfg         MemoryConfig
+	following   atomic.Bool // whether the timer is set; written with mu held
 
-	// guards everything below; held from reading the available memory until the limit is set
-	mu     sync.Mutex
-	atRest int64 // most memory available since the last time nothing was held
-	timer  *time.Timer
-	closed bool
+	// guards everything below; held while the available memory is read and the limit is set
+	mu           sync.Mutex
+	maxAvailable int64 // largest amount of memory available since the budget was last idle
+	timer        *time.Timer
+	closed       bool
 }
 
 // ErrNoMemoryLimit is wrapped by the error that [NewMemoryBudget] returns if the available memory
@@ -73,11 +73,13 @@ var ErrNoMemoryLimit = errors.New("neither a cgroup nor GOMEMLIMIT bounds the me
 // ErrTooLarge is wrapped by the error of a request that exceeds the maximum size of the pool.
 var ErrTooLarge = errors.New("the request exceeds the maximum size of the pool")
 
-// NewMemoryBudget returns a budget that is reported under name. task is the number of bytes that
-// the largest task needs; the limit never falls below it. If the available memory is unknown, the
-// limit is Max, which must then be set. Close the budget after use.
-func NewMemoryBudget(name string, task int64, cfg MemoryConfig, opts ...instrument.Option) (*MemoryBudget, error) {
-	b := &MemoryBudget{task: task, cfg: cfg.withDefaults(), atRest: math.MaxInt64}
+// NewMemoryBudget returns a budget that is reported under name. largestTask is the number of bytes
+// that the largest task needs; the limit never falls below it. If the available memory is unknown,
+// the limit is Max, which must be set in that case. Close the budget after use.
+func NewMemoryBudget(
+	name string, largestTask int64, cfg MemoryConfig, opts ...instrument.Option,
+) (*MemoryBudget, error) {
+	b := &MemoryBudget{largestTask: largestTask, cfg: cfg.withDefaults(), maxAvailable: math.MaxInt64}
 	if err := b.check(); err != nil {
 		return nil, &poolError{"memory budget", name, err}
 	}
@@ -88,7 +90,7 @@ func NewMemoryBudget(name string, task int64, cfg MemoryConfig, opts ...instrume
 	b.permits = permits
 	permits.queued = b.keepFollowing
 	b.follow()
-	if b.atRest == math.MaxInt64 && cfg.Max == 0 {
+	if b.maxAvailable == math.MaxInt64 && cfg.Max == 0 {
 		permits.Close()
 		return nil, &poolError{"memory budget", name, ErrNoMemoryLimit}
 	}
@@ -113,10 +115,10 @@ func (c MemoryConfig) withDefaults() MemoryConfig {
 
 func (b *MemoryBudget) check() error {
 	switch {
-	case b.task <= 0:
-		return fmt.Errorf("task is %d bytes, expected more than 0", b.task)
-	case b.cfg.Max < b.task:
-		return fmt.Errorf("MemoryConfig.Max is %d bytes, expected at least %d (one task)", b.cfg.Max, b.task)
+	case b.largestTask <= 0:
+		return fmt.Errorf("largestTask is %d bytes, expected more than 0", b.largestTask)
+	case b.cfg.Max < b.largestTask:
+		return fmt.Errorf("MemoryConfig.Max is %d bytes, expected at least %d (largestTask)", b.cfg.Max, b.largestTask)
 	case b.cfg.Share < 0 || b.cfg.Share > 1:
 		return fmt.Errorf("MemoryConfig.Share is %v, expected more than 0 and at most 1", b.cfg.Share)
 	case b.cfg.Every < 0:
@@ -164,7 +166,7 @@ func (b *MemoryBudget) Waiting() int { return b.permits.Waiting() }
 func (b *MemoryBudget) Stats() instrument.Stats { return b.permits.Stats() }
 
 // Close makes all waiting and later requests fail with [ErrClosed], and stops reporting the budget.
-// Bytes that are held can still be released. Further calls do nothing.
+// Bytes that are still held can be released later. Further calls of Close have no effect.
 func (b *MemoryBudget) Close() {
 	b.mu.Lock()
 	b.closed = true
@@ -175,19 +177,19 @@ func (b *MemoryBudget) Close() {
 	b.permits.Close()
 }
 
-// refuse counts a request for more than Max and returns its error.
+// refuse counts a request for more than Max bytes as rejected, and returns the error for it.
 func (b *MemoryBudget) refuse(bytes int64) error {
 	b.permits.rejected.Add(1)
 	return &poolError{
 		"memory budget",
 		b.permits.name,
-		fmt.Errorf("%d bytes, expected at most %d: %w", bytes, b.cfg.Max, ErrTooLarge),
+		fmt.Errorf("acquire %d bytes, expected at most %d (MemoryConfig.Max): %w", bytes, b.cfg.Max, ErrTooLarge),
 	}
 }
 
-// keepFollowing starts the timer unless it is running. For a waiting request it is called after the
-// request was queued, so that either keepFollowing finds the timer stopped, or tick finds the
-// request waiting.
+// keepFollowing starts the timer unless it is running. For a waiting request, it is called after
+// the request has been queued, so that either keepFollowing finds the timer stopped, or tick finds
+// the request waiting.
 func (b *MemoryBudget) keepFollowing() {
 	if b.following.Load() {
 		return
@@ -212,7 +214,8 @@ func (b *MemoryBudget) setTimer() {
 }
 
 // tick is called when the timer fires. It sets the timer again if bytes are held or requests are
-// waiting. If nothing is held, only tick can serve a waiting request.
+// waiting. While nothing is held, there is no Release to serve a waiting request; only tick can, by
+// raising the limit.
 func (b *MemoryBudget) tick() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -234,14 +237,14 @@ func (b *MemoryBudget) follow() {
 		return
 	}
 	held := b.permits.held()
-	if held == 0 || b.atRest < available { // if nothing were held, at least as much would be available
-		b.atRest = available
+	if held == 0 || b.maxAvailable < available { // if nothing were held, at least as much would be available
+		b.maxAvailable = available
 	}
 	if available < math.MaxInt64-held {
 		available += held
 	} else {
 		available = math.MaxInt64
 	}
-	limit := min(b.cfg.Share*float64(min(b.atRest, available)), float64(b.cfg.Max))
-	b.permits.setSize(max(int64(limit), b.task))
+	limit := min(b.cfg.Share*float64(min(b.maxAvailable, available)), float64(b.cfg.Max))
+	b.permits.setSize(max(int64(limit), b.largestTask))
 }

@@ -18,38 +18,38 @@ import (
 
 const (
 	batchVariable = "POOLGAUGE_TEST_BATCH"
-	batchLimit    = 128 << 20 // limit of the cgroup
-	batchTask     = 16 << 20
+	batchLimit    = 128 << 20 // memory limit of the cgroup, in bytes
+	batchTask     = 16 << 20  // memory of one task, in bytes
 )
 
-// Without a budget, a batch that would use four times its container's memory is killed. With a
-// budget, it completes.
+// A batch that needs almost four times the memory of its cgroup is killed without a budget, and
+// completes with one.
 func TestMemoryBudgetKeepsABatchAlive(t *testing.T) {
 	if how := os.Getenv(batchVariable); how != "" {
 		runBatch(how)
 	}
 	group := memoryGroup(t)
-	if out, err := batch(t, group, "unbounded"); !killed(err) {
-		t.Skipf("without a budget the batch is not killed, so nothing can be shown here: %v\n%s", err, out)
+	if out, err := batch(t, group, "unbounded"); !wasKilled(err) {
+		t.Skipf("without a budget the batch is not killed, so this test would prove nothing: error %v\n%s", err, out)
 	}
 	out, err := batch(t, group, "budget")
 	if err != nil {
-		t.Fatalf("%v\n%s", err, out)
+		t.Fatalf("batch with a budget: %v\n%s", err, out)
 	}
-	if most, err := strconv.Atoi(strings.TrimSpace(out)); err != nil || most < 2 {
-		t.Errorf("%q tasks at a time, want 2 at least", out)
+	if peak, err := strconv.Atoi(strings.TrimSpace(out)); err != nil || peak < 2 {
+		t.Errorf("batch printed %q concurrent tasks, want at least 2", out)
 	}
 }
 
-// memoryGroup creates a version 1 cgroup that limits memory, or skips the test.
+// memoryGroup creates a cgroup (version 1) with a memory limit, or skips the test.
 func memoryGroup(t *testing.T) string {
 	group := fmt.Sprintf("/sys/fs/cgroup/memory/poolgauge-test-%d", os.Getpid())
 	if err := os.Mkdir(group, 0o755); err != nil {
-		t.Skipf("no cgroup: %v", err)
+		t.Skipf("cannot create a cgroup: %v", err)
 	}
 	t.Cleanup(func() {
 		if err := os.Remove(group); err != nil {
-			t.Errorf("the cgroup is left: %v", err)
+			t.Errorf("removing the cgroup: %v", err)
 		}
 	})
 	if err := os.WriteFile(
@@ -57,12 +57,13 @@ func memoryGroup(t *testing.T) string {
 		[]byte(strconv.Itoa(batchLimit)),
 		0o644,
 	); err != nil {
-		t.Skipf("no limit: %v", err)
+		t.Skipf("cannot limit the memory of the cgroup: %v", err)
 	}
 	return group
 }
 
-// batch runs this test again in a new process in the given cgroup, where it acts as the batch.
+// batch runs this test in a new process in the given cgroup, where it acts as the batch. how is
+// "budget" or "unbounded".
 func batch(t *testing.T, group, how string) (string, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -86,7 +87,7 @@ func batch(t *testing.T, group, how string) (string, error) {
 	return string(out), nil
 }
 
-func killed(err error) bool {
+func wasKilled(err error) bool {
 	var exit *exec.ExitError
 	if !errors.As(err, &exit) {
 		return false
@@ -96,14 +97,14 @@ func killed(err error) bool {
 }
 
 // runBatch is the batch: 30 concurrent tasks, each of which holds its memory for a while. It prints
-// how many tasks ran at the same time at most.
+// the maximum number of tasks that ran concurrently.
 func runBatch(how string) {
 	budget, err := NewMemoryBudget("batch", batchTask, MemoryConfig{})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	var running, most atomic.Int64
+	var running, peak atomic.Int64
 	var wg sync.WaitGroup
 	for range 30 {
 		wg.Go(func() {
@@ -112,7 +113,7 @@ func runBatch(how string) {
 				defer budget.Release(batchTask)
 			}
 			now := running.Add(1)
-			for m := most.Load(); now > m && !most.CompareAndSwap(m, now); m = most.Load() {
+			for m := peak.Load(); now > m && !peak.CompareAndSwap(m, now); m = peak.Load() {
 				continue
 			}
 			block := mustMap(batchTask)
@@ -122,11 +123,11 @@ func runBatch(how string) {
 		})
 	}
 	wg.Wait()
-	fmt.Println(most.Load())
+	fmt.Println(peak.Load())
 	os.Exit(0)
 }
 
-// mustMap returns resident memory outside the Go heap, since the heap needs more memory under the
+// mustMap returns resident memory outside the Go heap, because the heap needs more memory under the
 // race detector.
 func mustMap(bytes int) []byte {
 	block, err := syscall.Mmap(-1, 0, bytes, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)

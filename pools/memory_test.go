@@ -14,7 +14,7 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// memory is the available memory, as set by a test.
+// memory is a fake source of available memory. It counts how often it is read.
 type memory struct {
 	mu      sync.Mutex
 	bytes   int64
@@ -55,37 +55,37 @@ func (b *MemoryBudget) limit() int64 { return b.Stats().Limit.Or(-1) }
 
 const tick = 100 * time.Millisecond
 
-func TestMemoryBudgetFollowsWhatIsAvailable(t *testing.T) {
+func TestMemoryBudgetFollowsAvailableMemory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := &memory{bytes: 1000}
 		b := mustBudget(t, 100, m, 0.5)
 		for _, step := range []struct {
-			what      string
+			name      string
 			available int64
 			wait      time.Duration
 			acquire   int64
 			limit     int64
 		}{
-			{"half of what is there", 1000, 0, 0, 500},
-			{"it is not read more often than said", 100_000, tick / 2, 0, 500},
-			{"but then it is", 2000, tick / 2, 400, 1000},
-			{"what is promised and not allocated yet counts", 2000, tick, 0, 1000},
-			{"so does what is allocated", 1600, tick, 0, 1000},
-			{"others take something: 900 and 400 held", 900, tick, 0, 650},
-			{"others take all but one task", -10_000, tick, 0, 100},
-			{"what is held is given back to the limit, and no more than was there at rest", 1900, tick, 0, 1000},
-			{"more is available than at rest: a limit of memory was raised", 9000, tick, 0, 4500},
-			{"which is held to when tasks allocate", 8700, tick, 0, 4500},
-			{"and when the limit is lowered again", 1500, tick, 0, 950},
+			{"half of the available memory", 1000, 0, 0, 500},
+			{"not read again before Every has passed", 100_000, tick / 2, 0, 500},
+			{"read again after Every", 2000, tick / 2, 400, 1000},
+			{"400 bytes acquired but not allocated", 2000, tick, 0, 1000},
+			{"400 bytes acquired and allocated", 1600, tick, 0, 1000},
+			{"others use memory: 900 available, 400 held", 900, tick, 0, 650},
+			{"others use everything: room for one task remains", -10_000, tick, 0, 100},
+			{"others release memory: limit not above that of the idle budget", 1900, tick, 0, 1000},
+			{"more available than when idle: the container's limit was raised", 9000, tick, 0, 4500},
+			{"limit stays when tasks allocate", 8700, tick, 0, 4500},
+			{"the container's limit was lowered again", 1500, tick, 0, 950},
 		} {
 			m.set(step.available)
 			time.Sleep(step.wait)
 			synctest.Wait()
 			if took := b.TryAcquire(step.acquire); step.acquire > 0 && !took {
-				t.Errorf("%s: no %d bytes", step.what, step.acquire)
+				t.Errorf("%s: TryAcquire(%d) failed", step.name, step.acquire)
 			}
 			if got := b.limit(); got != step.limit {
-				t.Errorf("%s: limit %d, want %d", step.what, got, step.limit)
+				t.Errorf("%s: limit %d, want %d", step.name, got, step.limit)
 			}
 		}
 		b.Release(400)
@@ -93,21 +93,21 @@ func TestMemoryBudgetFollowsWhatIsAvailable(t *testing.T) {
 		synctest.Wait()
 		b.TryAcquire(0)
 		if got := b.limit(); got != 750 {
-			t.Errorf("at rest again: limit %d, want 750", got)
+			t.Errorf("idle again: limit %d, want 750", got)
 		}
 	})
 }
 
-func TestMemoryBudgetAdmitsOneTaskHoweverLittleIsAvailable(t *testing.T) {
+func TestMemoryBudgetAlwaysAdmitsOneTask(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := mustBudget(t, 100, &memory{bytes: -1000}, 1)
 		if !b.TryAcquire(100) || b.TryAcquire(1) {
-			t.Error("not one task, or more than one")
+			t.Error("with no memory available, want room for exactly one task")
 		}
 	})
 }
 
-func TestMemoryBudgetNoticesMemoryWhileAllWait(t *testing.T) {
+func TestMemoryBudgetServesWaiterWhenLimitRises(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := &memory{bytes: 1000}
 		b := mustBudget(t, 100, m, 1)
@@ -122,7 +122,7 @@ func TestMemoryBudgetNoticesMemoryWhileAllWait(t *testing.T) {
 		}()
 		_ = b.Acquire(t.Context(), 1000)
 		if err := b.Acquire(t.Context(), 2500); err != nil || time.Since(start).Round(tick) != 2*time.Minute+tick {
-			t.Errorf("%v after %v, want 2 minutes and a tick", err, time.Since(start))
+			t.Errorf("Acquire returned %v after %v, want nil after 2 minutes and a tick", err, time.Since(start))
 		}
 		b.Release(2500)
 		synctest.Wait()
@@ -130,12 +130,12 @@ func TestMemoryBudgetNoticesMemoryWhileAllWait(t *testing.T) {
 		time.Sleep(time.Hour)
 		synctest.Wait()
 		if n := m.count() - before; n > 1 {
-			t.Errorf("read %d times without a request", n)
+			t.Errorf("idle budget read the available memory %d times in an hour, want at most 1", n)
 		}
 	})
 }
 
-func TestMemoryBudgetKeepsItsLimitWhenAvailableIsUnknown(t *testing.T) {
+func TestMemoryBudgetKeepsLimitWhenAvailableBecomesUnknown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := &memory{bytes: 1000}
 		b := mustBudget(t, 100, m, 1)
@@ -148,7 +148,7 @@ func TestMemoryBudgetKeepsItsLimitWhenAvailableIsUnknown(t *testing.T) {
 	})
 }
 
-func TestMemoryBudgetIsMaxIfAvailableIsUnknown(t *testing.T) {
+func TestMemoryBudgetLimitIsMaxIfAvailableIsUnknown(t *testing.T) {
 	unknown := &memory{unknown: true}
 	b, err := NewMemoryBudget(t.Name(), 100, MemoryConfig{Available: unknown.available, Max: 700})
 	if err != nil {
@@ -160,21 +160,21 @@ func TestMemoryBudgetIsMaxIfAvailableIsUnknown(t *testing.T) {
 	}
 }
 
-func TestMemoryBudgetTakesItsShareUpToMax(t *testing.T) {
+func TestMemoryBudgetLimitIsShareUpToMax(t *testing.T) {
 	plenty := &memory{bytes: 1000}
-	for highest, want := range map[int64]int64{0: 800, 700: 700} {
-		b, err := NewMemoryBudget(t.Name(), 100, MemoryConfig{Available: plenty.available, Max: highest})
+	for maxBytes, want := range map[int64]int64{0: 800, 700: 700} {
+		b, err := NewMemoryBudget(t.Name(), 100, MemoryConfig{Available: plenty.available, Max: maxBytes})
 		if err != nil {
 			t.Fatal(err)
 		}
 		if got := b.limit(); got != want {
-			t.Errorf("limit %d, want %d", got, want)
+			t.Errorf("Max %d: limit %d, want %d", maxBytes, got, want)
 		}
 		b.Close()
 	}
 }
 
-func TestNewMemoryBudgetRefuses(t *testing.T) {
+func TestNewMemoryBudgetRejectsInvalidConfig(t *testing.T) {
 	some := &memory{bytes: 1000}
 	unknown := &memory{unknown: true}
 	for name, c := range map[string]struct {
@@ -182,22 +182,22 @@ func TestNewMemoryBudgetRefuses(t *testing.T) {
 		cfg  MemoryConfig
 		want error
 	}{
-		"no task":          {0, MemoryConfig{Available: some.available}, nil},
-		"no share":         {1, MemoryConfig{Available: some.available, Share: -1}, nil},
-		"too much":         {1, MemoryConfig{Available: some.available, Share: 1.1}, nil},
-		"less than a task": {10, MemoryConfig{Available: some.available, Max: 9}, nil},
-		"negative time":    {1, MemoryConfig{Available: some.available, Every: -1}, nil},
-		"nothing to go by": {1, MemoryConfig{Available: unknown.available}, ErrNoMemoryLimit},
+		"no task":        {0, MemoryConfig{Available: some.available}, nil},
+		"negative share": {1, MemoryConfig{Available: some.available, Share: -1}, nil},
+		"share above 1":  {1, MemoryConfig{Available: some.available, Share: 1.1}, nil},
+		"Max below task": {10, MemoryConfig{Available: some.available, Max: 9}, nil},
+		"negative Every": {1, MemoryConfig{Available: some.available, Every: -1}, nil},
+		"no known limit": {1, MemoryConfig{Available: unknown.available}, ErrNoMemoryLimit},
 	} {
-		for range 2 { // the name is free again
+		for range 2 { // the failed call must not reserve the name
 			b, err := NewMemoryBudget("refused", c.task, c.cfg)
 			if err == nil || b != nil || c.want != nil && !errors.Is(err, c.want) {
-				t.Errorf("%s: %v, %v", name, b, err)
+				t.Errorf("%s: budget %v, error %v; want only an error", name, b, err)
 			}
 		}
 	}
 	if b, err := NewMemoryBudget("", 1, MemoryConfig{Available: some.available}); err == nil || b != nil {
-		t.Errorf("no name: %v, %v", b, err)
+		t.Errorf("no name: budget %v, error %v; want only an error", b, err)
 	}
 }
 
@@ -206,55 +206,55 @@ func TestMemoryBudgetClose(t *testing.T) {
 		m := &memory{bytes: 100}
 		b := mustBudget(t, 100, m, 1)
 		_ = b.Acquire(t.Context(), 100)
-		waits := make(chan error)
-		go func() { waits <- b.Acquire(t.Context(), 1) }()
+		waiter := make(chan error)
+		go func() { waiter <- b.Acquire(t.Context(), 1) }()
 		synctest.Wait()
 		b.Close()
-		if err := <-waits; !errors.Is(err, ErrClosed) {
-			t.Errorf("waiter: %v", err)
+		if err := <-waiter; !errors.Is(err, ErrClosed) {
+			t.Errorf("waiter: error %v, want ErrClosed", err)
 		}
 		if b.timer.Stop() {
-			t.Error("the timer runs after Close")
+			t.Error("the timer is still set after Close")
 		}
 		b.Release(100)
 		reads := m.count()
 		time.Sleep(tick)
 		if err := b.Acquire(t.Context(), 1); !errors.Is(err, ErrClosed) || b.TryAcquire(1) {
-			t.Errorf("after Close: %v", err)
+			t.Errorf("after Close: Acquire error %v, want ErrClosed, and TryAcquire must fail", err)
 		}
 		if m.count() != reads {
-			t.Error("it reads after Close")
+			t.Error("the available memory is read after Close")
 		}
 	})
 }
 
-func TestMemoryBudgetClosedAtRestReadsNothing(t *testing.T) {
+func TestMemoryBudgetClosedWhileIdleReadsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := &memory{bytes: 100}
 		b := mustBudget(t, 100, m, 1)
 		b.Close()
 		reads := m.count()
 		if err := b.Acquire(t.Context(), 1); !errors.Is(err, ErrClosed) || b.TryAcquire(1) {
-			t.Errorf("after Close: %v", err)
+			t.Errorf("after Close: Acquire error %v, want ErrClosed, and TryAcquire must fail", err)
 		}
 		if m.count() != reads {
-			t.Error("it reads after Close")
+			t.Error("the available memory is read after Close")
 		}
 	})
 }
 
-// Whatever the readings, every request is served, the limit stays within its bounds, and in the end
-// nothing is in use.
-func TestMemoryBudgetUnderFaults(t *testing.T) {
+// Whatever Available returns, every request is served, the limit stays within its bounds, and no
+// bytes are in use at the end.
+func TestMemoryBudgetWithFaultyReadings(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const task, highest = 100, 2000
+		const task, maxBytes = 100, 2000
 		faulty := func() (int64, bool) {
 			if rand.IntN(4) == 0 {
 				return 0, false
 			}
-			return rand.Int64N(3*highest) - highest, true
+			return rand.Int64N(3*maxBytes) - maxBytes, true
 		}
-		b, err := NewMemoryBudget(t.Name(), task, MemoryConfig{Available: faulty, Max: highest})
+		b, err := NewMemoryBudget(t.Name(), task, MemoryConfig{Available: faulty, Max: maxBytes})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -266,11 +266,11 @@ func TestMemoryBudgetUnderFaults(t *testing.T) {
 					bytes := 1 + rand.Int64N(task)
 					ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
 					if err := b.Acquire(ctx, bytes); err != nil {
-						t.Errorf("%d bytes: %v", bytes, err)
+						t.Errorf("Acquire(%d): %v", bytes, err)
 					}
 					cancel()
-					if limit := b.limit(); limit < task || limit > highest {
-						t.Errorf("limit %d", limit)
+					if limit := b.limit(); limit < task || limit > maxBytes {
+						t.Errorf("limit %d, want %d to %d", limit, task, maxBytes)
 					}
 					time.Sleep(time.Duration(rand.Int64N(int64(tick))))
 					b.Release(bytes)
@@ -279,7 +279,7 @@ func TestMemoryBudgetUnderFaults(t *testing.T) {
 		}
 		wg.Wait()
 		if used := b.Stats().Usage[instrument.Used].Or(-1); used != 0 {
-			t.Errorf("%d used in the end", used)
+			t.Errorf("%d bytes used at the end, want 0", used)
 		}
 	})
 }
@@ -296,17 +296,17 @@ func TestMemoryBudgetRejectsRequestsAboveMax(t *testing.T) {
 		1001,
 	); !errors.Is(err, ErrTooLarge) ||
 		!strings.Contains(err.Error(), t.Name()) {
-		t.Errorf("1001 bytes of 1000: error %v, want ErrTooLarge", err)
+		t.Errorf("Acquire(1001) with Max 1000: error %v, want ErrTooLarge and the budget's name", err)
 	}
 	if err := b.Acquire(t.Context(), 1000); err != nil {
 		t.Error(err)
 	}
 	if n := b.Stats().Requests[instrument.Rejected].Or(-1); n != 1 {
-		t.Errorf("%d rejected, want 1", n)
+		t.Errorf("%d requests rejected, want 1", n)
 	}
 }
 
-// The sum of available memory and held memory may exceed the range of an int64.
+// The sum of available and held bytes may overflow an int64.
 func TestMemoryBudgetOfHugeMemory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := &memory{bytes: math.MaxInt64 - 1}

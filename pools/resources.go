@@ -19,15 +19,15 @@ type ResourcesConfig[T any] struct {
 	// resource counts against the limit until Destroy returns. A panic in Destroy is reported to
 	// [go.opentelemetry.io/otel.Handle].
 	Destroy func(value T)
-	// Check returns an error if value must not be used. It is called for resources that were idle
-	// for CheckAfter or longer, before Acquire returns. Its context has the values of the caller's
+	// Check returns an error if value must not be used. It is called before Acquire returns a
+	// resource that was idle for CheckAfter or longer. Its context has the values of the caller's
 	// context, and is done after CheckTimeout or when the pool is closed. If Check fails or panics,
 	// the resource is destroyed and another one is constructed in its place. If Check has not
-	// returned one second after its context is done, the pool abandons it: it replaces the resource
-	// at once, and destroys the old one when Check returns.
+	// returned one second after its context is done, the pool abandons the check: it replaces the
+	// resource immediately, and destroys the old one when Check returns.
 	Check func(ctx context.Context, value T) error
-	// CheckAfter is the idle time after which a resource is checked. Zero means 1 s; negative means
-	// before every use.
+	// CheckAfter is the idle time after which a resource is checked before its next use. Zero means
+	// 1 s; negative means that every use of an idle resource is preceded by a check.
 	CheckAfter time.Duration
 	// CheckTimeout bounds the duration of a check. Zero means 5 s; negative means no limit.
 	CheckTimeout time.Duration
@@ -41,8 +41,8 @@ type ResourcesConfig[T any] struct {
 	// MinIdle idle resources. Zero means no limit.
 	MaxIdleTime time.Duration
 	// MaxLifetime is the age at which a resource is closed; a resource in use is closed when it is
-	// released. Each resource gets a random 90 to 100 % of MaxLifetime, so that resources created
-	// together do not expire together. Zero means no limit.
+	// released. Each resource gets a random lifetime of 90% to 100% of MaxLifetime, so that
+	// resources created together do not expire together. Zero means no limit.
 	MaxLifetime time.Duration
 }
 
@@ -68,7 +68,7 @@ func (c *ResourcesConfig[T]) check(limit int, noConstruct bool) error {
 // as in github.com/jackc/puddle/v2. All methods may be called concurrently.
 //
 // Callers are served strictly in the order of their calls, and get the resource that was released
-// most recently. At most limit resources exist at any moment, including resources that are being
+// most recently. At most limit resources exist at any time, including resources that are being
 // constructed or destroyed.
 //
 // In the metrics, a wait is the time until a caller gets a slot, and a use begins when the resource
@@ -87,53 +87,55 @@ type Resources[T any] struct {
 	errClosed  error
 	errFull    error
 	drained    chan struct{} // closed when the pool is closed and has no resources left
-	unmeasured bool          // telemetry is off: nothing is measured, and holders are unknown
+	unmeasured bool          // telemetry is off: nothing is timed, and holders are unknown
 	wake       chan struct{} // wakes the maintenance goroutine; nil if there is none
 	maintained chan struct{} // closed when the maintenance goroutine has ended; nil if there is none
 
-	// mu guards everything below, all fields of slots except value, and the fields of waiters. It
-	// is not held while a function passed in by the program runs, nor during a loop over all
-	// resources, except to count them for a caller.
+	// mu guards everything below, the fields of waiters, and the fields of slots except as noted
+	// there. It is not held while the program's functions run, and only Stats holds it while
+	// looping over all resources.
 	//
-	// Invariants: while a caller waits, no resource is idle and there is no room for another slot;
-	// slots has at most limit entries, apart from slots that were in use or being destroyed when
-	// the limit was lowered.
-	mu       sync.Mutex
-	idle     resIdleList[T]
-	waiting  waitQueue[callsite.Site, Lease[T]] // waiting callers, each with its line of code
-	waiters  waiters[callsite.Site, Lease[T]]
-	meter    measure.Meter
-	requests measure.Requests
-	uses     measure.Uses
-	closed   bool
-	empty    bool // drained is closed
-	epoch    int  // incremented when all resources are invalidated
-	limit    int
-	slots    []*resSlot[T]
-	readying int // number of slots being constructed or checked
-	wanted   int // number of slots being constructed or checked that a caller waits for
-	closing  int // number of slots being destroyed
-	hung     int // number of resources whose check was abandoned; they have no slot
+	// Invariant: while a caller waits, no resource is idle and there is no room for another slot.
+	//
+	// Invariant: slots has at most limit entries, unless the limit was lowered: surplus slots stay
+	// until their resources are released and destroyed.
+	mu        sync.Mutex
+	idle      resIdleList[T]
+	waiting   waitQueue[callsite.Site, Lease[T]] // waiting callers, each with its line of code
+	waiters   waiters[callsite.Site, Lease[T]]
+	meter     measure.Meter
+	requests  measure.Requests
+	uses      measure.Uses
+	closed    bool
+	empty     bool // drained is closed
+	epoch     int  // incremented when all resources are invalidated
+	limit     int
+	slots     []*resSlot[T]
+	preparing int // number of slots being constructed or checked
+	wanted    int // number of slots being constructed or checked for a waiting caller
+	closing   int // number of slots being destroyed
+	hung      int // number of resources whose check was abandoned; they have no slot
 
 	limitChanges int64
 
 	retryAt time.Duration // earliest time to construct a resource for MinIdle
-	sweepAt time.Duration // when the next idle resource may be due to be closed
+	sweepAt time.Duration // time of the next sweep
 	resLedger
 }
 
-// NewResources returns a pool of at most limit resources, created by construct.
+// NewResources returns a pool that is reported under name. It has at most limit resources, created
+// by construct.
 //
 // The context of construct has the values of the context passed to [Resources.Acquire], but is
 // canceled only when the pool is closed. If the caller gives up, the pool keeps the resource, so
-// that the pool fills up even if construct takes longer than callers wait. Since the caller's
-// deadline does not bound construct, construct should have its own time limit. If construct panics
-// or calls [runtime.Goexit], Acquire returns an error that says so.
+// the pool fills up even if construct takes longer than callers wait. Since the caller's deadline
+// does not bound construct, construct should have its own time limit. If construct panics or calls
+// [runtime.Goexit], Acquire returns an error that says so.
 //
-// NewResources returns an error if name is empty or in use, limit is less than 1, construct is nil,
-// or cfg is invalid. Close the pool when it is no longer needed. The pool runs one goroutine if cfg
-// sets MinIdle, MaxIdleTime or MaxLifetime, and one for each resource that is being constructed or
-// destroyed.
+// NewResources returns an error if name is empty or in use, limit is less than 1 or greater than
+// [math.MaxInt32], construct is nil, or cfg is invalid. Close the pool when it is no longer needed.
+// The pool runs one goroutine for maintenance if cfg sets MinIdle, MaxIdleTime or MaxLifetime, one
+// for each resource that is being constructed or destroyed, and two for each that is being checked.
 func NewResources[T any](name string, limit int, construct func(context.Context) (T, error),
 	cfg ResourcesConfig[T], opts ...instrument.Option,
 ) (*Resources[T], error) {
@@ -170,11 +172,12 @@ func NewResources[T any](name string, limit int, construct func(context.Context)
 }
 
 // Resize changes the maximum number of resources. If there are more resources than the new limit,
-// the surplus is destroyed: idle resources at once, longest idle first, and others when they are
-// released. Resize returns an error if limit is less than 1 or the pool is closed.
+// the surplus is destroyed: idle resources immediately, longest idle first, and others when they
+// are released. Resize returns an error if limit is less than 1 or greater than [math.MaxInt32], or
+// if the pool is closed.
 func (p *Resources[T]) Resize(limit int) error {
 	if limit < 1 || limit > math.MaxInt32 {
-		return p.error(fmt.Errorf("resize to %d, expected 1 to %d", limit, math.MaxInt32))
+		return p.error(fmt.Errorf("resize to %d resources, expected 1 to %d", limit, math.MaxInt32))
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -196,9 +199,10 @@ func (p *Resources[T]) Resize(limit int) error {
 	return nil
 }
 
-// Reset destroys all resources: resources that are idle or being checked at once, and those in use
-// when they are released. The pool stays open. Call Reset after an event that invalidates all
-// resources, such as a network failure.
+// Reset destroys all resources: idle ones immediately, those being checked when the check ends, and
+// those in use when they are released. A resource that is being constructed is destroyed too, after
+// the caller that waits for it, if any, has released it. The pool stays open. Call Reset after an
+// event that invalidates all resources, such as a network failure.
 func (p *Resources[T]) Reset() {
 	p.mu.Lock()
 	idle := p.invalidateAll(resReset)
@@ -208,9 +212,9 @@ func (p *Resources[T]) Reset() {
 
 // Close closes the pool: waiting and later calls fail with [ErrClosed], and all resources are
 // destroyed, those in use when they are released. Close cancels the contexts of constructors and
-// checks, and waits for these and for all leases to end. When it returns, all resources are
-// destroyed, all of the pool's goroutines have ended, and the pool is no longer reported. Further
-// calls wait as well.
+// checks, and waits for them to return and for all leases to end. When it returns, all resources
+// are destroyed, all of the pool's goroutines have ended, and the pool is no longer reported.
+// Further calls of Close wait as well.
 func (p *Resources[T]) Close() {
 	p.stop()
 	<-p.drained
@@ -218,8 +222,8 @@ func (p *Resources[T]) Close() {
 }
 
 // Shutdown is like [Resources.Close], but stops waiting when ctx is done. It then returns an error
-// that wraps ctx.Err() and says what is left. The pool is closed in that case, but still reported;
-// call Close or Shutdown again to wait for the rest.
+// that wraps ctx.Err() and says how many resources remain. In that case the pool is closed but
+// still reported; call Close or Shutdown again to keep waiting.
 func (p *Resources[T]) Shutdown(ctx context.Context) error {
 	p.stop()
 	select {
@@ -231,11 +235,11 @@ func (p *Resources[T]) Shutdown(ctx context.Context) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.error(fmt.Errorf(
-		"shutdown: still %d in use, %d being constructed or checked, and %d being destroyed: %w",
-		p.uses.InUse(), p.readying, p.closing+p.hung, ctx.Err()))
+		"shutdown: still %d in use, %d being constructed or checked, %d being destroyed: %w",
+		p.uses.InUse(), p.preparing, p.closing+p.hung, ctx.Err()))
 }
 
-// stop makes waiting and later calls fail, and starts to destroy the resources that are not in use.
+// stop makes waiting and later calls fail, and starts destroying the resources that are not in use.
 func (p *Resources[T]) stop() {
 	p.mu.Lock()
 	if p.closed {

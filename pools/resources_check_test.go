@@ -11,55 +11,61 @@ import (
 	"github.com/poolgauge/poolgauge/pools"
 )
 
-// resChecked returns a pool with one resource, which is idle and due for its check.
-func resChecked(t *testing.T, f *resFactory, cfg pools.ResourcesConfig[int64]) *pools.Resources[int64] {
+// newPoolDueForCheck returns a pool with one resource that is idle and due for a check.
+func newPoolDueForCheck(t *testing.T, f *resFactory, cfg pools.ResourcesConfig[int64]) *pools.Resources[int64] {
 	t.Helper()
 	p := f.open(t, 1, cfg)
-	resAcquire(t, p).Release()
+	mustAcquire(t, p).Release()
 	time.Sleep(time.Minute)
 	return p
 }
 
-func TestCheckSeesTheValuesOfItsCaller(t *testing.T) {
+func TestCheckContextHasCallersValues(t *testing.T) {
 	type key struct{}
 	synctest.Test(t, func(t *testing.T) {
 		var f resFactory
 		var saw any
-		p := resChecked(t, &f, pools.ResourcesConfig[int64]{
+		p := newPoolDueForCheck(t, &f, pools.ResourcesConfig[int64]{
 			Check: func(ctx context.Context, _ int64) error { saw = ctx.Value(key{}); return nil },
 		})
 		defer p.Close()
 		l, err := p.Acquire(context.WithValue(t.Context(), key{}, "trace"))
 		if err != nil || saw != "trace" {
-			t.Fatalf("the check saw %v; %v", saw, err)
+			t.Fatalf("the check saw the value %v, error %v; want trace and none", saw, err)
 		}
 		l.Release()
 	})
 }
 
-func TestCheckHasATimeLimit(t *testing.T) {
+func TestCheckTimeout(t *testing.T) {
 	for timeout, want := range map[time.Duration]time.Duration{0: 5 * time.Second, time.Second: time.Second} {
 		synctest.Test(t, func(t *testing.T) {
 			var f resFactory
-			p := resChecked(t, &f, pools.ResourcesConfig[int64]{
+			p := newPoolDueForCheck(t, &f, pools.ResourcesConfig[int64]{
 				CheckTimeout: timeout,
 				Check:        func(ctx context.Context, _ int64) error { <-ctx.Done(); return ctx.Err() },
 			})
 			defer p.Close()
 			start := time.Now()
-			l := resAcquire(t, p)
+			l := mustAcquire(t, p)
 			if took := time.Since(start); took != want || l.Value() != 2 || f.peak.Load() != 1 {
-				t.Errorf("got %d after %v, %d at once; want 2 after %v", l.Value(), took, f.peak.Load(), want)
+				t.Errorf(
+					"got resource %d after %v, at most %d at a time; want 2 after %v, 1 at a time",
+					l.Value(),
+					took,
+					f.peak.Load(),
+					want,
+				)
 			}
 			l.Release()
 		})
 	}
 }
 
-func TestCheckWithoutATimeLimitEndsWithThePool(t *testing.T) {
+func TestCheckWithoutTimeLimitEndsWhenPoolIsClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var f resFactory
-		p := resChecked(t, &f, pools.ResourcesConfig[int64]{
+		p := newPoolDueForCheck(t, &f, pools.ResourcesConfig[int64]{
 			CheckTimeout: -1,
 			Check:        func(ctx context.Context, _ int64) error { <-ctx.Done(); return ctx.Err() },
 		})
@@ -69,24 +75,29 @@ func TestCheckWithoutATimeLimitEndsWithThePool(t *testing.T) {
 			got <- err
 		}()
 		time.Sleep(24 * time.Hour)
-		resWantUsage(t, p.Stats(), 0, 0, 1)
+		wantUsage(t, p.Stats(), 0, 0, 1)
 		p.Close()
 		if err := <-got; !errors.Is(err, pools.ErrClosed) {
-			t.Errorf("error %v", err)
+			t.Errorf("Acquire: error %v, want ErrClosed", err)
 		}
 		s := p.Stats()
-		if f.made.Load() != 1 || f.destroyed.Load() != 1 || resCount(s, instrument.Ended, "pool_closed") != 1 {
-			t.Errorf("%d made, %d destroyed, resources %v", f.made.Load(), f.destroyed.Load(), s.Resources)
+		if f.made.Load() != 1 || f.destroyed.Load() != 1 || eventCount(s, instrument.Ended, "pool_closed") != 1 {
+			t.Errorf(
+				"%d made, %d destroyed, lifecycle events %v; want 1, 1 and 1 pool_closed",
+				f.made.Load(),
+				f.destroyed.Load(),
+				s.Resources,
+			)
 		}
 	})
 }
 
-// A connection that no longer responded once made every later Acquire time out.
-func TestFaultCheckThatHangsCostsOneResource(t *testing.T) {
+// Regression: a connection that no longer responded made every later Acquire time out.
+func TestFaultHangingCheckLosesOnlyItsResource(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var f resFactory
 		network := make(chan struct{})
-		p := resChecked(t, &f, pools.ResourcesConfig[int64]{
+		p := newPoolDueForCheck(t, &f, pools.ResourcesConfig[int64]{
 			Check: func(_ context.Context, n int64) error {
 				if n == 1 {
 					<-network // ignores its context
@@ -96,17 +107,21 @@ func TestFaultCheckThatHangsCostsOneResource(t *testing.T) {
 		})
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if _, err := p.Acquire(ctx); err != context.DeadlineExceeded { //nolint:errorlint // bare
-			t.Errorf("error %v", err)
+		if _, err := p.Acquire(ctx); err != context.DeadlineExceeded { //nolint:errorlint // must not be wrapped
+			t.Errorf("Acquire: error %v, want DeadlineExceeded", err)
 		}
 		start := time.Now()
-		l := resAcquire(t, p)
+		l := mustAcquire(t, p)
 		if took := time.Since(start); took != 5*time.Second || l.Value() != 2 {
-			t.Errorf("got %d after %v, want 2 after the rest of the check's 6 s", l.Value(), took)
+			t.Errorf("got resource %d after %v, want 2 after the remaining 5 s of the check", l.Value(), took)
 		}
 		l.Release()
-		if s := p.Stats(); resCount(s, instrument.Ended, "health") != 1 || f.destroyed.Load() != 0 {
-			t.Errorf("%d destroyed while it is being checked, resources %v", f.destroyed.Load(), s.Resources)
+		if s := p.Stats(); eventCount(s, instrument.Ended, "health") != 1 || f.destroyed.Load() != 0 {
+			t.Errorf(
+				"%d destroyed during the hung check, lifecycle events %v; want none, and 1 ended by health",
+				f.destroyed.Load(),
+				s.Resources,
+			)
 		}
 		closed := make(chan struct{})
 		go func() {
@@ -122,30 +137,30 @@ func TestFaultCheckThatHangsCostsOneResource(t *testing.T) {
 		close(network)
 		<-closed
 		if f.alive.Load() != 0 {
-			t.Errorf("%d resources are left", f.alive.Load())
+			t.Errorf("%d resources alive after Close, want 0", f.alive.Load())
 		}
 	})
 }
 
-// The check started by a TryAcquire once had the context of the caller, which often ends right
-// after the call.
-func TestFaultContextOfTryAcquireDestroysAHealthyResource(t *testing.T) {
+// Regression: the check started by TryAcquire used the context of the caller, which often ends
+// right after the call.
+func TestFaultCanceledTryAcquireDestroysHealthyResource(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var f resFactory
-		p := resChecked(t, &f, pools.ResourcesConfig[int64]{
+		p := newPoolDueForCheck(t, &f, pools.ResourcesConfig[int64]{
 			Check: func(ctx context.Context, _ int64) error { time.Sleep(time.Second); return ctx.Err() },
 		})
 		defer p.Close()
 		ctx, cancel := context.WithCancel(t.Context())
 		if _, err := p.TryAcquire(ctx); !errors.Is(err, pools.ErrFull) {
-			t.Errorf("error %v", err)
+			t.Errorf("TryAcquire: error %v, want ErrFull", err)
 		}
 		cancel()
 		time.Sleep(time.Second)
 		synctest.Wait()
 		l, err := p.TryAcquire(t.Context())
 		if err != nil || l.Value() != 1 {
-			t.Fatalf("the resource was destroyed: %v", err)
+			t.Fatalf("TryAcquire after the check: error %v, want the same resource", err)
 		}
 		l.Release()
 	})
@@ -154,19 +169,19 @@ func TestFaultContextOfTryAcquireDestroysAHealthyResource(t *testing.T) {
 func TestCheckContinuesWhenItsCallerGivesUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var f resFactory
-		p := resChecked(t, &f, pools.ResourcesConfig[int64]{
+		p := newPoolDueForCheck(t, &f, pools.ResourcesConfig[int64]{
 			Check: func(ctx context.Context, _ int64) error { time.Sleep(2 * time.Second); return ctx.Err() },
 		})
 		defer p.Close()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if _, err := p.Acquire(ctx); err != context.DeadlineExceeded { //nolint:errorlint // bare
-			t.Errorf("error %v", err)
+		if _, err := p.Acquire(ctx); err != context.DeadlineExceeded { //nolint:errorlint // must not be wrapped
+			t.Errorf("Acquire: error %v, want DeadlineExceeded", err)
 		}
 		start := time.Now()
-		l := resAcquire(t, p)
+		l := mustAcquire(t, p)
 		if took := time.Since(start); took != time.Second || l.Value() != 1 {
-			t.Errorf("got %d after %v, want 1 after the rest of its check", l.Value(), took)
+			t.Errorf("got resource %d after %v, want 1 after the remaining 1 s of its check", l.Value(), took)
 		}
 		l.Release()
 	})
@@ -182,14 +197,14 @@ func TestNegativeCheckAfterChecksEveryUse(t *testing.T) {
 		})
 		defer p.Close()
 		for range 3 { // the first call finds no idle resource
-			resAcquire(t, p).Release()
+			mustAcquire(t, p).Release()
 		}
 		if checks != 2 {
 			t.Errorf("%d checks, want 2", checks)
 		}
 		for range 3 {
 			if _, err := p.TryAcquire(t.Context()); !errors.Is(err, pools.ErrFull) {
-				t.Errorf("TryAcquire before the check: %v", err)
+				t.Errorf("TryAcquire before the check: error %v, want ErrFull", err)
 			}
 			synctest.Wait()
 			l, err := p.TryAcquire(t.Context())
@@ -205,44 +220,44 @@ func TestNegativeCheckAfterChecksEveryUse(t *testing.T) {
 		_, _ = p.TryAcquire(t.Context()) // starts a check
 		time.Sleep(time.Second)
 		if _, err := p.TryAcquire(t.Context()); !errors.Is(err, pools.ErrFull) {
-			t.Errorf("TryAcquire a second after the check: %v", err)
+			t.Errorf("TryAcquire a second after the check: error %v, want ErrFull", err)
 		}
 	})
 }
 
-func TestResetDuringACheck(t *testing.T) {
-	for name, verdict := range map[string]error{"that passes": nil, "that fails": errResTest} {
+func TestResetDuringCheck(t *testing.T) {
+	for name, result := range map[string]error{"passes": nil, "fails": errInjected} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var f resFactory
-				p := resChecked(t, &f, pools.ResourcesConfig[int64]{
-					Check: func(context.Context, int64) error { time.Sleep(time.Second); return verdict },
+				p := newPoolDueForCheck(t, &f, pools.ResourcesConfig[int64]{
+					Check: func(context.Context, int64) error { time.Sleep(time.Second); return result },
 				})
 				defer p.Close()
 				go func() {
 					time.Sleep(time.Second / 2)
 					p.Reset()
 				}()
-				l := resAcquire(t, p)
+				l := mustAcquire(t, p)
 				if l.Value() != 2 {
-					t.Errorf("got %d, which was made before the Reset", l.Value())
+					t.Errorf("got resource %d, want 2, which was made after the Reset", l.Value())
 				}
 				l.Release()
-				resWantUsage(t, p.Stats(), 0, 1, 0)
-				l = resAcquire(t, p)
+				wantUsage(t, p.Stats(), 0, 1, 0)
+				l = mustAcquire(t, p)
 				if l.Value() != 2 {
-					t.Errorf("got %d: the one created after the Reset was destroyed", l.Value())
+					t.Errorf("got resource %d, want 2 again: it was made after the Reset", l.Value())
 				}
 				l.Release()
-				if n := resCount(p.Stats(), instrument.Ended, "reset"); n != 1 {
-					t.Errorf("%d ended by the Reset, want 1", n)
+				if n := eventCount(p.Stats(), instrument.Ended, "reset"); n != 1 {
+					t.Errorf("%d resources ended by the Reset, want 1", n)
 				}
 			})
 		})
 	}
 }
 
-func TestResetDuringAConstruction(t *testing.T) {
+func TestResetDuringConstruction(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := resFactory{takes: time.Second}
 		p := f.open(t, 1, pools.ResourcesConfig[int64]{})
@@ -254,9 +269,9 @@ func TestResetDuringAConstruction(t *testing.T) {
 		p.Reset()
 		time.Sleep(time.Second)
 		synctest.Wait()
-		resWantUsage(t, p.Stats(), 0, 0, 0)
-		if n := resCount(p.Stats(), instrument.Ended, "reset"); n != 1 {
-			t.Errorf("%d ended by the Reset, want the one that had begun before", n)
+		wantUsage(t, p.Stats(), 0, 0, 0)
+		if n := eventCount(p.Stats(), instrument.Ended, "reset"); n != 1 {
+			t.Errorf("%d resources ended by the Reset, want the one whose construction began before it", n)
 		}
 	})
 }

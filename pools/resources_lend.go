@@ -20,13 +20,13 @@ import (
 // message that contains the pool's name, and does not change the pool, even if the resource has
 // been lent to another caller since.
 type Lease[T any] struct {
-	slot *resSlot[T]
-	turn uint64
+	slot       *resSlot[T]
+	generation uint64
 }
 
 // Acquire returns an idle resource, constructs one if there is room, or waits for one. If ctx is
-// done first, Acquire returns ctx.Err() at once; a resource that was being constructed for the call
-// goes to the pool when it is ready. Any other error wraps the constructor's error, [ErrFull] if
+// done first, Acquire returns ctx.Err() immediately; a resource that was being constructed for the
+// call joins the pool when it is ready. Any other error wraps the constructor's error, [ErrFull] if
 // MaxPending callers are waiting, or [ErrClosed].
 //
 //go:noinline
@@ -50,7 +50,7 @@ func (p *Resources[T]) Acquire(ctx context.Context) (Lease[T], error) {
 		return l, err
 	}
 	p.idle.remove(s)
-	l := p.lendAtOnce(s, &site)
+	l := p.lendIdle(s, &site)
 	traced := p.isTraced(s)
 	p.mu.Unlock()
 	if traced {
@@ -59,8 +59,8 @@ func (p *Resources[T]) Acquire(ctx context.Context) (Lease[T], error) {
 	return l, nil
 }
 
-// acquireSlow is the slow path of Acquire, for when no idle resource can be lent at once. Caller
-// must hold p.mu, which acquireSlow releases.
+// acquireSlow is the slow path of Acquire, taken if no idle resource can be lent immediately.
+// Caller must hold p.mu, which acquireSlow releases.
 func (p *Resources[T]) acquireSlow(ctx context.Context, site *callsite.Site) (Lease[T], error) {
 	if p.closed {
 		defer p.mu.Unlock()
@@ -84,7 +84,7 @@ func (p *Resources[T]) acquireSlow(ctx context.Context, site *callsite.Site) (Le
 	return p.wait(ctx, w)
 }
 
-// wait waits until w is answered and the resource that it was given is ready.
+// wait waits until w is answered and the resource of its lease is ready.
 func (p *Resources[T]) wait(ctx context.Context, w *waiter[callsite.Site, Lease[T]]) (l Lease[T], err error) {
 	defer p.waiters.put(w)
 	if done := ctx.Done(); done == nil {
@@ -97,14 +97,14 @@ func (p *Resources[T]) wait(ctx context.Context, w *waiter[callsite.Site, Lease[
 				p.requests.Traced(ctx, w.waited)
 				return l, ctx.Err()
 			}
-			l = <-w.answer // the answer arrived at the same moment
+			l = <-w.answer // w was answered first
 		}
 	}
 	p.requests.Traced(ctx, w.waited)
 	switch {
 	case l.slot == nil:
 		return l, p.errClosed
-	case l.slot.state == resReadying: // only this caller may change the state now
+	case l.slot.state == resPreparing: // needs no lock: only this caller can change the state now
 		return p.await(ctx, l.slot)
 	}
 	return l, nil
@@ -131,18 +131,18 @@ func (p *Resources[T]) rejectWaiters() {
 	}
 }
 
-// refuse counts a request that fails without waiting, and returns the request's error. Caller must
+// refuse counts, under outcome, a request that fails without waiting, and returns err. Caller must
 // hold p.mu.
 func (p *Resources[T]) refuse(outcome instrument.Outcome, err error) error {
 	p.requests.Add(outcome, 1)
 	return err
 }
 
-// TryAcquire returns an idle resource, or [ErrFull] if there is none. In the latter case, if there
-// is room, it starts to construct a resource in the background, with a context that ends when ctx
-// does. A resource that is due for a check does not count as idle: TryAcquire starts a check in the
-// background, which continues even if ctx ends. For at least a second after the check, TryAcquire
-// returns the resource without checking it again.
+// TryAcquire returns an idle resource, or an error that wraps [ErrFull] if there is none. It never
+// waits. If none is idle and there is room, it starts to construct a resource in the background,
+// with a context derived from ctx. A resource that is due for a check does not count as idle:
+// TryAcquire starts a check in the background, which continues even if ctx ends. For at least one
+// second after the check, TryAcquire may return the resource without checking it again.
 //
 //go:noinline
 func (p *Resources[T]) TryAcquire(ctx context.Context) (Lease[T], error) {
@@ -167,14 +167,14 @@ func (p *Resources[T]) tryAcquire(ctx context.Context, site *callsite.Site) (l L
 	}
 	if s := p.idle.first; s != nil && (!p.wantsCheck(s) || p.wasChecked(s)) {
 		p.idle.remove(s)
-		l = p.lendAtOnce(s, site)
+		l = p.lendIdle(s, site)
 		return l, p.isTraced(s), nil
 	}
 	if s := p.reserve(); s != nil {
 		ctx, stop := p.untilClosed(ctx)
 		go func() {
 			defer stop()
-			p.ready(ctx, s, make(chan error, 1))
+			p.prepare(ctx, s, make(chan error, 1))
 		}()
 	}
 	return Lease[T]{}, false, p.refuse(instrument.Rejected, p.errFull)
@@ -202,8 +202,9 @@ func (p *Resources[T]) AcquireAllIdle() []Lease[T] {
 	return leases
 }
 
-// lendAtOnce lends the idle slot s to a caller that has not waited. Caller must hold p.mu.
-func (p *Resources[T]) lendAtOnce(s *resSlot[T], site *callsite.Site) Lease[T] {
+// lendIdle lends s, which was just removed from the idle list, to a caller that has not waited.
+// Caller must hold p.mu.
+func (p *Resources[T]) lendIdle(s *resSlot[T], site *callsite.Site) Lease[T] {
 	if p.idle.length < p.cfg.MinIdle {
 		p.wakeMaintainer()
 	}
@@ -216,29 +217,29 @@ func (p *Resources[T]) lendAtOnce(s *resSlot[T], site *callsite.Site) Lease[T] {
 func (p *Resources[T]) lend(s *resSlot[T], site *callsite.Site, now time.Duration) Lease[T] {
 	s.state, s.unused, s.site = resUsed, false, *site
 	s.use = p.uses.Begin(&p.meter, now)
-	return Lease[T]{s, s.turn}
+	return Lease[T]{s, s.generation}
 }
 
-// isTraced reports whether a request that got s at once should record its trace, because the next
-// request will have to wait. Traces are recorded only when the clock is read. Caller must hold
-// p.mu.
+// isTraced reports whether a request that got s without waiting should record its trace. It should
+// if it took the last slot, since the next request will have to wait, and if the use is timed.
+// Caller must hold p.mu.
 func (p *Resources[T]) isTraced(s *resSlot[T]) bool {
 	return p.idle.first == nil && !p.hasRoom() && s.use.IsTimed()
 }
 
 // noteTrace records the trace of the request that got the lease. It must be called before Acquire
-// returns, since the caller may reuse ctx, and without holding p.mu, since reading from ctx may run
+// returns, since some frameworks reuse contexts, and without holding p.mu, since ctx.Value may run
 // the program's code.
 func (l Lease[T]) noteTrace(ctx context.Context) {
 	if id := trace.SpanContextFromContext(ctx).TraceID(); id.IsValid() {
 		l.slot.trace = id
-		l.slot.traced.Store(l.turn)
+		l.slot.traced.Store(l.generation)
 	}
 }
 
 // Release returns the resource to the pool.
 func (l Lease[T]) Release() {
-	p, now := l.begin("Release")
+	p, now := l.endUse("Release")
 	p.offer(l.slot, now, false)
 	p.mu.Unlock()
 }
@@ -246,7 +247,7 @@ func (l Lease[T]) Release() {
 // ReleaseUnused returns the resource to the pool without resetting its idle time: the resource
 // counts as idle since its previous use.
 func (l Lease[T]) ReleaseUnused() {
-	p, now := l.begin("ReleaseUnused")
+	p, now := l.endUse("ReleaseUnused")
 	p.offer(l.slot, now, true)
 	p.mu.Unlock()
 }
@@ -254,34 +255,34 @@ func (l Lease[T]) ReleaseUnused() {
 // Destroy removes the resource from the pool and destroys it, for example because it is broken. It
 // does not wait for the destructor.
 func (l Lease[T]) Destroy() {
-	p, _ := l.begin("Destroy")
+	p, _ := l.endUse("Destroy")
 	p.destroyLater(l.slot, resDestroyed)
 	p.mu.Unlock()
 }
 
 // Hijack removes the resource from the pool and leaves it to the caller, which must destroy it.
 func (l Lease[T]) Hijack() {
-	p, _ := l.begin("Hijack")
-	l.slot.turn, l.slot.state = l.turn, resHijacked // so that Value still works
+	p, _ := l.endUse("Hijack")
+	l.slot.generation, l.slot.state = l.generation, resHijacked // so that Value still works
 	p.ended[resByHijack]++
 	p.remove(l.slot)
 	p.mu.Unlock()
 }
 
-// begin locks the pool and records the end of the use. It panics if the lease has already ended. It
-// returns the time if the clock was read, and 0 otherwise.
-func (l Lease[T]) begin(method string) (*Resources[T], time.Duration) {
+// endUse locks the pool and records the end of the use. It panics if the lease has already ended.
+// It returns the time, or 0 if the clock was not read. The caller must unlock p.mu.
+func (l Lease[T]) endUse(method string) (*Resources[T], time.Duration) {
 	s := l.slot
 	if s == nil {
 		l.misused(method)
 	}
 	p := s.pool
 	p.mu.Lock()
-	if s.turn != l.turn || s.state != resUsed {
+	if s.generation != l.generation || s.state != resUsed {
 		p.mu.Unlock()
 		l.misused(method)
 	}
-	s.turn++
+	s.generation++
 	now := p.meter.Event(p.uses.InUse())
 	p.uses.End(&p.meter, s.use, instrument.OK, now)
 	return p, now
@@ -289,9 +290,10 @@ func (l Lease[T]) begin(method string) (*Resources[T], time.Duration) {
 
 // offer destroys the resource of s if it must not be kept. Otherwise it hands s to the first
 // waiting caller or, if there is none, makes s idle. now is the time of the release or
-// construction, or 0 if the clock was not read. Caller must hold p.mu.
+// construction, or 0 if the clock was not read. If unused is set, the idle time is not reset.
+// Caller must hold p.mu.
 func (p *Resources[T]) offer(s *resSlot[T], now time.Duration, unused bool) {
-	if reason, useless := p.useless(s, now); useless {
+	if reason, must := p.mustDestroy(s, now); must {
 		p.destroyLater(s, reason)
 		return
 	}
@@ -324,9 +326,9 @@ func (l Lease[T]) CreationTime() time.Time {
 	return l.slot.created
 }
 
-// IdleDuration returns the time since the most recent earlier use that ended with Release or, if
-// there was none, since the resource was constructed. While the pool is overloaded, the result may
-// be up to 2 ms too long.
+// IdleDuration returns the time since the resource was last released with Release or, if it never
+// was, since it was constructed. While the pool is overloaded, the result may be up to 2 ms too
+// long.
 func (l Lease[T]) IdleDuration() time.Duration {
 	l.mustHold("IdleDuration")
 	return measure.Clock() - l.slot.lastUsed
@@ -335,7 +337,7 @@ func (l Lease[T]) IdleDuration() time.Duration {
 // mustHold panics if the lease has ended. It reads the slot without locking, which is safe as long
 // as only the lease's holder calls it.
 func (l Lease[T]) mustHold(method string) {
-	if l.slot == nil || l.slot.turn != l.turn {
+	if l.slot == nil || l.slot.generation != l.generation {
 		l.misused(method)
 	}
 }

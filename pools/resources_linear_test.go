@@ -16,37 +16,37 @@ import (
 	"github.com/poolgauge/poolgauge/pools"
 )
 
-// resCall is a call of the pool in a history of concurrent calls.
+// resCall is a call to the pool in a history of concurrent calls.
 type resCall struct {
 	method string
 	id     int64 // the resource, or the limit
 }
 
-// resStock is the pool as seen by a sequence of calls. The resource that became idle last is lent
-// first.
-type resStock struct {
+// resLinearState is the state of a pool whose calls are sequential. The resource that became idle
+// last is lent first.
+type resLinearState struct {
 	limit int64
 	idle  []int64
 	used  []int64 // sorted
 }
 
-func (s resStock) alive() int64 { return int64(len(s.idle) + len(s.used)) }
+func (s resLinearState) alive() int64 { return int64(len(s.idle) + len(s.used)) }
 
-func (s resStock) with(id int64) resStock {
+func (s resLinearState) with(id int64) resLinearState {
 	i, _ := slices.BinarySearch(s.used, id)
 	s.used = slices.Insert(slices.Clone(s.used), i, id)
 	return s
 }
 
-func (s resStock) without(id int64) resStock {
+func (s resLinearState) without(id int64) resLinearState {
 	i, _ := slices.BinarySearch(s.used, id)
 	s.used = slices.Delete(slices.Clone(s.used), i, i+1)
 	return s
 }
 
-// step reports whether a call may return got, and returns the stock after the call. got is 0 if the
-// call returned nothing.
-func (s resStock) step(c resCall, got int64) (bool, resStock) {
+// step reports whether call c may return resource got, and returns the state after the call. got is
+// 0 if the call returned no resource.
+func (s resLinearState) step(c resCall, got int64) (bool, resLinearState) {
 	switch c.method {
 	case "Acquire":
 		return s.acquire(got)
@@ -74,7 +74,7 @@ func (s resStock) step(c resCall, got int64) (bool, resStock) {
 	}
 }
 
-func (s resStock) acquire(got int64) (bool, resStock) {
+func (s resLinearState) acquire(got int64) (bool, resLinearState) {
 	if last := len(s.idle) - 1; last >= 0 {
 		ok := s.idle[last] == got
 		s.idle = s.idle[:last]
@@ -85,12 +85,12 @@ func (s resStock) acquire(got int64) (bool, resStock) {
 
 func resLinearModel(limit int64, idle ...int64) porcupine.Model {
 	return porcupine.Model{
-		Init: func() any { return resStock{limit: limit, idle: idle} },
+		Init: func() any { return resLinearState{limit: limit, idle: idle} },
 		Step: func(state, input, output any) (bool, any) {
-			stock, _ := state.(resStock)
+			current, _ := state.(resLinearState)
 			call, _ := input.(resCall)
 			got, _ := output.(int64)
-			ok, next := stock.step(call, got)
+			ok, next := current.step(call, got)
 			return ok, next
 		},
 		Equal: func(a, b any) bool { return fmt.Sprint(a) == fmt.Sprint(b) },
@@ -100,7 +100,7 @@ func resLinearModel(limit int64, idle ...int64) porcupine.Model {
 	}
 }
 
-// resHistory records calls.
+// resHistory records concurrent calls to a pool.
 type resHistory struct {
 	start time.Time
 	mu    sync.Mutex // guards calls
@@ -119,7 +119,8 @@ func (h *resHistory) call(client int, c resCall, f func() int64) int64 {
 	return got
 }
 
-// use acquires once, with TryAcquire if try is true, and ends the lease in one of the given ways.
+// use acquires a resource, with TryAcquire if try is true, and ends the lease with a method chosen
+// at random from ends.
 func (h *resHistory) use(t *testing.T, p *pools.Resources[int64], client int, try bool, ends ...string) {
 	var lease pools.Lease[int64]
 	method, acquire := "Acquire", p.Acquire
@@ -170,10 +171,10 @@ func (h *resHistory) check(t *testing.T, model porcupine.Model) {
 			model.DescribeOperation(c.Input, c.Output),
 		)
 	}
-	t.Fatalf("no order of the calls explains their results:\n%s", all.String())
+	t.Fatalf("no sequential order of the calls explains their results:\n%s", all.String())
 }
 
-// When all resources exist, TryAcquire fails if and only if none is idle.
+// While all resources exist, TryAcquire fails if and only if none is idle.
 func TestResourcesAreLinearizableWithTryAcquire(t *testing.T) {
 	for range 50 {
 		var f resFactory
@@ -184,7 +185,7 @@ func TestResourcesAreLinearizableWithTryAcquire(t *testing.T) {
 			}
 		}
 		h := resHistory{start: time.Now()}
-		resCrowd(5, func(client int) {
+		runConcurrently(5, func(client int) {
 			for range 20 {
 				h.use(t, p, client, client%2 == 0, "Release")
 			}
@@ -200,7 +201,7 @@ func TestResourcesAreLinearizableWithDestroyAndResize(t *testing.T) {
 		var f resFactory
 		p := f.open(t, 3, pools.ResourcesConfig[int64]{})
 		h := resHistory{start: time.Now()}
-		resCrowd(5, func(client int) {
+		runConcurrently(5, func(client int) {
 			for i := range 20 {
 				if client == 0 && i%4 == 0 {
 					limit := int64(1 + rand.IntN(4))

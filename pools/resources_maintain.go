@@ -8,14 +8,13 @@ import (
 )
 
 const (
-	resRetry = time.Second // delay after a failed construction for MinIdle
-	resRest  = time.Hour   // interval between maintenance runs if nothing happens
-	// minimum time between two sweeps, multiplied by the number of resources, so that sweeps take
-	// at most 1 % of a CPU
+	resRetry    = time.Second // delay after a failed construction for MinIdle
+	resMaxSleep = time.Hour   // maximum time between maintenance runs
+	// minimum time between two sweeps, per resource, so that sweeps take at most 1% of a CPU
 	resSweep = time.Microsecond
 )
 
-// resBatch collects discarded slots, and bounds the work done while the lock is held.
+// resBatch is a batch of discarded slots. Its size bounds the work done while the lock is held.
 type resBatch[T any] struct {
 	slots [64]*resSlot[T]
 	n     int
@@ -36,7 +35,7 @@ func (p *Resources[T]) destroyBatch(b *resBatch[T]) {
 		go p.destroy(s)
 	}
 	if b.n > 0 {
-		runtime.Gosched() // so that resources are not discarded faster than they are destroyed
+		runtime.Gosched() // let destructors keep up
 	}
 	p.mu.Lock()
 }
@@ -68,7 +67,7 @@ func (p *Resources[T]) wakeMaintainer() {
 	}
 }
 
-// maintainOnce does the maintenance that is due, and returns the time until more is due.
+// maintainOnce does the maintenance that is due, and returns how long to wait before the next run.
 func (p *Resources[T]) maintainOnce() time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -77,17 +76,17 @@ func (p *Resources[T]) maintainOnce() time.Duration {
 		p.sweep(now)
 	}
 	if p.closed {
-		return resRest
+		return resMaxSleep
 	}
 	return max(0, min(p.sweepAt, p.refill(now))-now)
 }
 
 // sweep closes resources that have expired or been idle for too long, and sets the time of the next
-// sweep. A resource that is constructed or released after the sweep stays open at least for
-// MaxIdleTime or nine tenths of MaxLifetime. Caller must hold p.mu, which sweep releases after
-// every few slots.
+// sweep. The next sweep is early enough for resources that are constructed or released after this
+// one: they stay open for at least MaxIdleTime or nine tenths of MaxLifetime. Caller must hold
+// p.mu, which sweep releases between batches.
 func (p *Resources[T]) sweep(now time.Duration) {
-	next := now + resRest
+	next := now + resMaxSleep
 	if p.cfg.MaxIdleTime > 0 {
 		next = min(next, now+p.cfg.MaxIdleTime)
 	}
@@ -101,7 +100,7 @@ func (p *Resources[T]) sweep(now time.Duration) {
 		var due resBatch[T]
 		for end := i - len(due.slots); i >= 0 && i > end; i-- {
 			s := p.slots[i]
-			if reason, is := p.overdue(s, now); is {
+			if reason, ok := p.overdue(s, now); ok {
 				due.add(p.discard(s, reason))
 			} else {
 				next = min(next, p.dueAt(s, now))
@@ -113,7 +112,7 @@ func (p *Resources[T]) sweep(now time.Duration) {
 	p.sweepAt = max(min(p.sweepAt, next), soonest)
 }
 
-// overdue reports whether s is idle and its resource must be closed, and why. Caller must hold
+// overdue reports whether s is idle and its resource must be closed now, and why. Caller must hold
 // p.mu.
 func (p *Resources[T]) overdue(s *resSlot[T], now time.Duration) (resReason, bool) {
 	switch {
@@ -127,10 +126,10 @@ func (p *Resources[T]) overdue(s *resSlot[T], now time.Duration) (resReason, boo
 	return 0, false
 }
 
-// dueAt returns the earliest time at which the resource of s may have to be closed, or now +
-// resRest if that is earlier. Caller must hold p.mu.
+// dueAt returns the earliest time after now at which the resource of s may have to be closed, but
+// at most now + resMaxSleep. Caller must hold p.mu.
 func (p *Resources[T]) dueAt(s *resSlot[T], now time.Duration) time.Duration {
-	due := now + resRest
+	due := now + resMaxSleep
 	if s.expires > now {
 		due = min(due, s.expires)
 	}
@@ -140,10 +139,10 @@ func (p *Resources[T]) dueAt(s *resSlot[T], now time.Duration) time.Duration {
 	return due
 }
 
-// refill starts constructing as many resources as are missing from MinIdle, and returns when to
-// call refill again. Caller must hold p.mu.
+// refill starts constructing the resources that MinIdle requires, and returns the time at which to
+// call it again. Caller must hold p.mu.
 func (p *Resources[T]) refill(now time.Duration) time.Duration {
-	missing := p.cfg.MinIdle - p.idle.length - (p.readying - p.wanted)
+	missing := p.cfg.MinIdle - p.idle.length - (p.preparing - p.wanted)
 	for n := 0; missing > 0 && p.hasRoom(); n++ {
 		switch {
 		case now < p.retryAt:
@@ -151,8 +150,8 @@ func (p *Resources[T]) refill(now time.Duration) time.Duration {
 		case n == len(resBatch[T]{}.slots):
 			return now
 		}
-		p.readyLater(p.life, p.add())
+		p.prepareLater(p.life, p.add())
 		missing--
 	}
-	return now + resRest
+	return now + resMaxSleep
 }

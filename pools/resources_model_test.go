@@ -24,8 +24,9 @@ func (m *resModel) end(name, reason string) {
 	}
 }
 
-// resPlay makes the same moves in the pool and in the model. Each byte encodes a move.
-type resPlay struct {
+// resTrial runs the same operations on a pool and on its model. Each byte of moves encodes an
+// operation.
+type resTrial struct {
 	t        *testing.T
 	m        resModel
 	p        *pools.Resources[string]
@@ -38,9 +39,9 @@ type resPlay struct {
 
 type resRequestKey struct{}
 
-func newResPlay(t *testing.T) *resPlay {
-	g := &resPlay{t: t}
-	g.m = resModel{
+func newResTrial(t *testing.T) *resTrial {
+	tr := &resTrial{t: t}
+	tr.m = resModel{
 		limit:   3,
 		since:   map[string]time.Duration{},
 		used:    map[string]bool{},
@@ -50,43 +51,44 @@ func newResPlay(t *testing.T) *resPlay {
 	construct := func(ctx context.Context) (string, error) {
 		r, _ := ctx.Value(resRequestKey{}).(*resRequest)
 		if r.bad {
-			return "", errResTest
+			return "", errInjected
 		}
 		return r.name, nil
 	}
 	var err error
-	g.p, err = pools.NewResources(t.Name(), g.m.limit, construct, pools.ResourcesConfig[string]{
-		MaxIdleTime: g.m.maxIdle,
+	tr.p, err = pools.NewResources(t.Name(), tr.m.limit, construct, pools.ResourcesConfig[string]{
+		MaxIdleTime: tr.m.maxIdle,
 		Destroy: func(name string) {
-			g.mu.Lock()
-			defer g.mu.Unlock()
-			g.destroyed = append(g.destroyed, name)
+			tr.mu.Lock()
+			defer tr.mu.Unlock()
+			tr.destroyed = append(tr.destroyed, name)
 		},
 	}, instrument.WithExactTiming())
 	if err != nil {
 		t.Fatal(err)
 	}
-	return g
+	return tr
 }
 
-// request makes the same request of the model and the pool. If try is set, it calls TryAcquire.
-func (g *resPlay) request(bad, try bool) {
-	r := &resRequest{name: fmt.Sprint("r", len(g.requests)), bad: bad}
+// request makes the same request to the model and to the pool, with TryAcquire if try is set. If
+// bad is set, the constructor fails.
+func (tr *resTrial) request(bad, try bool) {
+	r := &resRequest{name: fmt.Sprint("r", len(tr.requests)), bad: bad}
 	mirror := *r
-	ctx, cancel := context.WithCancel(context.WithValue(g.t.Context(), resRequestKey{}, &mirror))
+	ctx, cancel := context.WithCancel(context.WithValue(tr.t.Context(), resRequestKey{}, &mirror))
 	mirror.cancel = cancel
-	g.requests, g.real = append(g.requests, r), append(g.real, &mirror)
+	tr.requests, tr.real = append(tr.requests, r), append(tr.real, &mirror)
 	if try {
-		g.m.try(r)
-		lease, err := g.p.TryAcquire(ctx)
+		tr.m.try(r)
+		lease, err := tr.p.TryAcquire(ctx)
 		mirror.finish(lease, err)
 		return
 	}
-	if !g.m.take(r) {
-		g.m.waiting = append(g.m.waiting, r)
+	if !tr.m.take(r) {
+		tr.m.waiting = append(tr.m.waiting, r)
 	}
 	go func() {
-		lease, err := g.p.Acquire(ctx)
+		lease, err := tr.p.Acquire(ctx)
 		mirror.finish(lease, err)
 	}()
 }
@@ -118,198 +120,198 @@ func (r *resRequest) finish(l pools.Lease[string], err error) {
 		r.result = "canceled"
 	case errors.Is(err, pools.ErrFull):
 		r.result = "full"
-	case errors.Is(err, errResTest):
+	case errors.Is(err, errInjected):
 		r.result = "error"
 	default:
 		r.result = err.Error()
 	}
 }
 
-// move makes the move that b encodes.
-func (g *resPlay) move(b byte) {
+// move performs the operation that b encodes.
+func (tr *resTrial) move(b byte) {
 	switch arg := int(b / 16); b % 16 {
 	case 0, 1, 2:
-		g.request(false, false)
+		tr.request(false, false)
 	case 3:
-		g.request(true, false)
+		tr.request(true, false)
 	case 4:
-		g.request(arg%4 == 0, true)
+		tr.request(arg%4 == 0, true)
 	case 5:
-		g.cancel(arg)
+		tr.cancel(arg)
 	case 6, 7, 8, 9, 10, 11:
-		g.finish(arg, b%16-6)
+		tr.finish(arg, b%16-6)
 	case 12:
-		g.m.limit = 1 + arg%5
-		for len(g.m.idle) > 0 && g.m.alive() > g.m.limit {
-			g.m.end(g.m.idle[0], "shrink")
-			g.m.idle = g.m.idle[1:]
+		tr.m.limit = 1 + arg%5
+		for len(tr.m.idle) > 0 && tr.m.alive() > tr.m.limit {
+			tr.m.end(tr.m.idle[0], "shrink")
+			tr.m.idle = tr.m.idle[1:]
 		}
-		if err := g.p.Resize(g.m.limit); err != nil {
-			g.t.Error(err)
+		if err := tr.p.Resize(tr.m.limit); err != nil {
+			tr.t.Error(err)
 		}
 	case 13:
-		for _, name := range g.m.idle {
-			g.m.end(name, "reset")
+		for _, name := range tr.m.idle {
+			tr.m.end(name, "reset")
 		}
-		g.m.idle = nil
-		for name := range g.m.used {
-			g.m.used[name] = true
+		tr.m.idle = nil
+		for name := range tr.m.used {
+			tr.m.used[name] = true
 		}
-		g.p.Reset()
+		tr.p.Reset()
 	case 14:
 		nap := time.Duration(1+arg) * time.Second
 		time.Sleep(nap)
-		g.m.now += nap
+		tr.m.now += nap
 	case 15:
-		g.lendAll()
+		tr.lendAll()
 	}
-	g.m.serveWaiters()
-	g.m.expire()
+	tr.m.serveWaiters()
+	tr.m.expire()
 }
 
-// cancel ends the context of a waiting request.
-func (g *resPlay) cancel(arg int) {
-	if len(g.m.waiting) == 0 {
+// cancel cancels the context of a waiting request.
+func (tr *resTrial) cancel(arg int) {
+	if len(tr.m.waiting) == 0 {
 		return
 	}
-	i := arg % len(g.m.waiting)
-	r := g.m.waiting[i]
-	g.m.waiting = slices.Delete(g.m.waiting, i, i+1)
-	g.m.outcomes[instrument.Canceled]++
+	i := arg % len(tr.m.waiting)
+	r := tr.m.waiting[i]
+	tr.m.waiting = slices.Delete(tr.m.waiting, i, i+1)
+	tr.m.outcomes[instrument.Canceled]++
 	r.result = "canceled"
-	g.real[slices.Index(g.requests, r)].cancel()
+	tr.real[slices.Index(tr.requests, r)].cancel()
 }
 
-// finish ends one use, and then tries to end it again.
-func (g *resPlay) finish(arg int, how byte) {
-	held := slices.Sorted(maps.Keys(g.m.used))
+// finish ends a use, and then checks that it cannot be ended again.
+func (tr *resTrial) finish(arg int, how byte) {
+	held := slices.Sorted(maps.Keys(tr.m.used))
 	if len(held) == 0 {
 		return
 	}
 	name := held[arg%len(held)]
-	i := slices.IndexFunc(g.real, func(r *resRequest) bool { return r.result == name && r.cancel != nil })
-	lease := g.real[i].lease
-	g.real[i].cancel()
-	g.real[i].cancel = nil // it has ended
+	i := slices.IndexFunc(tr.real, func(r *resRequest) bool { return r.result == name && r.cancel != nil })
+	lease := tr.real[i].lease
+	tr.real[i].cancel()
+	tr.real[i].cancel = nil // marks the use as ended
 	switch how {
 	case 0:
-		g.m.release(name, true)
+		tr.m.release(name, true)
 		lease.ReleaseUnused()
 	case 1:
-		delete(g.m.used, name)
-		g.m.end(name, "destroyed")
+		delete(tr.m.used, name)
+		tr.m.end(name, "destroyed")
 		lease.Destroy()
 	case 2:
-		delete(g.m.used, name)
-		g.m.end(name, "hijacked")
+		delete(tr.m.used, name)
+		tr.m.end(name, "hijacked")
 		lease.Hijack()
 	default:
-		g.m.release(name, false)
+		tr.m.release(name, false)
 		lease.Release()
 	}
-	resWantPanic(g.t, lease.Release, "has ended")
+	wantPanic(tr.t, lease.Release, "has ended")
 }
 
-// lendAll acquires all idle resources and releases them.
-func (g *resPlay) lendAll() {
-	g.m.outcomes[instrument.Acquired] += int64(len(g.m.idle))
-	slices.Reverse(g.m.idle)
-	for _, l := range g.p.AcquireAllIdle() {
+// lendAll acquires all idle resources, and releases them unused.
+func (tr *resTrial) lendAll() {
+	tr.m.outcomes[instrument.Acquired] += int64(len(tr.m.idle))
+	slices.Reverse(tr.m.idle)
+	for _, l := range tr.p.AcquireAllIdle() {
 		l.ReleaseUnused()
 	}
 }
 
 // compare fails the test if the pool differs from the model.
-func (g *resPlay) compare(in *pooltest.Invariants, moves []byte) {
-	g.t.Helper()
-	s := g.p.Stats()
+func (tr *resTrial) compare(in *pooltest.Invariants, moves []byte) {
+	tr.t.Helper()
+	s := tr.p.Stats()
 	if err := in.Check(s); err != nil {
-		g.t.Fatalf("after %v: %v", moves, err)
+		tr.t.Fatalf("after %v: %v", moves, err)
 	}
-	for i, r := range g.requests {
-		if r.result != g.real[i].result {
-			g.t.Fatalf("after %v: request %s got %q, want %q", moves, r.name, g.real[i].result, r.result)
+	for i, r := range tr.requests {
+		if r.result != tr.real[i].result {
+			tr.t.Fatalf("after %v: request %s got %q, want %q", moves, r.name, tr.real[i].result, r.result)
 		}
 	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	slices.Sort(g.destroyed)
-	slices.Sort(g.m.destroyed)
-	if !slices.Equal(g.destroyed, g.m.destroyed) {
-		g.t.Fatalf("after %v: destroyed %v, want %v", moves, g.destroyed, g.m.destroyed)
+	tr.mu.Lock()
+	defer tr.mu.Unlock()
+	slices.Sort(tr.destroyed)
+	slices.Sort(tr.m.destroyed)
+	if !slices.Equal(tr.destroyed, tr.m.destroyed) {
+		tr.t.Fatalf("after %v: destroyed %v, want %v", moves, tr.destroyed, tr.m.destroyed)
 	}
 	got := []int64{
 		s.Limit.Or(-1),
 		s.Usage[instrument.Used].Or(-1),
 		s.Usage[instrument.Idle].Or(-1),
 		s.Pending.Or(-1),
-		resCount(
+		eventCount(
 			s,
 			instrument.CreateFailed,
 			"error",
 		),
-		resCount(s, instrument.Ended, "idle"),
-		resCount(s, instrument.Ended, "reset"),
-		resCount(
+		eventCount(s, instrument.Ended, "idle"),
+		eventCount(s, instrument.Ended, "reset"),
+		eventCount(
 			s,
 			instrument.Ended,
 			"shrink",
 		),
-		resCount(s, instrument.Ended, "destroyed"),
-		resCount(s, instrument.Ended, "hijacked"),
+		eventCount(s, instrument.Ended, "destroyed"),
+		eventCount(s, instrument.Ended, "hijacked"),
 	}
 	want := []int64{
-		int64(g.m.limit),
-		int64(len(g.m.used)),
-		int64(len(g.m.idle)),
-		int64(len(g.m.waiting)),
-		g.m.failed,
-		g.m.ended["idle"],
-		g.m.ended["reset"],
-		g.m.ended["shrink"],
-		g.m.ended["destroyed"],
-		g.m.ended["hijacked"],
+		int64(tr.m.limit),
+		int64(len(tr.m.used)),
+		int64(len(tr.m.idle)),
+		int64(len(tr.m.waiting)),
+		tr.m.failed,
+		tr.m.ended["idle"],
+		tr.m.ended["reset"],
+		tr.m.ended["shrink"],
+		tr.m.ended["destroyed"],
+		tr.m.ended["hijacked"],
 	}
-	for i, n := range g.m.outcomes {
+	for i, n := range tr.m.outcomes {
 		got, want = append(got, s.Requests[i].Or(-1)), append(want, n)
 	}
 	if !slices.Equal(got, want) {
-		g.t.Fatalf("after %v: pool and model differ:\n%v\n%v", moves, got, want)
+		tr.t.Fatalf("after %v: pool and model differ:\n got %v\nwant %v", moves, got, want)
 	}
 }
 
-// resPlayAll makes the moves, then ends all waits and closes the pool.
-func resPlayAll(t *testing.T, moves []byte) {
+// runResTrial makes the moves, then closes the pool and ends all uses.
+func runResTrial(t *testing.T, moves []byte) {
 	synctest.Test(t, func(t *testing.T) {
-		g := newResPlay(t)
+		tr := newResTrial(t)
 		in := pooltest.Invariants{Shrinks: true}
 		for i, b := range moves {
-			g.move(b)
+			tr.move(b)
 			synctest.Wait()
-			g.compare(&in, moves[:i+1])
+			tr.compare(&in, moves[:i+1])
 		}
 		closed := make(chan struct{})
 		go func() {
-			g.p.Close()
+			tr.p.Close()
 			close(closed)
 		}()
 		synctest.Wait()
-		for i, r := range g.requests {
-			if _, held := g.m.used[r.result]; held && g.real[i].cancel != nil {
-				g.real[i].lease.Release()
+		for i, r := range tr.requests {
+			if _, held := tr.m.used[r.result]; held && tr.real[i].cancel != nil {
+				tr.real[i].lease.Release()
 			}
-			if g.real[i].result == "" {
-				t.Errorf("request %s still waits after Close", r.name)
+			if tr.real[i].result == "" {
+				t.Errorf("request %s is still waiting after Close", r.name)
 			}
 		}
 		<-closed
-		if s := g.p.Stats(); s.Usage[instrument.Used].Or(-1)+s.Usage[instrument.Idle].Or(-1)+s.Pending.Or(-1) != 0 {
-			t.Errorf("after Close: %+v", s)
+		if s := tr.p.Stats(); s.Usage[instrument.Used].Or(-1)+s.Usage[instrument.Idle].Or(-1)+s.Pending.Or(-1) != 0 {
+			t.Errorf("after Close: %+v, want 0 used, 0 idle and 0 pending", s)
 		}
 	})
 }
 
-func TestResourcesAgainstTheModel(t *testing.T) {
+func TestResourcesAgainstModel(t *testing.T) {
 	histories := 300
 	if testing.Short() {
 		histories = 30
@@ -320,7 +322,7 @@ func TestResourcesAgainstTheModel(t *testing.T) {
 		for i := range moves {
 			moves[i] = byte(random.IntN(256))
 		}
-		resPlayAll(t, moves)
+		runResTrial(t, moves)
 		if t.Failed() {
 			return
 		}
@@ -331,6 +333,6 @@ func FuzzResources(f *testing.F) {
 	f.Add([]byte{0, 0, 0, 0, 9, 9, 7, 8, 0, 14, 44})
 	f.Add([]byte{3, 4, 20, 0, 12, 0, 0, 76, 9, 13, 9, 5, 30, 15, 238})
 	f.Fuzz(func(t *testing.T, moves []byte) {
-		resPlayAll(t, moves[:min(len(moves), 200)])
+		runResTrial(t, moves[:min(len(moves), 200)])
 	})
 }

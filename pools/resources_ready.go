@@ -19,7 +19,7 @@ const (
 	resGrace  = time.Second // time after the end of a check's context before the check is abandoned
 )
 
-// resPanic is the error for a panic in one of the program's functions.
+// resPanic is the error for a panic in a constructor, check or destructor.
 type resPanic struct {
 	value any
 	stack []byte
@@ -32,8 +32,8 @@ func (e *resPanic) Error() string {
 // errResExit is the error for a constructor or check that ended its goroutine.
 var errResExit = errors.New("runtime.Goexit was called")
 
-// CreateResource constructs a resource and adds it to the pool. The constructor's context ends when
-// ctx does. The error wraps [ErrFull], [ErrClosed] or the constructor's error.
+// CreateResource constructs a resource and adds it to the pool. The constructor's context is
+// derived from ctx. Any error wraps [ErrFull], [ErrClosed] or the constructor's error.
 func (p *Resources[T]) CreateResource(ctx context.Context) error {
 	p.mu.Lock()
 	if p.closed {
@@ -48,13 +48,13 @@ func (p *Resources[T]) CreateResource(ctx context.Context) error {
 	p.mu.Unlock()
 	ctx, stop := p.untilClosed(ctx)
 	defer stop()
-	return <-p.readyLater(ctx, s)
+	return <-p.prepareLater(ctx, s)
 }
 
 // await waits until the resource of s has been constructed or checked for the caller, or ctx is
 // done.
 func (p *Resources[T]) await(ctx context.Context, s *resSlot[T]) (Lease[T], error) {
-	done := p.readyLater(&poolContext{p.life, ctx}, s)
+	done := p.prepareLater(&poolContext{p.life, ctx}, s)
 	var err error
 	select {
 	case err = <-done:
@@ -63,29 +63,30 @@ func (p *Resources[T]) await(ctx context.Context, s *resSlot[T]) (Lease[T], erro
 			p.requests.Traced(ctx, waited)
 			return Lease[T]{}, ctx.Err()
 		}
-		err = <-done // the answer arrived at the same moment
+		err = <-done // s became ready first
 	}
 	if err != nil {
 		return Lease[T]{}, err
 	}
 	p.requests.Traced(ctx, s.waited) // only the lease's holder reads waited
-	return Lease[T]{s, s.turn}, nil
+	return Lease[T]{s, s.generation}, nil
 }
 
-// abandon gives up the wait for s, unless s is ready. The pool keeps the resource.
+// abandon ends the wait for s because of err, unless s is already ready. The pool keeps the
+// resource.
 func (p *Resources[T]) abandon(s *resSlot[T], err error) (waited measure.Waited, abandoned bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !s.wanted {
 		return measure.Waited{}, false
 	}
-	p.answered(s, instrument.GaveUp(err))
+	p.endRequest(s, instrument.GaveUp(err))
 	return s.waited, true
 }
 
-// answered counts, under outcome, the request for which the resource of s was constructed or
+// endRequest counts, under outcome, the request for which the resource of s is being constructed or
 // checked. Caller must hold p.mu.
-func (p *Resources[T]) answered(s *resSlot[T], outcome instrument.Outcome) {
+func (p *Resources[T]) endRequest(s *resSlot[T], outcome instrument.Outcome) {
 	s.wanted, s.waited = false, measure.Waited{}
 	p.wanted--
 	if s.reserved == 0 {
@@ -96,18 +97,17 @@ func (p *Resources[T]) answered(s *resSlot[T], outcome instrument.Outcome) {
 	}
 }
 
-// readyLater constructs or checks the resource of s in the background. The context of the
-// constructor or check also ends when the pool is closed. The result is sent to the returned
-// channel.
-func (p *Resources[T]) readyLater(ctx context.Context, s *resSlot[T]) <-chan error {
+// prepareLater constructs or checks the resource of s in the background, and returns a channel that
+// receives the result. ctx must end when the pool is closed.
+func (p *Resources[T]) prepareLater(ctx context.Context, s *resSlot[T]) <-chan error {
 	done := make(chan error, 1)
-	go p.ready(ctx, s, done)
+	go p.prepare(ctx, s, done)
 	return done
 }
 
-// ready constructs or checks the resource of s, and sends the result to done, which must have room
-// for it.
-func (p *Resources[T]) ready(ctx context.Context, s *resSlot[T], done chan<- error) {
+// prepare constructs or checks the resource of s, and sends the result to done, which must be
+// buffered.
+func (p *Resources[T]) prepare(ctx context.Context, s *resSlot[T], done chan<- error) {
 	err := errResExit // the result if fill does not return
 	defer func() {
 		if v := recover(); v != nil {
@@ -120,7 +120,7 @@ func (p *Resources[T]) ready(ctx context.Context, s *resSlot[T], done chan<- err
 
 // fill constructs a resource for s, unless s already has one that passes its check.
 func (p *Resources[T]) fill(ctx context.Context, s *resSlot[T]) error {
-	if s.made && p.keeps(ctx, s) {
+	if s.made && p.checkOrDestroy(ctx, s) {
 		return nil
 	}
 	if err := p.life.Err(); err != nil {
@@ -141,16 +141,16 @@ func (p *Resources[T]) untilClosed(ctx context.Context) (context.Context, contex
 	return ctx, func() { stop(); cancel() }
 }
 
-// keeps checks the resource in s, and reports whether it may be kept. If not, keeps destroys the
-// resource.
-func (p *Resources[T]) keeps(ctx context.Context, s *resSlot[T]) bool {
+// checkOrDestroy checks the resource in s, and reports whether it may be used. If not, it destroys
+// the resource.
+func (p *Resources[T]) checkOrDestroy(ctx context.Context, s *resSlot[T]) bool {
 	passed, returned := p.check(ctx, s.value)
 	p.mu.Lock()
 	reason := resHealth
 	switch stale := s.epoch != p.epoch; {
 	case p.closed && passed:
 		p.mu.Unlock()
-		return true // keep it for the caller, if there is one
+		return true // leave it to the waiting caller, if there is one
 	case p.closed:
 		reason = resPoolClosed
 	case stale:
@@ -172,11 +172,11 @@ func (p *Resources[T]) keeps(ctx context.Context, s *resSlot[T]) bool {
 	return false
 }
 
-// check runs the program's check, and reports whether the resource has passed it. A check that
-// panics or ends its goroutine fails. If the check ignores the end of its context, check abandons
-// it and returns a channel that is closed when the check returns.
+// check runs the program's check, and reports whether the resource passed. A check that panics or
+// ends its goroutine fails. If the check has not returned resGrace after its context is done, check
+// abandons it and returns a channel that is closed when the check returns.
 func (p *Resources[T]) check(ctx context.Context, value T) (passed bool, returned <-chan struct{}) {
-	ctx = &poolContext{p.life, ctx} // the check belongs to the pool; the caller may give up
+	ctx = &poolContext{p.life, ctx} // the check continues if the caller gives up
 	if p.cfg.CheckTimeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, p.cfg.CheckTimeout)
@@ -206,7 +206,7 @@ func (p *Resources[T]) check(ctx context.Context, value T) (passed bool, returne
 
 // destroyHung destroys a resource whose check was abandoned, once the check has returned.
 func (p *Resources[T]) destroyHung(value T, returned <-chan struct{}) {
-	defer func() { // runs even if the function calls Goexit
+	defer func() { // runs even if the destructor calls runtime.Goexit
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		p.hung--
@@ -216,25 +216,25 @@ func (p *Resources[T]) destroyHung(value T, returned <-chan struct{}) {
 	p.destroyValue(value)
 }
 
-// onConstructed records the end of the construction or check of s. It returns the error for the
-// caller that waits for s.
+// onConstructed records the end of the construction or check of s, which failed if err is not nil.
+// It returns the error for the caller that waits for s.
 func (p *Resources[T]) onConstructed(s *resSlot[T], err error) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.readying--
+	p.preparing--
 	now := measure.Clock()
 	if err != nil {
 		return p.onConstructFailed(s, now, err)
 	}
 	s.checked, s.unused = now, true
 	if s.started != 0 {
-		p.makes.record(resMade, now-s.started)
+		p.constructions.record(resMade, now-s.started)
 		s.lastUsed, s.started, s.created = now, 0, time.Now()
 		s.expires = p.expiry(now)
 	}
 	switch {
 	case s.wanted:
-		p.answered(s, instrument.Acquired)
+		p.endRequest(s, instrument.Acquired)
 		p.lend(s, &s.site, p.meter.Event(p.uses.InUse()))
 	case p.closed:
 		p.destroyLater(s, resPoolClosed)
@@ -248,19 +248,19 @@ func (p *Resources[T]) onConstructed(s *resSlot[T], err error) error {
 // onConstructFailed removes s, for which no resource could be constructed. It returns the error for
 // the caller that waits for s. Caller must hold p.mu.
 func (p *Resources[T]) onConstructFailed(s *resSlot[T], now time.Duration, err error) error {
-	how := resMakingOf(err)
+	result := resResultOf(err)
 	if s.started != 0 {
-		p.makes.record(how, now-s.started)
+		p.constructions.record(result, now-s.started)
 	}
 	if p.closed {
 		err = fmt.Errorf("%w: %w", ErrClosed, err)
 	}
 	switch {
 	case s.wanted && p.closed:
-		p.answered(s, instrument.WasClosed)
+		p.endRequest(s, instrument.WasClosed)
 	case s.wanted:
-		p.answered(s, instrument.Acquired)
-		p.uses.Skip(&p.meter, how.ending())
+		p.endRequest(s, instrument.Acquired)
+		p.uses.Skip(&p.meter, result.ending())
 	default:
 		p.retryAt = now + resRetry
 	}
@@ -268,7 +268,7 @@ func (p *Resources[T]) onConstructFailed(s *resSlot[T], now time.Duration, err e
 	return p.error(fmt.Errorf("construct: %w", err))
 }
 
-// expiry returns when a resource that is constructed now expires.
+// expiry returns when a resource constructed at time now expires, or 0 if it never does.
 func (p *Resources[T]) expiry(now time.Duration) time.Duration {
 	if p.cfg.MaxLifetime == 0 {
 		return 0
@@ -285,7 +285,7 @@ func (p *Resources[T]) destroyLater(s *resSlot[T], reason resReason) {
 	go p.destroy(s)
 }
 
-// destroyAll destroys the resources of s and all slots linked to it by next.
+// destroyAll destroys, in the background, the resources of s and of all slots linked to it by next.
 func (p *Resources[T]) destroyAll(s *resSlot[T]) {
 	for s != nil {
 		next := s.next // read it before another goroutine reuses s
@@ -295,7 +295,7 @@ func (p *Resources[T]) destroyAll(s *resSlot[T]) {
 }
 
 func (p *Resources[T]) destroy(s *resSlot[T]) {
-	defer func() { // runs even if the function calls Goexit
+	defer func() { // runs even if the destructor calls runtime.Goexit
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		p.closing--

@@ -15,14 +15,14 @@ import (
 	"github.com/poolgauge/poolgauge/pools"
 )
 
-func TestConstructorsContextHasTheCallersValuesAndThePoolsLife(t *testing.T) {
+func TestConstructorContextHasCallersValuesAndEndsWhenPoolIsClosed(t *testing.T) {
 	type key struct{}
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(context.WithValue(t.Context(), key{}, "value"))
 		ended := make(chan error, 1)
 		p, err := pools.NewResources(t.Name(), 1, func(ctx context.Context) (int, error) {
 			if ctx.Value(key{}) != "value" {
-				t.Error("the value is missing")
+				t.Error("the constructor's context does not have the caller's values")
 			}
 			<-ctx.Done()
 			ended <- ctx.Err()
@@ -39,22 +39,22 @@ func TestConstructorsContextHasTheCallersValuesAndThePoolsLife(t *testing.T) {
 		synctest.Wait()
 		cancel()
 		if err := <-gaveUp; !errors.Is(err, context.Canceled) {
-			t.Errorf("error %v", err)
+			t.Errorf("Acquire: error %v, want Canceled", err)
 		}
 		synctest.Wait()
 		select {
 		case err := <-ended:
-			t.Errorf("it ended with the caller's context: %v", err)
+			t.Errorf("the constructor's context was canceled with the caller's: %v", err)
 		default:
 		}
 		p.Close()
 		if err := <-ended; !errors.Is(err, context.Canceled) {
-			t.Errorf("ended with %v", err)
+			t.Errorf("the constructor's context ended with %v, want Canceled", err)
 		}
 	})
 }
 
-func TestCreateResourceAndTryAcquireCancelTheirConstructor(t *testing.T) {
+func TestCreateResourceAndTryAcquireCancelConstructor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, err := pools.NewResources(t.Name(), 1, func(ctx context.Context) (int, error) {
 			<-ctx.Done()
@@ -67,22 +67,22 @@ func TestCreateResourceAndTryAcquireCancelTheirConstructor(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		if _, err := p.TryAcquire(ctx); !errors.Is(err, pools.ErrFull) {
-			t.Errorf("TryAcquire: %v", err)
+			t.Errorf("TryAcquire: error %v, want ErrFull", err)
 		}
 		time.Sleep(time.Second)
 		synctest.Wait()
 		ctx, cancel = context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		if err := p.CreateResource(ctx); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("CreateResource: %v", err)
+			t.Errorf("CreateResource: error %v, want DeadlineExceeded", err)
 		}
-		if n := resCount(p.Stats(), instrument.CreateFailed, "timeout"); n != 2 {
-			t.Errorf("%d constructions ended by the deadline, want 2", n)
+		if n := eventCount(p.Stats(), instrument.CreateFailed, "timeout"); n != 2 {
+			t.Errorf("%d constructions timed out, want 2", n)
 		}
 	})
 }
 
-func TestCreateResourceThatTheCloseOvertakesIsClosed(t *testing.T) {
+func TestCreateResourceFailsIfPoolIsClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := resFactory{takes: time.Minute}
 		p := f.open(t, 1, pools.ResourcesConfig[int64]{})
@@ -91,16 +91,16 @@ func TestCreateResourceThatTheCloseOvertakesIsClosed(t *testing.T) {
 			p.Close()
 		}()
 		if err := p.CreateResource(t.Context()); !errors.Is(err, pools.ErrClosed) {
-			t.Errorf("error %v", err)
+			t.Errorf("CreateResource: error %v, want ErrClosed", err)
 		}
 		p.Close()
 		if f.made.Load() != 1 || f.alive.Load() != 0 {
-			t.Errorf("%d made, %d not destroyed", f.made.Load(), f.alive.Load())
+			t.Errorf("%d resources made and %d alive, want 1 and 0", f.made.Load(), f.alive.Load())
 		}
 	})
 }
 
-func TestAcquireWhoseConstructionTheCloseEndsIsClosed(t *testing.T) {
+func TestAcquireFailsIfPoolIsClosedDuringConstruction(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, err := pools.NewResources(t.Name(), 1, func(ctx context.Context) (int, error) {
 			<-ctx.Done()
@@ -114,15 +114,15 @@ func TestAcquireWhoseConstructionTheCloseEndsIsClosed(t *testing.T) {
 			p.Close()
 		}()
 		if _, err := p.Acquire(t.Context()); !errors.Is(err, pools.ErrClosed) {
-			t.Errorf("error %v", err)
+			t.Errorf("Acquire: error %v, want ErrClosed", err)
 		}
 		if s := p.Stats(); s.Requests[instrument.WasClosed].Or(0) != 1 || s.Requests[instrument.Acquired].Or(0) != 0 {
-			t.Errorf("requests %v", s.Requests)
+			t.Errorf("requests %v, want 1 closed and 0 acquired", s.Requests)
 		}
 	})
 }
 
-func TestDestructorThatPanicsOrExitsLosesNoSlot(t *testing.T) {
+func TestDestructorPanicsOrExits(t *testing.T) {
 	var reported []error
 	defer otel.SetErrorHandler(otel.GetErrorHandler())
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { reported = append(reported, err) }))
@@ -149,7 +149,7 @@ func TestDestructorThatPanicsOrExitsLosesNoSlot(t *testing.T) {
 	})
 	if len(reported) != 1 || !strings.Contains(reported[0].Error(), "destructor") ||
 		!strings.Contains(reported[0].Error(), t.Name()) {
-		t.Errorf("reported %v, want the panic and the name of the pool", reported)
+		t.Errorf("reported %v, want one error with the panic and the pool's name", reported)
 	}
 }
 
@@ -169,10 +169,10 @@ func TestDestructionCountsAgainstTheLimit(t *testing.T) {
 		l.Destroy()
 		start := time.Now()
 		if l, err = p.Acquire(t.Context()); err != nil || time.Since(start) != time.Second {
-			t.Errorf("acquired after %v, %v; want 1 s", time.Since(start), err)
+			t.Errorf("Acquire returned after %v with error %v, want 1 s and none", time.Since(start), err)
 		}
 		if wait := p.Stats().Wait[instrument.Acquired]; wait.Sum() != 1 {
-			t.Errorf("waited %v s, want 1", wait.Sum())
+			t.Errorf("waited for %v s, want 1", wait.Sum())
 		}
 		l.Release()
 	})

@@ -9,13 +9,13 @@ import (
 	"github.com/poolgauge/poolgauge/pools"
 )
 
-// resModel is the simplest possible pool of resources. Calls are sequential, and constructors and
-// destructors take no time. A resource is named after the request for which it was made.
+// resModel is a sequential reference implementation of Resources. Constructors and destructors take
+// no time. A resource is named after the request for which it was made.
 type resModel struct {
 	limit     int
-	idle      []string // the last one is lent next
+	idle      []string // a stack: the last one is lent next
 	since     map[string]time.Duration
-	used      map[string]bool // the value is true if it must be destroyed when released
+	used      map[string]bool // the value is true if the resource must be destroyed when released
 	waiting   []*resRequest
 	destroyed []string
 	outcomes  [5]int64
@@ -25,7 +25,7 @@ type resModel struct {
 	now       time.Duration
 }
 
-// resRequest is an Acquire in the model or in the pool.
+// resRequest is a call of Acquire or TryAcquire, in the model or in the pool.
 type resRequest struct {
 	name   string
 	bad    bool // its constructor fails
@@ -36,7 +36,7 @@ type resRequest struct {
 
 func (m *resModel) alive() int { return len(m.idle) + len(m.used) }
 
-// take gives r a resource if one is idle or there is room for one.
+// take gives r a resource if one is idle or can be constructed, and reports whether r has ended.
 func (m *resModel) take(r *resRequest) bool {
 	switch {
 	case len(m.idle) > 0:
@@ -66,11 +66,11 @@ func (m *resModel) serveWaiters() {
 }
 
 func (m *resModel) release(name string, unused bool) {
-	useless := m.used[name]
+	stale := m.used[name]
 	surplus := m.alive() - m.limit
 	delete(m.used, name)
 	switch {
-	case useless:
+	case stale:
 		m.end(name, "reset")
 	case surplus > 0:
 		m.end(name, "shrink")
@@ -82,7 +82,7 @@ func (m *resModel) release(name string, unused bool) {
 	}
 }
 
-// expire ends resources that were idle for too long.
+// expire ends resources that have been idle for too long.
 func (m *resModel) expire() {
 	m.idle = slices.DeleteFunc(m.idle, func(name string) bool {
 		old := m.now-m.since[name] >= m.maxIdle

@@ -14,8 +14,9 @@ import (
 type resState uint8
 
 const (
-	// a goroutine, which owns value, is constructing or checking the slot's resource
-	resReadying resState = iota
+	// a goroutine, which owns value, made and started, is constructing or checking the slot's
+	// resource
+	resPreparing resState = iota
 	resIdle
 	resUsed // lent to a caller; the lease owns value
 	resHijacked
@@ -23,11 +24,12 @@ const (
 )
 
 // resSlot is a place for one resource. It is in Resources.slots until the resource is destroyed or
-// hijacked.
+// hijacked. The pool's lock guards its fields, except those that a state gives to another owner
+// (see resState), and trace and traced, which the holder of the lease writes.
 type resSlot[T any] struct {
 	pool       *Resources[T]
 	prev, next *resSlot[T]
-	turn       uint64 // number of the slot's valid lease, from 1
+	generation uint64 // number of the slot's current lease, from 1
 	use        measure.Use
 	lastUsed   time.Duration
 	expires    time.Duration // when the resource's lifetime ends; 0 means never
@@ -39,11 +41,11 @@ type resSlot[T any] struct {
 	wanted     bool // a caller waits for the construction or check
 	value      T
 
-	site   callsite.Site // line of code of the holder, or of the caller that waits for the slot
-	trace  trace.TraceID // trace of the request that got lease number traced; the holder writes it before traced
+	site   callsite.Site // line of code of the holder or of the waiting caller
+	trace  trace.TraceID // trace of the request for lease number traced; written before traced
 	traced atomic.Uint64 // number of the last lease that has a trace
 
-	wait     measure.Span  // wait of the caller that waits for the slot
+	wait     measure.Span  // the waiting caller's wait for a slot
 	reserved time.Duration // when the wait ended; 0 if the caller did not wait
 	waited   measure.Waited
 	started  time.Duration // when the constructor was called; 0 if it was not called
@@ -54,7 +56,7 @@ type resSlot[T any] struct {
 // hold describes the holder of the lease. Caller must hold p.mu.
 func (s *resSlot[T]) hold() measure.Hold {
 	h := measure.Hold{Site: s.site}
-	if s.traced.Load() == s.turn {
+	if s.traced.Load() == s.generation {
 		h.Trace = s.trace
 	}
 	return h
@@ -95,19 +97,20 @@ func (l *resIdleList[T]) remove(s *resSlot[T]) {
 // add adds a slot whose resource is to be constructed. The pool must have room for it. Caller must
 // hold p.mu.
 func (p *Resources[T]) add() *resSlot[T] {
-	s := &resSlot[T]{pool: p, turn: 1, epoch: p.epoch, index: len(p.slots)}
+	s := &resSlot[T]{pool: p, generation: 1, epoch: p.epoch, index: len(p.slots)}
 	p.slots = append(p.slots, s)
-	p.readying++
+	p.preparing++
 	return s
 }
 
-// reserve returns an idle slot, whose resource must be checked, or, if there is room, a new slot,
-// whose resource must be constructed. Otherwise it returns nil. Caller must hold p.mu.
+// reserve returns an idle slot, whose resource must then be checked, or a new slot, whose resource
+// must then be constructed. It returns nil if no slot is idle and there is no room. Caller must
+// hold p.mu.
 func (p *Resources[T]) reserve() *resSlot[T] {
 	if s := p.idle.first; s != nil {
 		p.idle.remove(s)
-		s.state = resReadying
-		p.readying++
+		s.state = resPreparing
+		p.preparing++
 		return s
 	}
 	if p.hasRoom() {
@@ -127,8 +130,8 @@ func (p *Resources[T]) remove(s *resSlot[T]) {
 	p.serveWaiters()
 }
 
-// serveWaiters serves as many waiters as possible after slots or the limit have changed. Caller
-// must hold p.mu.
+// serveWaiters must be called after slots or the limit have changed. It serves as many waiters as
+// possible, and closes drained once a closed pool is empty. Caller must hold p.mu.
 func (p *Resources[T]) serveWaiters() {
 	for p.waiting.first != nil && p.hasRoom() {
 		w := p.waiting.first
@@ -136,7 +139,7 @@ func (p *Resources[T]) serveWaiters() {
 		s := p.add()
 		s.wanted, s.site, s.wait, s.reserved = true, w.ask, w.wait, measure.Clock()
 		p.wanted++
-		w.answer <- Lease[T]{s, s.turn}
+		w.answer <- Lease[T]{s, s.generation}
 	}
 	if p.closed && len(p.slots) == 0 && p.hung == 0 && !p.empty {
 		p.empty = true
@@ -149,15 +152,15 @@ func (p *Resources[T]) hasRoom() bool {
 	return len(p.slots) < p.limit
 }
 
-// surplus returns how many resources must be destroyed because the limit was lowered. Caller must
-// hold p.mu.
+// surplus returns how many resources must be destroyed because the limit was lowered. It may be
+// negative. Caller must hold p.mu.
 func (p *Resources[T]) surplus() int {
 	return len(p.slots) - p.closing - p.limit
 }
 
-// useless reports whether the resource of s, which is being released at time now, must be
+// mustDestroy reports whether the resource of s, which is being released at time now, must be
 // destroyed, and why. Caller must hold p.mu.
-func (p *Resources[T]) useless(s *resSlot[T], now time.Duration) (resReason, bool) {
+func (p *Resources[T]) mustDestroy(s *resSlot[T], now time.Duration) (resReason, bool) {
 	switch {
 	case p.closed:
 		return resPoolClosed, true

@@ -9,7 +9,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/measure"
 )
 
-// resReason is why a resource was destroyed.
+// resReason is the reason why a resource left the pool.
 type resReason uint8
 
 const (
@@ -28,24 +28,24 @@ func (r resReason) String() string {
 	return [...]string{"idle", "lifetime", "health", "reset", "shrink", "destroyed", "hijacked", "pool_closed"}[r]
 }
 
-// resMaking is the result of constructing a resource.
-type resMaking uint8
+// resResult is the result of a call of the constructor.
+type resResult uint8
 
 const (
-	resMade resMaking = iota
+	resMade resResult = iota
 	resFailed
 	resPanicked
 	resExited
 	resTimedOut
 	resCanceled
-	resMakings
+	resResults
 )
 
-func (m resMaking) String() string {
-	return [...]string{"", "error", "panic", "exit", "timeout", "canceled"}[m]
+func (r resResult) String() string {
+	return [...]string{"", "error", "panic", "exit", "timeout", "canceled"}[r]
 }
 
-func resMakingOf(err error) resMaking {
+func resResultOf(err error) resResult {
 	var panicked *resPanic
 	switch {
 	case errors.As(err, &panicked):
@@ -60,9 +60,9 @@ func resMakingOf(err error) resMaking {
 	return resFailed
 }
 
-// ending returns the Ending under which to count a use whose resource could not be constructed.
-func (m resMaking) ending() instrument.Ending {
-	switch m {
+// ending returns the Ending under which to count the use for which the constructor failed.
+func (r resResult) ending() instrument.Ending {
+	switch r {
 	case resPanicked:
 		return instrument.Panicked
 	case resExited:
@@ -71,20 +71,20 @@ func (m resMaking) ending() instrument.Ending {
 	return instrument.Failed
 }
 
-// resMakes holds the durations of constructions, by result.
-type resMakes [resMakings]*instrument.Histogram
+// resDurations holds the durations of constructor calls, by result.
+type resDurations [resResults]*instrument.Histogram
 
-func (m *resMakes) record(how resMaking, took time.Duration) {
-	if m[how] == nil {
-		m[how] = new(instrument.Histogram)
+func (d *resDurations) record(result resResult, took time.Duration) {
+	if d[result] == nil {
+		d[result] = new(instrument.Histogram)
 	}
-	m[how].Record(took)
+	d[result].Record(took)
 }
 
 // resLedger counts the lifecycle events of resources. The pool's lock guards it.
 type resLedger struct {
-	makes resMakes // the histograms' counts are the numbers of successful and failed constructions
-	ended [resReasons]int64
+	constructions resDurations // their counts are the numbers of successful and failed constructions
+	ended         [resReasons]int64
 }
 
 // Stats returns a consistent snapshot of the pool. A resource that is being checked counts as
@@ -110,7 +110,7 @@ func (p *Resources[T]) stats() (instrument.Stats, measure.Holders) {
 		s.PendingAge = w.wait.Age(now)
 	}
 	s.Usage[instrument.Idle] = instrument.Some(int64(p.idle.length))
-	s.Usage[instrument.Constructing] = instrument.Some(int64(p.readying))
+	s.Usage[instrument.Constructing] = instrument.Some(int64(p.preparing))
 	p.requests.Report(&s, &p.meter, measure.AllOutcomes...)
 	p.uses.Report(&s, &p.meter, now, measure.AllEndings...)
 	p.report(&s)
@@ -135,19 +135,20 @@ func (p *Resources[T]) holders(s *instrument.Stats, now time.Duration) measure.H
 
 // report adds the lifecycle events of resources to s.
 func (l *resLedger) report(s *instrument.Stats) {
-	s.Resources = make([]instrument.Resources, 0, int(resMakings)+len(l.ended))
-	s.Create = make([]instrument.Creation, 0, resMakings)
-	for how, made := range l.makes {
+	s.Resources = make([]instrument.Resources, 0, int(resResults)+len(l.ended))
+	s.Create = make([]instrument.Creation, 0, resResults)
+	for result, histogram := range l.constructions {
 		event, count := instrument.CreateFailed, int64(0)
-		if resMaking(how) == resMade {
+		if resResult(result) == resMade {
 			event = instrument.Created
 		}
-		if made != nil {
-			count = int64(made.Count())
-			s.Create = append(s.Create, instrument.Creation{ErrorType: resMaking(how).String(), Duration: made.Clone()})
+		if histogram != nil {
+			count = int64(histogram.Count())
+			s.Create = append(s.Create,
+				instrument.Creation{ErrorType: resResult(result).String(), Duration: histogram.Clone()})
 		}
 		s.Resources = append(s.Resources,
-			instrument.Resources{Event: event, Reason: resMaking(how).String(), Count: count})
+			instrument.Resources{Event: event, Reason: resResult(result).String(), Count: count})
 	}
 	for reason, n := range l.ended {
 		s.Resources = append(s.Resources,

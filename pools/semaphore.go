@@ -20,11 +20,11 @@ type SemaphoreConfig struct {
 	MaxPending int
 }
 
-// Semaphore bounds concurrent access with a number of permits, of which a request may take several.
-// It is a drop-in replacement for [golang.org/x/sync/semaphore.Weighted]: requests are served in
-// the order in which they arrive, so a large request at the front holds back all requests behind
-// it, and a request whose context is done fails even if permits are free. In addition, a Semaphore
-// can be resized, closed and observed. It is safe for concurrent use.
+// Semaphore is a weighted semaphore: it has a number of permits, and a request may take several. It
+// is a drop-in replacement for [golang.org/x/sync/semaphore.Weighted]: requests are served in the
+// order in which they arrive, so a large request at the front holds back all requests behind it,
+// and a request whose context is done fails even if permits are free. In addition, a Semaphore can
+// be resized, closed and observed. It is safe for concurrent use.
 //
 // # Telemetry
 //
@@ -35,24 +35,24 @@ type SemaphoreConfig struct {
 // A wait ends when Release hands over the permits; from then on the permits count as used, even if
 // the waiter is not running yet. If the waiter's context ends before the waiter runs, the request
 // returns the permits, fails, and counts as acquired and completed. Use is absent, because Release
-// does not say which permits it returns. UseTime is the number of permits used, integrated over
+// does not say whose permits it returns. UseTime is the number of permits used, integrated over
 // time.
 //
 // A Semaphore that is used in a bubble of testing/synctest must be created in the same bubble.
 type Semaphore struct {
 	// word lets calls take and return permits without the lock, with a single compare-and-swap. Its
-	// high bits hold the number of free permits, and its low bits two numbers of credits. An
-	// Acquire spends a credit of the first kind, a Release one of the second, so the spent credits
-	// count the calls. Unlocking mu lends credits if no request waits and the meter does not need
-	// each event. A call that finds no credit locks mu and takes all credits back; after that only
-	// the owner of mu changes the number of free permits.
+	// high bits hold the number of free permits, and its low bits two counts of credits. An Acquire
+	// spends a credit of the first kind, a Release one of the second, so the credits spent count
+	// the calls. Unlocking mu lends credits if no request waits and the meter does not need each
+	// event. A call that finds no credit locks mu and takes all credits back; after that only the
+	// holder of mu changes the number of free permits.
 	word     atomic.Int64
 	size     atomic.Int64 // written with mu held
 	closed   atomic.Bool  // written with mu held
 	full     atomic.Bool  // no permit is free and no credit is lent; written with mu held
-	rejected atomic.Int64 // number of calls of TryAcquire that failed without the lock, since the last Stats
+	rejected atomic.Int64 // number of calls of TryAcquire that failed without the lock since the last Stats
 
-	mu       sync.Mutex // guards everything below; taken by lock
+	mu       sync.Mutex // guards the fields up to meter, and limitChanges; use lock and unlock
 	credits  int64      // number of credits lent, of each kind; while any are lent, word holds the free permits
 	free     int64      // number of permits not used; negative after the size was lowered
 	queue    waitQueue[int64, bool]
@@ -74,8 +74,8 @@ type Semaphore struct {
 }
 
 const (
-	semBits     = 10          // for credits of each kind
-	semShift    = 2 * semBits // shift of the free permits in the word
+	semBits     = 10          // width of each count of credits
+	semShift    = 2 * semBits // position of the free permits in word
 	semMax      = 1<<semBits - 1
 	semAcquires = semMax            // all credits for Acquire
 	semReleases = semMax << semBits // all credits for Release
@@ -90,7 +90,7 @@ func NewSemaphore(name string, n int64, cfg SemaphoreConfig, opts ...instrument.
 		return nil, err
 	}
 	if cfg.MaxPending < 0 {
-		return nil, s.error(fmt.Errorf("MaxPending is %d, expected 0 or more", cfg.MaxPending))
+		return nil, s.error(fmt.Errorf("MaxPending is %d, expected 0 (no bound) or more", cfg.MaxPending))
 	}
 	s.size.Store(n)
 	s.meter.Init(instrument.TimingOf(opts...), (*semLocker)(s), s.used)
@@ -106,7 +106,7 @@ func NewSemaphore(name string, n int64, cfg SemaphoreConfig, opts ...instrument.
 
 func (s *Semaphore) checkSize(n int64) error {
 	if n < 0 || n > MaxPermits {
-		return s.error(fmt.Errorf("%d permits, expected 0 to %d", n, int64(MaxPermits)))
+		return s.error(fmt.Errorf("size is %d permits, expected 0 to %d", n, int64(MaxPermits)))
 	}
 	return nil
 }
@@ -159,7 +159,7 @@ func (s *Semaphore) TryAcquire(n int64) bool {
 }
 
 // Release returns n permits. It panics if n is negative or greater than the number of permits held.
-// Any goroutine may call it, not only the one that called Acquire, even after Close.
+// Any goroutine may call Release, not only the one that called Acquire, even after Close.
 func (s *Semaphore) Release(n int64) {
 	for {
 		w := s.word.Load()
@@ -225,7 +225,7 @@ func (s *Semaphore) releaseWithLock(n int64) {
 	}
 	now := s.meter.Event(s.used())
 	if s.queue.first != nil {
-		s.countHeldBack(now)
+		s.advanceHeldBack(now)
 	}
 	s.released++
 	s.free += n
@@ -233,7 +233,7 @@ func (s *Semaphore) releaseWithLock(n int64) {
 	s.unlock()
 }
 
-// take marks n permits as used. Caller must hold mu.
+// take grants a new request n permits. Caller must hold mu.
 func (s *Semaphore) take(n int64) {
 	s.meter.Event(s.used())
 	s.requests.Add(instrument.Acquired, 1)
@@ -248,7 +248,7 @@ func (s *Semaphore) fits(n int64) bool {
 // used returns the number of permits used. Caller must hold mu.
 func (s *Semaphore) used() int64 { return s.size.Load() - s.free }
 
-// lock locks mu and takes back all credits, after which only the owner of mu changes word.
+// lock locks mu and takes back all credits, after which only the holder of mu changes word.
 func (s *Semaphore) lock() {
 	s.mu.Lock()
 	if s.credits > 0 {
@@ -256,7 +256,8 @@ func (s *Semaphore) lock() {
 	}
 }
 
-// takeBack takes back all credits, and counts the calls that spent credits. Caller must hold mu.
+// takeBack takes back all unspent credits, and counts the calls that spent credits. Caller must
+// hold mu.
 func (s *Semaphore) takeBack() {
 	w := s.word.And(^semCredits)
 	acquired, released := s.credits-w&semMax, s.credits-w>>semBits&semMax
@@ -266,8 +267,8 @@ func (s *Semaphore) takeBack() {
 	s.meter.Events(acquired + released)
 }
 
-// unlock unlocks mu. It first lends credits, if no request waits, no more permits are used than the
-// size allows and the meter does not need each event.
+// unlock unlocks mu. It first lends credits if no request waits, no more permits are used than the
+// size allows, and the meter does not need each event.
 func (s *Semaphore) unlock() {
 	credits := min(s.meter.Blind()/2, semMax)
 	lends := credits > 0 && s.queue.first == nil && s.free >= 0 && !s.closed.Load()
@@ -296,8 +297,8 @@ func (s *Semaphore) mustNotBeNegative(n int64) {
 	}
 }
 
-// misused returns the same panic message as x/sync, which a program's tests may match, with the
-// semaphore's name added.
+// misused returns the panic message of x/sync, which a program's tests may match, followed by the
+// semaphore's name.
 func (s *Semaphore) misused(how string) string {
 	return fmt.Sprintf("semaphore: %s (%q)", how, s.name)
 }

@@ -45,7 +45,7 @@ func ExampleSemaphore_Resize() {
 	if err := downstream.Resize(50); err != nil {
 		fmt.Println(err)
 	}
-	// 80 permits are used, until they are released
+	// 80 permits stay used until they are released
 	fmt.Println("more:", downstream.TryAcquire(1))
 	downstream.Release(40)
 	fmt.Println("more:", downstream.TryAcquire(1))

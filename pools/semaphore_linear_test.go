@@ -18,7 +18,7 @@ type semCallKind int
 
 const (
 	linAcquire semCallKind = iota
-	linTry
+	linTryAcquire
 	linRelease
 	linResize
 	linStats
@@ -30,16 +30,15 @@ type semInput struct {
 }
 
 type semOutput struct {
-	ok          bool // a permit was taken
+	ok          bool // permits were taken
 	used, limit int64
 }
 
 type semState struct{ used, size int64 }
 
-// semSpec is the specification of a semaphore for an observer that does not know about queues. If
-// there are waiters, a TryAcquire may fail although permits are free, because the permits are
-// reserved for the waiters. An Acquire that fails may have held its permits until its context
-// ended.
+// semSpec specifies a semaphore as seen by an observer that does not know about queues. If there
+// are waiters, TryAcquire may fail although permits are free, because the permits are reserved for
+// the waiters, and an Acquire that fails may have held permits for a while.
 func semSpec(size int64, waiters bool) porcupine.Model {
 	return porcupine.Model{
 		Init: func() any { return semState{size: size} },
@@ -47,7 +46,7 @@ func semSpec(size int64, waiters bool) porcupine.Model {
 			s, in, out := state.(semState), input.(semInput), output.(semOutput)
 			fits := s.used+in.n <= s.size
 			switch in.kind {
-			case linAcquire, linTry:
+			case linAcquire, linTryAcquire:
 				if !out.ok {
 					return !fits || waiters || in.kind == linAcquire, s
 				}
@@ -67,9 +66,9 @@ func semSpec(size int64, waiters bool) porcupine.Model {
 	}
 }
 
-// record lets goroutines make random calls of the given kinds. It returns the calls and their
-// results on a common clock.
-func record(s *Semaphore, kinds []semCallKind) []porcupine.Operation {
+// recordHistory makes random calls of the given kinds from several goroutines. It returns the calls
+// with their results and the times of a common logical clock.
+func recordHistory(s *Semaphore, kinds []semCallKind) []porcupine.Operation {
 	var clock atomic.Int64
 	var mu sync.Mutex
 	var history []porcupine.Operation
@@ -86,7 +85,7 @@ func record(s *Semaphore, kinds []semCallKind) []porcupine.Operation {
 					in.n++
 				}
 				call := clock.Add(1)
-				out := do(s, in)
+				out := perform(s, in)
 				op := porcupine.Operation{ClientId: id, Input: in, Call: call, Output: out, Return: clock.Add(1)}
 				if out.ok {
 					held += in.n
@@ -103,18 +102,18 @@ func record(s *Semaphore, kinds []semCallKind) []porcupine.Operation {
 	return history
 }
 
-func do(s *Semaphore, in semInput) (out semOutput) {
+func perform(s *Semaphore, in semInput) (out semOutput) {
 	switch in.kind {
 	case linAcquire:
 		ctx, cancel := context.WithTimeout(context.Background(), time.Duration(rand.IntN(200))*time.Microsecond)
 		defer cancel()
 		out.ok = s.Acquire(ctx, in.n) == nil
-	case linTry:
+	case linTryAcquire:
 		out.ok = s.TryAcquire(in.n)
 	case linRelease:
 		s.Release(in.n)
 	case linResize:
-		_ = s.Resize(in.n) // the size is valid
+		_ = s.Resize(in.n) // cannot fail: the size is valid
 	case linStats:
 		st := s.Stats()
 		out.used, out.limit = st.Usage[instrument.Used].Or(-1), st.Limit.Or(-1)
@@ -124,10 +123,10 @@ func do(s *Semaphore, in semInput) (out semOutput) {
 
 func TestSemaphoreIsLinearizable(t *testing.T) {
 	for name, kinds := range map[string][]semCallKind{
-		"waiters and stats": {linAcquire, linTry, linRelease, linStats},
-		"no waiters":        {linTry, linRelease, linResize, linStats},
-		// a permit that is in transit when the size shrinks is used later
-		"waiters and resize": {linAcquire, linTry, linRelease, linResize},
+		"waiters and stats": {linAcquire, linTryAcquire, linRelease, linStats},
+		"no waiters":        {linTryAcquire, linRelease, linResize, linStats},
+		// without linStats: permits handed to a request that then fails may exceed a lowered size
+		"waiters and resize": {linAcquire, linTryAcquire, linRelease, linResize},
 	} {
 		t.Run(name, func(t *testing.T) {
 			spec := semSpec(3, slices.Contains(kinds, linAcquire))
@@ -137,10 +136,10 @@ func TestSemaphoreIsLinearizable(t *testing.T) {
 					if err != nil {
 						t.Fatal(err)
 					}
-					history := record(s, kinds)
+					history := recordHistory(s, kinds)
 					s.Close()
 					if porcupine.CheckOperationsTimeout(spec, history, 10*time.Second) == porcupine.Illegal {
-						t.Fatalf("not linearizable: %+v", history)
+						t.Fatalf("the history is not linearizable: %+v", history)
 					}
 				}
 			}

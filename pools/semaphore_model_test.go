@@ -14,7 +14,7 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// permits is the interface that our semaphore and x/sync's have in common.
+// permits is the interface that Semaphore and x/sync's semaphore have in common.
 type permits interface {
 	Acquire(ctx context.Context, n int64) error
 	TryAcquire(n int64) bool
@@ -33,8 +33,8 @@ func mustSemaphore(t testing.TB, n int64, opts ...instrument.Option) *Semaphore 
 	return s
 }
 
-// semModel is the simplest model of a semaphore. Its calls never block: a request exists until it
-// has an outcome.
+// semModel is a sequential reference implementation of Semaphore. Its calls never block: a request
+// stays in requests, and has ended once it has an outcome.
 type semModel struct {
 	size, used int64
 	requests   []*semRequest
@@ -109,8 +109,8 @@ func (m *semModel) close() {
 	}
 }
 
-// check compares the outcomes of p's calls with those of the model. If p is a Semaphore, it also
-// compares the Stats.
+// check compares the outcomes of p's calls with those of the model. If p is a Semaphore, check also
+// compares its Stats.
 func (m *semModel) check(p permits) error {
 	want := m.tried
 	var errs []error
@@ -128,26 +128,34 @@ func (m *semModel) check(p permits) error {
 		if ended != r.ended || !errors.Is(got, r.err) || (got == nil) != (r.err == nil) {
 			errs = append(
 				errs,
-				fmt.Errorf("request %d for %d: ended %v with %w, want %v with %w", i, r.n, ended, got, r.ended, r.err),
+				fmt.Errorf(
+					"request %d for %d permits: ended %t with %w, want %t with %w",
+					i,
+					r.n,
+					ended,
+					got,
+					r.ended,
+					r.err,
+				),
 			)
 		}
 		if r.ended {
 			want[outcomeOf(r.err)]++
 		}
 	}
-	s, ours := p.(*Semaphore)
-	if !ours {
+	s, isSemaphore := p.(*Semaphore)
+	if !isSemaphore {
 		return errors.Join(errs...)
 	}
 	st := s.Stats()
 	if limit, used := st.Limit.Or(-1), st.Usage[instrument.Used].Or(-1); limit != m.size || used != m.used {
-		errs = append(errs, fmt.Errorf("%d used of %d, want %d of %d", used, limit, m.used, m.size))
+		errs = append(errs, fmt.Errorf("%d permits used of %d, want %d of %d", used, limit, m.used, m.size))
 	}
 	if got := st.Pending.Or(-1); got != pending {
 		errs = append(errs, fmt.Errorf("%d pending, want %d", got, pending))
 	}
 	if age, ok := st.PendingAge.Get(); ok != (pending > 0) {
-		errs = append(errs, fmt.Errorf("pending age %v, %v of %d", age, ok, pending))
+		errs = append(errs, fmt.Errorf("pending age %v (set: %t) with %d pending", age, ok, pending))
 	}
 	if got := st.Completed[instrument.OK].Or(-1); got != m.released {
 		errs = append(errs, fmt.Errorf("%d completed, want %d", got, m.released))
@@ -156,7 +164,13 @@ func (m *semModel) check(p permits) error {
 		if got := st.Requests[o].Or(-1); got != n || st.Wait[o].Count() != uint64(n) {
 			errs = append(
 				errs,
-				fmt.Errorf("%d requests %v and %d waits, want %d", got, instrument.Outcome(o), st.Wait[o].Count(), n),
+				fmt.Errorf(
+					"%d requests and %d waits with outcome %v, want %d",
+					got,
+					st.Wait[o].Count(),
+					instrument.Outcome(o),
+					n,
+				),
 			)
 		}
 	}
@@ -174,16 +188,17 @@ func outcomeOf(err error) instrument.Outcome {
 	}
 }
 
-// play performs the operations that the bytes encode, one after the other, on p and on the model.
-// It compares the two whenever all goroutines are blocked. It runs in a bubble of synctest.
-func play(t *testing.T, p permits, size int64, operations []byte) {
+// runModel performs the operations that the bytes encode, one after the other, on p and on a model.
+// After each operation it waits until all goroutines are blocked, and compares p with the model. It
+// must run in a synctest bubble.
+func runModel(t *testing.T, p permits, size int64, operations []byte) {
 	m := semModel{size: size}
-	s, ours := p.(*Semaphore)
-	lowest := int64(0)
-	if !ours {
-		// in x/sync a request for 0 keeps waiting when the request before it gives up; in our
-		// semaphore it does not
-		lowest = 1
+	s, isSemaphore := p.(*Semaphore)
+	minPermits := int64(0)
+	if !isSemaphore {
+		// in x/sync, a request for 0 permits keeps waiting when the request before it gives up,
+		// unlike in Semaphore
+		minPermits = 1
 	}
 	for len(operations) >= 2 {
 		code, arg := operations[0]%16, int64(operations[1])
@@ -191,7 +206,7 @@ func play(t *testing.T, p permits, size int64, operations []byte) {
 		what := ""
 		switch {
 		case code < 6:
-			r := &semRequest{n: max(arg%7, lowest), real: make(chan error, 1)}
+			r := &semRequest{n: max(arg%7, minPermits), real: make(chan error, 1)}
 			what = fmt.Sprintf("acquire %d", r.n)
 			var ctx context.Context
 			ctx, r.cancel = context.WithCancel(t.Context())
@@ -208,7 +223,7 @@ func play(t *testing.T, p permits, size int64, operations []byte) {
 			n := arg % 7
 			what = fmt.Sprintf("try %d", n)
 			if got, want := p.TryAcquire(n), m.try(n); got != want {
-				t.Fatalf("%s: %v, want %v", what, got, want)
+				t.Fatalf("%s: got %t, want %t", what, got, want)
 			}
 		case code < 14:
 			if len(m.requests) > 0 {
@@ -216,14 +231,14 @@ func play(t *testing.T, p permits, size int64, operations []byte) {
 				what = fmt.Sprintf("cancel request %d", i)
 				m.cancel(m.requests[i])
 			}
-		case code == 14 && ours:
+		case code == 14 && isSemaphore:
 			what = fmt.Sprintf("resize to %d", arg%9)
 			if err := s.Resize(arg % 9); err != nil {
 				t.Fatal(err)
 			}
 			m.size = arg % 9
 			m.serve()
-		case arg < 16 && ours:
+		case arg < 16 && isSemaphore:
 			what = "close"
 			s.Close()
 			m.close()
@@ -247,21 +262,21 @@ func randomOperations(n int) []byte {
 	return ops
 }
 
-// The model behaves like x/sync. Otherwise it would prove nothing about our semaphore.
-func TestSemaphoreModelIsThatOfXSync(t *testing.T) {
+// The model itself behaves like x/sync; otherwise it would prove nothing about Semaphore.
+func TestSemaphoreModelBehavesAsXSync(t *testing.T) {
 	for range 200 {
 		ops := randomOperations(60)
 		synctest.Test(t, func(t *testing.T) {
-			play(t, semaphore.NewWeighted(5), 5, ops)
+			runModel(t, semaphore.NewWeighted(5), 5, ops)
 		})
 	}
 }
 
-func TestSemaphoreDoesWhatItsModelDoes(t *testing.T) {
+func TestSemaphoreAgainstModel(t *testing.T) {
 	for range 300 {
 		ops := randomOperations(60)
 		synctest.Test(t, func(t *testing.T) {
-			play(t, mustSemaphore(t, 5), 5, ops)
+			runModel(t, mustSemaphore(t, 5), 5, ops)
 		})
 	}
 }
@@ -271,7 +286,7 @@ func FuzzSemaphore(f *testing.F) {
 	f.Fuzz(func(t *testing.T, size uint8, operations []byte) {
 		operations = slices.Clone(operations[:min(len(operations), 400)])
 		synctest.Test(t, func(t *testing.T) {
-			play(t, mustSemaphore(t, int64(size%9)), int64(size%9), operations)
+			runModel(t, mustSemaphore(t, int64(size%9)), int64(size%9), operations)
 		})
 	})
 }

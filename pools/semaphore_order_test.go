@@ -13,8 +13,9 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// waiting starts a request and returns once the request is waiting.
-func waiting(s *Semaphore, n int64, served func()) {
+// startWaiter starts a request for n permits, and returns once it is waiting. served is called when
+// the request gets its permits.
+func startWaiter(s *Semaphore, n int64, served func()) {
 	before := s.Waiting()
 	go func() {
 		if s.Acquire(context.Background(), n) == nil {
@@ -26,7 +27,7 @@ func waiting(s *Semaphore, n int64, served func()) {
 	}
 }
 
-func TestSemaphoreServesWaitersInTheOrderOfArrival(t *testing.T) {
+func TestSemaphoreServesWaitersInOrder(t *testing.T) {
 	for _, procs := range []int{1, 2} {
 		t.Run(fmt.Sprint("GOMAXPROCS ", procs), func(t *testing.T) {
 			defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(procs))
@@ -35,7 +36,7 @@ func TestSemaphoreServesWaitersInTheOrderOfArrival(t *testing.T) {
 			const waiters = 500
 			order := make(chan int, waiters)
 			for i := range waiters {
-				waiting(s, 4, func() {
+				startWaiter(s, 4, func() {
 					order <- i
 					s.Release(4)
 				})
@@ -43,27 +44,27 @@ func TestSemaphoreServesWaitersInTheOrderOfArrival(t *testing.T) {
 			s.Release(4)
 			for i := range waiters {
 				if got := <-order; got != i {
-					t.Fatalf("waiter %d is served before waiter %d", got, i)
+					t.Fatalf("waiter %d was served before waiter %d", got, i)
 				}
 			}
 		})
 	}
 }
 
-// Neither TryAcquire nor Acquire overtakes a waiting request, however many permits are free.
+// Neither TryAcquire nor Acquire overtakes a waiting request, even if enough permits are free.
 func TestSemaphoreIsNotOvertaken(t *testing.T) {
 	for range 1000 {
 		s := mustSemaphore(t, 2)
 		_ = s.Acquire(t.Context(), 1)
 		served := make(chan string, 2)
-		waiting(s, 2, func() { served <- "first" })
+		startWaiter(s, 2, func() { served <- "first" })
 		if s.TryAcquire(1) {
-			t.Fatal("TryAcquire(1) overtakes Acquire(2), which waits")
+			t.Fatal("TryAcquire(1) overtook a waiting Acquire(2)")
 		}
-		waiting(s, 1, func() { served <- "second" })
+		startWaiter(s, 1, func() { served <- "second" })
 		s.Release(1)
 		if got := <-served; got != "first" {
-			t.Fatal("a later Acquire(1) overtakes Acquire(2)")
+			t.Fatal("a later Acquire(1) overtook a waiting Acquire(2)")
 		}
 		s.Release(2)
 		<-served
@@ -86,12 +87,12 @@ func TestSemaphorePendingCountsEveryWaiter(t *testing.T) {
 		cancel()
 		synctest.Wait()
 		if got := s.Stats().Pending.Or(-1); got != 0 {
-			t.Errorf("%d pending after all gave up", got)
+			t.Errorf("%d pending after all gave up, want 0", got)
 		}
 	})
 }
 
-func TestSemaphoreBoundsItsWaiters(t *testing.T) {
+func TestSemaphoreMaxPending(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, err := NewSemaphore(t.Name(), 1, SemaphoreConfig{MaxPending: 2})
 		if err != nil {
@@ -99,12 +100,12 @@ func TestSemaphoreBoundsItsWaiters(t *testing.T) {
 		}
 		defer s.Close()
 		_ = s.Acquire(t.Context(), 1)
-		for _, n := range []int64{1, 5} { // 5 is more than the size
+		for _, n := range []int64{1, 5} { // 5 permits are more than the size
 			go func() { _ = s.Acquire(t.Context(), n) }()
 		}
 		synctest.Wait()
 		if err := s.Acquire(t.Context(), 1); !errors.Is(err, ErrFull) {
-			t.Errorf("a third waiter: error %v, want ErrFull", err)
+			t.Errorf("third waiting request: error %v, want ErrFull", err)
 		}
 		st := s.Stats()
 		if rejected, limit := st.Requests[instrument.Rejected].Or(
@@ -117,13 +118,12 @@ func TestSemaphoreBoundsItsWaiters(t *testing.T) {
 		}
 	})
 	if _, err := NewSemaphore(t.Name(), 1, SemaphoreConfig{MaxPending: -1}); err == nil {
-		t.Error("MaxPending -1 is accepted")
+		t.Error("NewSemaphore accepted a MaxPending of -1")
 	}
 }
 
-// A semaphore that shrank below the number of used permits must not grant permits on its fast path
-// either.
-func TestShrinkingSemaphoreServesNoRequest(t *testing.T) {
+// After a resize to fewer permits than are used, the fast path must not grant permits either.
+func TestSemaphoreAboveItsSizeServesNoRequest(t *testing.T) {
 	for name, opts := range map[string][]instrument.Option{"on": nil, "off": {instrument.WithoutTelemetry()}} {
 		t.Run(name, func(t *testing.T) {
 			s := mustSemaphore(t, 8, opts...)
@@ -132,35 +132,35 @@ func TestShrinkingSemaphoreServesNoRequest(t *testing.T) {
 			s.Release(1)
 			for n := range int64(3) {
 				if got := s.TryAcquire(n); got {
-					t.Errorf("%d of 7 used of 2: TryAcquire(%d) succeeds", s.Available(), n)
+					t.Errorf("7 permits used of 2: TryAcquire(%d) succeeded", n)
 				}
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 			defer cancel()
 			if err := s.Acquire(ctx, 1); !errors.Is(err, context.DeadlineExceeded) {
-				t.Errorf("Acquire: %v", err)
+				t.Errorf("7 permits used of 2: Acquire(1) returned %v, want DeadlineExceeded", err)
 			}
 			s.Release(6)
 			if !s.TryAcquire(1) {
-				t.Error("1 used of 2: TryAcquire(1) fails")
+				t.Error("1 permit used of 2: TryAcquire(1) failed")
 			}
 		})
 	}
 }
 
 // The fast path of Release also checks its argument.
-func TestSemaphoreReleaseOfTooMuchPanics(t *testing.T) {
+func TestSemaphoreReleasePanicsOnInvalidCount(t *testing.T) {
 	for name, opts := range map[string][]instrument.Option{"on": nil, "off": {instrument.WithoutTelemetry()}} {
 		t.Run(name, func(t *testing.T) {
 			s := mustSemaphore(t, 8, opts...)
 			_ = s.Acquire(t.Context(), 3)
 			for _, n := range []int64{4, 8, MaxPermits, -1} {
 				if panicOf(func() { s.Release(n) }) == nil {
-					t.Errorf("Release(%d) of 3 does not panic", n)
+					t.Errorf("Release(%d) with 3 permits held did not panic", n)
 				}
 			}
 			if s.Available() != 5 {
-				t.Errorf("%d available, want 5", s.Available())
+				t.Errorf("%d permits available, want 5", s.Available())
 			}
 		})
 	}

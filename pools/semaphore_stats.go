@@ -47,7 +47,7 @@ func (s *Semaphore) Stats() instrument.Stats {
 		st.PendingAge = first.wait.Age(now)
 	}
 	st.UseTime = instrument.Some(s.meter.Total(now, s.used()))
-	s.countHeldBack(now)
+	s.advanceHeldBack(now)
 	st.HeldBack = instrument.Some(s.heldBack.time / float64(time.Second))
 	return st
 }
@@ -56,14 +56,14 @@ func (s *Semaphore) Stats() instrument.Stats {
 // request needed more permits than were free.
 type heldBack struct {
 	time  float64       // permit-nanoseconds
-	until time.Duration // time up to which permits are counted
+	until time.Duration // time up to which permits have been integrated
 }
 
-// countHeldBack brings s.heldBack up to date. It must be called before a request starts to wait
+// advanceHeldBack advances s.heldBack to now. It must be called before a request starts to wait
 // and, while requests wait, before the number of permits or the waiters change. now is the time
-// that the meter's Event returned. While the pool is overloaded, countHeldBack uses the last clock
-// reading, so the count is right on average. Caller must hold mu.
-func (s *Semaphore) countHeldBack(now time.Duration) {
+// that the meter's Event returned. While the pool is overloaded, advanceHeldBack uses the last
+// clock reading, so the integral is correct on average. Caller must hold mu.
+func (s *Semaphore) advanceHeldBack(now time.Duration) {
 	if s.meter.Off() {
 		return
 	}

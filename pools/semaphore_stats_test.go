@@ -10,7 +10,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/pooltest"
 )
 
-func TestSemaphoreInTheSettingsOfTelemetry(t *testing.T) {
+func TestSemaphoreTelemetrySettings(t *testing.T) {
 	pooltest.Settings(t, "semaphore", func(name string, opts ...instrument.Option) (pooltest.Pool, error) {
 		s, err := NewSemaphore(name, 2, SemaphoreConfig{}, opts...)
 		if err != nil {
@@ -23,10 +23,10 @@ func TestSemaphoreInTheSettingsOfTelemetry(t *testing.T) {
 	})
 }
 
-func TestSemaphoreWithoutTelemetryCountsButDoesNotTime(t *testing.T) {
+func TestSemaphoreWithoutTelemetry(t *testing.T) {
 	s := mustSemaphore(t, 1, instrument.WithoutTelemetry())
 	if s.word.Load()&semCredits == 0 {
-		t.Error("calls are not fast")
+		t.Error("no credits are lent, so calls do not take the fast path")
 	}
 	for range 1000 {
 		_ = s.Acquire(context.Background(), 1)
@@ -37,7 +37,7 @@ func TestSemaphoreWithoutTelemetryCountsButDoesNotTime(t *testing.T) {
 		t.Errorf("%d acquired, want 1000", n)
 	}
 	if _, timed := st.UseTime.Get(); timed || st.Wait[instrument.Acquired] != nil {
-		t.Error("it is timed")
+		t.Error("without telemetry, times are reported")
 	}
 }
 

@@ -18,55 +18,58 @@ import (
 	"github.com/poolgauge/poolgauge/internal/pooltest"
 )
 
-// The semaphore passes x/sync's own tests and has the properties that its documentation guarantees.
+// Semaphore passes x/sync's own tests, and has the properties that the documentation of x/sync
+// guarantees.
 func TestSemaphoreBehavesAsXSync(t *testing.T) {
 	pooltest.BehavesAsXSync(t, func(t testing.TB, size int64) pooltest.Permits { return mustSemaphore(t, size) })
 }
 
-func TestSemaphoreMisuseIsNamedAndChangesNothing(t *testing.T) {
+func TestSemaphoreMisusePanicsAndChangesNothing(t *testing.T) {
 	s := mustSemaphore(t, 1)
 	if got := pooltest.PanicOf(func() { s.Release(1) }); !strings.Contains(got, t.Name()) {
-		t.Errorf("panic %q does not name the semaphore", got)
+		t.Errorf("panic %q, want one with the semaphore's name", got)
 	}
 	if !s.TryAcquire(1) || s.TryAcquire(1) {
-		t.Error("misuse changed the semaphore") // x/sync's semaphore would have gained a permit
+		t.Error(
+			"a Release that panicked changed the number of free permits",
+		) // x/sync's semaphore would have gained a permit
 	}
 }
 
-func TestNewSemaphoreRefuses(t *testing.T) {
-	there := mustSemaphore(t, 1)
+func TestSemaphoreRejectsInvalidSizesAndNames(t *testing.T) {
+	existing := mustSemaphore(t, 1)
 	for _, n := range []int64{-1, MaxPermits + 1} {
 		if s, err := NewSemaphore("refused", n, SemaphoreConfig{}); err == nil || s != nil {
-			t.Errorf("%d permits: %v, %v", n, s, err)
+			t.Errorf("NewSemaphore with %d permits: %v, error %v; want only an error", n, s, err)
 		}
-		if err := there.Resize(n); err == nil {
-			t.Errorf("resized to %d permits", n)
+		if err := existing.Resize(n); err == nil {
+			t.Errorf("Resize(%d) succeeded, want an error", n)
 		}
 	}
 	for _, name := range []string{"", t.Name()} {
 		if s, err := NewSemaphore(name, 1, SemaphoreConfig{}); err == nil || s != nil {
-			t.Errorf("name %q: %v, %v", name, s, err)
+			t.Errorf("NewSemaphore with name %q: %v, error %v; want only an error", name, s, err)
 		}
 	}
 }
 
-func TestSemaphoreOfTheLargestSize(t *testing.T) {
+func TestSemaphoreOfMaxPermits(t *testing.T) {
 	s := mustSemaphore(t, MaxPermits)
 	if !s.TryAcquire(MaxPermits) || s.TryAcquire(1) || s.TryAcquire(1<<62) {
-		t.Error("the largest size is not available")
+		t.Error("TryAcquire(MaxPermits) must succeed, and leave no free permit")
 	}
 	if err := s.Resize(0); err != nil {
 		t.Fatal(err)
 	}
 	s.Release(MaxPermits)
 	if s.TryAcquire(1) {
-		t.Error("got a permit from an empty semaphore")
+		t.Error("TryAcquire(1) succeeded in a semaphore of size 0")
 	}
 }
 
-// A request for many permits is granted although other goroutines keep acquiring single ones.
+// A request for many permits is granted although other goroutines keep acquiring single permits.
 // marusama/semaphore did not grant it within 3 s; see also golang/go#29721.
-func TestSemaphoreServesALargeRequestAmongChurners(t *testing.T) {
+func TestSemaphoreServesLargeRequestUnderChurn(t *testing.T) {
 	defer goleak.VerifyNone(t)
 	s := mustSemaphore(t, 8)
 	var stop atomic.Bool
@@ -102,32 +105,32 @@ func TestSemaphoreResize(t *testing.T) {
 			}()
 			synctest.Wait()
 		}
-		// 2 is served, 5 and 4 are too large for now, 1 waits.
-		expect := func(what string, used int64, want ...int64) {
+		// The request for 2 is served, 5 and 4 exceed the size for now, and 1 waits.
+		expect := func(when string, used int64, want ...int64) {
 			t.Helper()
 			synctest.Wait()
 			if got := s.Stats().Usage[instrument.Used].Or(
 				-1,
 			); got != used || len(order) != len(want) ||
 				order[len(order)-1] != want[len(want)-1] {
-				t.Errorf("%s: %d used, served %v; want %d, %v", what, got, order, used, want)
+				t.Errorf("%s: %d used, served %v; want %d, %v", when, got, order, used, want)
 			}
 		}
 		expect("at first", 2, 2)
 		_ = s.Resize(5)
-		expect("5 came before 1", 2, 2)
+		expect("after resize to 5: 5 comes before 1", 2, 2)
 		s.Release(2)
-		expect("2 released", 5, 2, 5)
+		expect("after release of 2", 5, 2, 5)
 		_ = s.Resize(3)
 		s.Release(3)
-		expect("3 released of 5 used of 3", 3, 2, 5, 1)
+		expect("after resize to 3 and release of 3 of 5", 3, 2, 5, 1)
 		_ = s.Resize(7)
-		expect("room for all", 7, 2, 5, 1, 4)
+		expect("after resize to 7: room for all", 7, 2, 5, 1, 4)
 		_ = s.Resize(1)
-		expect("shrinking takes nothing away", 7, 2, 5, 1, 4)
+		expect("after resize to 1: no permit is revoked", 7, 2, 5, 1, 4)
 		s.Release(6)
 		if s.TryAcquire(1) {
-			t.Error("a permit above the new size")
+			t.Error("TryAcquire(1) with 1 permit used of 1 succeeded")
 		}
 	})
 }
@@ -146,22 +149,27 @@ func TestSemaphoreClose(t *testing.T) {
 		s.Close()
 		for range 3 {
 			if err := <-ended; !errors.Is(err, ErrClosed) || !strings.Contains(err.Error(), t.Name()) {
-				t.Errorf("waiter: %v", err)
+				t.Errorf("waiting request: error %v, want ErrClosed with the semaphore's name", err)
 			}
 		}
 		s.Release(1)
 		if err := s.Acquire(t.Context(), 1); !errors.Is(err, ErrClosed) {
-			t.Errorf("Acquire: %v", err)
+			t.Errorf("Acquire after Close: error %v, want ErrClosed", err)
 		}
 		if s.TryAcquire(0) || s.TryAcquire(1) || s.TryAcquire(2) {
-			t.Error("TryAcquire after Close")
+			t.Error("TryAcquire after Close succeeded")
 		}
 		st := s.Stats()
 		if n, wait := st.Requests[instrument.WasClosed].Or(
 			0,
 		), st.Wait[instrument.WasClosed]; n != 7 || wait.Sum() != 3 ||
 			wait.Zeros() != 4 {
-			t.Errorf("%d closed, which waited %v s, %d not at all", n, wait.Sum(), wait.Zeros())
+			t.Errorf(
+				"%d requests closed after waits of %v s in total, %d without waiting; want 7, 3 s and 4",
+				n,
+				wait.Sum(),
+				wait.Zeros(),
+			)
 		}
 	})
 }
@@ -170,16 +178,17 @@ func TestSemaphoreClosedWithoutTelemetry(t *testing.T) {
 	s := mustSemaphore(t, 1, instrument.WithoutTelemetry())
 	s.Close()
 	if err := s.Acquire(t.Context(), 1); !errors.Is(err, ErrClosed) || s.TryAcquire(1) {
-		t.Errorf("Acquire: %v", err)
+		t.Errorf("after Close: Acquire error %v, want ErrClosed, and TryAcquire must fail", err)
 	}
 }
 
-// When 10,000 goroutines give up at random, no permit is lost and each request is counted once.
+// When 10,000 goroutines give up after random times, no permit is lost and each request is counted
+// once.
 func TestSemaphoreCancelStorm(t *testing.T) {
 	defer goleak.VerifyNone(t)
 	s := mustSemaphore(t, 8)
 	var wg sync.WaitGroup
-	var got, lost, held atomic.Int64
+	var acquired, gaveUp, held atomic.Int64
 	for range 10_000 {
 		wg.Go(func() {
 			ctx, cancel := context.WithTimeout(
@@ -189,12 +198,12 @@ func TestSemaphoreCancelStorm(t *testing.T) {
 			defer cancel()
 			n := 1 + rand.Int64N(8)
 			if s.Acquire(ctx, n) != nil {
-				lost.Add(1)
+				gaveUp.Add(1)
 				return
 			}
-			got.Add(1)
+			acquired.Add(1)
 			if held.Add(n) > 8 {
-				t.Error("more held than there are")
+				t.Error("more than 8 permits are held")
 			}
 			runtime.Gosched()
 			held.Add(-n)
@@ -203,22 +212,23 @@ func TestSemaphoreCancelStorm(t *testing.T) {
 	}
 	in := pooltest.Invariants{Weighted: true}
 	st := in.HoldUnder(t, s.Stats, wg.Wait)
-	// A request whose context ended between the hand-over and its return counts as acquired, and
-	// has returned its permits.
-	acquired, timedOut := st.Requests[instrument.Acquired].Or(-1), st.Requests[instrument.TimedOut].Or(-1)
-	if acquired < got.Load() || acquired+timedOut != got.Load()+lost.Load() {
-		t.Errorf("%d acquired and %d timed out, want %d and %d", acquired, timedOut, got.Load(), lost.Load())
+	// A request whose context ended after the permits were handed over, but before Acquire
+	// returned, counts as acquired, and has released the permits.
+	countedAcquired, countedTimedOut := st.Requests[instrument.Acquired].Or(-1), st.Requests[instrument.TimedOut].Or(-1)
+	if countedAcquired < acquired.Load() || countedAcquired+countedTimedOut != acquired.Load()+gaveUp.Load() {
+		t.Errorf("%d counted as acquired and %d as timed out, want %d and %d, except that requests may have timed out "+
+			"after acquiring", countedAcquired, countedTimedOut, acquired.Load(), gaveUp.Load())
 	}
 	if !s.TryAcquire(8) {
-		t.Errorf("permits are lost: %+v", st)
+		t.Errorf("TryAcquire(8) failed at the end, so permits were lost: %+v", st)
 	}
 }
 
 func TestSemaphoreAllocatesNothing(t *testing.T) {
 	s := mustSemaphore(t, 1)
-	try, done := make(chan struct{}), make(chan struct{})
+	start, done := make(chan struct{}), make(chan struct{})
 	go func() {
-		for range try {
+		for range start {
 			_ = s.Acquire(context.Background(), 1)
 			s.Release(1)
 			done <- struct{}{}
@@ -227,15 +237,20 @@ func TestSemaphoreAllocatesNothing(t *testing.T) {
 	const runs = 1000
 	allocs := testing.AllocsPerRun(runs, func() {
 		_ = s.Acquire(context.Background(), 1)
-		try <- struct{}{}
-		for range 16 { // on one CPU, lets the other goroutine wait
+		start <- struct{}{}
+		for range 16 { // with one CPU, so that the other goroutine starts to wait
 			runtime.Gosched()
 		}
 		s.Release(1)
 		<-done
 	})
-	close(try)
+	close(start)
 	if waits := s.Stats().Wait[instrument.Acquired]; allocs >= 1 || waits.Count()-waits.Zeros() < runs {
-		t.Errorf("%v allocations in each of %d waits", allocs, waits.Count()-waits.Zeros())
+		t.Errorf(
+			"%v allocations per run and %d waits, want 0 and at least %d",
+			allocs,
+			waits.Count()-waits.Zeros(),
+			runs,
+		)
 	}
 }

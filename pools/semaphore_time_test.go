@@ -11,14 +11,14 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// hold takes n permits and returns them after d.
+// hold acquires n permits, and releases them after d.
 func hold(s *Semaphore, n int64, d time.Duration) {
 	_ = s.Acquire(context.Background(), n)
 	time.Sleep(d)
 	s.Release(n)
 }
 
-// overloaded reports whether s is overloaded. It may use s to find out.
+// overloaded reports whether s is overloaded. It may acquire and release permits to find out.
 func overloaded(s *Semaphore) bool {
 	isBlind := func() bool {
 		s.mu.Lock()
@@ -47,18 +47,18 @@ func TestSemaphoreWaitsAreExact(t *testing.T) {
 		}
 		time.Sleep(1500 * time.Millisecond)
 		if age := s.Stats().PendingAge.Or(0); age != 1500*time.Millisecond {
-			t.Errorf("the oldest waits for %v, want 1.5 s", age)
+			t.Errorf("pending age %v, want 1.5 s", age)
 		}
 		time.Sleep(time.Second)
 		s.Release(1)
 		synctest.Wait()
 		st := s.Stats()
 		if w := st.Wait[instrument.TimedOut]; w.Count() != 2 || w.Sum() != 3 {
-			t.Errorf("%d timed out after %v s together, want 2 after 3 s", w.Count(), w.Sum())
+			t.Errorf("%d requests timed out after %v s in total, want 2 after 3 s", w.Count(), w.Sum())
 		}
 		if w := st.Wait[instrument.Acquired]; w.Count() != 2 || w.Zeros() != 1 || w.Sum() != 2.5 {
 			t.Errorf(
-				"%d acquired after %v s together, %d at once, want 2 after 2.5 s and 1",
+				"%d requests acquired after %v s in total, %d without waiting; want 2 after 2.5 s, and 1",
 				w.Count(),
 				w.Sum(),
 				w.Zeros(),
@@ -73,17 +73,17 @@ func TestSemaphorePendingAgeIsThatOfTheOldest(t *testing.T) {
 		_ = s.Acquire(t.Context(), 1)
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		for _, n := range []int64{2, 1} { // 2 is too large, so there are two queues
+		for _, n := range []int64{2, 1} { // 2 is more than the size, so both queues have a waiter
 			go func() { _ = s.Acquire(ctx, n) }()
 			time.Sleep(time.Second)
 		}
 		if age := s.Stats().PendingAge.Or(0); age != 2*time.Second {
-			t.Errorf("the oldest waits for %v, want 2 s", age)
+			t.Errorf("pending age %v, want 2 s", age)
 		}
 	})
 }
 
-func TestSemaphoreUseTimeIsExactWhileCallsAreFarApart(t *testing.T) {
+func TestSemaphoreUseTimeIsExactAtLowRate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := mustSemaphore(t, 10)
 		want := 0.0
@@ -103,7 +103,7 @@ func TestSemaphoreUseTimeIsExactWhileCallsAreFarApart(t *testing.T) {
 	})
 }
 
-func TestSemaphoreUseTimeIsExactOnRequest(t *testing.T) {
+func TestSemaphoreUseTimeWithExactTiming(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := mustSemaphore(t, 10, instrument.WithExactTiming())
 		want := 0.0
@@ -119,8 +119,8 @@ func TestSemaphoreUseTimeIsExactOnRequest(t *testing.T) {
 	})
 }
 
-// A long pause after an overload is timed, whether or not permits are held during it.
-func TestSemaphoreUseTimeOfAPauseAfterAnOverload(t *testing.T) {
+// A long pause after an overload is timed, whether or not permits are held during the pause.
+func TestSemaphoreUseTimeDuringPauseAfterOverload(t *testing.T) {
 	for _, held := range []int64{0, 3} {
 		synctest.Test(t, func(t *testing.T) {
 			s := mustSemaphore(t, 10)
@@ -128,7 +128,7 @@ func TestSemaphoreUseTimeOfAPauseAfterAnOverload(t *testing.T) {
 				hold(s, 1, 0)
 			}
 			if !overloaded(s) {
-				t.Fatal("no overload")
+				t.Fatal("the semaphore is not overloaded after 10,000 calls")
 			}
 			_ = s.Acquire(t.Context(), held)
 			time.Sleep(time.Hour)
@@ -137,21 +137,21 @@ func TestSemaphoreUseTimeOfAPauseAfterAnOverload(t *testing.T) {
 				t.Errorf("%v slot-seconds, want %v", got, want)
 			}
 			if overloaded(s) {
-				t.Error("the overload has not ended")
+				t.Error("the overload has not ended after a pause of an hour")
 			}
 		})
 	}
 }
 
-// Permits are held back while the oldest request needs more than are free, since all later requests
-// wait behind it. A request for more permits than there are holds back none.
-func TestSemaphoreCountsPermitsThatAreHeldBack(t *testing.T) {
+// Free permits are held back while the first waiting request needs more than are free, since all
+// later requests wait behind it. A request for more permits than the size holds back none.
+func TestSemaphoreHeldBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := mustSemaphore(t, 10)
 		expect := func(when string, want float64) {
 			t.Helper()
 			if got := s.Stats().HeldBack.Or(math.NaN()); math.Abs(got-want) > 1e-9 {
-				t.Errorf("%s %v permit-seconds are held back, want %v", when, got, want)
+				t.Errorf("%s: held back %v permit-seconds, want %v", when, got, want)
 			}
 		}
 		_ = s.Acquire(t.Context(), 7)
@@ -162,20 +162,20 @@ func TestSemaphoreCountsPermitsThatAreHeldBack(t *testing.T) {
 		time.Sleep(time.Second)
 		giveUp()
 		synctest.Wait()
-		expect("while one waits for more than there are", 0)
+		expect("after a request for more permits than the size", 0)
 
 		go hold(s, 5, time.Second)
 		time.Sleep(2 * time.Second)
 		expect("with 3 of 10 free for 2 s", 6)
-		go hold(s, 1, time.Second) // waits behind the first
+		go hold(s, 1, time.Second) // waits behind the request for 5
 		time.Sleep(time.Second)
 		s.Release(1)
 		time.Sleep(time.Second)
-		expect("a permit came back a second ago", 6+3+4)
+		expect("a second after a permit was released", 6+3+4)
 		s.Release(1) // serves the first request
 		synctest.Wait()
 		time.Sleep(time.Second / 2)
-		expect("while one waits and none is free", 6+3+4)
+		expect("while a request waits and no permit is free", 6+3+4)
 		if err := s.Resize(12); err != nil {
 			t.Error(err)
 		}
@@ -185,8 +185,8 @@ func TestSemaphoreCountsPermitsThatAreHeldBack(t *testing.T) {
 	})
 }
 
-// If not every event reads the clock, the count of held-back permits is right on average.
-func TestSemaphoreCountsPermitsThatAreHeldBackInOverload(t *testing.T) {
+// In overload, when not every event reads the clock, HeldBack is correct on average.
+func TestSemaphoreHeldBackInOverload(t *testing.T) {
 	s := mustSemaphore(t, 100)
 	_ = s.Acquire(t.Context(), 10)
 	ctx, giveUp := context.WithCancel(t.Context())
@@ -200,13 +200,13 @@ func TestSemaphoreCountsPermitsThatAreHeldBackInOverload(t *testing.T) {
 	}()
 	<-queued
 	begin := time.Now()
-	for range 3000000 { // each takes the slow path, and none is served
+	for range 3_000_000 { // each takes the slow path, and serves no request
 		s.Release(0)
 	}
-	least := 90 * time.Since(begin).Seconds()
+	minimum := 90 * time.Since(begin).Seconds()
 	got, over := s.Stats().HeldBack.Or(math.NaN()), overloaded(s)
-	if most := 90 * time.Since(begin).Seconds(); got < 0.95*least || got > most*1.01 {
-		t.Errorf("%v permit-seconds are held back, want %v to %v (overloaded: %t)", got, least, most, over)
+	if maximum := 90 * time.Since(begin).Seconds(); got < 0.95*minimum || got > maximum*1.01 {
+		t.Errorf("held back %v permit-seconds, want %v to %v (overloaded: %t)", got, minimum, maximum, over)
 	}
 	giveUp()
 	<-done

@@ -10,8 +10,8 @@ import (
 // semWaiter is a waiting request.
 type semWaiter = waiter[int64, bool]
 
-// refusal returns nil if a request may wait. Otherwise it counts the request and returns the
-// request's error. Caller must hold mu.
+// refusal returns nil if a new request may wait. Otherwise it counts the request as closed or
+// rejected, and returns the error for its caller. Caller must hold mu.
 func (s *Semaphore) refusal() error {
 	switch {
 	case s.closed.Load():
@@ -27,13 +27,13 @@ func (s *Semaphore) refusal() error {
 // pending returns the number of waiting requests. Caller must hold mu.
 func (s *Semaphore) pending() int { return s.queue.length + s.tooBig.length }
 
-// enqueue adds a request for n permits to its queue. Caller must hold mu.
+// enqueue adds a request for n permits to the queue to which it belongs. Caller must hold mu.
 func (s *Semaphore) enqueue(n int64) *semWaiter {
 	w := s.waiters.get()
 	s.arrived++
 	w.ask, w.number = n, s.arrived
 	now := s.meter.Event(s.used())
-	s.countHeldBack(now)
+	s.advanceHeldBack(now)
 	w.wait = s.requests.Begin(&s.meter, now)
 	s.queueOf(w).push(w)
 	return w
@@ -74,7 +74,7 @@ func (s *Semaphore) wait(ctx context.Context, w *semWaiter) error {
 	return nil
 }
 
-// giveUp ends w's wait with err. If w has already been answered, it returns the answer instead.
+// giveUp ends w's wait with err. If w has already been answered, giveUp returns the answer instead.
 func (s *Semaphore) giveUp(w *semWaiter, err error) (served bool) {
 	s.lock()
 	defer s.unlock()
@@ -82,7 +82,7 @@ func (s *Semaphore) giveUp(w *semWaiter, err error) (served bool) {
 		return <-w.answer
 	}
 	now := s.meter.Event(s.used())
-	s.countHeldBack(now)
+	s.advanceHeldBack(now)
 	w.queue.remove(w)
 	w.waited = s.requests.End(&s.meter, instrument.GaveUp(err), w.wait, now)
 	s.serve(now)
@@ -107,7 +107,7 @@ func (s *Semaphore) answer(w *semWaiter, o instrument.Outcome, now time.Duration
 
 // Resize changes the number of permits to n, which must be from 0 to [MaxPermits]. If n is larger
 // than before, waiters are served in order. If n is smaller, no permits are revoked: Usage may
-// exceed Limit, and until enough permits have been released, no request is served.
+// exceed Limit, and no request is served until enough permits have been released.
 func (s *Semaphore) Resize(n int64) error {
 	if err := s.checkSize(n); err != nil {
 		return err
@@ -119,13 +119,13 @@ func (s *Semaphore) Resize(n int64) error {
 func (s *Semaphore) setSize(n int64) {
 	s.lock()
 	defer s.unlock()
-	grown := n - s.size.Load()
-	if grown == 0 {
+	delta := n - s.size.Load()
+	if delta == 0 {
 		return
 	}
 	now := s.meter.Event(s.used())
-	s.countHeldBack(now)
-	s.free += grown
+	s.advanceHeldBack(now)
+	s.free += delta
 	s.size.Store(n)
 	s.limitChanges++
 	s.sortWaiters()
@@ -171,12 +171,13 @@ func earlier(a, b *semWaiter) *semWaiter {
 }
 
 // Close makes all waiting and later requests fail with [ErrClosed], and stops reporting the
-// semaphore. Permits that are held can still be released. Further calls do nothing.
+// semaphore. Permits that are still held can be released later. Further calls of Close have no
+// effect.
 func (s *Semaphore) Close() {
 	s.lock()
 	s.closed.Store(true)
 	now := s.meter.Event(s.used())
-	s.countHeldBack(now)
+	s.advanceHeldBack(now)
 	for w := earlier(s.queue.first, s.tooBig.first); w != nil; w = earlier(s.queue.first, s.tooBig.first) {
 		s.answer(w, instrument.WasClosed, now)
 	}

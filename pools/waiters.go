@@ -6,7 +6,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/measure"
 )
 
-// waiter is a caller that waits for an answer from a pool.
+// waiter is a caller that waits for an answer from a pool. Ask describes the request, and Answer
+// the pool's answer.
 type waiter[Ask, Answer any] struct {
 	ask    Ask
 	answer chan Answer // has room for one answer, so that the pool never blocks
@@ -18,7 +19,7 @@ type waiter[Ask, Answer any] struct {
 	prev, next *waiter[Ask, Answer]
 }
 
-// waitQueue holds waiters in the order of their arrival. The pool's lock guards it.
+// waitQueue is a queue of waiters in order of arrival. The pool's lock guards it.
 type waitQueue[Ask, Answer any] struct {
 	first, last *waiter[Ask, Answer]
 	length      int
@@ -52,9 +53,9 @@ func (l *waitQueue[Ask, Answer]) remove(w *waiter[Ask, Answer]) {
 	l.length--
 }
 
-// waiters keeps waiters for reuse, so that waiting does not allocate. A waiter may be put back once
-// it has received its answer or has been removed from the queue. Each pool has its own waiters,
-// since a channel created in a bubble of testing/synctest must not be used outside it.
+// waiters recycles waiters, so that waiting does not allocate. A waiter may be put back once it has
+// received its answer or has been removed from the queue. Each pool has its own waiters, since a
+// channel created in a bubble of testing/synctest must not be used outside it.
 type waiters[Ask, Answer any] struct{ pool sync.Pool }
 
 func (p *waiters[Ask, Answer]) get() *waiter[Ask, Answer] {
@@ -65,7 +66,7 @@ func (p *waiters[Ask, Answer]) get() *waiter[Ask, Answer] {
 }
 
 func (p *waiters[Ask, Answer]) put(w *waiter[Ask, Answer]) {
-	var none Ask
-	w.ask, w.waited = none, measure.Waited{} // clears ask for the garbage collector
+	var zero Ask
+	w.ask, w.waited = zero, measure.Waited{} // so that what ask refers to can be garbage-collected
 	p.pool.Put(w)
 }

@@ -20,20 +20,21 @@ type Task = func(ctx context.Context) error
 // WorkersConfig configures a worker pool. The zero value is a good default.
 type WorkersConfig struct {
 	// Queue is the maximum number of tasks that wait while all workers are busy. Zero means 1024.
-	// Negative means no queue: a task is accepted only if a worker can start it at once.
+	// Negative means no queue: a task is accepted only if a worker can start it immediately.
 	Queue int
 
 	// MaxPending is the maximum number of callers blocked in Submit. If that many are blocked,
 	// Submit returns an error that wraps [ErrFull]. Zero means no bound.
 	MaxPending int
 
-	// IdleTimeout is the minimum time that a worker is idle before it is released, which may take
-	// up to twice as long. Zero means 10 s; negative means never.
+	// IdleTimeout is the minimum time for which a worker is idle before it is released. A worker
+	// may stay idle for up to twice as long. Zero means 10 s; negative means that workers are never
+	// released.
 	IdleTimeout time.Duration
 
 	// TaskTimeout is how long a task may run, not including its time in the queue. After that time,
-	// the task's context is done, and the task should return. Zero or negative means no limit. A
-	// limit costs two allocations per task.
+	// the task's context is done, and the task should return. Zero or negative means no limit.
+	// Setting a limit costs two allocations per task.
 	TaskTimeout time.Duration
 
 	// OnError is called in the worker's goroutine with each error that a task passed to Submit or
@@ -43,7 +44,7 @@ type WorkersConfig struct {
 
 	// OnPanic is called in the worker's goroutine after a task has panicked or called
 	// [runtime.Goexit]. If it is nil, the panic is logged with [log/slog] at level ERROR, with the
-	// stack. In either case, the pool keeps its workers. A panic in OnPanic itself ends the
+	// stack. In either case, the pool keeps its workers. A panic in OnPanic itself crashes the
 	// program.
 	OnPanic func(*PanicError)
 }
@@ -52,29 +53,28 @@ type WorkersConfig struct {
 // in the order in which they were accepted. While the queue is full, Submit blocks, and blocked
 // callers are served in order.
 //
-// A worker is started when there is a task and no worker is idle. The worker that became idle last
-// gets the next task, so that unneeded workers time out. Workers' goroutines carry the pprof label
+// A worker is started if there is a task and no worker is idle. The worker that became idle last
+// gets the next task, so that surplus workers time out. Workers' goroutines carry the pprof label
 // poolgauge.pool.name, so that CPU profiles and goroutine dumps can be broken down by pool.
 //
 // A panic or [runtime.Goexit] in a task is counted and reported, and the worker survives.
 //
-// A task that waits for its own pool occupies a worker while it waits, so the pool deadlocks when
-// the tasks of all workers do the same. Submit, Map, ForEach, Future.Wait, TaskGroup.Wait and
-// Shutdown therefore return [ErrDeadlock] instead of waiting if their context is a context of one
-// of the pool's tasks or derived from one. With any other context, they detect whether the caller
-// is a worker by its goroutine: Map, ForEach, TaskGroup.Wait and Shutdown at once, Future.Wait if
-// all workers are busy, and Submit when no task has started or ended for a second. They detect
-// neither a cycle of several pools, nor a task that waits for another goroutine that waits for the
-// pool.
+// A task that waits for its own pool occupies a worker while it waits, so the pool deadlocks if the
+// tasks of all workers do the same. Submit, Map, ForEach, Future.Wait, TaskGroup.Wait and Shutdown
+// therefore return [ErrDeadlock] instead of waiting if their context is that of one of the pool's
+// tasks, or derived from one. With any other context, they check whether the calling goroutine is a
+// worker: Map, ForEach, TaskGroup.Wait and Shutdown always do, Future.Wait if all workers are busy,
+// and Submit once no task has started or ended for a second. They do not detect tasks of several
+// pools that wait for each other, or a task that waits for a goroutine that waits for the pool.
 //
 // All methods may be called concurrently.
 type Workers struct {
-	// mu guards all state that changes. Callers lock it once per task, and workers lock it once to
-	// end a task and begin the next.
+	// mu guards all mutable state. A caller locks it once per task, and a worker once to end a task
+	// and begin the next.
 	//
-	// Invariant: while there are tasks and a worker that could be woken or started, waking is set,
-	// and the woken worker wakes the next one. Waking one worker at a time is enough: the first
-	// does not wait for the second, and a burst of short tasks wakes few workers.
+	// Invariant: while tasks are queued and a worker could be woken or started, waking is set. The
+	// woken worker wakes the next one. Waking one worker at a time delays no worker that is already
+	// awake, and a burst of short tasks wakes few workers.
 	//
 	// Invariant: callers are blocked only while there is no room for a task.
 	mu       shortLock
@@ -86,22 +86,22 @@ type Workers struct {
 	waking   bool // a worker was woken or started, and has not taken the lock yet
 	stage    workersStage
 	ended    bool        // the pool was stopped, and the last worker has ended
-	idle     *idleWorker // top of a stack: the worker that became idle last gets the next task
+	idle     *idleWorker // top of the stack of idle workers; the worker that became idle last gets the next task
 	blocked  waitQueue[blockedTask, error]
 	meter    measure.Meter
 	requests measure.Requests
 	uses     measure.Uses
 
-	idlers  int                // number of workers in idle
-	lowest  int                // smallest number of idle workers since trim was set
-	workers map[uint64]*worker // workers by goroutine ID
-	trim    alarm              // releases idle workers
-	watch   alarm              // detects callers that are blocked for too long
-	seen    int64              // number of starts and ends of tasks when watch was set
+	idlers          int                // number of workers on that stack
+	minIdlers       int                // minimum of idlers since trim was set
+	workers         map[uint64]*worker // workers by goroutine ID
+	trim            alarm              // releases idle workers
+	watch           alarm              // detects workers that are blocked in Submit
+	lastTransitions int64              // result of transitions when watch was set
 
 	limitChanges int64
 
-	tracing     atomic.Bool // all workers are busy and the clock is read; written with the lock held
+	tracing     atomic.Bool // all workers are busy and uses are timed; written with mu held
 	name        string
 	config      WorkersConfig
 	ctx         context.Context // parent of the tasks' contexts
@@ -113,25 +113,25 @@ type Workers struct {
 	waiters     waiters[blockedTask, error]
 	// closed once the pool is stopped, its last worker has ended and it is no longer reported
 	drained    chan struct{}
-	goroutines sync.WaitGroup // counts workers, and alarms while they are set
+	goroutines sync.WaitGroup // counts workers and set alarms
 }
 
 type workersStage uint8
 
 const (
 	workersOpen     workersStage = iota
-	workersDraining              // accepted tasks still run; no more tasks are accepted
+	workersDraining              // accepted tasks still run, but no more are accepted
 	workersClosed                // tasks that have not started are dropped
 )
 
 // NewWorkers returns a pool of at most n workers that is reported under name. The name must be
 // unique among the live pools of the process; see [instrument.Observe]. The pool starts no
-// goroutine before the first task.
+// goroutine until the first task.
 func NewWorkers(name string, n int, cfg WorkersConfig, opts ...instrument.Option) (*Workers, error) {
 	p := &Workers{name: name, config: cfg, limit: n, size: max(0, cfg.Queue), drained: make(chan struct{})}
 	if n < 1 || cfg.MaxPending < 0 {
 		return nil, p.error(fmt.Errorf(
-			"%d workers and MaxPending %d, expected at least 1 worker and MaxPending of 0 or more",
+			"%d workers and MaxPending %d, expected at least 1 worker and a MaxPending of 0 (no bound) or more",
 			n, cfg.MaxPending))
 	}
 	if cfg.Queue == 0 {
@@ -192,8 +192,8 @@ func (p *Workers) Queued() int {
 }
 
 // Stats returns a consistent snapshot of the pool. Pending counts the tasks in the queue and the
-// callers blocked in Submit. A task counts as a request once it starts, or once it is clear that it
-// will not run. Its wait lasts from the call of Submit to its start.
+// callers blocked in Submit. A task is counted as a request when it starts, or when it is certain
+// that it will not run. Its wait lasts from the call of Submit to its start.
 func (p *Workers) Stats() instrument.Stats {
 	s, holders := p.stats()
 	s.Holders = holders.Name() // without the lock held
@@ -246,8 +246,8 @@ func (p *Workers) pendingLimit() int64 {
 }
 
 // Resize changes the maximum number of workers to n. If n is larger than before, more workers are
-// started when there are tasks for them. If it is smaller, idle workers end at once, and busy
-// workers when their task ends; until then Usage may exceed Limit.
+// started when there are tasks for them. If n is smaller, idle workers end immediately, and busy
+// workers when their tasks end; until then Usage may exceed Limit.
 func (p *Workers) Resize(n int) error {
 	if n < 1 {
 		return p.error(fmt.Errorf("resize to %d workers, expected at least 1", n))

@@ -14,8 +14,8 @@ import (
 type workersKey struct{}
 
 // taskContext returns the context of a task that is submitted with ctx, or nil for the pool's
-// context. If the task will have to wait, it records the span of ctx, since the caller may reuse
-// ctx. It does so only when the clock is read.
+// context. If the task will have to wait and uses are timed, it records the span of ctx, since some
+// frameworks reuse contexts.
 func (p *Workers) taskContext(ctx context.Context) *poolContext {
 	if ctx == context.Background() || ctx == context.TODO() {
 		return nil
@@ -26,7 +26,7 @@ func (p *Workers) taskContext(ctx context.Context) *poolContext {
 	return &poolContext{p.ctx, ctx}
 }
 
-// inside marks ctx as the context of a task of the pool.
+// inside returns ctx marked as a context of the pool's tasks, with the pool's pprof label.
 func (p *Workers) inside(ctx context.Context) context.Context {
 	return pprof.WithLabels(context.WithValue(ctx, workersKey{}, p), pprof.Labels(string(catalog.PoolNameKey), p.name))
 }
@@ -36,13 +36,12 @@ func (p *Workers) isInside(ctx context.Context) bool {
 	return ctx.Value(workersKey{}) == p
 }
 
-// isWorker reports whether the calling goroutine is one of the pool's workers, whatever context its
-// task uses. It takes about 1 µs.
+// isWorker reports whether the calling goroutine is one of the pool's workers. It takes about 1 µs.
 func (p *Workers) isWorker() bool {
 	p.mu.Lock()
-	none := p.used == 0
+	allIdle := p.used == 0
 	p.mu.Unlock()
-	if none {
+	if allIdle {
 		return false
 	}
 	id := goroutineID()
@@ -53,8 +52,8 @@ func (p *Workers) isWorker() bool {
 
 // isWorkerID reports whether the goroutine with the given ID is a worker. Caller must hold mu.
 func (p *Workers) isWorkerID(id uint64) bool {
-	_, is := p.workers[id]
-	return is
+	_, ok := p.workers[id]
+	return ok
 }
 
 // goroutineID returns the ID of the calling goroutine, which is never reused.

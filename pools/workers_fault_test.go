@@ -16,7 +16,7 @@ import (
 	"github.com/poolgauge/poolgauge/pools"
 )
 
-// With a queue of 1, only one of 8 tasks was once accepted by 8 idle workers.
+// Regression: with a queue of 1 and 8 idle workers, only one of 8 tasks was accepted.
 func TestIdleWorkersCountAsRoom(t *testing.T) {
 	for name, c := range map[string]struct{ queue, accepted int }{"queue of 1": {1, 9}, "no queue": {-1, 8}} {
 		t.Run(name, func(t *testing.T) {
@@ -27,7 +27,13 @@ func TestIdleWorkersCountAsRoom(t *testing.T) {
 						err := p.TrySubmit(sleep(time.Second))
 						if accepted := i < c.accepted; accepted != (err == nil) ||
 							!accepted && !errors.Is(err, pools.ErrFull) {
-							t.Errorf("task %d, with workers that were started: %t: %v", i, started, err)
+							t.Errorf(
+								"task %d (workers already started: %t): error %v, want accepted: %t",
+								i,
+								started,
+								err,
+								accepted,
+							)
 						}
 					}
 					time.Sleep(time.Minute)
@@ -37,7 +43,7 @@ func TestIdleWorkersCountAsRoom(t *testing.T) {
 	}
 }
 
-// 500 callers with a queue of 4 were once counted as 4 pending.
+// Regression: 500 callers of a pool with a queue of 4 were counted as 4 pending.
 func TestPendingCountsBlockedCallers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newWorkers(t, 1, pools.WorkersConfig{Queue: 4})
@@ -48,7 +54,14 @@ func TestPendingCountsBlockedCallers(t *testing.T) {
 			synctest.Wait()
 			s := p.Stats()
 			if n := s.Pending.Or(-1); n != left || int64(p.Queued()) != min(4, left) || p.Running() != 1 {
-				t.Errorf("%d pending, %d queued and %d running, want %d pending", n, p.Queued(), p.Running(), left)
+				t.Errorf(
+					"%d pending, %d queued, %d running; want %d, %d, 1",
+					n,
+					p.Queued(),
+					p.Running(),
+					left,
+					min(4, left),
+				)
 			}
 			time.Sleep(time.Second)
 		}
@@ -62,18 +75,23 @@ func TestMaxPendingBoundsBlockedCallers(t *testing.T) {
 			go func() { mustSubmit(t, p, sleep(time.Second)) }()
 			synctest.Wait()
 		}
-		if err := p.Submit(t.Context(), nothing); !errors.Is(err, pools.ErrFull) {
-			t.Errorf("Submit while 2 callers are blocked: %v", err)
+		if err := p.Submit(t.Context(), noop); !errors.Is(err, pools.ErrFull) {
+			t.Errorf("Submit while 2 callers are blocked: error %v, want ErrFull", err)
 		}
 		s := p.Stats()
 		if n := s.Requests[instrument.Rejected].Or(0); n != 1 || s.Pending.Or(0) > s.PendingLimit.Or(0) {
-			t.Errorf("%d rejected, %v pending of %v", n, s.Pending, s.PendingLimit)
+			t.Errorf(
+				"%d rejected, %v pending, pending limit %v; want 1, and pending within the limit",
+				n,
+				s.Pending,
+				s.PendingLimit,
+			)
 		}
 		time.Sleep(time.Minute)
 	})
 }
 
-func TestSubmitIsServedInOrder(t *testing.T) {
+func TestTasksStartInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newWorkers(t, 2, pools.WorkersConfig{Queue: 3})
 		var mu sync.Mutex
@@ -94,30 +112,31 @@ func TestSubmitIsServedInOrder(t *testing.T) {
 		time.Sleep(time.Hour)
 		synctest.Wait()
 		if !slices.IsSorted(order) || len(order) != 200 {
-			t.Errorf("%d tasks started, in the order %v", len(order), order)
+			t.Errorf("%d tasks started in the order %v, want 0 to 199", len(order), order)
 		}
 	})
 }
 
-// foreign returns a context that is not derived from a task's context, such as a request's context.
-func foreign() (context.Context, context.CancelFunc) {
+// unrelatedContext returns a context that is not derived from a task's context, such as a request's
+// context.
+func unrelatedContext() (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.Background(), time.Hour)
 }
 
-// A task that called Submit with its request's context once hung silently.
-func TestSubmitInATaskWithAnotherContext(t *testing.T) {
+// Regression: a task that called Submit with its request's context hung silently.
+func TestSubmitInTaskWithOtherContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newWorkers(t, 2, pools.WorkersConfig{Queue: 1})
 		var mu sync.Mutex
 		var errs []error
-		ctx, cancel := foreign()
+		ctx, cancel := unrelatedContext()
 		defer cancel()
 		start := time.Now()
 		for range 2 {
 			mustSubmit(t, p, func(context.Context) error {
 				time.Sleep(time.Minute)
 				for range 2 {
-					err := p.Submit(ctx, nothing)
+					err := p.Submit(ctx, noop)
 					mu.Lock()
 					errs = append(errs, err)
 					mu.Unlock()
@@ -127,37 +146,37 @@ func TestSubmitInATaskWithAnotherContext(t *testing.T) {
 		}
 		outside := make(chan error)
 		synctest.Wait()
-		mustSubmit(t, p, nothing)
-		go func() { outside <- p.Submit(ctx, nothing) }()
+		mustSubmit(t, p, noop)
+		go func() { outside <- p.Submit(ctx, noop) }()
 		if err := <-outside; err != nil {
-			t.Errorf("the caller that is no task: %v", err)
+			t.Errorf("Submit outside of tasks: %v", err)
 		}
 		synctest.Wait()
 		mu.Lock()
 		defer mu.Unlock()
 		if took := time.Since(start) - time.Minute; took > 2*time.Second {
-			t.Errorf("it took %v to notice", took)
+			t.Errorf("detecting the deadlock took %v, want at most 2 s", took)
 		}
 		if i := slices.IndexFunc(errs, func(err error) bool { return errors.Is(err, pools.ErrDeadlock) }); i < 0 {
-			t.Errorf("Submit in tasks: %v", errs)
+			t.Errorf("Submit in tasks: errors %v, want an ErrDeadlock", errs)
 		}
 	})
 }
 
-// Submit may block in a goroutine that a task started, unlike in the task itself.
-func TestSubmitInAGoroutineOfATask(t *testing.T) {
+// Unlike a task, a goroutine that a task started may block in Submit.
+func TestSubmitInGoroutineOfTask(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newWorkers(t, 1, pools.WorkersConfig{Queue: -1})
-		ctx, cancel := foreign()
+		ctx, cancel := unrelatedContext()
 		defer cancel()
 		got := make(chan error, 1)
 		mustSubmit(t, p, func(context.Context) error {
-			go func() { got <- p.Submit(ctx, nothing) }()
+			go func() { got <- p.Submit(ctx, noop) }()
 			time.Sleep(time.Minute)
 			return nil
 		})
 		if err := <-got; err != nil {
-			t.Errorf("Submit of a goroutine that a task started: %v", err)
+			t.Errorf("Submit in a goroutine that a task started: %v", err)
 		}
 	})
 }
@@ -179,67 +198,18 @@ func TestBlockedCallersKeepTheirPlaces(t *testing.T) {
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
-		if err := p.Submit(ctx, nothing); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("the last one, that gave up after it was asked: %v", err)
+		if err := p.Submit(ctx, noop); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("last caller, which gave up after it was told to check: error %v, want DeadlineExceeded", err)
 		}
 		time.Sleep(time.Hour)
 		synctest.Wait()
 		if !slices.IsSorted(order) || len(order) != 10 {
-			t.Errorf("the order is %v", order)
+			t.Errorf("tasks started in the order %v, want 0 to 9", order)
 		}
 	})
 }
 
-// Close in a task once hung, and Shutdown in a task stopped the pool although it returned an error.
-func TestStopInATask(t *testing.T) {
-	ctxs := map[string]func(context.Context) context.Context{
-		"context of the task": func(ctx context.Context) context.Context { return ctx },
-		"another context":     func(context.Context) context.Context { return context.Background() },
-	}
-	for name, of := range ctxs {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				p := newWorkers(t, 2, pools.WorkersConfig{})
-				var shutdown, after, cause error
-				mustSubmit(t, p, func(ctx context.Context) error {
-					shutdown = p.Shutdown(of(ctx))
-					after = p.Submit(of(ctx), nothing)
-					p.Close()
-					cause = context.Cause(ctx)
-					return nil
-				})
-				synctest.Wait()
-				if !errors.Is(shutdown, pools.ErrDeadlock) || after != nil {
-					t.Errorf("Shutdown: %v, and Submit after it: %v", shutdown, after)
-				}
-				if !errors.Is(cause, pools.ErrClosed) || !errors.Is(p.Submit(t.Context(), nothing), pools.ErrClosed) {
-					t.Errorf("after Close the pool is open, and the cause in the task is %v", cause)
-				}
-				p.Close() // waits for the task
-				if s := p.Stats(); s.Usage[instrument.Idle].Or(-1) != 0 || p.Running() != 0 {
-					t.Errorf("Stats %+v", s)
-				}
-			})
-		})
-	}
-}
-
-func TestAllTasksClose(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p := newWorkers(t, 3, pools.WorkersConfig{})
-		for range 5 {
-			mustSubmit(t, p, func(context.Context) error {
-				time.Sleep(time.Second)
-				p.Close()
-				return nil
-			})
-		}
-		time.Sleep(time.Minute)
-		p.Close()
-	})
-}
-
-func TestWaitsInATaskWithAnotherContext(t *testing.T) {
+func TestWaitInTaskWithOtherContext(t *testing.T) {
 	waits := map[string]func(p *pools.Workers) error{
 		"Future.Wait": func(p *pools.Workers) error {
 			f := pools.Do(context.Background(), p, func(context.Context) (int, error) { return 1, nil })
@@ -262,7 +232,7 @@ func TestWaitsInATaskWithAnotherContext(t *testing.T) {
 		},
 		"TaskGroup.Wait": func(p *pools.Workers) error {
 			g, _ := p.Group(context.Background())
-			g.Go(nothing)
+			g.Go(noop)
 			return g.Wait()
 		},
 	}
@@ -277,7 +247,7 @@ func TestWaitsInATaskWithAnotherContext(t *testing.T) {
 				})
 				synctest.Wait()
 				if !errors.Is(err, pools.ErrDeadlock) {
-					t.Errorf("%s: %v", name, err)
+					t.Errorf("%s in a task: error %v, want ErrDeadlock", name, err)
 				}
 				outside := make(chan error, 1)
 				mustSubmit(t, p, func(context.Context) error {
@@ -285,7 +255,7 @@ func TestWaitsInATaskWithAnotherContext(t *testing.T) {
 					return nil
 				})
 				if err := <-outside; err != nil {
-					t.Errorf("%s of a goroutine that a task started: %v", name, err)
+					t.Errorf("%s in a goroutine that a task started: %v", name, err)
 				}
 			})
 		})
@@ -294,44 +264,44 @@ func TestWaitsInATaskWithAnotherContext(t *testing.T) {
 
 type ctxKey struct{}
 
-func TestTasksHaveTheValuesOfTheSubmitter(t *testing.T) {
+func TestTaskContextHasSubmittersValues(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newWorkers(t, 1, pools.WorkersConfig{TaskTimeout: time.Minute})
 		ctx, cancel := context.WithCancel(context.WithValue(t.Context(), ctxKey{}, "trace"))
 		check := func(ctx context.Context) error {
 			if ctx.Value(ctxKey{}) != "trace" {
-				t.Error("the task does not see the values of the context that it was submitted with")
+				t.Error("the task's context does not have the values of the context with which it was submitted")
 			}
-			if _, pool := pprof.Label(ctx, "poolgauge.pool.name"); !pool {
-				t.Error("the context of the task does not have the label of the pool")
+			if _, ok := pprof.Label(ctx, "poolgauge.pool.name"); !ok {
+				t.Error("the task's context does not have the pool's pprof label")
 			}
 			time.Sleep(time.Second)
 			derived, stop := context.WithCancel(ctx)
 			defer stop()
 			if derived.Err() != nil {
-				t.Errorf("the context of the task ended with that of its submitter: %v", derived.Err())
+				t.Errorf("the task's context was canceled with that of its submitter: %v", derived.Err())
 			}
 			<-derived.Done()
 			return derived.Err()
 		}
-		mustSubmit(t, p, nothing)
+		mustSubmit(t, p, noop)
 		if err := p.Submit(ctx, check); err != nil {
 			t.Fatal(err)
 		}
 		f := pools.Do(ctx, p, func(ctx context.Context) (int, error) { return 1, check(ctx) })
 		cancel()
 		if _, err := f.Wait(t.Context()); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("the context of the task ended with %v, want its own deadline", err)
+			t.Errorf("the task's context ended with %v, want DeadlineExceeded", err)
 		}
 	})
 }
 
-func TestSubmitAllocatesOneContextForValues(t *testing.T) {
+func TestSubmitWithValuesAllocatesOnce(t *testing.T) {
 	p := newWorkers(t, 1, pools.WorkersConfig{})
 	ctx := context.WithValue(context.Background(), ctxKey{}, 1)
-	n := testing.AllocsPerRun(1000, func() { _ = p.Submit(ctx, nothing) })
+	n := testing.AllocsPerRun(1000, func() { _ = p.Submit(ctx, noop) })
 	if n > 1.1 && !raceEnabled {
-		t.Errorf("%v allocations for a task with values", n)
+		t.Errorf("%v allocations for a task with values, want 1", n)
 	}
 }
 
@@ -341,28 +311,28 @@ func hasLabel(name string) bool {
 	return strings.Contains(dump.String(), `"poolgauge.pool.name":"`+name+`"`)
 }
 
-func TestTasksCannotRemoveTheLabelOfTheirWorker(t *testing.T) {
+func TestTasksCannotRemoveWorkerLabel(t *testing.T) {
 	p := newWorkers(t, 1, pools.WorkersConfig{})
 	runOne(t, p, func() { pprof.SetGoroutineLabels(context.Background()) })
 	runOne(t, p, func() {
 		if !hasLabel(t.Name()) {
-			t.Error("the worker lost its label to SetGoroutineLabels of the task before")
+			t.Error("the worker lost its label after a task that called SetGoroutineLabels")
 		}
 		pprof.Do(context.Background(), pprof.Labels("a", "b"), func(context.Context) {})
 	})
 	runOne(t, p, func() {
 		if !hasLabel(t.Name()) {
-			t.Error("the worker lost its label to pprof.Do of the task before")
+			t.Error("the worker lost its label after a task that called pprof.Do")
 		}
 	})
 }
 
-func TestOnErrorHasTheErrorsOfTasks(t *testing.T) {
+func TestOnErrorGetsErrorsOfTasks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var errs []error
 		p := newWorkers(t, 1, pools.WorkersConfig{OnError: func(ctx context.Context, err error) {
 			if ctx.Value(ctxKey{}) != "trace" {
-				t.Error("the context is not that of the task")
+				t.Error("OnError was not called with the task's context")
 			}
 			errs = append(errs, err)
 		}})
@@ -370,14 +340,14 @@ func TestOnErrorHasTheErrorsOfTasks(t *testing.T) {
 		if err := p.Submit(ctx, func(context.Context) error { return errTask }); err != nil {
 			t.Fatal(err)
 		}
-		mustSubmit(t, p, nothing)
+		mustSubmit(t, p, noop)
 		f := pools.Do(t.Context(), p, func(context.Context) (int, error) { return 0, errTask })
 		if _, err := f.Wait(t.Context()); !errors.Is(err, errTask) {
-			t.Errorf("Wait: %v", err)
+			t.Errorf("Wait: error %v, want errTask", err)
 		}
 		synctest.Wait()
 		if len(errs) != 1 || !errors.Is(errs[0], errTask) || p.Stats().Completed[instrument.Failed].Or(0) != 2 {
-			t.Errorf("OnError was called with %v", errs)
+			t.Errorf("OnError was called with %v, want errTask once; want 2 failed tasks", errs)
 		}
 	})
 }
@@ -390,7 +360,7 @@ func TestNegativeIdleTimeoutKeepsWorkers(t *testing.T) {
 		}
 		time.Sleep(1000 * time.Hour)
 		if n := p.Stats().Usage[instrument.Idle].Or(-1); n != 4 {
-			t.Errorf("%d idle workers", n)
+			t.Errorf("%d idle workers after 1000 h, want 4", n)
 		}
 	})
 }

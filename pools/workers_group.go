@@ -8,8 +8,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/callsite"
 )
 
-// scope holds the contexts of jobs that belong together. The contexts are derived from the caller's
-// context, and also end when the pool is closed.
+// scope holds the contexts of jobs that belong together. They are derived from a context of the
+// caller, and also end when the pool is closed.
 type scope struct {
 	pool    *Workers
 	outside context.Context // the context for the caller
@@ -30,13 +30,13 @@ func (s *scope) close(cause error) {
 	s.cancel(cause)
 }
 
-// cause returns why the scope has ended, or nil if it has not.
+// cause returns the reason why the scope has ended, or nil if it has not.
 func (s *scope) cause() error { return context.Cause(s.outside) }
 
-// TaskGroup is a set of tasks that run on a shared pool and that a caller waits for together. It is
-// like a [golang.org/x/sync/errgroup.Group] with the pool's limit. [Workers.Group] returns a
-// TaskGroup. All methods may be called concurrently, but the first call of Go must happen before
-// Wait.
+// TaskGroup is a set of tasks of a pool that a caller waits for together. It is like a
+// [golang.org/x/sync/errgroup.Group] that shares the pool's workers with other tasks. Call
+// [Workers.Group] to create a TaskGroup. All methods may be called concurrently, but the first call
+// of Go must happen before Wait.
 type TaskGroup struct {
 	scope
 	wg      sync.WaitGroup
@@ -55,8 +55,8 @@ func (p *Workers) Group(ctx context.Context) (*TaskGroup, context.Context) {
 
 // Go submits task. It blocks while the pool has no room, as [Workers.Submit] does. If submitting
 // fails or the group's context is done, the task does not run, and the error becomes the group's
-// error unless there already is one. The error of a task that panicked or called [runtime.Goexit]
-// is a [*PanicError]. Go panics if task is nil.
+// error unless the group already has one. The error of a task that panicked or called
+// [runtime.Goexit] is a [*PanicError]. Go panics if task is nil.
 func (g *TaskGroup) Go(task Task) {
 	if task == nil {
 		panic(errNilTask)
@@ -71,8 +71,9 @@ func (g *TaskGroup) Go(task Task) {
 	}
 }
 
-// Wait blocks until all tasks of the group have ended, and returns the first error. Within a task
-// of the same pool, Wait returns [ErrDeadlock] instead of waiting, and cancels the group's tasks.
+// Wait blocks until all tasks of the group have ended, and returns the first error. If a task of
+// the same pool calls Wait, it returns [ErrDeadlock] instead of waiting, and cancels the group's
+// tasks.
 func (g *TaskGroup) Wait() error {
 	if g.pending.Load() > 0 && g.pool.isWorker() {
 		g.close(g.pool.errDeadlock)
@@ -122,5 +123,5 @@ func (j *groupJob) run(ctx context.Context) error {
 
 func (j *groupJob) function() callsite.Func { return callsite.FuncOf(j.task) }
 
-// drop implements job. It records an error, since Close dropped the task before it ran.
+// drop implements job. It ends the task with an error, since Close dropped it before it ran.
 func (j *groupJob) drop() { j.group.taskDone(j.group.pool.errClosed) }

@@ -13,7 +13,7 @@ import (
 	"github.com/poolgauge/poolgauge/pools"
 )
 
-func TestTaskGroupReturnsTheFirstErrorAndCancelsTheOthers(t *testing.T) {
+func TestTaskGroupReturnsFirstErrorAndCancelsOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newWorkers(t, 4, pools.WorkersConfig{})
 		g, ctx := p.Group(context.WithValue(t.Context(), ctxKey{}, "trace"))
@@ -24,20 +24,20 @@ func TestTaskGroupReturnsTheFirstErrorAndCancelsTheOthers(t *testing.T) {
 		})
 		g.Go(func(ctx context.Context) error {
 			if ctx.Value(ctxKey{}) != "trace" {
-				t.Error("the context of a task does not have the values of the group's")
+				t.Error("the task's context does not have the values of the group's context")
 			}
 			<-ctx.Done()
 			return ctx.Err()
 		})
 		if err := g.Wait(); !errors.Is(err, errTask) || time.Since(start) != time.Second {
-			t.Errorf("Wait: %v after %v", err, time.Since(start))
+			t.Errorf("Wait: error %v after %v, want errTask after 1 s", err, time.Since(start))
 		}
 		if !errors.Is(context.Cause(ctx), errTask) {
-			t.Errorf("the context of the group ended with %v", context.Cause(ctx))
+			t.Errorf("the group's context ended with cause %v, want errTask", context.Cause(ctx))
 		}
 		g.Go(func(context.Context) error { t.Error("a task ran after the group had ended"); return nil })
 		if err := g.Wait(); !errors.Is(err, errTask) {
-			t.Errorf("Wait again: %v", err)
+			t.Errorf("second Wait: error %v, want errTask", err)
 		}
 	})
 }
@@ -45,14 +45,14 @@ func TestTaskGroupReturnsTheFirstErrorAndCancelsTheOthers(t *testing.T) {
 func TestTaskGroupsShareThePool(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newWorkers(t, 2, pools.WorkersConfig{Queue: 1})
-		var running, most, ran atomic.Int64
+		var running, peak, ran atomic.Int64
 		done := make(chan error, 3)
 		for range 3 {
 			go func() {
 				g, ctx := p.Group(t.Context())
 				for range 10 {
 					g.Go(func(context.Context) error {
-						most.Store(max(most.Load(), running.Add(1)))
+						peak.Store(max(peak.Load(), running.Add(1)))
 						time.Sleep(time.Second)
 						running.Add(-1)
 						ran.Add(1)
@@ -61,7 +61,7 @@ func TestTaskGroupsShareThePool(t *testing.T) {
 				}
 				done <- g.Wait()
 				if ctx.Err() == nil {
-					t.Error("the context of the group outlives Wait")
+					t.Error("the group's context is not canceled after Wait")
 				}
 			}()
 		}
@@ -70,13 +70,13 @@ func TestTaskGroupsShareThePool(t *testing.T) {
 				t.Errorf("Wait: %v", err)
 			}
 		}
-		if most.Load() != 2 || ran.Load() != 30 {
-			t.Errorf("%d tasks ran, %d at once", ran.Load(), most.Load())
+		if peak.Load() != 2 || ran.Load() != 30 {
+			t.Errorf("%d tasks ran, at most %d at a time; want 30, 2 at a time", ran.Load(), peak.Load())
 		}
 	})
 }
 
-func TestTaskGroupOfTasksThatDoNotReturn(t *testing.T) {
+func TestTaskGroupTaskPanicsOrExits(t *testing.T) {
 	for ending, task := range map[instrument.Ending]pools.Task{
 		instrument.Panicked: func(context.Context) error { panic(1) },
 		instrument.Exited:   func(context.Context) error { runtime.Goexit(); return nil },
@@ -90,16 +90,16 @@ func TestTaskGroupOfTasksThatDoNotReturn(t *testing.T) {
 		g.Go(task)
 		var e *pools.PanicError
 		if err := g.Wait(); !errors.As(err, &e) {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: Wait returned %v, want a PanicError", name, err)
 		}
 		p.Close() // waits until the task has been counted
 		if s := p.Stats(); s.Completed[ending].Or(0) != 1 {
-			t.Errorf("%s: completed %v", name, s.Completed)
+			t.Errorf("%s: completed %v, want 1 with this ending", name, s.Completed)
 		}
 	}
 }
 
-func TestTaskGroupWhosePoolIsClosed(t *testing.T) {
+func TestTaskGroupPoolClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newWorkers(t, 1, pools.WorkersConfig{})
 		g, ctx := p.Group(t.Context())
@@ -111,7 +111,11 @@ func TestTaskGroupWhosePoolIsClosed(t *testing.T) {
 		}
 		time.AfterFunc(time.Second, p.Close)
 		if err := g.Wait(); !errors.Is(err, pools.ErrClosed) || !errors.Is(context.Cause(ctx), pools.ErrClosed) {
-			t.Errorf("Wait: %v, and the cause is %v", err, context.Cause(ctx))
+			t.Errorf(
+				"Wait: error %v, cause of the group's context %v; want ErrClosed for both",
+				err,
+				context.Cause(ctx),
+			)
 		}
 	})
 }

@@ -17,17 +17,17 @@ import (
 	"github.com/poolgauge/poolgauge/pools"
 )
 
-// workersModel is a sequential reference implementation of Workers. Its tasks end when the test
+// workersModel is a sequential reference implementation of Workers. Its tasks run until the test
 // ends them.
 type workersModel struct {
 	limit, queueLimit int
 	maxPending        int
 	stopped           bool
-	running           []int // tasks, in the order in which they started
+	running           []int // numbers of the running tasks, in the order in which they started
 	queue             []int
 	blocked           []int
 	started           []int
-	dropped           int // tasks removed from the queue
+	dropped           int // number of queued tasks dropped by Close
 	requests          [5]int64
 	completed         [4]int64
 }
@@ -49,8 +49,8 @@ func (m *workersModel) admit() {
 	}
 }
 
-// hasRoom reports whether a task is accepted. The queue is only for tasks that no worker can take
-// at once.
+// hasRoom reports whether a task is accepted. A task that a worker can take immediately does not
+// count toward the limit of the queue.
 func (m *workersModel) hasRoom() bool {
 	return len(m.queue) < m.queueLimit+max(0, m.limit-len(m.running))
 }
@@ -79,14 +79,14 @@ func (m *workersModel) stop(drop bool) {
 	}
 }
 
-// workersTrial drives a pool and its model through one history, in a synctest bubble.
+// workersTrial runs the same operations on a pool and on its model, in a synctest bubble.
 type workersTrial struct {
 	t          *testing.T
 	pool       *pools.Workers
 	model      workersModel
 	invariants pooltest.Invariants
-	tasks      int
-	ends       map[int]chan func() error
+	tasks      int                       // number of tasks so far
+	ends       map[int]chan func() error // receives the function that ends the task, by task
 	cancels    map[int]context.CancelFunc
 
 	mu       sync.Mutex // guards everything below
@@ -186,7 +186,7 @@ func (w *workersTrial) stop(drop bool) {
 	}
 }
 
-// step performs the operation that two bytes encode.
+// step performs the operation that op and arg encode.
 func (w *workersTrial) step(op, arg byte) {
 	switch a := int(arg); op % 16 {
 	case 0, 1, 2, 3, 4:
@@ -219,12 +219,12 @@ func (w *workersTrial) check() {
 	}
 	for i, want := range w.model.requests {
 		if got := s.Requests[i].Or(-1); got != want {
-			w.t.Fatalf("%d requests %v, want %d", got, instrument.Outcome(i), want)
+			w.t.Fatalf("%d requests with outcome %v, want %d", got, instrument.Outcome(i), want)
 		}
 	}
 	for i, want := range w.model.completed {
 		if got := s.Completed[i].Or(-1); got != want {
-			w.t.Fatalf("%d tasks %v, want %d", got, instrument.Ending(i), want)
+			w.t.Fatalf("%d tasks with ending %v, want %d", got, instrument.Ending(i), want)
 		}
 	}
 	if used, pending := s.Usage[instrument.Used].Or(
@@ -234,7 +234,7 @@ func (w *workersTrial) check() {
 	); used != int64(len(w.model.running)) ||
 		pending != int64(len(w.model.queue)+len(w.model.blocked)) {
 		w.t.Fatalf(
-			"%d used and %d pending, want %d, and %d queued and %d blocked",
+			"%d used and %d pending; want %d used, and %d queued and %d blocked",
 			used,
 			pending,
 			len(w.model.running),
@@ -245,17 +245,19 @@ func (w *workersTrial) check() {
 	if r, q, n := w.pool.Running(), w.pool.Queued(), w.pool.Size(); r != len(w.model.running) ||
 		q != len(w.model.queue) ||
 		n != w.model.limit {
-		w.t.Fatalf("%d running, %d queued, size %d", r, q, n)
+		w.t.Fatalf("%d running, %d queued, size %d; want %d, %d, %d",
+			r, q, n, len(w.model.running), len(w.model.queue), w.model.limit)
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	slices.Sort(w.started) // tasks of one step may have started in any order
+	slices.Sort(w.started) // tasks that started in the same step may have started in any order
 	if !slices.Equal(w.started, slices.Sorted(slices.Values(w.model.started))) {
-		w.t.Fatalf("the tasks that started are %v, want %v", w.started, w.model.started)
+		w.t.Fatalf("tasks %v started, want %v", w.started, w.model.started)
 	}
 }
 
-// finish ends all tasks and checks that exactly the tasks whose submission succeeded ran.
+// finish stops the pool, ends all tasks, and checks that exactly the tasks whose submission
+// succeeded ran.
 func (w *workersTrial) finish(dropped bool) {
 	w.t.Helper()
 	w.stop(dropped)
@@ -272,14 +274,14 @@ func (w *workersTrial) finish(dropped bool) {
 	for task := range w.tasks {
 		err, answered := w.returned[task]
 		if !answered {
-			w.t.Fatalf("Submit of task %d has not returned", task)
+			w.t.Fatalf("Submit of task %d has not returned after Close", task)
 		}
 		if ran := slices.Contains(w.started, task); ran && err != nil || !ran && err == nil && w.model.dropped == 0 {
-			w.t.Fatalf("task %d ran: %t, and Submit returned %v", task, ran, err)
+			w.t.Fatalf("task %d: ran %t, but Submit returned %v", task, ran, err)
 		}
 		if err != nil && !errors.Is(err, pools.ErrClosed) && !errors.Is(err, pools.ErrFull) &&
 			!errors.Is(err, context.Canceled) {
-			w.t.Fatalf("task %d: %v", task, err)
+			w.t.Fatalf("task %d: Submit returned %v, want ErrClosed, ErrFull or Canceled", task, err)
 		}
 	}
 	for _, cancel := range w.cancels {
@@ -287,8 +289,8 @@ func (w *workersTrial) finish(dropped bool) {
 	}
 }
 
-// queueOf returns the size of a queue: -1 for none, or 1 to 5.
-func queueOf(b byte) int {
+// queueSize returns the queue size that b encodes: -1 for no queue, or 1 to 5.
+func queueSize(b byte) int {
 	if b%6 == 5 {
 		return -1
 	}
@@ -300,7 +302,7 @@ func runWorkersTrial(t *testing.T, history []byte) {
 		if len(history) < 2 {
 			return
 		}
-		w := newWorkersTrial(t, 1+int(history[0]%5), queueOf(history[1]))
+		w := newWorkersTrial(t, 1+int(history[0]%5), queueSize(history[1]))
 		for i := 2; i+1 < len(history); i += 2 {
 			w.step(history[i], history[i+1])
 			w.check()

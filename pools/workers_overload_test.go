@@ -11,22 +11,23 @@ import (
 	"github.com/poolgauge/poolgauge/pools"
 )
 
-// One use of 20 ms among 20,000 short ones was once missing from use.duration in 197 of 200 pools.
-// When it was sampled, it counted 128 times: 2.69 slot-seconds in 22 ms on one slot. Later, if an
-// overload ended between any two bursts, a long use counted for up to 2,400 short ones at some
-// offsets of the clock to the strata of the samples.
-func TestLongUsesInAnOverloadAreNotMissed(t *testing.T) {
+// Regression: one use of 20 ms among 20,000 short uses was missing from use.duration in 197 of 200
+// pools. If it was sampled, it counted 128 times: 2.69 slot-seconds in 22 ms on one slot. In a
+// later version, if the overload ended between bursts, a long use counted for up to 2,400 short
+// uses. That depended on the offset of the clock from the sampling intervals, so the test varies
+// the offset.
+func TestLongUsesInOverloadAreNotMissed(t *testing.T) {
 	for offset := time.Duration(0); offset < time.Millisecond; offset += 50 * time.Microsecond {
-		synctest.Test(t, func(t *testing.T) { longUsesInAnOverload(t, offset) })
+		synctest.Test(t, func(t *testing.T) { testLongUsesInOverload(t, offset) })
 	}
 }
 
-func longUsesInAnOverload(t *testing.T, offset time.Duration) {
+func testLongUsesInOverload(t *testing.T, offset time.Duration) {
 	time.Sleep(offset)
 	p := newWorkers(t, 2, pools.WorkersConfig{})
 	overload := func() {
 		for range 200 {
-			mustSubmit(t, p, nothing)
+			mustSubmit(t, p, noop)
 		}
 		synctest.Wait()
 	}
@@ -44,21 +45,21 @@ func longUsesInAnOverload(t *testing.T, offset time.Duration) {
 		s, passed := p.Stats(), time.Since(start).Seconds()
 		want := float64(round+1) * 0.020
 		if got := s.Use.Sum(); math.Abs(got-want) > 0.1*want {
-			t.Fatalf("at %v: use.duration has %v s in all, want %v", offset, got, want)
+			t.Fatalf("offset %v: use.duration has a sum of %v s, want %v", offset, got, want)
 		}
 		if got := s.UseTime.Or(0); got > 2*passed {
-			t.Fatalf("at %v: use.time is %v s after %v s of 2 workers", offset, got, passed)
+			t.Fatalf("offset %v: use.time is %v s after %v s with 2 workers", offset, got, passed)
 		}
 	}
 	const want = 50 * 0.020
 	if got := p.Stats().UseTime.Or(0); math.Abs(got-want) > 0.03*want {
-		t.Errorf("at %v: use.time is %v s, want %v", offset, got, want)
+		t.Errorf("offset %v: use.time is %v s, want %v", offset, got, want)
 	}
 }
 
-// With 16 busy goroutines and 500 blocked callers, a deadline of 20 ms was once noticed after 585
-// ms.
-func TestDeadlineOfSubmitNextToBusyGoroutines(t *testing.T) {
+// Regression: with 16 busy goroutines and 500 blocked callers, Submit noticed a deadline of 20 ms
+// only after 585 ms.
+func TestSubmitDeadlineNextToBusyGoroutines(t *testing.T) {
 	p := newWorkers(t, 1, pools.WorkersConfig{Queue: 4})
 	release := make(chan struct{})
 	defer close(release)
@@ -79,14 +80,18 @@ func TestDeadlineOfSubmitNextToBusyGoroutines(t *testing.T) {
 	}
 	limited, stop := context.WithTimeout(context.Background(), 20*time.Millisecond)
 	defer stop()
-	channel := make(chan time.Time, 1)
+	noticed := make(chan time.Time, 1) // when another goroutine noticed the deadline
 	go func() {
 		<-limited.Done()
-		channel <- time.Now()
+		noticed <- time.Now()
 	}()
-	err := p.Submit(limited, nothing)
-	late := time.Since(<-channel)
+	err := p.Submit(limited, noop)
+	late := time.Since(<-noticed)
 	if err == nil || late > time.Second { // 5 ms on an idle machine
-		t.Errorf("Submit returned %v, %v after a receiver of the same deadline", err, late)
+		t.Errorf(
+			"Submit returned %v, %v after another goroutine noticed the deadline; want an error within 1 s",
+			err,
+			late,
+		)
 	}
 }

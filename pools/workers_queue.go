@@ -31,7 +31,7 @@ func (t plainJob) function() callsite.Func       { return callsite.FuncOf(t) }
 type entry struct {
 	job  job
 	ctx  *poolContext // nil means the pool's context
-	wait measure.Span // wait that started when Submit was called
+	wait measure.Span // started when Submit was called
 }
 
 // entryQueue is a first-in, first-out queue. The zero value is empty.
@@ -59,7 +59,7 @@ func (q *entryQueue) grow() {
 }
 
 // pop removes the first entry and returns it. The queue must not be empty. The entry is valid until
-// the next push. The caller must clear the entry's job and context, for the garbage collector.
+// the next push. The caller must clear its job and context, so that they can be garbage-collected.
 func (q *entryQueue) pop() *entry {
 	e := &q.ring[q.head]
 	q.head = (q.head + 1) & (len(q.ring) - 1)

@@ -18,8 +18,8 @@ type worker struct {
 	from       *poolContext      // context from which ctx was derived; nil for the pool's context
 	use        measure.Use       // use of the slot by job
 	busy       bool              // the worker has a job that has not ended
-	ending     instrument.Ending // how job ended, once that is known
-	turn       uint8             // number of jobs so far, modulo 256
+	ending     instrument.Ending // how job ended; valid once it has ended
+	jobs       uint8             // number of jobs so far, modulo 256
 	overloaded bool              // the pool is overloaded, so the clock is not read for each job
 	woken      bool              // Workers.waking is set for this worker
 	parked     bool              // the worker is on the stack of idle workers, or has just been popped
@@ -28,16 +28,16 @@ type worker struct {
 
 // idleWorker is the place where an idle worker waits. The pool's lock guards it, except for wake.
 type idleWorker struct {
-	next *idleWorker // next on the stack
-	wake chan bool   // has room for one value: true for work, false to retire
+	next *idleWorker // next worker on the stack
+	wake chan bool   // buffered; receives true if there is work, false if the worker must retire
 }
 
-// relabel is the number of tasks after which a worker of an overloaded pool sets its pprof label
-// again, since a task may have changed the label. If the pool is not overloaded, the worker sets
-// the label before each task.
-const relabel = 16
+// relabelInterval is the number of tasks after which a worker of an overloaded pool sets its pprof
+// label again, since a task may have changed the label. If the pool is not overloaded, the worker
+// sets the label before each task.
+const relabelInterval = 16
 
-// work is the main function of a worker's goroutine. If a task calls runtime.Goexit, the goroutine
+// work is the main loop of a worker's goroutine. If a task calls runtime.Goexit, the goroutine
 // ends, and a new goroutine continues as the worker.
 func (p *Workers) work(w *worker) {
 	retired := false
@@ -57,7 +57,7 @@ func (p *Workers) work(w *worker) {
 	}
 }
 
-// identify records the ID of w's goroutine. w may have had another goroutine before.
+// identify records the calling goroutine as the one that runs w, in place of any earlier one.
 func (p *Workers) identify(w *worker) {
 	id := goroutineID()
 	p.mu.Lock()
@@ -71,7 +71,7 @@ func (p *Workers) identify(w *worker) {
 }
 
 // serve runs tasks until the worker must retire. It returns false after a panic, and does not
-// return after runtime.Goexit. A single deferred call covers all of these tasks.
+// return after runtime.Goexit. A single deferred call covers all of them, to save one per task.
 func (p *Workers) serve(w *worker) (retired bool) {
 	defer func() {
 		if !retired {
@@ -85,7 +85,7 @@ func (p *Workers) serve(w *worker) (retired bool) {
 			}
 			return true
 		}
-		if w.turn++; w.turn%relabel == 0 || !w.overloaded {
+		if w.jobs++; w.jobs%relabelInterval == 0 || !w.overloaded {
 			pprof.SetGoroutineLabels(p.ctx)
 		}
 		err := p.run(w)
@@ -118,7 +118,7 @@ func (w *worker) rest() bool {
 	return w.woken
 }
 
-// runWatched runs w's task if the task has a deadline or its thread is measured.
+// runWatched is like run, for a task that has a deadline or whose thread is measured.
 func (p *Workers) runWatched(w *worker) error {
 	if p.config.TaskTimeout > 0 {
 		var cancel context.CancelFunc
@@ -130,7 +130,7 @@ func (p *Workers) runWatched(w *worker) error {
 	return w.job.run(w.ctx)
 }
 
-// failed records that w's task returned err.
+// failed records that w's task returned err, and calls OnError if it is set.
 func (p *Workers) failed(w *worker, err error) {
 	w.ending = instrument.Failed
 	if _, plain := w.job.(plainJob); plain && p.config.OnError != nil {
@@ -138,7 +138,8 @@ func (p *Workers) failed(w *worker, err error) {
 	}
 }
 
-// unwound records that w's task panicked with value, or called runtime.Goexit if value is nil.
+// unwound records that w's task panicked with value, or called runtime.Goexit if value is nil, and
+// calls OnPanic.
 func (p *Workers) unwound(w *worker, value any) {
 	w.ending = instrument.Panicked
 	if value == nil {
@@ -207,7 +208,8 @@ func (p *Workers) begin(w *worker, now time.Duration) {
 	p.setTracing(p.used >= p.limit && w.use.IsTimed())
 }
 
-// setTracing sets whether the next submitted tasks record their traces. Caller must hold mu.
+// setTracing sets whether tasks that are submitted from now on record their traces. Caller must
+// hold mu.
 func (p *Workers) setTracing(yes bool) {
 	if yes != p.tracing.Load() {
 		p.tracing.Store(yes)
@@ -224,7 +226,7 @@ func (p *Workers) park(w *worker) {
 	if w.at == nil {
 		w.at = &idleWorker{wake: make(chan bool, 1)}
 	}
-	w.job, w.ctx, w.from = nil, nil, nil // for the garbage collector
+	w.job, w.ctx, w.from = nil, nil, nil // so that they can be garbage-collected
 	w.parked = true
 	p.setTracing(false)
 	w.at.next, p.idle = p.idle, w.at
@@ -237,12 +239,12 @@ func (p *Workers) unpark() *idleWorker {
 	w := p.idle
 	p.idle, w.next = w.next, nil
 	p.idlers--
-	p.lowest = min(p.lowest, p.idlers)
+	p.minIdlers = min(p.minIdlers, p.idlers)
 	return w
 }
 
 // wake wakes the worker that became idle last, or starts a worker, if there are tasks. It does
-// nothing while a worker that was woken has not taken the lock yet. Caller must hold mu.
+// nothing while a worker that was woken has yet to take the lock. Caller must hold mu.
 func (p *Workers) wake() {
 	switch {
 	case p.waking || p.queue.n == 0:
@@ -257,8 +259,8 @@ func (p *Workers) wake() {
 	}
 }
 
-// shrink counts n workers as ended. If it returns true, they were the last workers of a stopped
-// pool, and the caller must call finish after unlocking mu. Caller must hold mu.
+// shrink counts n workers as ended. It returns true if they were the last workers of a stopped
+// pool; the caller must then call finish after unlocking mu. Caller must hold mu.
 func (p *Workers) shrink(n int) (last bool) {
 	p.alive -= n
 	if p.alive > 0 || p.stage == workersOpen || p.ended {
@@ -269,7 +271,7 @@ func (p *Workers) shrink(n int) (last bool) {
 	return true
 }
 
-// dismiss releases up to n idle workers. It returns the result of shrink. Caller must hold mu.
+// dismiss releases up to n idle workers, and returns the result of shrink. Caller must hold mu.
 func (p *Workers) dismiss(n int) (last bool) {
 	n = max(0, min(n, p.idlers))
 	for range n {

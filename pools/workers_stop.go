@@ -9,8 +9,8 @@ import (
 
 // Shutdown stops the pool once all accepted tasks are done. The pool accepts no more tasks, and
 // blocked callers get [ErrClosed]. If ctx is done first, Shutdown returns ctx.Err(); the remaining
-// tasks still run unless Close is called. Within a task, Shutdown returns [ErrDeadlock] and leaves
-// the pool unchanged.
+// tasks still run unless Close is called. If one of the pool's tasks calls Shutdown, it returns
+// [ErrDeadlock] and leaves the pool unchanged.
 //
 // When Shutdown returns nil, all of the pool's goroutines have ended and the pool is no longer
 // reported.
@@ -28,13 +28,13 @@ func (p *Workers) Shutdown(ctx context.Context) error {
 	}
 }
 
-// Close stops the pool at once. It cancels the contexts of running tasks and waits for these tasks.
-// It drops queued tasks, which count as closed. Blocked callers get [ErrClosed]. Further calls wait
-// as well.
+// Close stops the pool immediately. It cancels the contexts of running tasks, and waits for these
+// tasks to return. It drops queued tasks, which count as closed. Blocked callers get [ErrClosed].
+// Further calls of Close wait as well.
 //
 // When Close returns, all of the pool's goroutines have ended and the pool is no longer reported.
-// Within a task, Close does not wait, since it would wait for itself; the pool then stops after the
-// last task.
+// If one of the pool's tasks calls Close, it does not wait, since the task would wait for itself;
+// the pool then stops after the last task.
 func (p *Workers) Close() {
 	inside := p.isWorker()
 	p.stop(workersClosed)
@@ -46,7 +46,7 @@ func (p *Workers) Close() {
 	p.goroutines.Wait()
 }
 
-// stop moves the pool to stage. It does nothing if the pool has already reached that stage.
+// stop moves the pool to stage. It has no effect if the pool has already reached that stage.
 func (p *Workers) stop(stage workersStage) {
 	p.mu.Lock()
 	p.stage = max(p.stage, stage)
@@ -75,8 +75,8 @@ func (p *Workers) stop(stage workersStage) {
 	}
 }
 
-// finish must be called once, without holding the lock, when the pool was stopped and the last
-// worker has ended.
+// finish completes the stop of the pool. It must be called once, without holding the lock, when the
+// last worker has ended.
 func (p *Workers) finish() {
 	p.cancel(p.errClosed)
 	p.reg.Close()
@@ -90,7 +90,7 @@ type alarm struct {
 }
 
 // set sets alarm a unless it is already set. After the given duration, the alarm calls f with mu
-// held. Caller must hold mu.
+// held, unless the pool was stopped. f must be the same whenever a is set. Caller must hold mu.
 func (p *Workers) set(a *alarm, after time.Duration, f func()) {
 	if a.isSet {
 		return
@@ -123,16 +123,16 @@ func (p *Workers) unset(a *alarm) {
 // trimLater sets the alarm that releases idle workers. Caller must hold mu.
 func (p *Workers) trimLater() {
 	if p.config.IdleTimeout > 0 && !p.trim.isSet {
-		p.lowest = p.idlers
+		p.minIdlers = p.idlers
 		p.set(&p.trim, p.config.IdleTimeout, p.releaseIdle)
 	}
 }
 
-// releaseIdle releases the workers that have been idle ever since the alarm was set. Their number
-// is the smallest number of idle workers since then, because the worker that became idle last gets
-// the next task. Caller must hold mu.
+// releaseIdle releases the workers that have been idle ever since the alarm was set. There are
+// minIdlers of them, because the worker that became idle last gets the next task. Caller must hold
+// mu.
 func (p *Workers) releaseIdle() {
-	p.dismiss(p.lowest)
+	p.dismiss(p.minIdlers)
 	if p.idlers > 0 {
 		p.trimLater()
 	}

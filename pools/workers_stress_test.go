@@ -17,7 +17,8 @@ import (
 	"github.com/poolgauge/poolgauge/pools"
 )
 
-// outcomes counts the results of calls of Submit and of tasks, for comparison with the Stats.
+// outcomes counts the results of calls of Submit, and the tasks that ran, for comparison with the
+// Stats.
 type outcomes struct {
 	calls, accepted, rejected, canceled, closed, ran atomic.Int64
 }
@@ -43,11 +44,11 @@ func (o *outcomes) count(t testing.TB, err error) {
 	}
 }
 
-// check compares the counts with the last Stats of the pool, which must have drained.
+// check compares the counts with s, the last Stats of the pool, which must have drained.
 func (o *outcomes) check(t testing.TB, s instrument.Stats) {
 	t.Helper()
 	if o.ran.Load() != o.accepted.Load() {
-		t.Errorf("%d tasks ran, %d were accepted", o.ran.Load(), o.accepted.Load())
+		t.Errorf("%d tasks ran, want the %d that were accepted", o.ran.Load(), o.accepted.Load())
 	}
 	got := [...]int64{
 		s.Requests[instrument.Acquired].Or(
@@ -62,8 +63,8 @@ func (o *outcomes) check(t testing.TB, s instrument.Stats) {
 	}
 }
 
-// Stats never shows more workers in use than the limit. Counters that are summed in the wrong order
-// do so in up to all readings under load.
+// Stats never shows more workers in use than the limit. A pool that sums its counters in the wrong
+// order may do so in every reading under load.
 func TestFaultWorkersInUseAboveLimit(t *testing.T) {
 	p := newWorkers(t, 3, pools.WorkersConfig{Queue: 8})
 	var in pooltest.Invariants
@@ -112,7 +113,7 @@ func TestFaultSubmitRacingShutdown(t *testing.T) {
 					t.Error(err)
 				}
 				if ran := o.ran.Load(); ran != p.Stats().Requests[instrument.Acquired].Or(-1) {
-					t.Errorf("%d tasks had run when Shutdown returned", ran)
+					t.Errorf("%d tasks had run when Shutdown returned, want all that were acquired", ran)
 				}
 			})
 		}
@@ -153,10 +154,10 @@ func TestWorkersStress(t *testing.T) {
 // stressWorkers submits tasks that end in all possible ways, some with contexts that end soon.
 func stressWorkers(t *testing.T, p *pools.Workers, o *outcomes, r *rand.Rand) {
 	for range 500 {
-		how := r.IntN(8)
+		ending := r.IntN(8)
 		task := func(ctx context.Context) error {
 			_ = o.task(ctx)
-			switch how {
+			switch ending {
 			case 0:
 				panic("stress")
 			case 1:
@@ -177,7 +178,7 @@ func stressWorkers(t *testing.T, p *pools.Workers, o *outcomes, r *rand.Rand) {
 	}
 }
 
-func TestWorkersOf10000CallersThatCancelLoseNothing(t *testing.T) {
+func TestWorkersCancelStorm(t *testing.T) {
 	p := newWorkers(t, 8, pools.WorkersConfig{Queue: 16})
 	var o outcomes
 	var wg sync.WaitGroup
@@ -197,7 +198,7 @@ func TestWorkersOf10000CallersThatCancelLoseNothing(t *testing.T) {
 	}
 	o.check(t, p.Stats())
 	if o.calls.Load() != 10_000 || o.canceled.Load() == 0 {
-		t.Errorf("%d calls, %d of them canceled", o.calls.Load(), o.canceled.Load())
+		t.Errorf("%d calls, %d of them canceled; want 10,000, some canceled", o.calls.Load(), o.canceled.Load())
 	}
 }
 
@@ -209,20 +210,20 @@ func TestWorkersAllocateNothing(t *testing.T) {
 		}
 		submit := func() {
 			for range 1000 {
-				if err := p.Submit(context.Background(), nothing); err != nil {
+				if err := p.Submit(context.Background(), noop); err != nil {
 					t.Fatal(err)
 				}
 			}
 		}
-		// the limit is per 1,000 tasks, since the garbage collector may empty the sync.Pool
+		// measured over 1,000 tasks, since the garbage collector may empty the sync.Pool
 		if n := testing.AllocsPerRun(10, submit); n > 50 && !raceEnabled {
-			t.Errorf("%s: %v allocations for 1000 tasks", name, n)
+			t.Errorf("%s: %v allocations for 1000 tasks, want at most 50", name, n)
 		}
 		p.Close()
 	}
 }
 
-// A burst of long tasks is not sampled: every reading includes the time of running tasks and the
+// A burst of long tasks is timed exactly: each reading includes the time of running tasks and the
 // age of the oldest waiting task.
 func TestBurstOfLongTasksIsTimed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -235,10 +236,10 @@ func TestBurstOfLongTasksIsTimed(t *testing.T) {
 			synctest.Wait()
 			s := p.Stats()
 			if got := s.UseTime.Or(0); math.Abs(got-4*float64(passed)) > 1e-3 {
-				t.Fatalf("%v s used after %d s of 4 workers", got, passed)
+				t.Fatalf("use time %v s after %d s with 4 workers, want %d s", got, passed, 4*passed)
 			}
 			if age, waits := s.PendingAge.Get(); waits && age != time.Duration(passed)*time.Second {
-				t.Fatalf("the oldest has waited %v after %d s", age, passed)
+				t.Fatalf("pending age %v after %d s, want the same", age, passed)
 			}
 		}
 	})

@@ -10,19 +10,19 @@ import (
 
 var errNilTask = errors.New("pools: the task is nil")
 
-// stall is the time without any task starting or ending after which blocked callers check whether
-// they are workers.
+// stall is the time without progress (no task started or ended) after which blocked callers check
+// whether they are workers.
 const stall = time.Second
 
 // blockedTask is the task of a blocked caller.
 type blockedTask struct {
-	job   job
-	ctx   *poolContext
-	asked bool // errCheckSelf was sent to the caller
+	job       job
+	ctx       *poolContext
+	checkSent bool // errCheckSelf was sent to the caller
 }
 
 // errCheckSelf is an answer that tells a blocked caller to check whether it is a worker. The caller
-// stays in the queue.
+// stays blocked.
 var errCheckSelf = errors.New("check whether the caller is a worker")
 
 // Submit hands task to the pool. It blocks until there is room, ctx is done or the pool is closed.
@@ -36,9 +36,10 @@ func (p *Workers) Submit(ctx context.Context, task Task) error {
 		panic(errNilTask)
 	}
 	values := p.taskContext(ctx)
-	if values != nil { // if values is nil, ctx cannot be canceled; inlined from submit to save 5 ns
+	if values != nil {
 		return p.submit(ctx, plainJob(task), values)
 	}
+	// Without values, ctx cannot be canceled, so the fast path of submit is inlined to save 5 ns.
 	p.mu.Lock()
 	if p.stage == workersOpen && p.hasRoom() {
 		p.accept(plainJob(task), nil)
@@ -83,7 +84,7 @@ func (p *Workers) submit(ctx context.Context, j job, values *poolContext) error 
 	return p.submitSlow(ctx, j, values)
 }
 
-// submitSlow is the slow path of submit, for when there is no room or the pool was stopped. Caller
+// submitSlow is the slow path of submit, taken if there is no room or the pool was stopped. Caller
 // must hold mu, which submitSlow releases.
 func (p *Workers) submitSlow(ctx context.Context, j job, values *poolContext) error {
 	var err error
@@ -104,7 +105,7 @@ func (p *Workers) submitSlow(ctx context.Context, j job, values *poolContext) er
 }
 
 // hasRoom reports whether a task may be accepted. A task does not count toward the queue's size if
-// a worker that is idle, or may still be started, can take it. Caller must hold mu.
+// a worker that is idle or could be started can take it. Caller must hold mu.
 func (p *Workers) hasRoom() bool {
 	return p.queue.n-p.size < max(0, p.limit-p.used)
 }
@@ -119,9 +120,10 @@ func (p *Workers) accept(j job, values *poolContext) {
 	}
 }
 
-// refuse counts a request that fails at once, and returns the request's error. Caller must hold mu.
-func (p *Workers) refuse(how instrument.Outcome, err error) error {
-	p.requests.Add(how, 1)
+// refuse counts, under outcome, a request that fails without waiting, and returns err. Caller must
+// hold mu.
+func (p *Workers) refuse(outcome instrument.Outcome, err error) error {
+	p.requests.Add(outcome, 1)
 	return err
 }
 
@@ -147,13 +149,14 @@ func (p *Workers) admit() {
 // answer removes w from the blocked callers and sends it err. Caller must hold mu.
 func (p *Workers) answer(w *waiter[blockedTask, error], err error) {
 	p.blocked.remove(w)
-	unask(w)
+	withdrawCheck(w)
 	w.answer <- err
 }
 
-// unask withdraws an errCheckSelf that w has not received yet. Caller must hold the pool's lock.
-func unask(w *waiter[blockedTask, error]) {
-	if w.ask.asked {
+// withdrawCheck removes an errCheckSelf that w has not received yet. Caller must hold the pool's
+// lock.
+func withdrawCheck(w *waiter[blockedTask, error]) {
+	if w.ask.checkSent {
 		select {
 		case <-w.answer: //nolint:errcheck // it is errCheckSelf
 		default:
@@ -172,7 +175,7 @@ func (p *Workers) await(ctx context.Context, w *waiter[blockedTask, error]) erro
 		case <-ctx.Done():
 			return p.giveUp(w, instrument.GaveUp(ctx.Err()), ctx.Err())
 		}
-		if err != errCheckSelf { //nolint:errorlint // compared by identity
+		if err != errCheckSelf { //nolint:errorlint // a sentinel that is never wrapped
 			return err
 		}
 		if p.isWorker() {
@@ -182,38 +185,38 @@ func (p *Workers) await(ctx context.Context, w *waiter[blockedTask, error]) erro
 }
 
 // giveUp ends w's wait with err, unless w has been answered.
-func (p *Workers) giveUp(w *waiter[blockedTask, error], how instrument.Outcome, err error) error {
+func (p *Workers) giveUp(w *waiter[blockedTask, error], outcome instrument.Outcome, err error) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if w.queue == nil {
 		return <-w.answer // w was answered first
 	}
 	p.blocked.remove(w)
-	unask(w)
-	p.requests.End(&p.meter, how, w.wait, p.meter.Event(int64(p.used)))
+	withdrawCheck(w)
+	p.requests.End(&p.meter, outcome, w.wait, p.meter.Event(int64(p.used)))
 	return err
 }
 
 // watchLater sets the alarm that detects workers that are blocked in Submit. Caller must hold mu.
 func (p *Workers) watchLater() {
 	if !p.watch.isSet {
-		p.seen = p.turns()
+		p.lastTransitions = p.transitions()
 		p.set(&p.watch, stall, p.checkBlocked)
 	}
 }
 
-// turns returns how many times a task has started or ended. Caller must hold mu.
-func (p *Workers) turns() int64 {
+// transitions returns how many times a task has started or ended. Caller must hold mu.
+func (p *Workers) transitions() int64 {
 	return 2*p.requests.Ended(instrument.Acquired) - int64(p.used)
 }
 
-// checkBlocked tells blocked callers to check whether they are workers, if no task has started or
+// checkBlocked tells blocked callers to check whether they are workers if no task has started or
 // ended since the alarm was set. Caller must hold mu.
 func (p *Workers) checkBlocked() {
-	if p.turns() == p.seen {
+	if p.transitions() == p.lastTransitions {
 		for w := p.blocked.first; w != nil; w = w.next {
-			if !w.ask.asked {
-				w.ask.asked = true
+			if !w.ask.checkSent {
+				w.ask.checkSent = true
 				w.answer <- errCheckSelf
 			}
 		}

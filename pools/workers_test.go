@@ -41,7 +41,7 @@ func sleep(d time.Duration) pools.Task {
 	}
 }
 
-func nothing(context.Context) error { return nil }
+func noop(context.Context) error { return nil }
 
 func TestWorkersSettings(t *testing.T) {
 	pooltest.Settings(t, "worker", func(name string, opts ...instrument.Option) (pooltest.Pool, error) {
@@ -51,7 +51,7 @@ func TestWorkersSettings(t *testing.T) {
 		}
 		submitted := int64(0)
 		use := func() {
-			mustSubmit(t, p, nothing)
+			mustSubmit(t, p, noop)
 			submitted++
 			for p.Stats().Completed[instrument.OK].Or(0) < submitted {
 				runtime.Gosched()
@@ -61,8 +61,8 @@ func TestWorkersSettings(t *testing.T) {
 	})
 }
 
-func TestNewWorkersRejectsInvalidSizes(t *testing.T) {
-	for name, try := range map[string]struct {
+func TestNewWorkersRejectsInvalidConfig(t *testing.T) {
+	for name, c := range map[string]struct {
 		n   int
 		cfg pools.WorkersConfig
 	}{
@@ -70,16 +70,16 @@ func TestNewWorkersRejectsInvalidSizes(t *testing.T) {
 		"negative workers": {-1, pools.WorkersConfig{}},
 		"negative bound":   {1, pools.WorkersConfig{MaxPending: -1}},
 	} {
-		if _, err := pools.NewWorkers(name, try.n, try.cfg); err == nil || !strings.Contains(err.Error(), name) {
+		if _, err := pools.NewWorkers(name, c.n, c.cfg); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s: error %v, want one that names the pool", name, err)
 		}
 	}
 	if _, err := pools.NewWorkers("", 1, pools.WorkersConfig{}); err == nil {
-		t.Error("a pool without a name is accepted")
+		t.Error("NewWorkers accepted an empty name")
 	}
 	newWorkers(t, 1, pools.WorkersConfig{})
 	if _, err := pools.NewWorkers(t.Name(), 1, pools.WorkersConfig{}); !errors.Is(err, instrument.ErrNameInUse) {
-		t.Errorf("a second pool of the name: %v", err)
+		t.Errorf("second pool with the same name: error %v, want ErrNameInUse", err)
 	}
 }
 
@@ -89,15 +89,15 @@ func TestQueueHolds1024TasksByDefault(t *testing.T) {
 	defer close(end)
 	mustSubmit(t, p, func(context.Context) error { <-end; return nil })
 	queued := 0
-	for p.TrySubmit(nothing) == nil {
+	for p.TrySubmit(noop) == nil {
 		queued++
 	}
 	if queued != 1024 {
-		t.Errorf("%d tasks are queued", queued)
+		t.Errorf("%d tasks are queued, want 1024", queued)
 	}
 }
 
-func TestSubmitOfNilPanics(t *testing.T) {
+func TestSubmitNilPanics(t *testing.T) {
 	p := newWorkers(t, 1, pools.WorkersConfig{})
 	for name, submit := range map[string]func(){
 		"Submit":    func() { _ = p.Submit(t.Context(), nil) },
@@ -106,7 +106,7 @@ func TestSubmitOfNilPanics(t *testing.T) {
 		func() {
 			defer func() {
 				if recover() == nil {
-					t.Errorf("%s of nil returned", name)
+					t.Errorf("%s(nil) did not panic", name)
 				}
 			}()
 			submit()
@@ -114,11 +114,11 @@ func TestSubmitOfNilPanics(t *testing.T) {
 	}
 }
 
-// seconds checks the count and the sum of a histogram.
-func seconds(t *testing.T, what string, h *instrument.Histogram, count uint64, sum float64) {
+// wantDurations checks the count and the sum (in seconds) of a histogram.
+func wantDurations(t *testing.T, name string, h *instrument.Histogram, count uint64, sum float64) {
 	t.Helper()
 	if h == nil || h.Count() != count || math.Abs(h.Sum()-sum) > 1e-9 {
-		t.Errorf("%s: %d of %v s in all, want %d of %v s", what, h.Count(), h.Sum(), count, sum)
+		t.Errorf("%s: %d durations of %v s in total, want %d of %v s", name, h.Count(), h.Sum(), count, sum)
 	}
 }
 
@@ -134,36 +134,36 @@ func TestWorkersTimesAreExact(t *testing.T) {
 		}()
 		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 		defer cancel()
-		if err := p.Submit(ctx, nothing); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("Submit until a deadline: %v", err)
+		if err := p.Submit(ctx, noop); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Submit with a deadline: error %v, want DeadlineExceeded", err)
 		}
 		ctx, cancel = context.WithCancel(t.Context())
 		time.AfterFunc(250*time.Millisecond, cancel)
-		if err := p.Submit(ctx, nothing); !errors.Is(err, context.Canceled) {
-			t.Errorf("Submit that is canceled: %v", err)
+		if err := p.Submit(ctx, noop); !errors.Is(err, context.Canceled) {
+			t.Errorf("Submit that is canceled: error %v, want Canceled", err)
 		}
 		if age := p.Stats().PendingAge.Or(0); age != 750*time.Millisecond {
-			t.Errorf("the oldest task has waited %v", age)
+			t.Errorf("pending age %v, want 750 ms", age)
 		}
 		if used := p.Stats().UseTime.Or(0); used != 1.75 {
-			t.Errorf("use time %v with a task in progress", used)
+			t.Errorf("use time %v s with a task in progress, want 1.75", used)
 		}
 		time.Sleep(time.Minute)
 		s := p.Stats()
-		seconds(t, "acquired", s.Wait[instrument.Acquired], 3, 0+1+4)
-		seconds(t, "timeout", s.Wait[instrument.TimedOut], 1, 0.5)
-		seconds(t, "canceled", s.Wait[instrument.Canceled], 1, 0.25)
-		seconds(t, "uses", s.Use, 3, 2+3+4)
+		wantDurations(t, "acquired", s.Wait[instrument.Acquired], 3, 0+1+4)
+		wantDurations(t, "timeout", s.Wait[instrument.TimedOut], 1, 0.5)
+		wantDurations(t, "canceled", s.Wait[instrument.Canceled], 1, 0.25)
+		wantDurations(t, "uses", s.Use, 3, 2+3+4)
 		if used := s.UseTime.Or(0); used != 9 {
-			t.Errorf("use time %v", used)
+			t.Errorf("use time %v s, want 9", used)
 		}
 		if _, ok := s.PendingAge.Get(); ok {
-			t.Error("an age of nothing")
+			t.Error("PendingAge is set, but nothing is pending")
 		}
 	})
 }
 
-func TestLongTasksAreTimedWithoutBeingExact(t *testing.T) {
+func TestLongTasksAreTimedWithoutExactTiming(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newWorkers(t, 2, pools.WorkersConfig{})
 		for range 100 {
@@ -171,12 +171,12 @@ func TestLongTasksAreTimedWithoutBeingExact(t *testing.T) {
 		}
 		time.Sleep(time.Hour)
 		s := p.Stats()
-		seconds(t, "uses", s.Use, 100, 100)
-		seconds(t, "acquired", s.Wait[instrument.Acquired], 100, 2*(49*50/2))
+		wantDurations(t, "uses", s.Use, 100, 100)
+		wantDurations(t, "acquired", s.Wait[instrument.Acquired], 100, 2*(49*50/2))
 	})
 }
 
-func TestWorkersWithoutTelemetryAreNotTimed(t *testing.T) {
+func TestWorkersWithoutTelemetry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newWorkers(t, 1, pools.WorkersConfig{Queue: 1}, instrument.WithoutTelemetry())
 		for range 4 {
@@ -186,12 +186,12 @@ func TestWorkersWithoutTelemetryAreNotTimed(t *testing.T) {
 		time.Sleep(time.Minute)
 		s := p.Stats()
 		if aged || s.Use != nil || s.Wait[instrument.Acquired] != nil || s.Completed[instrument.OK].Or(0) != 4 {
-			t.Errorf("Stats %+v", s)
+			t.Errorf("Stats %+v, want 4 completed and no times", s)
 		}
 	})
 }
 
-func TestTaskTimeoutLeavesOutTheQueue(t *testing.T) {
+func TestTaskTimeoutExcludesQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newWorkers(t, 1, pools.WorkersConfig{TaskTimeout: 3 * time.Second}, instrument.WithExactTiming())
 		task := func(ctx context.Context) error {
@@ -212,9 +212,9 @@ func TestTaskTimeoutLeavesOutTheQueue(t *testing.T) {
 		time.Sleep(time.Minute)
 		s := p.Stats()
 		if s.Completed[instrument.OK].Or(0) != 5 || s.Completed[instrument.Failed].Or(0) != 1 {
-			t.Errorf("completed %v", s.Completed)
+			t.Errorf("completed %v, want 5 OK and 1 failed", s.Completed)
 		}
-		seconds(t, "uses", s.Use, 6, 5*2+3)
+		wantDurations(t, "uses", s.Use, 6, 5*2+3)
 	})
 }
 
@@ -223,25 +223,25 @@ func TestIdleWorkersAreReleased(t *testing.T) {
 		p := newWorkers(t, 8, pools.WorkersConfig{IdleTimeout: 10 * time.Second})
 		idle := func() int64 { return p.Stats().Usage[instrument.Idle].Or(-1) }
 		if n := idle(); n != 0 {
-			t.Errorf("%d workers before the first task", n)
+			t.Errorf("%d workers before the first task, want 0", n)
 		}
 		for range 8 {
 			mustSubmit(t, p, sleep(time.Second))
 		}
 		time.Sleep(2 * time.Second)
 		if n := idle(); n != 8 {
-			t.Errorf("%d idle workers after 8 tasks", n)
+			t.Errorf("%d idle workers after 8 tasks, want 8", n)
 		}
-		for range 25 { // the worker that is needed stays
+		for range 25 { // the worker that is needed is not released
 			mustSubmit(t, p, sleep(time.Second/2))
 			time.Sleep(time.Second)
 		}
 		if n := idle(); n != 1 {
-			t.Errorf("%d idle workers while one is needed", n)
+			t.Errorf("%d idle workers while one is needed, want 1", n)
 		}
 		time.Sleep(21 * time.Second)
 		if n := idle(); n != 0 {
-			t.Errorf("%d workers after all were idle", n)
+			t.Errorf("%d workers after all were idle for 21 s, want 0", n)
 		}
 	})
 }
@@ -260,27 +260,27 @@ func TestWorkersResize(t *testing.T) {
 				t.Fatal(err)
 			}
 			if got := used(); got != want || p.Stats().Limit.Or(-1) != int64(n) {
-				t.Errorf("%d workers used after a resize to %d, want %d", got, n, want)
+				t.Errorf("%d workers used after Resize(%d), want %d", got, n, want)
 			}
 		}
-		resize(6, 6) // at once
-		resize(3, 6) // as tasks end
+		resize(6, 6) // takes effect immediately
+		resize(3, 6) // takes effect as tasks end
 		time.Sleep(time.Second)
 		if n := used(); n != 3 {
 			t.Errorf("%d workers used, want 3", n)
 		}
 		if err := p.Resize(0); err == nil {
-			t.Error("a resize to 0 is accepted")
+			t.Error("Resize(0) succeeded, want an error")
 		}
 		time.Sleep(time.Minute)
 		resize(1, 0)
 		if n := p.Stats().Usage[instrument.Idle].Or(-1); n > 1 {
-			t.Errorf("%d idle workers of 1", n)
+			t.Errorf("%d idle workers after Resize(1), want at most 1", n)
 		}
 	})
 }
 
-func TestWorkersCarryTheNameOfThePool(t *testing.T) {
+func TestWorkersHavePoolNameLabel(t *testing.T) {
 	p := newWorkers(t, 1, pools.WorkersConfig{})
 	running, end := make(chan bool), make(chan bool)
 	mustSubmit(t, p, func(context.Context) error {
@@ -299,27 +299,27 @@ func TestWorkersCarryTheNameOfThePool(t *testing.T) {
 	}
 }
 
-// A task may hang after tasks that were too short to be timed one by one. Every later reading shows
-// the hang.
-func TestHangAfterShortTasksShows(t *testing.T) {
+// If a task hangs after tasks that were too short to be timed individually, every later reading
+// shows the hang.
+func TestHangAfterShortTasksIsReported(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for range 20 {
 			p := newWorkers(t, 1, pools.WorkersConfig{})
 			for range 200 {
-				mustSubmit(t, p, nothing)
+				mustSubmit(t, p, noop)
 				synctest.Wait()
 			}
 			mustSubmit(t, p, sleep(time.Hour))
-			mustSubmit(t, p, nothing)
+			mustSubmit(t, p, noop)
 			synctest.Wait()
 			before := p.Stats()
 			time.Sleep(time.Minute)
 			after := p.Stats()
 			if age := after.PendingAge.Or(0); age != time.Minute {
-				t.Errorf("the task that waits has waited %v, want 1m", age)
+				t.Errorf("pending age %v, want 1 min", age)
 			}
 			if used := after.UseTime.Or(0) - before.UseTime.Or(0); math.Abs(used-60) > 1e-6 {
-				t.Errorf("%v s were used in a minute", used)
+				t.Errorf("use time grew by %v s in a minute, want 60", used)
 			}
 			time.Sleep(time.Hour)
 			p.Close()

@@ -23,9 +23,9 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// A connector that is wrapped for its pool, below or above otelsql, serves both: otelsql records
-// spans, and the wrapper records uses and waits.
-func TestConnectorBesideOtelsql(t *testing.T) {
+// A connector may be wrapped below or above otelsql. In both cases, otelsql records spans, and our
+// wrapper records uses and waits.
+func TestConnectorWithOtelsql(t *testing.T) {
 	_, url := server.Postgres(t)
 	config, err := pgx.ParseConfig(url)
 	if err != nil {
@@ -65,13 +65,13 @@ func TestConnectorBesideOtelsql(t *testing.T) {
 				}
 			}
 			if n := len(recorder.Ended()); n < 3 {
-				t.Errorf("%d spans, want at least 3", n)
+				t.Errorf("otelsql recorded %d spans, want at least 3", n)
 			}
 			if err := db.Close(); err != nil {
 				t.Error(err)
 			}
 			if _, ok := reported(t, catalog.PoolLimit); ok {
-				t.Error("the pool has a limit after Close")
+				t.Error("the pool's limit is still reported after Close")
 			}
 		})
 	}
@@ -84,7 +84,7 @@ func reported(t *testing.T, row *catalog.Metric) (n int64, ok bool) {
 	reader := instrument.OpenReader()
 	defer reader.Close()
 	for p := range reader.Points() {
-		if of, _ := p.Attributes.Value(catalog.PoolNameKey); p.Metric == row && of.AsString() == t.Name() {
+		if name, _ := p.Attributes.Value(catalog.PoolNameKey); p.Metric == row && name.AsString() == t.Name() {
 			n, ok = n+p.Int, true
 		}
 	}
@@ -96,7 +96,7 @@ func query(t *testing.T, db *sql.DB) {
 	t.Helper()
 	var one int
 	if err := db.QueryRowContext(t.Context(), "SELECT 1").Scan(&one); err != nil || one != 1 {
-		t.Fatalf("got %d, %v", one, err)
+		t.Fatalf("SELECT 1: got %d, error %v", one, err)
 	}
 	if _, err := db.ExecContext(t.Context(), "CREATE TEMPORARY TABLE orders (id int)"); err != nil {
 		t.Fatal(err)

@@ -11,7 +11,7 @@ import (
 // Kind is the value of poolgauge.pool.kind for ants pools.
 const Kind = "ants"
 
-// Both ants pool types whose tasks are functions can be wrapped.
+// Both types of ants pools that accept arbitrary functions as tasks can be wrapped.
 var _, _ wrap.Submitter = (*ants.Pool)(nil), (*ants.MultiPool)(nil)
 
 // Pool starts reporting metrics for p, an [ants.Pool] or an [ants.MultiPool], under name. Submit

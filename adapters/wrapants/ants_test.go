@@ -32,33 +32,33 @@ func mustOpen(t *testing.T, size int, opts ...ants.Option) (*ants.Pool, *wrap.Ta
 	return p, s
 }
 
-// until collects the points until the point with the given key has the value v, and returns all
-// points.
-func until(t *testing.T, key string, v float64) map[string]float64 {
+// waitFor collects points until the point with the given key has the value want. It returns all
+// points of that collection.
+func waitFor(t *testing.T, key string, want float64) map[string]float64 {
 	t.Helper()
 	for {
-		if got := pooltest.Points(t); got[key] == v {
+		if got := pooltest.Points(t); got[key] == want {
 			return got
 		}
 		runtime.Gosched()
 	}
 }
 
-func TestPoolReportsARealOne(t *testing.T) {
+func TestPoolReportsARealPool(t *testing.T) {
 	p, s := mustOpen(t, 2, ants.WithPanicHandler(func(any) {}), ants.WithMaxBlockingTasks(1))
 	pooltest.WantPoints(t, pooltest.Points(t), map[string]float64{pool + "limit": 2, pool + "pending": 0})
-	running, end := make(chan struct{}), make(chan struct{})
+	running, finish := make(chan struct{}), make(chan struct{})
 	for range 2 {
-		if err := s.Submit(func() { running <- struct{}{}; <-end }); err != nil {
+		if err := s.Submit(func() { running <- struct{}{}; <-finish }); err != nil {
 			t.Fatal(err)
 		}
 		<-running
 	}
 	blocked := make(chan error)
 	go func() { blocked <- s.Submit(func() { panic("a task") }) }()
-	until(t, pool+"pending", 1)
+	waitFor(t, pool+"pending", 1)
 	if err := s.Submit(func() {}); !errors.Is(err, ants.ErrPoolOverload) {
-		t.Fatalf("a second one that blocks: %v", err)
+		t.Fatalf("Submit while another call is blocked: got error %v, want %v", err, ants.ErrPoolOverload)
 	}
 	want := map[string]float64{
 		pool + "limit":                  2,
@@ -75,22 +75,22 @@ func TestPoolReportsARealOne(t *testing.T) {
 		pool + "completed panic":        0,
 	}
 	pooltest.WantPoints(t, pooltest.Points(t), want)
-	close(end)
+	close(finish)
 	if err := <-blocked; err != nil {
 		t.Fatal(err)
 	}
-	got := until(t, pool+"completed panic", 1)
+	got := waitFor(t, pool+"completed panic", 1)
 	if got[pool+"requests acquired"] != 3 || got[pool+"wait.duration acquired"] != 3 {
-		t.Errorf("then %v", got)
+		t.Errorf("after the panic: got %v, want 3 requests acquired and 3 waits", got)
 	}
-	until(t, pool+"completed ok", 2)
-	until(t, pool+"usage idle", 1) // the panicked task is no longer in progress
+	waitFor(t, pool+"completed ok", 2)
+	waitFor(t, pool+"usage idle", 1) // the task that panicked is no longer in progress
 	p.Release()
 	if err := s.Submit(func() {}); !errors.Is(err, ants.ErrPoolClosed) {
-		t.Errorf("closed: %v", err)
+		t.Errorf("Submit after Release: got error %v, want %v", err, ants.ErrPoolClosed)
 	}
 	if got := pooltest.Points(t); got[pool+"requests closed"] != 1 {
-		t.Errorf("closed: %v", got)
+		t.Errorf("after Release: got %v, want 1 request that ended as closed", got)
 	}
 	s.Close()
 	s.Close()

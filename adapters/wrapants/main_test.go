@@ -7,6 +7,6 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	// ants creates a default pool at import, and its goroutines never end
+	// ants creates a default pool when it is imported, and that pool's goroutines never exit
 	goleak.VerifyTestMain(m, goleak.IgnoreCurrent())
 }

@@ -42,7 +42,7 @@ func NewWithConfig(
 	}
 	t := newTrack(opts)
 	if !instrument.TimingOf(opts...).Off {
-		config = t.follow(config)
+		config = t.withTracers(config)
 	}
 	p, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
@@ -57,32 +57,31 @@ func NewWithConfig(
 	return p, reg, nil
 }
 
-// follow returns a copy of config with tracers that record the pool's events in t.
-func (t *track) follow(config *pgxpool.Config) *pgxpool.Config {
+// withTracers returns a copy of config with tracers that record the pool's events in t.
+func (t *track) withTracers(config *pgxpool.Config) *pgxpool.Config {
 	config = config.Copy()
-	theirs := config.ConnConfig.Tracer
-	config.ConnConfig.Tracer = beside(theirs, leaseTracer{t: t})
+	config.ConnConfig.Tracer = combine(config.ConnConfig.Tracer, leaseTracer{t: t})
 	before, after, beforeClose := config.BeforeConnect, config.AfterConnect, config.BeforeClose
 	config.BeforeConnect = func(ctx context.Context, c *pgx.ConnConfig) (err error) {
-		d := t.begin(ctx, after != nil)
+		d := t.startDial(ctx, after != nil)
 		if before != nil {
 			if err = before(ctx, c); err != nil {
-				t.made(d, err)
+				t.endDial(d, err)
 				return err
 			}
 		}
-		c.Tracer = beside(c.Tracer, connectTracer{t: t, dial: d})
+		c.Tracer = combine(c.Tracer, connectTracer{t: t, dial: d})
 		return nil
 	}
 	if after != nil {
 		config.AfterConnect = func(ctx context.Context, c *pgx.Conn) error {
 			err := after(ctx, c)
-			t.made(t.connectedAs(c), err)
+			t.endDial(t.takePreparing(c), err)
 			return err
 		}
 	}
 	config.BeforeClose = func(c *pgx.Conn) {
-		t.closing()
+		t.recordClose()
 		if beforeClose != nil {
 			beforeClose(c)
 		}
@@ -90,14 +89,15 @@ func (t *track) follow(config *pgxpool.Config) *pgxpool.Config {
 	return config
 }
 
-func beside(theirs, ours pgx.QueryTracer) pgx.QueryTracer {
-	if theirs == nil {
-		return ours
+// combine returns a tracer that calls both tracers. existing may be nil.
+func combine(existing, added pgx.QueryTracer) pgx.QueryTracer {
+	if existing == nil {
+		return added
 	}
-	return multitracer.New(theirs, ours)
+	return multitracer.New(existing, added)
 }
 
-// noQueries implements pgx.QueryTracer by doing nothing. pgx requires every tracer in a config to
+// noQueries is a pgx.QueryTracer that does nothing. pgx requires every tracer in a config to
 // implement that interface.
 type noQueries struct{}
 
@@ -115,7 +115,7 @@ type leaseTracer struct {
 	t *track
 }
 
-type askedKey struct{}
+type requestKey struct{}
 
 // TraceAcquireStart implements pgxpool.AcquireTracer.
 func (l leaseTracer) TraceAcquireStart(
@@ -123,18 +123,18 @@ func (l leaseTracer) TraceAcquireStart(
 	_ *pgxpool.Pool,
 	_ pgxpool.TraceAcquireStartData,
 ) context.Context {
-	return context.WithValue(ctx, askedKey{}, l.t.ask(ctx))
+	return context.WithValue(ctx, requestKey{}, l.t.startRequest(ctx))
 }
 
 // TraceAcquireEnd implements pgxpool.AcquireTracer.
 func (l leaseTracer) TraceAcquireEnd(ctx context.Context, _ *pgxpool.Pool, end pgxpool.TraceAcquireEndData) {
-	a, _ := ctx.Value(askedKey{}).(*asked)
-	l.t.got(ctx, a, end.Conn, end.Err)
+	r, _ := ctx.Value(requestKey{}).(*request)
+	l.t.endRequest(ctx, r, end.Conn, end.Err)
 }
 
 // TraceRelease implements pgxpool.ReleaseTracer.
 func (l leaseTracer) TraceRelease(_ *pgxpool.Pool, data pgxpool.TraceReleaseData) {
-	l.t.release(data.Conn)
+	l.t.endUse(data.Conn)
 }
 
 // connectTracer records the result of one attempt to connect.
@@ -152,8 +152,8 @@ func (connectTracer) TraceConnectStart(ctx context.Context, _ pgx.TraceConnectSt
 // TraceConnectEnd implements pgx.ConnectTracer.
 func (c connectTracer) TraceConnectEnd(_ context.Context, end pgx.TraceConnectEndData) {
 	if end.Err == nil && c.dial.prepares {
-		c.t.connected(end.Conn, c.dial)
+		c.t.putPreparing(end.Conn, c.dial)
 		return
 	}
-	c.t.made(c.dial, end.Err)
+	c.t.endDial(c.dial, end.Err)
 }

@@ -21,7 +21,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/pooltest"
 )
 
-func mustFollow(t *testing.T, url string, change func(*pgxpool.Config)) (*pgxpool.Pool, *instrument.Registration) {
+// mustOpenTraced opens a pool of three connections with NewWithConfig. change may be nil.
+func mustOpenTraced(t *testing.T, url string, change func(*pgxpool.Config)) (*pgxpool.Pool, *instrument.Registration) {
 	t.Helper()
 	config, err := pgxpool.ParseConfig(url + "&pool_max_conns=3")
 	if err != nil {
@@ -56,10 +57,10 @@ func mustAcquire(t *testing.T, p *pgxpool.Pool) *pgxpool.Conn {
 	return c
 }
 
-// A leak of all connections, an outage of a real server, and its recovery each show in the Stats.
-func TestNewWithConfigTellsALeakAndAnOutage(t *testing.T) {
+// A leak of all connections, an outage of a real server, and its recovery all show in the Stats.
+func TestNewWithConfigReportsALeakAndAnOutage(t *testing.T) {
 	postgres, url := server.Postgres(t)
-	p, reg := mustFollow(t, url, nil)
+	p, reg := mustOpenTraced(t, url, nil)
 	var leaked []*pgxpool.Conn
 	for range 3 {
 		leaked = append(leaked, mustAcquire(t, p))
@@ -68,7 +69,7 @@ func TestNewWithConfigTellsALeakAndAnOutage(t *testing.T) {
 	impatient, cancel := context.WithTimeout(inTrace, 10*time.Millisecond)
 	defer cancel()
 	if _, err := p.Acquire(impatient); !errors.Is(err, context.DeadlineExceeded) {
-		t.Fatalf("a fourth of 3: %v", err)
+		t.Fatalf("with all 3 connections in use: got error %v, want %v", err, context.DeadlineExceeded)
 	}
 	waiting := make(chan error)
 	ctx, giveUp := context.WithCancel(t.Context())
@@ -82,19 +83,19 @@ func TestNewWithConfigTellsALeakAndAnOutage(t *testing.T) {
 	s := reg.Stats()
 	if s.Usage[instrument.Used].Or(-1) != 3 || s.Limit.Or(-1) != 3 || s.Requests[instrument.TimedOut].Or(-1) != 1 ||
 		s.PendingAge.Or(-1) < 0 {
-		t.Errorf("all are leaked: %v", s)
+		t.Errorf("with all connections leaked: got %v, want 3 of 3 used, 1 timeout and 1 pending", s)
 	}
 	if w := s.Wait[instrument.TimedOut]; w.Count() != 1 || w.Sum() < 0.01 || s.Wait[instrument.Acquired].Count() != 3 {
-		t.Errorf("the wait of the one that gave up: %v", s)
+		t.Errorf("got %v, want the waits of 1 timed out and 3 acquired requests", s)
 	}
 	if e := s.Exemplars; len(e) != 1 || e[0].Outcome != instrument.TimedOut || e[0].Trace != id ||
 		e[0].Wait < 10*time.Millisecond {
-		t.Errorf("its exemplar: %+v", e)
+		t.Errorf("got exemplars %+v, want only that of the request that timed out", e)
 	}
 	giveUp()
-	<-waiting //nolint:errcheck // the request has given up
+	<-waiting //nolint:errcheck // the request was canceled
 	if s = reg.Stats(); s.Requests[instrument.Canceled].Or(-1) != 1 || s.Pending.Or(-1) != 0 {
-		t.Errorf("it gave up: %v", s)
+		t.Errorf("after the cancellation: got %v, want 1 canceled and 0 pending", s)
 	}
 
 	postgres.Stop()
@@ -105,17 +106,17 @@ func TestNewWithConfigTellsALeakAndAnOutage(t *testing.T) {
 	const n = 4
 	for range n {
 		if err := p.Ping(t.Context()); err == nil {
-			t.Error("there is a server")
+			t.Error("Ping succeeded while the server was stopped")
 		}
 	}
 	s = reg.Stats()
 	if count(s, instrument.Ended, "broken") != 3 || count(s, instrument.CreateFailed, "error") < n ||
 		count(s, instrument.Created, "") != 3 {
-		t.Errorf("an outage: %v", s)
+		t.Errorf("during the outage: got %v, want 3 broken, at least %d failed dials and 3 created", s, n)
 	}
 	if s.Completed[instrument.Failed].Or(-1) != 3+n || s.Usage[instrument.Used].Or(-1) != 0 ||
 		s.Usage[instrument.Constructing].Or(-1) != 0 {
-		t.Errorf("an outage: %v", s)
+		t.Errorf("during the outage: got %v, want %d failed uses, 0 used and 0 constructing", s, 3+n)
 	}
 
 	postgres.Start()
@@ -125,7 +126,7 @@ func TestNewWithConfigTellsALeakAndAnOutage(t *testing.T) {
 	after := reg.Stats()
 	if count(after, instrument.Created, "") != 4 || after.Completed[instrument.OK].Or(-1) != 1 ||
 		after.Usage[instrument.Idle].Or(-1) != 1 {
-		t.Errorf("it is back: %v", after)
+		t.Errorf("after the restart: got %v, want 4 created, 1 ok and 1 idle", after)
 	}
 	p.Close()
 	for count(reg.Stats(), instrument.Ended, "other") != 1 {
@@ -135,28 +136,28 @@ func TestNewWithConfigTellsALeakAndAnOutage(t *testing.T) {
 		t.Context(),
 	); !errors.Is(err, puddle.ErrClosedPool) ||
 		reg.Stats().Requests[instrument.WasClosed].Or(-1) != 1 {
-		t.Errorf("a closed pool: %v, %v", err, reg.Stats())
+		t.Errorf("after Close: got error %v, %v; want 1 request that ended as closed", err, reg.Stats())
 	}
 }
 
 // The program's own hooks and tracers are called, and their time counts as part of connecting.
 func TestNewWithConfigKeepsHooks(t *testing.T) {
 	_, url := server.Postgres(t)
-	fail := errors.New("as meant")
+	fail := errors.New("injected error")
 	var before, after error
 	calls := map[string]int{}
-	p, reg := mustFollow(t, url, func(c *pgxpool.Config) {
+	p, reg := mustOpenTraced(t, url, func(c *pgxpool.Config) {
 		c.ConnConfig.Tracer = queries(func() { calls["query"]++ })
 		c.BeforeConnect = func(context.Context, *pgx.ConnConfig) error { calls["before"]++; return before }
 		c.AfterConnect = func(context.Context, *pgx.Conn) error { calls["after"]++; return after }
 	})
 	before = fail
 	if err := p.Ping(t.Context()); !errors.Is(err, fail) {
-		t.Error(err)
+		t.Errorf("BeforeConnect failed, but Ping returned %v", err)
 	}
 	before, after = nil, fail
 	if err := p.Ping(t.Context()); !errors.Is(err, fail) {
-		t.Error(err)
+		t.Errorf("AfterConnect failed, but Ping returned %v", err)
 	}
 	after = nil
 	if _, err := p.Exec(t.Context(), "SELECT 1"); err != nil {
@@ -164,14 +165,15 @@ func TestNewWithConfigKeepsHooks(t *testing.T) {
 	}
 	s := reg.Stats()
 	if calls["before"] != 3 || calls["after"] != 2 || calls["query"] != 1 {
-		t.Errorf("called %v", calls)
+		t.Errorf("calls: %v, want before 3 times, after twice and query once", calls)
 	}
 	if count(s, instrument.CreateFailed, "error") != 2 || count(s, instrument.Created, "") != 1 ||
 		s.Usage[instrument.Constructing].Or(-1) != 0 {
-		t.Errorf("two not made, one made: %v", s)
+		t.Errorf("got %v, want 2 failed dials, 1 created and 0 constructing", s)
 	}
 }
 
+// queries is a pgx.QueryTracer that calls itself at the start of each query.
 type queries func()
 
 func (q queries) TraceQueryStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceQueryStartData) context.Context {
@@ -182,10 +184,10 @@ func (queries) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) 
 
 // If the caller gives up, the pool completes the dial in the background, and the dial is still
 // counted.
-func TestNewWithConfigCountsADialThatWasLeftBehind(t *testing.T) {
+func TestNewWithConfigCountsAnAbandonedDial(t *testing.T) {
 	_, url := server.Postgres(t)
 	hold := make(chan struct{})
-	p, reg := mustFollow(t, url, func(c *pgxpool.Config) {
+	p, reg := mustOpenTraced(t, url, func(c *pgxpool.Config) {
 		c.BeforeConnect = func(context.Context, *pgx.ConnConfig) error { <-hold; return nil }
 	})
 	ctx, cancel := context.WithCancel(t.Context())
@@ -201,25 +203,25 @@ func TestNewWithConfigCountsADialThatWasLeftBehind(t *testing.T) {
 	s := reg.Stats()
 	if s.Usage[instrument.Constructing].Or(-1) != 1 || s.Usage[instrument.Used].Or(-1) != 0 ||
 		s.Requests[instrument.Canceled].Or(-1) != 1 {
-		t.Errorf("the dial goes on: %v", s)
+		t.Errorf("after the cancellation: got %v, want 1 constructing, 0 used and 1 canceled", s)
 	}
 	close(hold)
 	for s = reg.Stats(); s.Usage[instrument.Idle].Or(-1) != 1; s = reg.Stats() {
 		runtime.Gosched()
 	}
 	if s.Usage[instrument.Constructing].Or(-1) != 0 || count(s, instrument.Created, "") != 1 {
-		t.Errorf("the next one has a connection: %v", s)
+		t.Errorf("after the dial: got %v, want 0 constructing and 1 created", s)
 	}
 }
 
 func TestNewWithConfigHijackedAndAllIdle(t *testing.T) {
 	_, url := server.Postgres(t)
-	p, reg := mustFollow(t, url, nil)
-	mine := mustAcquire(t, p).Hijack()
-	defer func() { _ = mine.Close(context.Background()) }()
+	p, reg := mustOpenTraced(t, url, nil)
+	hijacked := mustAcquire(t, p).Hijack()
+	defer func() { _ = hijacked.Close(context.Background()) }()
 	s := reg.Stats()
 	if s.Usage[instrument.Used].Or(-1) != 0 || s.Completed[instrument.OK].Or(-1) != 1 {
-		t.Errorf("hijacked: %v", s)
+		t.Errorf("after a hijack: got %v, want 0 used and 1 ok", s)
 	}
 	if err := p.Ping(t.Context()); err != nil {
 		t.Fatal(err)
@@ -228,13 +230,13 @@ func TestNewWithConfigHijackedAndAllIdle(t *testing.T) {
 		c.Release()
 	}
 	if s = reg.Stats(); s.Usage[instrument.Used].Or(-1) != 0 || s.Requests[instrument.Acquired].Or(-1) != 3 {
-		t.Errorf("all idle ones were acquired: %v", s)
+		t.Errorf("after AcquireAllIdle: got %v, want 0 used and 3 acquired", s)
 	}
 }
 
 func TestNewWithConfigInvariantsUnderLoad(t *testing.T) {
 	_, url := server.Postgres(t)
-	p, reg := mustFollow(t, url, nil)
+	p, reg := mustOpenTraced(t, url, nil)
 	var in pooltest.Invariants
 	const goroutines, each = 8, 60
 	last := in.HoldUnder(t, reg.Stats, func() {
@@ -261,13 +263,13 @@ func TestNewWithConfigInvariantsUnderLoad(t *testing.T) {
 		calls += n.Or(0)
 	}
 	if calls != goroutines*each || last.Pending.Or(-1) != 0 || last.Usage[instrument.Used].Or(-1) != 0 {
-		t.Errorf("%d calls, want %d: %v", calls, goroutines*each, last)
+		t.Errorf("%d calls, want %d, with 0 pending and 0 used: %v", calls, goroutines*each, last)
 	}
 }
 
-func TestNewWithConfigRefuses(t *testing.T) {
+func TestNewWithConfigWithoutConfigOrTelemetry(t *testing.T) {
 	if _, _, err := wrappgx.NewWithConfig(t.Context(), "nothing", nil); err == nil {
-		t.Error("no config was accepted")
+		t.Error("a nil config was accepted")
 	}
 	config, err := pgxpool.ParseConfig("postgres://test@127.0.0.1:1/x")
 	if err != nil {
@@ -278,10 +280,10 @@ func TestNewWithConfigRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer p.Close()
-	if s := off.Stats().String(); s != "nothing known" {
-		t.Errorf("without telemetry: %s", s)
+	if s := off.Stats().String(); s != "no data" {
+		t.Errorf("without telemetry: got Stats %s, want no data", s)
 	}
 	if p.Config().ConnConfig.Tracer != nil {
-		t.Error("there is a tracer")
+		t.Error("without telemetry: a tracer was installed")
 	}
 }

@@ -29,7 +29,7 @@ func mustOpen(t *testing.T) *pgxpool.Pool {
 	return p
 }
 
-func TestPoolReportsARealOne(t *testing.T) {
+func TestPoolReportsARealPool(t *testing.T) {
 	p := mustOpen(t)
 	reg, err := wrappgx.Pool(t.Name(), p)
 	if err != nil {
@@ -47,22 +47,22 @@ func TestPoolReportsARealOne(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := p.Acquire(ctx); !errors.Is(err, context.Canceled) {
-		t.Fatalf("a third connection of two: %v", err)
+		t.Fatalf("with a canceled context: got error %v, want %v", err, context.Canceled)
 	}
 	second.Release()
 	want := map[string]float64{
 		pool + "limit": 2, pool + "usage used": 1, pool + "usage idle": 1, pool + "usage constructing": 0,
-		// the two waits are those for new connections
+		// both waits were for new connections
 		pool + "requests acquired": 2, pool + "requests canceled": 1, pool + "waits": 2, pool + "wait.time": -1,
 		pool + "resources closed max_lifetime": 0, pool + "resources closed max_idle_time": 0,
 	}
 	pooltest.WantPoints(t, pooltest.Points(t), want)
 	if got := pooltest.Points(t)[pool+"wait.time"]; got != p.Stat().EmptyAcquireWaitTime().Seconds() {
-		t.Errorf("%v s waited, pgx says %v", got, p.Stat().EmptyAcquireWaitTime())
+		t.Errorf("a wait time of %v s reported; pgx reports %v", got, p.Stat().EmptyAcquireWaitTime())
 	}
 	first.Release()
 	if got := pooltest.Points(t); got[pool+"usage used"] != 0 || got[pool+"usage idle"] != 2 {
-		t.Errorf("in the end %v", got)
+		t.Errorf("after the release of both connections: got %v, want 0 used and 2 idle", got)
 	}
 	reg.Close()
 	reg.Close()
@@ -90,12 +90,12 @@ func TestPoolInvariantsUnderLoad(t *testing.T) {
 		t.Errorf("%d acquired, want %d", n, goroutines*each)
 	}
 	if st.Waits.Or(0) < 2 || st.WaitTime.Or(0) <= 0 {
-		t.Errorf("%d waits, %v s", st.Waits.Or(0), st.WaitTime.Or(0))
+		t.Errorf("%d waits for %v s, want at least 2 and a positive time", st.Waits.Or(0), st.WaitTime.Or(0))
 	}
 }
 
-func TestNothingIsRefused(t *testing.T) {
+func TestPoolRejectsNil(t *testing.T) {
 	if _, err := wrappgx.Pool("nothing", nil); err == nil {
-		t.Error("no pool was accepted")
+		t.Error("a nil pool was accepted")
 	}
 }

@@ -23,12 +23,12 @@ type track struct {
 
 	events       int64 // number of starts and ends of uses
 	uses         map[*pgx.Conn]measure.Use
-	preparing    map[*pgx.Conn]*dial
+	preparing    map[*pgx.Conn]*dial // connections for which AfterConnect is being called
 	constructing int64
-	makes        [failures]instrument.Histogram
-	closed       int64 // connections closed
-	broken       int64 // of these, connections that were broken when they were released
-	other        int64 // of these, connections closed for any other reason, as last reported
+	dials        [numFailures]instrument.Histogram // durations, by result
+	closed       int64                             // connections closed
+	broken       int64                             // those of them that were broken when they were released
+	other        int64                             // those of them that were closed for other reasons, as last reported
 }
 
 func newTrack(opts []instrument.Option) *track {
@@ -45,7 +45,7 @@ const (
 	timedOut
 	canceled
 	failed
-	failures
+	numFailures
 )
 
 func (f failure) String() string { return [...]string{"", "timeout", "canceled", "error"}[f] }
@@ -63,53 +63,55 @@ func failureOf(err error) failure {
 	return failed
 }
 
-// asked is a call of Acquire. The track's lock guards it.
-type asked struct{ claim measure.Claim }
+// request is a call of Acquire. The track's lock guards it.
+type request struct{ claim measure.Claim }
 
-// dial is a connection that is being established.
+// dial is an attempt to establish a connection.
 type dial struct {
-	began    time.Duration
-	prepares bool // AfterConnect will be called
+	start    time.Duration // reading of measure.Clock
+	prepares bool          // AfterConnect will be called
 }
 
-func (t *track) ask(ctx context.Context) *asked {
+func (t *track) startRequest(ctx context.Context) *request {
 	span := trace.SpanContextFromContext(ctx)
 	t.Lock()
 	defer t.Unlock()
-	return &asked{t.Ask(span)}
+	return &request{t.Ask(span)}
 }
 
-// begin records the start of a connection attempt. If a call of Acquire caused the attempt, ctx
+// startDial records the start of a connection attempt. If a call of Acquire caused the attempt, ctx
 // carries that call's values; the call may have returned since.
-func (t *track) begin(ctx context.Context, prepares bool) *dial {
-	d := &dial{began: measure.Clock(), prepares: prepares}
+func (t *track) startDial(ctx context.Context, prepares bool) *dial {
+	d := &dial{start: measure.Clock(), prepares: prepares}
 	t.Lock()
 	defer t.Unlock()
 	t.constructing++
-	if a, ok := ctx.Value(askedKey{}).(*asked); ok {
-		a.claim.Construct(&t.Recorder, d.began)
+	if r, ok := ctx.Value(requestKey{}).(*request); ok {
+		r.claim.Construct(&t.Recorder, d.start)
 	}
 	return d
 }
 
-// made records that d has been established or, if err is not nil, has failed. It ignores a nil d.
-func (t *track) made(d *dial, err error) {
+// endDial records that d has succeeded or, if err is not nil, has failed. It ignores a nil d.
+func (t *track) endDial(d *dial, err error) {
 	if d == nil {
 		return
 	}
 	t.Lock()
 	defer t.Unlock()
 	t.constructing--
-	t.makes[failureOf(err)].Record(measure.Clock() - d.began)
+	t.dials[failureOf(err)].Record(measure.Clock() - d.start)
 }
 
-func (t *track) connected(c *pgx.Conn, d *dial) {
+// putPreparing stores d, which established c, until AfterConnect has been called for c.
+func (t *track) putPreparing(c *pgx.Conn, d *dial) {
 	t.Lock()
 	defer t.Unlock()
 	t.preparing[c] = d
 }
 
-func (t *track) connectedAs(c *pgx.Conn) *dial {
+// takePreparing removes and returns the dial that putPreparing stored for c.
+func (t *track) takePreparing(c *pgx.Conn) *dial {
 	t.Lock()
 	defer t.Unlock()
 	d := t.preparing[c]
@@ -117,9 +119,9 @@ func (t *track) connectedAs(c *pgx.Conn) *dial {
 	return d
 }
 
-// got records the end of a call of Acquire.
-func (t *track) got(ctx context.Context, a *asked, c *pgx.Conn, err error) {
-	if a == nil {
+// endRequest records the end of a call of Acquire and, if it succeeded, the start of c's use.
+func (t *track) endRequest(ctx context.Context, r *request, c *pgx.Conn, err error) {
+	if r == nil {
 		return
 	}
 	t.Lock()
@@ -127,17 +129,18 @@ func (t *track) got(ctx context.Context, a *asked, c *pgx.Conn, err error) {
 	switch {
 	case err == nil:
 		t.events++
-		t.uses[c] = a.claim.Get(&t.Recorder)
+		t.uses[c] = r.claim.Get(&t.Recorder)
 	case errors.Is(err, puddle.ErrClosedPool):
-		a.claim.GiveUp(&t.Recorder, instrument.WasClosed)
+		r.claim.GiveUp(&t.Recorder, instrument.WasClosed)
 	case ctx.Err() != nil:
-		a.claim.GiveUp(&t.Recorder, instrument.GaveUp(ctx.Err()))
+		r.claim.GiveUp(&t.Recorder, instrument.GaveUp(ctx.Err()))
 	default: // connecting failed
-		t.End(a.claim.Get(&t.Recorder), instrument.Failed)
+		t.End(r.claim.Get(&t.Recorder), instrument.Failed)
 	}
 }
 
-func (t *track) release(c *pgx.Conn) {
+// endUse records the end of c's use.
+func (t *track) endUse(c *pgx.Conn) {
 	// pgxpool closes a released connection under the same conditions.
 	how := instrument.OK
 	if c.IsClosed() || c.PgConn().IsBusy() || c.PgConn().TxStatus() != 'I' {
@@ -157,14 +160,14 @@ func (t *track) release(c *pgx.Conn) {
 	t.End(use, how)
 }
 
-func (t *track) closing() {
+func (t *track) recordClose() {
 	t.Lock()
 	defer t.Unlock()
 	t.closed++
 }
 
-// snapshot returns the pool's statistics and the number of recorded uses whose connections were
-// hijacked, so that the pool no longer counts them. If uses keep starting or ending during the
+// snapshot returns the pool's statistics, and the number of recorded uses that the pool no longer
+// counts because their connections were hijacked. If uses keep starting or ending during the
 // snapshot, that number is unknown and snapshot returns 0.
 func (t *track) snapshot() (s *pgxpool.Stat, hijacked int64) {
 	for range 3 {
@@ -203,17 +206,17 @@ func (t *track) stats() instrument.Stats {
 	s.Resources = append(s.Resources,
 		instrument.Resources{Event: instrument.Ended, Reason: "broken", Count: t.broken},
 		instrument.Resources{Event: instrument.Ended, Reason: "other", Count: t.other})
-	for f := range failures {
+	for f := range numFailures {
 		event := instrument.CreateFailed
 		if f == none {
 			event = instrument.Created
 		}
-		made := t.makes[f].Clone()
+		durations := t.dials[f].Clone()
 		s.Resources = append(
 			s.Resources,
-			instrument.Resources{Event: event, Reason: f.String(), Count: int64(made.Count())},
+			instrument.Resources{Event: event, Reason: f.String(), Count: int64(durations.Count())},
 		)
-		s.Create = append(s.Create, instrument.Creation{ErrorType: f.String(), Duration: made})
+		s.Create = append(s.Create, instrument.Creation{ErrorType: f.String(), Duration: durations})
 	}
 	return s
 }

@@ -16,9 +16,10 @@ const Kind = "pond"
 // Pool reports metrics for p, which may be any of pond's pools, under name until the Registration
 // is closed. Each collection reads
 //
-//   - the limit, if any, and the number of workers (used): pond keeps no idle workers,
+//   - the limit, if any, and the number of workers, all of which are used, since pond keeps no idle
+//     workers,
 //   - tasks in the queue (pending), and the queue's size unless it is unbounded,
-//   - tasks that ended: ok or error, which includes panics,
+//   - tasks that completed: ok or error, which includes panics,
 //   - tasks dropped because the queue was full or the pool was stopped, which pond counts together
 //     (rejected), and accepted tasks that did not run because the pool's context was canceled
 //     (canceled).

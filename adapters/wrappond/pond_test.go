@@ -15,20 +15,20 @@ import (
 
 const pool = "poolgauge.pool."
 
-func TestPoolReportsARealOne(t *testing.T) {
+func TestPoolReportsARealPool(t *testing.T) {
 	p := pond.NewPool(1, pond.WithQueueSize(2), pond.WithNonBlocking(true))
 	reg, err := wrappond.Pool(t.Name(), p)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer reg.Close()
-	running, end := make(chan struct{}), make(chan struct{})
-	_ = p.Go(func() { close(running); <-end })
+	running, finish := make(chan struct{}), make(chan struct{})
+	_ = p.Go(func() { close(running); <-finish })
 	<-running
 	_ = p.SubmitErr(func() error { return errors.New("a task") })
 	_ = p.Submit(func() {})
 	if err := p.Go(func() {}); !errors.Is(err, pond.ErrQueueFull) {
-		t.Fatalf("one more than the queue holds: %v", err)
+		t.Fatalf("with a full queue: got error %v, want %v", err, pond.ErrQueueFull)
 	}
 	want := map[string]float64{
 		pool + "limit":             1,
@@ -41,7 +41,7 @@ func TestPoolReportsARealOne(t *testing.T) {
 		pool + "completed error":   0,
 	}
 	pooltest.WantPoints(t, pooltest.Points(t), want)
-	close(end)
+	close(finish)
 	p.StopAndWait()
 	want[pool+"usage used"], want[pool+"pending"] = 0, 0
 	want[pool+"completed ok"], want[pool+"completed error"] = 2, 1
@@ -51,15 +51,15 @@ func TestPoolReportsARealOne(t *testing.T) {
 	pooltest.WantPoints(t, pooltest.Points(t), nil)
 }
 
-func TestPoolWithoutBoundsHasNone(t *testing.T) {
+func TestUnboundedPoolHasNoLimits(t *testing.T) {
 	p := pond.NewPool(0)
 	defer p.StopAndWait()
 	s := wrappond.StatsOf(p)
 	if n, ok := s.Limit.Get(); ok {
-		t.Errorf("limit %d", n)
+		t.Errorf("the limit is %d, want none", n)
 	}
 	if n, ok := s.PendingLimit.Get(); ok {
-		t.Errorf("limit of what is pending %d", n)
+		t.Errorf("the limit of pending tasks is %d, want none", n)
 	}
 }
 
@@ -86,9 +86,9 @@ func TestPoolInvariantsUnderLoad(t *testing.T) {
 	}
 }
 
-func TestNothingIsRefused(t *testing.T) {
+func TestPoolRejectsNil(t *testing.T) {
 	if _, err := wrappond.Pool("nothing", nil); err == nil {
-		t.Error("no pool was accepted")
+		t.Error("a nil pool was accepted")
 	}
 }
 

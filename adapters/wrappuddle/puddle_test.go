@@ -33,7 +33,7 @@ func mustOpen(t testing.TB, size int32) *puddle.Pool[int] {
 	return p
 }
 
-func TestPoolReportsARealOne(t *testing.T) {
+func TestPoolReportsARealPool(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := mustOpen(t, 2)
 		reg, err := wrappuddle.Pool(t.Name(), p)
@@ -46,7 +46,7 @@ func TestPoolReportsARealOne(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		if _, err := p.Acquire(ctx); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("a third resource of two: %v", err)
+			t.Errorf("with both resources in use: got error %v, want %v", err, context.DeadlineExceeded)
 		}
 		go func() {
 			third, err := p.Acquire(context.Background())
@@ -63,8 +63,8 @@ func TestPoolReportsARealOne(t *testing.T) {
 		pooltest.WantPoints(t, pooltest.Points(t), map[string]float64{
 			pool + "limit": 2, pool + "usage used": 1, pool + "usage idle": 1, pool + "usage constructing": 0,
 			pool + "requests acquired": 3, pool + "requests canceled": 1,
-			pool + "waits": 3, // two of them while a resource was created
-			// puddle reads the runtime's real clock, not the bubble's
+			pool + "waits": 3, // two of them for a resource to be created
+			// puddle reads the real clock, not the bubble's fake clock
 			pool + "wait.time": p.Stat().EmptyAcquireWaitTime().Seconds(),
 		})
 		second.Release()
@@ -100,9 +100,9 @@ func TestPoolInvariantsUnderLoad(t *testing.T) {
 	}
 }
 
-func TestNothingIsRefused(t *testing.T) {
+func TestPoolRejectsNil(t *testing.T) {
 	if _, err := wrappuddle.Pool[int]("nothing", nil); err == nil {
-		t.Error("no pool was accepted")
+		t.Error("a nil pool was accepted")
 	}
 }
 

@@ -6,10 +6,11 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// Reading returns the function that a collection calls, so that a test can pass it snapshots.
+// Reading returns the function that collections use to convert snapshots, so that a test can call
+// it.
 func Reading() func(*redis.PoolStats) instrument.Stats {
 	return new(totals).stats
 }
 
 // Silent is a recorder that does nothing.
-var Silent redis.OTelRecorder = passOn(nil)
+var Silent redis.OTelRecorder = forwarder(nil)

@@ -19,9 +19,10 @@ import (
 	"github.com/poolgauge/poolgauge/internal/pooltest"
 )
 
-// listen installs our recorder for the rest of the test. Only clients created afterwards use it.
-func listen(t *testing.T, also ...redis.OTelRecorder) {
-	redis.SetOTelRecorder(wrapredis.Recorder(also...))
+// installRecorder installs our recorder until the test ends. Only clients created afterwards use
+// it.
+func installRecorder(t *testing.T, others ...redis.OTelRecorder) {
+	redis.SetOTelRecorder(wrapredis.Recorder(others...))
 	t.Cleanup(func() { redis.SetOTelRecorder(nil) })
 }
 
@@ -34,9 +35,9 @@ func count(s instrument.Stats, e instrument.Event, reason string) (n int64) {
 	return n
 }
 
-// A leak of all connections, an outage of a real server, and its recovery each show in the Stats.
-func TestClientTellsALeakAndAnOutage(t *testing.T) {
-	listen(t)
+// A leak of all connections, an outage of a real server, and its recovery all show in the Stats.
+func TestClientReportsALeakAndAnOutage(t *testing.T) {
+	installRecorder(t)
 	r := server.Redis(t)
 	c := redis.NewClient(&redis.Options{
 		Addr: r.Address, PoolSize: 2, PoolTimeout: 20 * time.Millisecond, MaxRetries: -1, DialerRetries: 1,
@@ -52,23 +53,23 @@ func TestClientTellsALeakAndAnOutage(t *testing.T) {
 	}
 	inTrace, id := pooltest.InTrace(ctx, 1), trace.TraceID{1}
 	if err := c.Ping(inTrace).Err(); !errors.Is(err, redis.ErrPoolTimeout) {
-		t.Fatalf("a third connection of two: %v", err)
+		t.Fatalf("with both connections in use: got error %v, want %v", err, redis.ErrPoolTimeout)
 	}
-	ended, cancel := context.WithCancel(ctx)
+	canceled, cancel := context.WithCancel(ctx)
 	cancel()
-	_ = c.Ping(ended).Err()
+	_ = c.Ping(canceled).Err()
 	s := reg.Stats()
 	if s.Usage[instrument.Used].Or(-1) != 2 || s.Requests[instrument.TimedOut].Or(-1) != 1 ||
 		s.Wait[instrument.TimedOut].Sum() < 0.02 {
-		t.Errorf("both are leaked: %v", s)
+		t.Errorf("with both connections leaked: got %v, want 2 used and 1 timeout", s)
 	}
 	if e := s.Exemplars; len(e) != 1 || e[0].Outcome != instrument.TimedOut || e[0].Trace != id ||
 		e[0].Wait < 20*time.Millisecond {
-		t.Errorf("the exemplar of the one that gave up: %+v", e)
+		t.Errorf("got exemplars %+v, want only that of the request that timed out", e)
 	}
 	if s.Requests[instrument.Canceled].Or(-1) != 1 || s.Requests[instrument.Acquired].Or(-1) != 2 ||
 		count(s, instrument.Created, "") != 2 {
-		t.Errorf("both are leaked: %v", s)
+		t.Errorf("with both connections leaked: got %v, want 1 canceled, 2 acquired and 2 created", s)
 	}
 
 	r.Stop()
@@ -79,31 +80,31 @@ func TestClientTellsALeakAndAnOutage(t *testing.T) {
 	const n = 3
 	for range n {
 		if err := c.Ping(ctx).Err(); err == nil {
-			t.Error("there is a server")
+			t.Error("Ping succeeded while the server was stopped")
 		}
 	}
 	s = reg.Stats()
 	if count(s, instrument.Ended, "broken") != 2 || count(s, instrument.CreateFailed, "error") == 0 ||
 		s.Usage[instrument.Used].Or(-1) != 0 {
-		t.Errorf("an outage: %v", s)
+		t.Errorf("during the outage: got %v, want 2 broken, failed dials and 0 used", s)
 	}
 	if s.Completed[instrument.Failed].Or(-1) != 2+n || s.Requests[instrument.Acquired].Or(-1) != 2+n ||
 		s.Pending.Or(-1) != 0 {
-		t.Errorf("an outage: %v", s)
+		t.Errorf("during the outage: got %v, want %d failed, %d acquired and 0 pending", s, 2+n, 2+n)
 	}
 
 	r.Start()
-	for c.Ping(ctx).Err() != nil { // go-redis reconnects on its own, and returns errors until then
+	for c.Ping(ctx).Err() != nil { // go-redis returns errors until it has reconnected
 		runtime.Gosched()
 	}
 	s = reg.Stats()
 	if count(s, instrument.Created, "") < 3 || s.Completed[instrument.OK].Or(-1) != 1 ||
 		s.Usage[instrument.Idle].Or(-1) < 1 {
-		t.Errorf("it is back: %v", s)
+		t.Errorf("after the restart: got %v, want at least 3 created, 1 ok and at least 1 idle", s)
 	}
 	_ = c.Close()
 	if s = reg.Stats(); count(s, instrument.Ended, "pool_closed") < 1 {
-		t.Errorf("closed: %v", s)
+		t.Errorf("after Close: got %v, want at least 1 connection closed with the pool", s)
 	}
 }
 
@@ -119,49 +120,51 @@ func TestSubscriptionsAreConnections(t *testing.T) {
 		t.Fatal(err)
 	}
 	if s := reg.Stats(); s.Usage[instrument.Used].Or(-1) != 1 || count(s, instrument.Created, "") != 1 {
-		t.Errorf("subscribed: %v", s)
+		t.Errorf("while subscribed: got %v, want 1 used and 1 created", s)
 	}
 	_ = sub.Close()
 	if s := reg.Stats(); s.Usage[instrument.Used].Or(-1) != 0 || count(s, instrument.Ended, "other") != 1 {
-		t.Errorf("no longer: %v", s)
+		t.Errorf("after the subscription: got %v, want 0 used and 1 closed", s)
 	}
 	if _, err := wrapredis.Subscriptions("nothing", nil); err == nil {
-		t.Error("no client was accepted")
+		t.Error("a nil client was accepted")
 	}
 }
 
-// heard is a second recorder, which the program has installed.
-type heard struct {
+// callCounter is another recorder of the program. It counts calls.
+type callCounter struct {
 	redis.OTelRecorder
 	mu    sync.Mutex
 	calls map[string]int
 }
 
-func (h *heard) count(what string) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.calls[what]++
+func (c *callCounter) count(what string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.calls[what]++
 }
 
-func (h *heard) RecordOperationDuration(context.Context, time.Duration, redis.Cmder, int, error, redis.ConnInfo, int) {
-	h.count("operation")
+func (c *callCounter) RecordOperationDuration(
+	context.Context, time.Duration, redis.Cmder, int, error, redis.ConnInfo, int,
+) {
+	c.count("operation")
 }
 
-func (h *heard) RecordConnectionWaitTime(context.Context, time.Duration, redis.ConnInfo) {
-	h.count("wait")
+func (c *callCounter) RecordConnectionWaitTime(context.Context, time.Duration, redis.ConnInfo) {
+	c.count("wait")
 }
 
-func (h *heard) RecordConnectionCreateTime(context.Context, time.Duration, redis.ConnInfo) {
-	h.count("create")
+func (c *callCounter) RecordConnectionCreateTime(context.Context, time.Duration, redis.ConnInfo) {
+	c.count("create")
 }
 
-func (h *heard) RecordConnectionClosed(context.Context, redis.ConnInfo, string, error) {
-	h.count("closed")
+func (c *callCounter) RecordConnectionClosed(context.Context, redis.ConnInfo, string, error) {
+	c.count("closed")
 }
 
 func TestRecorderWithInvariantsUnderLoad(t *testing.T) {
-	other := &heard{OTelRecorder: wrapredis.Silent, calls: map[string]int{}}
-	listen(t, other)
+	other := &callCounter{OTelRecorder: wrapredis.Silent, calls: map[string]int{}}
+	installRecorder(t, other)
 	c := redis.NewClient(
 		&redis.Options{Addr: server.Redis(t).Address, PoolSize: 3, MaxIdleConns: 2, PoolTimeout: time.Minute},
 	)
@@ -192,7 +195,7 @@ func TestRecorderWithInvariantsUnderLoad(t *testing.T) {
 	})
 	if last.Usage[instrument.Used].Or(-1) != 0 || last.Pending.Or(-1) != 0 ||
 		last.Requests[instrument.Acquired].Or(-1) < goroutines*each/2 {
-		t.Errorf("in the end: %v", last)
+		t.Errorf("after the load: got %v, want 0 used, 0 pending and at least %d acquired", last, goroutines*each/2)
 	}
 	pipe := c.Pipeline()
 	pipe.Incr(t.Context(), "n")
@@ -200,13 +203,13 @@ func TestRecorderWithInvariantsUnderLoad(t *testing.T) {
 		t.Fatal(err)
 	}
 	if s := pipes.Stats(); s.Requests[instrument.Acquired].Or(-1) != 1 || s.Completed[instrument.OK].Or(-1) != 1 {
-		t.Errorf("a pipeline: %v", s)
+		t.Errorf("after one pipeline: got %v, want 1 acquired and 1 ok", s)
 	}
 	other.mu.Lock()
 	defer other.mu.Unlock()
 	for _, what := range []string{"operation", "wait", "create"} {
 		if other.calls[what] == 0 {
-			t.Errorf("the other recorder heard %v", other.calls)
+			t.Errorf("calls forwarded to the other recorder: %v, want at least one of %s", other.calls, what)
 		}
 	}
 }

@@ -16,7 +16,7 @@ import (
 // record nothing.
 var installed atomic.Bool
 
-// tracks maps go-redis's names of pools to the pools' tracks. The values are of type
+// tracks maps go-redis's pool names to the pools' tracks. The values are of type
 // weak.Pointer[track], so that the garbage collector can free clients that the program no longer
 // uses.
 var tracks sync.Map
@@ -26,12 +26,11 @@ var tracks sync.Map
 //
 //	redis.SetOTelRecorder(wrapredis.Recorder()) // once, before creating clients
 //
-// go-redis has one recorder per process, so the returned recorder forwards every call to the given
-// recorders. If it is not installed, [Client] and [Pipelines] report only what redis.PoolStats
-// contains.
-func Recorder(also ...redis.OTelRecorder) redis.OTelRecorder {
+// go-redis has one recorder per process, so the returned recorder forwards every call to others. If
+// it is not installed, [Client] and [Pipelines] report only what redis.PoolStats contains.
+func Recorder(others ...redis.OTelRecorder) redis.OTelRecorder {
 	installed.Store(true)
-	return recorder{passOn: also}
+	return recorder{forwarder: others}
 }
 
 // trackOf returns the track of the pool called name, or nil if there is none.
@@ -43,9 +42,9 @@ func trackOf(name string) *track {
 	return nil
 }
 
-// learn stores t as the track of the pool called name, and deletes the entries of tracks that have
-// been garbage-collected.
-func learn(name string, t *track) {
+// storeTrack stores t as the track of the pool called name, and deletes the entries of tracks that
+// have been garbage-collected.
+func storeTrack(name string, t *track) {
 	tracks.Range(func(other, p any) bool {
 		if w, _ := p.(weak.Pointer[track]); w.Value() == nil {
 			tracks.Delete(other)
@@ -56,19 +55,19 @@ func learn(name string, t *track) {
 }
 
 // recorder records the events of all pools, and forwards them to other recorders.
-type recorder struct{ passOn }
+type recorder struct{ forwarder }
 
 // RecordPendingRequests implements redis.OTelConnectionCounter.
 func (r recorder) RecordPendingRequests(ctx context.Context, delta int, cn redis.ConnInfo, pool string) {
 	if c, ok := ctx.Value(callKey{}).(*call); ok {
 		switch {
 		case delta > 0:
-			c.ask(ctx, pool)
+			c.startRequest(ctx, pool)
 		case cn == nil:
-			c.fail(ctx)
+			c.failRequest(ctx)
 		}
 	}
-	r.passOn.RecordPendingRequests(ctx, delta, cn, pool)
+	r.forwarder.RecordPendingRequests(ctx, delta, cn, pool)
 }
 
 // RecordConnectionWaitTime implements redis.OTelRecorder. go-redis calls it when a request has
@@ -76,9 +75,9 @@ func (r recorder) RecordPendingRequests(ctx context.Context, delta int, cn redis
 func (r recorder) RecordConnectionWaitTime(ctx context.Context, waited time.Duration, cn redis.ConnInfo) {
 	if t := trackOf(cn.PoolName()); t != nil {
 		c, _ := ctx.Value(callKey{}).(*call)
-		t.acquired(c, cn, waited)
+		t.startUse(c, cn, waited)
 	}
-	r.passOn.RecordConnectionWaitTime(ctx, waited, cn)
+	r.forwarder.RecordConnectionWaitTime(ctx, waited, cn)
 }
 
 // RecordConnectionCount implements redis.OTelConnectionCounter. A connection that becomes idle is
@@ -91,25 +90,25 @@ func (r recorder) RecordConnectionCount(
 	isPubSub bool,
 ) {
 	if t := trackOf(cn.PoolName()); t != nil && delta > 0 && state == "idle" {
-		t.released(cn, instrument.OK)
+		t.endUse(cn, instrument.OK)
 	}
-	r.passOn.RecordConnectionCount(ctx, delta, cn, state, isPubSub)
+	r.forwarder.RecordConnectionCount(ctx, delta, cn, state, isPubSub)
 }
 
 // RecordConnectionClosed implements redis.OTelRecorder.
 func (r recorder) RecordConnectionClosed(ctx context.Context, cn redis.ConnInfo, reason string, err error) {
 	if t := trackOf(cn.PoolName()); t != nil {
-		t.wasClosed(cn, reasonOf(reason))
+		t.recordClose(cn, reasonOf(reason))
 	}
-	r.passOn.RecordConnectionClosed(ctx, cn, reason, err)
+	r.forwarder.RecordConnectionClosed(ctx, cn, reason, err)
 }
 
 // RecordConnectionCreateTime implements redis.OTelRecorder.
 func (r recorder) RecordConnectionCreateTime(ctx context.Context, took time.Duration, cn redis.ConnInfo) {
 	if t := trackOf(cn.PoolName()); t != nil {
-		t.wasMade(took)
+		t.recordCreate(took)
 	}
-	r.passOn.RecordConnectionCreateTime(ctx, took, cn)
+	r.forwarder.RecordConnectionCreateTime(ctx, took, cn)
 }
 
 // RecordError implements redis.OTelRecorder.
@@ -122,7 +121,7 @@ func (r recorder) RecordError(
 	retries int,
 ) {
 	if c, ok := ctx.Value(callKey{}).(*call); ok && kind == "POOL_TIMEOUT" {
-		c.giveUp(instrument.TimedOut)
+		c.abandonRequest(instrument.TimedOut)
 	}
-	r.passOn.RecordError(ctx, kind, cn, status, internal, retries)
+	r.forwarder.RecordError(ctx, kind, cn, status, internal, retries)
 }

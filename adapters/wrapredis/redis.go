@@ -70,13 +70,13 @@ func Subscriptions(name string, c Pooled, opts ...instrument.Option) (*instrumen
 	if c == nil {
 		return nil, errNil(name)
 	}
-	var made, closed total
+	var created, closed total
 	return instrument.Observe(name, Kind, func() (s instrument.Stats) {
 		p := c.PoolStats().PubSubStats
 		s.Usage[instrument.Used] = instrument.Some(int64(p.Active))
 		s.Resources = []instrument.Resources{
-			{Event: instrument.Created, Count: made.at(p.Created).Or(0)},
-			{Event: instrument.Ended, Reason: "other", Count: closed.at(p.Untracked).Or(0)},
+			{Event: instrument.Created, Count: created.update(p.Created).Or(0)},
+			{Event: instrument.Ended, Reason: "other", Count: closed.update(p.Untracked).Or(0)},
 		}
 		return s
 	}, opts...)
@@ -87,7 +87,7 @@ func errNil(name string) error {
 }
 
 func observe(name string, c Pooled, opts []instrument.Option,
-	pool func(*redis.PoolStats) *redis.PoolStats, limit func(*redis.Options) int, which func(*hook) *track,
+	pool func(*redis.PoolStats) *redis.PoolStats, limit func(*redis.Options) int, trackOfPool func(*hook) *track,
 ) (*instrument.Registration, error) {
 	if c == nil {
 		return nil, errNil(name)
@@ -102,7 +102,7 @@ func observe(name string, c Pooled, opts []instrument.Option,
 			return s
 		}, opts...)
 	}
-	t := which(follow(client, opts))
+	t := trackOfPool(hookOf(client, opts))
 	return instrument.Observe(name, Kind, func() (s instrument.Stats) {
 		if p := pool(client.PoolStats()); p != nil {
 			s = t.stats(p)
@@ -143,9 +143,9 @@ type total struct {
 	sum  int64
 }
 
-// at records that the counter is now n, and returns the updated sum. It treats an apparent increase
-// by more than half the counter's range as a decrease.
-func (t *total) at(n uint32) instrument.Optional[int64] {
+// update records that the counter is now n, and returns the updated sum. It treats an apparent
+// increase by half the counter's range or more as a decrease.
+func (t *total) update(n uint32) instrument.Optional[int64] {
 	if step := n - t.last; step < 1<<31 {
 		t.sum += int64(step)
 	}
@@ -155,19 +155,19 @@ func (t *total) at(n uint32) instrument.Optional[int64] {
 
 // stats converts go-redis's statistics to instrument.Stats.
 func (t *totals) stats(p *redis.PoolStats) (s instrument.Stats) {
-	// go-redis reads the two counts at different moments: a connection established in between may
-	// count as idle but not in the total.
+	// go-redis reads the two counts at different times. A connection established in between may be
+	// counted as idle but not in the total.
 	s.Usage[instrument.Used] = instrument.Some(max(0, int64(p.TotalConns)-int64(p.IdleConns)))
 	s.Usage[instrument.Idle] = instrument.Some(int64(p.IdleConns))
-	hits, misses := t.hits.at(p.Hits), t.misses.at(p.Misses)
+	hits, misses := t.hits.update(p.Hits), t.misses.update(p.Misses)
 	s.Requests[instrument.Acquired] = instrument.Some(hits.Or(0) + misses.Or(0))
-	s.Requests[instrument.TimedOut] = t.timeouts.at(p.Timeouts)
+	s.Requests[instrument.TimedOut] = t.timeouts.update(p.Timeouts)
 	t.waited.sum += max(0, p.WaitDurationNs-t.waited.last)
 	t.waited.last = p.WaitDurationNs
-	s.Waits = t.waits.at(p.WaitCount)
+	s.Waits = t.waits.update(p.WaitCount)
 	s.WaitTime = instrument.Some(time.Duration(t.waited.sum).Seconds())
 	s.Resources = []instrument.Resources{
-		{Event: instrument.Ended, Reason: "other", Count: t.stale.at(p.StaleConns).Or(0)},
+		{Event: instrument.Ended, Reason: "other", Count: t.stale.update(p.StaleConns).Or(0)},
 	}
 	return s
 }

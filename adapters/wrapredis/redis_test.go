@@ -39,7 +39,7 @@ func mustObserve(t *testing.T, c wrapredis.Pooled) *instrument.Registration {
 	return reg
 }
 
-func TestClientReportsARealOne(t *testing.T) {
+func TestClientReportsARealPool(t *testing.T) {
 	c := mustOpen(t, &redis.Options{PoolSize: 2, PoolTimeout: 20 * time.Millisecond, MaxRetries: -1})
 	reg := mustObserve(t, c)
 	ctx := t.Context()
@@ -50,7 +50,7 @@ func TestClientReportsARealOne(t *testing.T) {
 		}
 	}
 	if err := c.Ping(ctx).Err(); !errors.Is(err, redis.ErrPoolTimeout) {
-		t.Fatalf("a third connection of two: %v", err)
+		t.Fatalf("with both connections in use: got error %v, want %v", err, redis.ErrPoolTimeout)
 	}
 	want := map[string]float64{
 		pool + "limit": 2, pool + "usage used": 2, pool + "usage idle": 0, pool + "pending": 0,
@@ -69,7 +69,7 @@ func TestClientReportsARealOne(t *testing.T) {
 		}
 	}()
 	for c.PoolStats().PendingRequests == 0 {
-		runtime.Gosched() // until the request waits
+		runtime.Gosched() // until the request is waiting
 	}
 	_ = first.Close()
 	if err := <-waited; err != nil {
@@ -78,11 +78,11 @@ func TestClientReportsARealOne(t *testing.T) {
 	_ = second.Close()
 	got := pooltest.Points(t)
 	if got[pool+"usage used"] != 0 || got[pool+"usage idle"] != 2 || got[pool+"requests acquired"] != 3 {
-		t.Errorf("in the end %v", got)
+		t.Errorf("after the release of both connections: got %v, want 0 used, 2 idle and 3 acquired", got)
 	}
 	if s := c.PoolStats(); got[pool+"waits"] != float64(s.WaitCount) ||
 		math.Abs(got[pool+"wait.time"]-float64(s.WaitDurationNs)/1e9) > 1e-9 {
-		t.Errorf("waits %v, %v s; go-redis says %+v", got[pool+"waits"], got[pool+"wait.time"], s)
+		t.Errorf("%v waits for %v s reported; go-redis reports %+v", got[pool+"waits"], got[pool+"wait.time"], s)
 	}
 	reg.Close()
 	reg.Close()
@@ -131,11 +131,11 @@ func TestPipelinesHaveAPoolOfTheirOwn(t *testing.T) {
 	got := pooltest.Points(t)
 	s := c.PoolStats().PipelineStats
 	if got[pool+"limit"] != 5 || got[pool+"requests acquired"] != float64(s.Hits+s.Misses) {
-		t.Errorf("%v, go-redis says %+v", got, s)
+		t.Errorf("got %v; go-redis reports %+v", got, s)
 	}
 }
 
-func TestPipelinesOfAClientWithoutSuchAPool(t *testing.T) {
+func TestPipelinesOfAClientWithoutAPipelinePool(t *testing.T) {
 	c := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1", PipelinePoolSize: -1})
 	defer c.Close()
 	reg, err := wrapredis.Pipelines(t.Name(), c)
@@ -148,7 +148,7 @@ func TestPipelinesOfAClientWithoutSuchAPool(t *testing.T) {
 
 // A client of a cluster without a reachable node still reports its counters, and omits the values
 // that go-redis never reports for clusters.
-func TestClusterLeavesOutWhatItDoesNotSay(t *testing.T) {
+func TestClusterOmitsUnknownValues(t *testing.T) {
 	c := redis.NewClusterClient(
 		&redis.ClusterOptions{Addrs: []string{"127.0.0.1:1"}, MaxRedirects: -1, DialTimeout: time.Millisecond},
 	)
@@ -157,16 +157,17 @@ func TestClusterLeavesOutWhatItDoesNotSay(t *testing.T) {
 	got := pooltest.Points(t)
 	for _, absent := range []string{"limit", "pending"} {
 		if v, ok := got[pool+absent]; ok {
-			t.Errorf("%s is %v", absent, v)
+			t.Errorf("%s is reported as %v, want it omitted", absent, v)
 		}
 	}
 	if _, ok := got[pool+"requests acquired"]; !ok {
-		t.Errorf("there is only %v", got)
+		t.Errorf("the number of acquired requests is not among %v", got)
 	}
 }
 
-// go-redis's counters are 32-bit, and fall when a node leaves a cluster. Our totals never fall.
-func TestCountersGoOn(t *testing.T) {
+// go-redis's counters have 32 bits, and decrease when a node leaves a cluster. Our totals never
+// decrease.
+func TestTotalsNeverDecrease(t *testing.T) {
 	read := wrapredis.Reading()
 	var in pooltest.Invariants
 	want := int64(0)
@@ -185,8 +186,8 @@ func TestCountersGoOn(t *testing.T) {
 	}
 }
 
-func TestNothingIsRefused(t *testing.T) {
+func TestClientRejectsNil(t *testing.T) {
 	if _, err := wrapredis.Client("nothing", nil); err == nil {
-		t.Error("no client was accepted")
+		t.Error("a nil client was accepted")
 	}
 }

@@ -22,11 +22,11 @@ type track struct {
 
 	measure.Recorder // its lock guards everything below
 
-	heard        bool // at least one event was recorded
-	uses         map[redis.ConnInfo]measure.Use
-	constructing int64
-	made, unmade instrument.Histogram
-	closed       [reasons]int64
+	hasEvents       bool // at least one request was recorded
+	uses            map[redis.ConnInfo]measure.Use
+	constructing    int64
+	created, failed instrument.Histogram // durations of successful and of failed dials
+	closed          [numReasons]int64
 }
 
 func newTrack(opts []instrument.Option) *track {
@@ -45,7 +45,7 @@ const (
 	failover
 	shutdown
 	other
-	reasons
+	numReasons
 )
 
 func (r reason) String() string {
@@ -54,8 +54,8 @@ func (r reason) String() string {
 
 // reasonOf parses the reason that go-redis gives for closing a connection: a fixed word, or the
 // text of the error that a command returned.
-func reasonOf(said string) reason {
-	switch said {
+func reasonOf(text string) reason {
+	switch text {
 	case "stale":
 		return stale
 	case "conn_pool_close":
@@ -70,7 +70,9 @@ func reasonOf(said string) reason {
 	return broken
 }
 
-func (t *track) acquired(c *call, cn redis.ConnInfo, waited time.Duration) {
+// startUse records that a request acquired cn after waiting for the given time. c is the command
+// that sent the request, or nil if that is unknown.
+func (t *track) startUse(c *call, cn redis.ConnInfo, waited time.Duration) {
 	t.Lock()
 	defer t.Unlock()
 	if c != nil && c.track == t && c.claim.IsActive() {
@@ -82,32 +84,33 @@ func (t *track) acquired(c *call, cn redis.ConnInfo, waited time.Duration) {
 	t.uses[cn] = claim.GetAfter(&t.Recorder, waited)
 }
 
-// released records the end of cn's use, if any.
-func (t *track) released(cn redis.ConnInfo, how instrument.Ending) {
+// endUse records the end of cn's use, if cn is in use.
+func (t *track) endUse(cn redis.ConnInfo, how instrument.Ending) {
 	t.Lock()
 	defer t.Unlock()
-	t.end(cn, how)
+	t.endUseLocked(cn, how)
 }
 
-// end is like released, but the caller must hold the lock.
-func (t *track) end(cn redis.ConnInfo, how instrument.Ending) {
+// endUseLocked is like endUse, but the caller must hold the lock.
+func (t *track) endUseLocked(cn redis.ConnInfo, how instrument.Ending) {
 	if use, used := t.uses[cn]; used {
 		delete(t.uses, cn)
 		t.End(use, how)
 	}
 }
 
-func (t *track) wasClosed(cn redis.ConnInfo, why reason) {
+// recordClose records that cn was closed. If cn was in use, the use ends as an error.
+func (t *track) recordClose(cn redis.ConnInfo, why reason) {
 	t.Lock()
 	defer t.Unlock()
 	t.closed[why]++
-	t.end(cn, instrument.Failed)
+	t.endUseLocked(cn, instrument.Failed)
 }
 
-func (t *track) wasMade(took time.Duration) {
+func (t *track) recordCreate(took time.Duration) {
 	t.Lock()
 	defer t.Unlock()
-	t.made.Record(took)
+	t.created.Record(took)
 }
 
 // stats combines p with the recorded events. p is a parameter because go-redis must not be called
@@ -120,10 +123,10 @@ func (t *track) stats(p *redis.PoolStats) instrument.Stats {
 	s.Usage[instrument.Constructing] = instrument.Some(t.constructing)
 	s.Resources = append(
 		s.Resources,
-		instrument.Resources{Event: instrument.CreateFailed, Reason: "error", Count: int64(t.unmade.Count())},
+		instrument.Resources{Event: instrument.CreateFailed, Reason: "error", Count: int64(t.failed.Count())},
 	)
-	s.Create = []instrument.Creation{{ErrorType: "error", Duration: t.unmade.Clone()}}
-	if !t.heard {
+	s.Create = []instrument.Creation{{ErrorType: "error", Duration: t.failed.Clone()}}
+	if !t.hasEvents {
 		return s
 	}
 	now := measure.Clock()
@@ -132,64 +135,67 @@ func (t *track) stats(p *redis.PoolStats) instrument.Stats {
 	t.Pending.Report(&s, now)
 	s.Waits, s.WaitTime = instrument.Optional[int64]{}, instrument.Optional[float64]{}
 	// The first entry is the snapshot's count of closed connections; t.closed replaces it.
-	s.Resources = append(s.Resources[1:], instrument.Resources{Event: instrument.Created, Count: int64(t.made.Count())})
+	s.Resources = append(
+		s.Resources[1:], instrument.Resources{Event: instrument.Created, Count: int64(t.created.Count())})
 	for why, n := range t.closed {
 		s.Resources = append(
 			s.Resources,
 			instrument.Resources{Event: instrument.Ended, Reason: reason(why).String(), Count: n},
 		)
 	}
-	s.Create = append(s.Create, instrument.Creation{Duration: t.made.Clone()})
+	s.Create = append(s.Create, instrument.Creation{Duration: t.created.Clone()})
 	return s
 }
 
-// call is one command or pipeline of a client. It is carried in the context and used by one
-// goroutine.
+// call is one command or pipeline of a client. It is carried in the context, and is used by only
+// one goroutine.
 type call struct {
 	main, pipelines *track
-	track           *track // of the pool that the connection is requested from
+	track           *track // of the pool from which the connection is requested
 	claim           measure.Claim
 }
 
 type callKey struct{}
 
-// ask records the start of a request for a connection. pool is go-redis's name of the pool; the
-// first request with a name establishes which track belongs to it.
-func (c *call) ask(ctx context.Context, pool string) {
-	c.done()
+// startRequest records the start of a request for a connection. pool is go-redis's name for the
+// pool. The first request for a pool establishes which track belongs to that name.
+func (c *call) startRequest(ctx context.Context, pool string) {
+	c.finish()
 	t := c.main
 	if strings.HasSuffix(pool, "_pipeline") {
 		t = c.pipelines
 	}
 	if trackOf(pool) != t {
-		learn(pool, t)
+		storeTrack(pool, t)
 	}
 	c.track = t
 	span := trace.SpanContextFromContext(ctx)
 	t.Lock()
 	defer t.Unlock()
-	t.heard = true
+	t.hasEvents = true
 	c.claim = t.Ask(span)
 }
 
-// fail records the end of a request that got no connection because ctx is done. If ctx is not done,
-// fail records nothing, because go-redis then calls RecordError if the request timed out.
-func (c *call) fail(ctx context.Context) {
+// failRequest records the end of a request that got no connection because ctx is done. If ctx is
+// not done, it records nothing: if the request timed out, go-redis then also calls RecordError.
+func (c *call) failRequest(ctx context.Context) {
 	if err := ctx.Err(); err != nil {
-		c.giveUp(instrument.GaveUp(err))
+		c.abandonRequest(instrument.GaveUp(err))
 	}
 }
 
-func (c *call) giveUp(how instrument.Outcome) {
-	c.end(func(r *measure.Recorder) { c.claim.GiveUp(r, how) })
+func (c *call) abandonRequest(how instrument.Outcome) {
+	c.endRequest(func(r *measure.Recorder) { c.claim.GiveUp(r, how) })
 }
 
-// done records the end of a request that the pool granted, but whose dial failed.
-func (c *call) done() {
-	c.end(func(r *measure.Recorder) { r.End(c.claim.Get(r), instrument.Failed) })
+// finish records the end of the request, if it is still active: the pool granted it, but the dial
+// failed.
+func (c *call) finish() {
+	c.endRequest(func(r *measure.Recorder) { r.End(c.claim.Get(r), instrument.Failed) })
 }
 
-func (c *call) end(how func(*measure.Recorder)) {
+// endRequest calls record with the lock held, unless the end of the request was already recorded.
+func (c *call) endRequest(record func(*measure.Recorder)) {
 	t := c.track
 	if t == nil {
 		return
@@ -197,18 +203,19 @@ func (c *call) end(how func(*measure.Recorder)) {
 	t.Lock()
 	defer t.Unlock()
 	if c.claim.IsActive() {
-		how(&t.Recorder)
+		record(&t.Recorder)
 	}
 }
 
-// hook records a client's commands and dials.
+// hook records the dials of a client, and puts a call into the context of each of its commands and
+// pipelines.
 type hook struct{ main, pipelines *track }
 
 // hooks maps clients, as weak.Pointer[redis.Client], to their hooks.
 var hooks sync.Map // of weak.Pointer[hook]
 
-// follow returns c's hook. If c has none, follow adds one.
-func follow(c *redis.Client, opts []instrument.Option) *hook {
+// hookOf returns c's hook. If c has none, hookOf adds one.
+func hookOf(c *redis.Client, opts []instrument.Option) *hook {
 	h := &hook{newTrack(opts), newTrack(opts)}
 	key := weak.Make(c)
 	if w, known := hooks.LoadOrStore(key, weak.Make(h)); known {
@@ -227,14 +234,14 @@ func (h *hook) DialHook(next redis.DialHook) redis.DialHook {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		h.main.Lock()
 		h.main.constructing++
-		began := measure.Clock()
+		start := measure.Clock()
 		h.main.Unlock()
 		c, err := next(ctx, network, addr)
 		h.main.Lock()
 		defer h.main.Unlock()
 		h.main.constructing--
 		if err != nil {
-			h.main.unmade.Record(measure.Clock() - began)
+			h.main.failed.Record(measure.Clock() - start)
 		}
 		return c, err
 	}
@@ -247,7 +254,7 @@ func (h *hook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 			return next(ctx, cmd)
 		}
 		c := &call{main: h.main, pipelines: h.pipelines}
-		defer c.done()
+		defer c.finish()
 		return next(context.WithValue(ctx, callKey{}, c), cmd)
 	}
 }
@@ -259,7 +266,7 @@ func (h *hook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Process
 			return next(ctx, cmds)
 		}
 		c := &call{main: h.main, pipelines: h.pipelines}
-		defer c.done()
+		defer c.finish()
 		return next(context.WithValue(ctx, callKey{}, c), cmds)
 	}
 }

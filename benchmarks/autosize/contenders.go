@@ -23,18 +23,18 @@ type limiter struct {
 }
 
 const (
-	least, most, first = 1, 128, 4 // minimum, maximum and initial limit of the adaptive contenders
+	minLimit, maxLimit, initialLimit = 1, 128, 4 // of the adaptive contenders
 )
 
-// line bounds how many requests wait for a fixed or a resized semaphore, so that in overload excess
-// requests are rejected instead of delaying all others. failsafe-go instead bounds its queue by
-// multiples of the limit.
-var line = pools.SemaphoreConfig{MaxPending: 32}
+// queueConfig limits how many requests wait for a fixed or resized semaphore, so that in overload,
+// excess requests are rejected instead of delaying all others. failsafe-go instead limits its queue
+// to multiples of its current limit.
+var queueConfig = pools.SemaphoreConfig{MaxPending: 32}
 
 // fixed returns a constructor for limiters with n slots.
 func fixed(n int64) func(*model) limiter {
 	return func(*model) limiter {
-		s, err := pools.NewSemaphore("fixed", n, line, instrument.WithoutTelemetry())
+		s, err := pools.NewSemaphore("fixed", n, queueConfig, instrument.WithoutTelemetry())
 		if err != nil {
 			panic(err)
 		}
@@ -55,17 +55,17 @@ func entry(s *pools.Semaphore) func(ctx context.Context) func() {
 // resized returns a constructor for limiters whose semaphore is resized by package autosize.
 func resized(logger *slog.Logger) func(m *model) limiter {
 	return func(m *model) limiter {
-		s, err := pools.NewSemaphore("resized", first, line)
+		s, err := pools.NewSemaphore("resized", initialLimit, queueConfig)
 		if err != nil {
 			panic(err)
 		}
-		var stopped atomic.Bool
-		counted := &counter{Semaphore: s, stopped: &stopped}
+		var inThrottling atomic.Bool
+		counted := &counter{Semaphore: s, inThrottling: &inThrottling}
 		r, err := autosize.Start(counted, autosize.Config{
-			Name: m.load.name, Min: least, Max: most, Apply: true, Logger: logger,
+			Name: m.load.name, Min: minLimit, Max: maxLimit, Apply: true, Logger: logger,
 			Machine: func() diagnose.Machine {
 				d := m.machine()
-				stopped.Store(d.Throttled > 0.1)
+				inThrottling.Store(d.Throttled > 0.1)
 				return d
 			},
 		})
@@ -83,14 +83,14 @@ func resized(logger *slog.Logger) func(m *model) limiter {
 // counter counts how often a semaphore is resized.
 type counter struct {
 	*pools.Semaphore
-	stopped        *atomic.Bool
+	inThrottling   *atomic.Bool // whether a quota throttles the program
 	all, throttled atomic.Int64
 }
 
 // Resize implements autosize.Pool.
 func (c *counter) Resize(n int64) error {
 	c.all.Add(1)
-	if c.stopped.Load() {
+	if c.inThrottling.Load() {
 		c.throttled.Add(1)
 	}
 	return c.Semaphore.Resize(n)
@@ -100,7 +100,7 @@ func (c *counter) Resize(n int64) error {
 // wait for slots, as failsafe-go's documentation recommends for bursty load.
 func adaptive(queue bool) func(*model) limiter {
 	return func(*model) limiter {
-		b := adaptivelimiter.NewBuilder[any]().WithLimits(least, most, first)
+		b := adaptivelimiter.NewBuilder[any]().WithLimits(minLimit, maxLimit, initialLimit)
 		if queue {
 			b = b.WithQueueing(2, 3)
 		}

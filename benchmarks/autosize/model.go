@@ -21,12 +21,12 @@ type model struct {
 
 	mu   sync.Mutex
 	busy [length / period]time.Duration // CPU time used in each period of the quota
-	seen int                            // number of periods that the method machine has reported
+	seen int                            // number of periods already reported by machine
 }
 
 const (
 	maxCPUs = 2
-	quantum = time.Millisecond       // CPU time after which a task yields to the next
+	quantum = time.Millisecond       // CPU time after which a task yields its CPU
 	period  = 100 * time.Millisecond // of the CPU quota
 )
 
@@ -38,8 +38,8 @@ func newModel(w workload) *model {
 	return m
 }
 
-// limitCPUs restricts the tasks to the number of CPUs that the workload has available at each
-// moment, until ctx is done.
+// limitCPUs keeps the number of CPUs that tasks can use at what the workload prescribes for the
+// current time, until ctx is done.
 func (m *model) limitCPUs(ctx context.Context) {
 	taken := int64(0)
 	for ctx.Err() == nil && m.load.cpus != nil {
@@ -64,7 +64,7 @@ func (m *model) limitCPUs(ctx context.Context) {
 func (m *model) at() time.Duration { return time.Since(m.start) }
 
 // machine returns what the program would know about its machine: the current number of CPUs, and
-// the throttling since the last call.
+// the share of periods in which it was throttled since the last call.
 func (m *model) machine() diagnose.Machine {
 	d := diagnose.UnknownMachine()
 	if m.load.cpus == nil {
@@ -106,13 +106,14 @@ func (r *request) about(mean time.Duration) time.Duration {
 	return time.Duration(r.rng.ExpFloat64() * float64(mean))
 }
 
-// locked waits for the lock and holds it for mean on average.
+// locked acquires the lock and holds it for a random time with the given mean.
 func (r *request) locked(mean time.Duration) { r.within(r.lock, r.about(mean)) }
 
-// call waits for one of eight servers and occupies it for mean on average.
+// call waits for one of eight servers and occupies it for a random time with the given mean.
 func (r *request) call(mean time.Duration) { r.within(r.servers, r.about(mean)) }
 
-// compute uses a CPU for mean on average, and takes turns with the other tasks.
+// compute uses a random amount of CPU time with the given mean, and yields the CPU to other tasks
+// after each quantum.
 func (r *request) compute(mean time.Duration) {
 	for left := r.about(mean); left > 0; left -= quantum {
 		r.within(r.cpus, min(left, quantum))

@@ -11,7 +11,7 @@ import (
 // score is the result of a run.
 type score struct {
 	requests, good   int64 // all requests, and those served within the objective
-	moves, throttled int64 // limit changes, and those made while a quota stopped the program
+	moves, throttled int64 // limit changes, and those made while a quota throttled the program
 }
 
 func (s score) share() float64 { return float64(s.good) / float64(s.requests) }

@@ -6,8 +6,8 @@ package autosize
 
 import "time"
 
-// workload is an open-loop load and the program that serves it. Requests arrive at random,
-// independently of what happened to earlier requests.
+// workload is an open-loop load and the program that serves it. Requests arrive at random times,
+// whether or not earlier ones have completed.
 type workload struct {
 	name      string
 	rate      func(at time.Duration) float64 // requests a second

@@ -1,8 +1,8 @@
 // Command classify measures how often the task profiler is right. It profiles nine synthetic tasks
 // in three settings: on an idle machine, next to spinning processes, and in a process with twice as
 // many spinning goroutines as processors. It prints a table of the results, and fails if fewer than
-// 90 % are right in one of the first two settings, or if a CPU-bound task is ever classified as
-// I/O-bound.
+// 90% of the profiles are right in one of the first two settings, or if a CPU-bound task is ever
+// classified as I/O-bound.
 //
 //	go run ./classify -rounds 10     # from benchmarks/
 package main
@@ -39,7 +39,7 @@ func main() {
 func run(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("classify", flag.ContinueOnError)
 	rounds := flags.Int("rounds", 10, "number of profiles of each task in each setting")
-	show := flags.Bool("show", false, "print each wrong profile")
+	show := flags.Bool("show", false, "print each profile whose class is wrong")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -174,7 +174,7 @@ func (all answers) missed(s setting) (missed []string) {
 	if right, of := all.right(); float64(right) < s.target*float64(of) {
 		missed = append(
 			missed,
-			fmt.Sprintf("%s: %d of %d right, the target is %.0f %%", s.name, right, of, 100*s.target),
+			fmt.Sprintf("%s: %d of %d profiles right, want at least %.0f%%", s.name, right, of, 100*s.target),
 		)
 	}
 	for _, a := range all {

@@ -12,7 +12,9 @@ import (
 // neighbors is the number of spinning processes.
 const neighbors = 4
 
-const helperSpin = "spin" // use one CPU until killed
+// helperSpin is the argument that makes this program use one CPU until its standard input is
+// closed.
+const helperSpin = "spin"
 
 // setting is the load on the machine while the tasks are profiled.
 type setting struct {
@@ -40,8 +42,8 @@ func startProcesses(ctx context.Context) (stop func(), err error) {
 	var started []*exec.Cmd
 	var inputs []func() error
 	stop = func() {
-		for _, end := range inputs {
-			_ = end()
+		for _, closeInput := range inputs {
+			_ = closeInput()
 		}
 		cancel()
 		for _, cmd := range started {
@@ -65,7 +67,7 @@ func startProcesses(ctx context.Context) (stop func(), err error) {
 
 func spinForever() {
 	go func() {
-		_, _ = os.Stdin.Read(make([]byte, 1)) // returns when the parent has exited
+		_, _ = os.Stdin.Read(make([]byte, 1)) // returns when the parent closes the pipe or exits
 		os.Exit(0)
 	}()
 	for n := uint64(0); ; n++ {

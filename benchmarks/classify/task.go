@@ -24,18 +24,18 @@ type task struct {
 	name  string
 	want  profile.Class
 	calls int // number of calls in a profile
-	open  func() (fn func(context.Context) error, closed func(), err error)
+	open  func() (fn func(context.Context) error, cleanup func(), err error)
 
 	byDisk bool // the class depends on the disk; want is the class on most disks, see right
 }
 
 // profile opens the task, calls it once for lazy initialization, and profiles it.
 func (t task) profile(ctx context.Context) (*profile.Profile, error) {
-	fn, closed, err := t.open()
+	fn, cleanup, err := t.open()
 	if err != nil {
 		return nil, err
 	}
-	defer closed()
+	defer cleanup()
 	if err := fn(ctx); err != nil {
 		return nil, err
 	}
@@ -74,10 +74,10 @@ func (t task) right(c profile.Class) (bool, error) {
 	if !t.byDisk {
 		return c == t.want, nil
 	}
-	// How fsync is classified depends on the disk and other writes to it: on a fast disk the task
-	// is mixed.
+	// The class of the fsync task depends on the disk and on other writes to it: on a fast disk,
+	// the task is mixed.
 	share, err := cpuShare(t.open)
-	near := 0.07 < share && share < 0.15 // the disk's speed varies
+	near := 0.07 < share && share < 0.15 // either class is right, since the disk's speed varies
 	return c == profile.IOBound && (share <= 0.1 || near) || c == profile.Mixed && (share > 0.1 || near), err
 }
 
@@ -85,11 +85,11 @@ func (t task) right(c profile.Class) (bool, error) {
 // the kernel. open opens the task. The wall time is the median of several calls, so that calls that
 // waited for a CPU do not distort it.
 func cpuShare(open func() (func(context.Context) error, func(), error)) (float64, error) {
-	fn, closed, err := open()
+	fn, cleanup, err := open()
 	if err != nil {
 		return 0, err
 	}
-	defer closed()
+	defer cleanup()
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	const calls = 101
@@ -113,8 +113,8 @@ func simple(f func()) func() (func(context.Context) error, func(), error) {
 	}
 }
 
-// unit is the number of rounds of spin that take about 100 µs on an idle machine. Work is measured
-// in rounds and not in time, so that waiting for a CPU does not reduce it.
+// unit is the number of rounds of spin that take about 100 µs on an idle machine. Work is defined
+// in rounds rather than in time, so that waiting for a CPU does not reduce it.
 var unit = calibrate()
 
 func spin(rounds int) {
@@ -171,7 +171,7 @@ func openFsync(dir string) (func(context.Context) error, func(), error) {
 		return nil, nil, err
 	}
 	page := make([]byte, 4096)
-	// Appending gives the file system's journal something to commit.
+	// Append, so that each fsync has metadata to commit to the file system's journal.
 	write := func(context.Context) error {
 		if _, err := f.Write(page); err != nil {
 			return err

@@ -12,11 +12,11 @@ import (
 type figure struct {
 	what   string
 	format string
-	of     func(points []otlptest.Point) (v float64, ok bool)
+	value  func(points []otlptest.Point) (v float64, ok bool)
 }
 
-// series returns the points of metric whose attributes include attrs, sorted by time. attrs
-// alternates between keys and values.
+// series returns the points of metric whose attributes include attrs, in the given order. attrs are
+// alternating keys and values.
 func series(points []otlptest.Point, metric string, attrs ...string) []otlptest.Point {
 	want := map[string]string{}
 	for i := 0; i < len(attrs); i += 2 {
@@ -35,8 +35,8 @@ func series(points []otlptest.Point, metric string, attrs ...string) []otlptest.
 	return found
 }
 
-// rate returns a function that computes how fast a counter grew per second, summed over the
-// metric's series.
+// rate returns a function that computes the rate of a counter per second, summed over the matching
+// series.
 func rate(metric string, attrs ...string) func([]otlptest.Point) (float64, bool) {
 	return func(points []otlptest.Point) (sum float64, ok bool) {
 		for _, s := range bySeries(series(points, metric, attrs...)) {
@@ -90,20 +90,21 @@ func milliseconds(f func([]otlptest.Point) (float64, bool)) func([]otlptest.Poin
 	}
 }
 
+// bySeries groups points by attributes. It omits series with a single point.
 func bySeries(points []otlptest.Point) map[string][]otlptest.Point {
-	sorted := map[string][]otlptest.Point{}
+	groups := map[string][]otlptest.Point{}
 	for _, p := range points {
 		key := fmt.Sprint(p.Attributes) // fmt sorts maps
-		sorted[key] = append(sorted[key], p)
+		groups[key] = append(groups[key], p)
 	}
-	maps.DeleteFunc(sorted, func(_ string, s []otlptest.Point) bool { return len(s) < 2 })
-	return sorted
+	maps.DeleteFunc(groups, func(_ string, s []otlptest.Point) bool { return len(s) < 2 })
+	return groups
 }
 
 // report evaluates figures in the three windows. The fault counts as detected if the first figure's
 // value during the fault reaches the given minimum and is at least twice its values before and
 // after. An undefined value counts as 0.
-func (s *session) report(title string, windows [3]window, least float64, figures ...figure) report {
+func (s *session) report(title string, windows [3]window, minimum float64, figures ...figure) report {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r := report{Title: title}
@@ -116,13 +117,13 @@ func (s *session) report(title string, windows [3]window, least float64, figures
 				func(p otlptest.Point) bool { return p.Time.Before(w.from) || p.Time.After(w.to) },
 			)
 			texts[j] = "–"
-			if v, ok := f.of(inside); ok {
+			if v, ok := f.value(inside); ok {
 				texts[j], values[j] = fmt.Sprintf(f.format, v), v
 			}
 		}
 		r.Rows = append(r.Rows, row{f.what, texts[0], texts[1], texts[2]})
 		if i == 0 {
-			r.Detected = values[1] >= max(least, 2*values[0], 2*values[2])
+			r.Detected = values[1] >= max(minimum, 2*values[0], 2*values[2])
 		}
 	}
 	return r

@@ -30,7 +30,7 @@ func TestFigures(t *testing.T) {
 			0,
 		),
 		at(0, "counter", "b", 100, 0),
-		at(0, "still", "a", 5, 0),
+		at(0, "constant", "a", 5, 0),
 		at(0, "gauge", "a", 1, 0),
 		at(0, "histogram", "a", 1, 1),
 		at(
@@ -41,29 +41,29 @@ func TestFigures(t *testing.T) {
 			0,
 		),
 		at(2, "counter", "b", 106, 0),
-		at(2, "still", "a", 5, 0),
+		at(2, "constant", "a", 5, 0),
 		at(2, "gauge", "a", 2, 0),
 		at(2, "histogram", "a", 7, 4),
 	}
 	for name, c := range map[string]struct {
-		of   func([]otlptest.Point) (float64, bool)
-		want float64
-		ok   bool
+		value func([]otlptest.Point) (float64, bool)
+		want  float64
+		ok    bool
 	}{
-		"rate over all series":       {rate("counter"), 5, true},
-		"rate of one series":         {rate("counter", "s", "a"), 2, true},
-		"rate of a constant counter": {rate("still"), 0, true},
-		"rate of nothing":            {rate("none"), 0, false},
-		"mean":                       {mean("histogram"), 2, true},
-		"mean of nothing":            {mean("none"), 0, false},
-		"level":                      {level("gauge"), 1.5, true},
-		"level of nothing":           {level("none"), 0, false},
-		"ratio":                      {ratio(rate("counter", "s", "a"), rate("counter", "s", "b")), 2. / 3, true},
-		"ratio to 0":                 {ratio(rate("counter"), rate("still")), 0, false},
-		"milliseconds":               {milliseconds(mean("histogram")), 2000, true},
+		"rate over all series":          {rate("counter"), 5, true},
+		"rate of one series":            {rate("counter", "s", "a"), 2, true},
+		"rate of a constant counter":    {rate("constant"), 0, true},
+		"rate of an absent metric":      {rate("none"), 0, false},
+		"mean":                          {mean("histogram"), 2, true},
+		"mean of an absent metric":      {mean("none"), 0, false},
+		"level":                         {level("gauge"), 1.5, true},
+		"level of an absent metric":     {level("none"), 0, false},
+		"ratio":                         {ratio(rate("counter", "s", "a"), rate("counter", "s", "b")), 2. / 3, true},
+		"ratio with a denominator of 0": {ratio(rate("counter"), rate("constant")), 0, false},
+		"milliseconds":                  {milliseconds(mean("histogram")), 2000, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got, ok := c.of(points); ok != c.ok || ok && got != c.want {
+			if got, ok := c.value(points); ok != c.ok || ok && got != c.want {
 				t.Errorf("got %v, %v; want %v, %v", got, ok, c.want, c.ok)
 			}
 		})

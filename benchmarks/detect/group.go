@@ -31,8 +31,8 @@ var (
 	targetID  = strings.Repeat("7", 64)
 )
 
-// newPod creates a pod. The error wraps errSkipped if the system does not permit it to create
-// cgroups. The caller must remove the pod.
+// newPod creates a pod. The error wraps errSkipped if the system does not permit creating cgroups.
+// The caller must remove the pod.
 func newPod() (*pod, error) {
 	p := &pod{v2: exists(filepath.Join(cgroupMount, "cgroup.controllers"))}
 	p.hierarchies = mounted(p.v2)
@@ -96,8 +96,8 @@ func (p *pod) remove() {
 	}
 }
 
-// procs returns the files to which a process writes its ID to enter the given container. The
-// function enter expects this format.
+// procs returns the files to which a process writes its ID to enter the given container. They are
+// separated by colons, as the function enter expects.
 func (p *pod) procs(id string) string {
 	var files []string
 	for _, hierarchy := range p.hierarchies {
@@ -106,7 +106,7 @@ func (p *pod) procs(id string) string {
 	return strings.Join(files, ":")
 }
 
-// limitCPU sets the quota of the given container to a number of CPUs.
+// limitCPU sets the CPU quota of the given container.
 func (p *pod) limitCPU(id string, cpus float64) error {
 	const period = 100 * time.Millisecond
 	quota := strconv.Itoa(int(cpus * float64(period.Microseconds())))

@@ -16,10 +16,10 @@ import (
 
 // The first argument with which this program starts itself as a helper process.
 const (
-	// enters cgroups, binds to a CPU and calls exec; the arguments are the cgroup.procs files,
-	// separated by colons, a CPU or "-", and the command
+	// enters cgroups, binds to a CPU and executes a command; the arguments are the cgroup.procs
+	// files, separated by colons, a CPU or "-", and the command
 	helperEnter = "enter"
-	helperBurn  = "burn" // use one CPU until killed
+	helperBurn  = "burn" // uses one CPU until killed
 )
 
 // anyCPU means that a process may run on any CPU.
@@ -38,11 +38,11 @@ func (b *bench) command(ctx context.Context, procs string, cpu int, args ...stri
 }
 
 // enter moves this process into the cgroups given by procs, binds it to the CPU in args and then
-// calls exec with the command in args. So the command never runs outside the cgroups or on another
-// CPU.
+// executes the command in args in its place. So the command never runs outside the cgroups or on
+// another CPU.
 func enter(procs string, args []string) error {
 	if len(args) < 2 {
-		return fmt.Errorf("enter: expected files, a CPU and a command")
+		return fmt.Errorf("enter: expected cgroup.procs files, a CPU or \"-\", and a command")
 	}
 	for file := range strings.SplitSeq(procs, ":") {
 		if file == "" {

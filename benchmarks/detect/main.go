@@ -55,7 +55,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	}
 	flags := flag.NewFlagSet("detect", flag.ContinueOnError)
 	phase := flags.Duration("phase", 15*time.Second, "duration of each phase: before, during and after the fault")
-	only := flags.String("only", "quota,neighbor,disk,uml", "scenarios to run")
+	only := flags.String("only", "quota,neighbor,disk,uml", "comma-separated scenarios to run")
 	if err := flags.Parse(args[1:]); err != nil {
 		return err
 	}

@@ -23,7 +23,7 @@ func awaitQuiet(ctx context.Context) error {
 		}
 		if time.Now().After(deadline) {
 			return fmt.Errorf(
-				"%w: the machine is busy: processes wait for a CPU %.0f %% of the time",
+				"%w: the machine is busy: processes wait for a CPU %.0f%% of the time",
 				errSkipped,
 				percent,
 			)

@@ -84,7 +84,7 @@ func (b *bench) quota(ctx context.Context) (report, error) {
 			"%.2f",
 			rate("poolgauge.process.run_queue.time", id, targetID),
 		},
-		figure{stretch.what + " (the probe runs in the sidecar's own group)", stretch.format, stretch.of},
+		figure{stretch.what + " (the probe runs in the sidecar's own group)", stretch.format, stretch.value},
 	), nil
 }
 
@@ -108,7 +108,7 @@ func (b *bench) neighbor(ctx context.Context) (report, error) {
 		return report{}, err
 	}
 	return s.report("neighbor: two busy processes on the sidecar's core", windows, 3,
-		runDelay, stretch, // run delay decides, since it is 0 without neighbors, while stretch is 1
+		runDelay, stretch, // the first one decides: without neighbors, run delay is 0, while stretch is 1
 		figure{"`probe.cpu.parallelism`, CPUs", "%.2f", level("poolgauge.probe.cpu.parallelism")},
 		figure{"`probe.cpu.parallelism.requested`, CPUs", "%.0f", level("poolgauge.probe.cpu.parallelism.requested")},
 		hostCPU,

@@ -54,7 +54,7 @@ func (b *bench) startSidecar(ctx context.Context, procs string, cpu int, args ..
 	case <-ctx.Done():
 		err = ctx.Err()
 	case <-time.After(patience):
-		err = fmt.Errorf("the sidecar sent nothing in %v; it printed:\n%s", patience, s.stop())
+		err = fmt.Errorf("the sidecar sent no points within %v; it printed:\n%s", patience, s.stop())
 	}
 	s.stop()
 	return nil, err

@@ -106,7 +106,7 @@ func (b *bench) umlDiskImage(ctx context.Context) (string, error) {
 	}
 	text, err := exec.CommandContext(ctx, "mkfs.ext4", "-q", "-F", image).CombinedOutput()
 	if err != nil {
-		return "", fmt.Errorf("%w: no mkfs.ext4: %w %s", errSkipped, err, text)
+		return "", fmt.Errorf("%w: running mkfs.ext4: %w %s", errSkipped, err, text)
 	}
 	return image, nil
 }

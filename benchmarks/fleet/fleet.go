@@ -11,21 +11,20 @@ import (
 const (
 	step     = time.Second
 	interval = 10 * time.Second // time between batches
-	// mean size in bytes of a batch, in which a sidecar sends the metrics of itself and of a small
-	// app
+	// mean size in bytes of a batch, which holds the metrics of a sidecar and of a small app
 	meanBatch = 24 << 10
 	queueSize = 16 << 20         // the sidecars' --queue-size
 	window    = 10               // number of steps over which load is averaged to find a gateway's peak
-	restarts  = 30 * time.Second // downtime of a gateway in a rolling restart
-	nextOne   = time.Minute      // time between the restarts of consecutive gateways
+	downtime  = 30 * time.Second // of each gateway in a rolling restart
+	stagger   = time.Minute      // time between the restarts of consecutive gateways
 )
 
 // sidecar models the metrics lane of one sidecar's relay.
 type sidecar struct {
-	batch   int64 // bytes
-	phase   int   // number of steps since the last batch
-	gateway int   // -1: not connected
-	until   time.Time
+	batch   int64     // bytes
+	phase   int       // number of steps since the last batch
+	gateway int       // -1: not connected
+	until   time.Time // when the connection ends
 	retry   time.Time // time of the next attempt, if not connected
 	backoff *export.Backoff
 
@@ -35,9 +34,9 @@ type sidecar struct {
 	since    time.Time // when the oldest fresh data arrived
 	backlog  int64
 	oldest   time.Time // when the backlog's oldest data arrived
-	holds    int64     // bytes of the backlog that are to be sent at holdsTo
+	holds    int64     // bytes of the backlog to send at holdsTo
 	holdsTo  time.Time
-	away     bool
+	away     bool // has not connected since the outage
 }
 
 // fleet holds all sidecars and gateways.
@@ -49,7 +48,7 @@ type fleet struct {
 	up       []bool
 	conns    []int
 	lost     int64
-	live     float64 // bytes per second that all sidecars receive
+	live     float64 // bytes per second that all sidecars together receive
 	arrived  []int64 // bytes that arrived at each gateway in this step
 	worst    time.Duration
 }
@@ -97,7 +96,7 @@ func newFleet(o options) *fleet {
 	return f
 }
 
-// drop drops the oldest data of s until the rest fits in its queue.
+// drop drops the oldest data of s until what remains fits in its queue.
 func (f *fleet) drop(s *sidecar) {
 	if over := s.backlog + s.fresh - queueSize; over > 0 {
 		f.lost += over
@@ -180,15 +179,15 @@ func (f *fleet) send(s *sidecar) {
 	}
 }
 
-// watch runs the simulation until enough returns true, and returns the results for the simulated
+// watch runs the simulation until done returns true, and returns the results for the simulated
 // period.
-func (f *fleet) watch(enough func(passed time.Duration) bool) (seen stretch) {
+func (f *fleet) watch(done func(passed time.Duration) bool) (seen stretch) {
 	begin, lost := f.now, f.lost
 	sums := make([]int64, f.gateways)
-	var all, most int64
+	var all, peak int64
 	steps := 0
 	f.worst = 0
-	for !enough(f.now.Sub(begin)) {
+	for !done(f.now.Sub(begin)) {
 		f.tick()
 		steps++
 		for g, n := range f.arrived {
@@ -196,27 +195,27 @@ func (f *fleet) watch(enough func(passed time.Duration) bool) (seen stretch) {
 			all += n
 		}
 		if steps%window == 0 {
-			most = max(most, slices.Max(sums))
+			peak = max(peak, slices.Max(sums))
 			clear(sums)
 		}
 	}
-	rate := float64(most) / (window * step.Seconds())
+	rate := float64(peak) / (window * step.Seconds())
 	seen.peak = rate / (float64(all) / float64(steps) / float64(f.gateways))
 	seen.peakOverLive = rate / (f.live / float64(f.gateways))
 	seen.fresh, seen.spread, seen.lost = f.worst, f.spread(), f.lost-lost
 	return seen
 }
 
-// recover brings all gateways up at once, and simulates until 99 % of the backlog has been sent. It
-// measures the delay of fresh data from the moment when the gateways are up.
+// recover brings all gateways up at the same time, and simulates until 99% of the backlog has been
+// sent. The delay of fresh data counts from when the gateways are up.
 func (f *fleet) recover() stretch {
 	for g := range f.up {
 		f.up[g] = true
 	}
-	var whole int64
+	var total int64
 	lost := f.lost // bytes lost during the outage
 	for _, s := range f.sidecars {
-		whole += s.backlog
+		total += s.backlog
 	}
 	var fresh time.Duration
 	var took time.Duration
@@ -229,7 +228,7 @@ func (f *fleet) recover() stretch {
 				fresh = passed + interval // includes the time until the next batch
 			}
 		}
-		return left <= whole/100
+		return left <= total/100
 	})
 	seen.drained, seen.lost = took, seen.lost+lost
 	seen.fresh = max(seen.fresh, fresh)
@@ -240,20 +239,20 @@ func (f *fleet) recover() stretch {
 func (f *fleet) roll() stretch {
 	return f.watch(func(passed time.Duration) bool {
 		for g := range f.up {
-			down := time.Duration(g) * nextOne
-			up := passed < down || passed >= down+restarts
+			down := time.Duration(g) * stagger
+			up := passed < down || passed >= down+downtime
 			if f.up[g] && !up {
-				f.end(g)
+				f.disconnect(g)
 			}
 			f.up[g] = up
 		}
-		return passed >= time.Duration(f.gateways)*nextOne
+		return passed >= time.Duration(f.gateways)*stagger
 	})
 }
 
-// end breaks the connections of gateway g. Requests in flight fail, and their sidecars wait before
-// the next attempt.
-func (f *fleet) end(g int) {
+// disconnect breaks the connections of gateway g. Requests in flight fail, and their sidecars wait
+// before the next attempt.
+func (f *fleet) disconnect(g int) {
 	f.conns[g] = 0
 	for _, s := range f.sidecars {
 		if s.gateway == g {

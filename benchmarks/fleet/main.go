@@ -40,8 +40,8 @@ var errMissed = errors.New("a target was not met")
 func run(args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("fleet", flag.ContinueOnError)
 	var o options
-	flags.IntVar(&o.sidecars, "sidecars", 10_000, "sidecars")
-	flags.IntVar(&o.gateways, "gateways", 10, "gateways")
+	flags.IntVar(&o.sidecars, "sidecars", 10_000, "number of sidecars")
+	flags.IntVar(&o.gateways, "gateways", 10, "number of gateways")
 	flags.DurationVar(&o.outage, "outage", time.Hour, "how long all gateways are unreachable")
 	flags.Float64Var(&o.factor, "drain-factor", 3, "the sidecars' --drain-factor; 0 means no limit")
 	if err := flags.Parse(args); err != nil {

@@ -98,8 +98,8 @@ func build(ctx context.Context, dir string, interval time.Duration) ([]contender
 }
 
 // collectorArgs configures the Collector to export host CPU and memory metrics at the lowest cost:
-// without metrics of its own, and with an immediate first scrape. The Collector compresses with
-// gzip by default, while the other contenders do not compress.
+// without its own metrics, and with an immediate first scrape. The Collector compresses with gzip
+// by default, while the other contenders do not compress.
 func collectorArgs(interval time.Duration, compression string) func(string) []string {
 	return func(addr string) []string {
 		return []string{"--config", fmt.Sprintf(`yaml:

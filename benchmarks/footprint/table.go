@@ -8,37 +8,37 @@ import (
 	"time"
 )
 
-// figure is a column of a table.
-type figure struct {
+// column is a column of a table.
+type column struct {
 	title  string
 	unit   string
 	format string
-	of     func(*result) float64
+	value  func(*result) float64
 }
 
 var (
-	binarySize = figure{"binary", "MB", "%.1f", func(r *result) float64 { return r.binaryMB }}
-	rssMedian  = figure{"RSS", "MiB", "%.1f", func(r *result) float64 { return median(r.rss) }}
-	rssMax     = figure{"max RSS", "MiB", "%.1f", func(r *result) float64 { return slices.Max(r.rss) }}
-	anonMedian = figure{"anon", "MiB", "%.1f", func(r *result) float64 { return median(r.anon) }}
-	anonMax    = figure{"max anon", "MiB", "%.1f", func(r *result) float64 { return slices.Max(r.anon) }}
-	cpuRate    = figure{"CPU", "s/min", "%.3f", func(r *result) float64 { return r.cpu }}
-	startCPU   = figure{"CPU to first point", "ms", "%.0f", func(r *result) float64 {
+	binarySize = column{"binary", "MB", "%.1f", func(r *result) float64 { return r.binaryMB }}
+	rssMedian  = column{"RSS", "MiB", "%.1f", func(r *result) float64 { return median(r.rss) }}
+	rssMax     = column{"max RSS", "MiB", "%.1f", func(r *result) float64 { return slices.Max(r.rss) }}
+	anonMedian = column{"anon", "MiB", "%.1f", func(r *result) float64 { return median(r.anon) }}
+	anonMax    = column{"max anon", "MiB", "%.1f", func(r *result) float64 { return slices.Max(r.anon) }}
+	cpuRate    = column{"CPU", "s/min", "%.3f", func(r *result) float64 { return r.cpu }}
+	startCPU   = column{"CPU to first point", "ms", "%.0f", func(r *result) float64 {
 		return milliseconds(r.cpuOfStarts)
 	}}
-	firstPoint = figure{"first point", "ms", "%.0f", func(r *result) float64 { return milliseconds(median(r.first)) }}
-	pointRate  = figure{"rate", "points/s", "%.0f", func(r *result) float64 { return r.pointsPerS }}
+	firstPoint = column{"first point", "ms", "%.0f", func(r *result) float64 { return milliseconds(median(r.first)) }}
+	pointRate  = column{"rate", "points/s", "%.0f", func(r *result) float64 { return r.pointsPerS }}
 )
 
 // costs are the metrics to compare. Lower values are better.
-var costs = []figure{binarySize, rssMedian, rssMax, anonMedian, anonMax, cpuRate, startCPU, firstPoint}
+var costs = []column{binarySize, rssMedian, rssMax, anonMedian, anonMax, cpuRate, startCPU, firstPoint}
 
 // best returns the lowest value of f among the configurations of family.
-func best(results []*result, family string, f figure) float64 {
+func best(results []*result, family string, f column) float64 {
 	var values []float64
 	for _, r := range results {
 		if r.family == family {
-			values = append(values, f.of(r))
+			values = append(values, f.value(r))
 		}
 	}
 	return slices.Min(values)
@@ -47,19 +47,19 @@ func best(results []*result, family string, f figure) float64 {
 // printTable prints the costs of each configuration, and then their ratios to the best
 // configurations of the Collector and of the bare SDK.
 func printTable(out io.Writer, results []*result) {
-	printFigures(out, append(costs[:len(costs):len(costs)], pointRate), results)
+	printColumns(out, append(costs[:len(costs):len(costs)], pointRate), results)
 	for _, family := range []string{collector, bare} {
-		var ratios []figure
+		var ratios []column
 		for _, f := range costs {
-			least := best(results, family, f)
-			ratios = append(ratios, figure{f.title, "", "%.2f", func(r *result) float64 { return f.of(r) / least }})
+			lowest := best(results, family, f)
+			ratios = append(ratios, column{f.title, "", "%.2f", func(r *result) float64 { return f.value(r) / lowest }})
 		}
 		fmt.Fprintf(out, "\nRatios to the lowest figure of any configuration of the %s:\n\n", family)
-		printFigures(out, ratios, results)
+		printColumns(out, ratios, results)
 	}
 }
 
-func printFigures(out io.Writer, columns []figure, results []*result) {
+func printColumns(out io.Writer, columns []column, results []*result) {
 	fmt.Fprint(out, "| |")
 	for _, f := range columns {
 		fmt.Fprintf(out, " %s |", strings.TrimSuffix(f.title+", "+f.unit, ", "))
@@ -68,7 +68,7 @@ func printFigures(out io.Writer, columns []figure, results []*result) {
 	for _, r := range results {
 		fmt.Fprintf(out, "| %s, %s |", r.family, r.setting)
 		for _, f := range columns {
-			fmt.Fprintf(out, " "+f.format+" |", f.of(r))
+			fmt.Fprintf(out, " "+f.format+" |", f.value(r))
 		}
 		fmt.Fprintln(out)
 	}

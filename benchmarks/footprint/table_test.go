@@ -9,7 +9,7 @@ import (
 
 // sample returns a run in which every target is just met.
 func sample() []*result {
-	of := func(family string, binary, rss, cpu float64, first time.Duration) *result {
+	newResult := func(family string, binary, rss, cpu float64, first time.Duration) *result {
 		return &result{
 			contender: contender{
 				family: family,
@@ -23,18 +23,18 @@ func sample() []*result {
 		}
 	}
 	return []*result{
-		of(
+		newResult(
 			sidecar,
 			13,
 			11,
 			0.35,
 			300*time.Millisecond,
 		),
-		of(sidecar, 13, 11, 0.08, 300*time.Millisecond),
-		of(sidecar, 13, 11, 0.08, 300*time.Millisecond),
-		of(bare, 11, 10, 0.05, time.Second),
-		of(collector, 26, 25, 0.1, time.Second),
-		of(collector, 26, 20, 0.2, time.Second),
+		newResult(sidecar, 13, 11, 0.08, 300*time.Millisecond),
+		newResult(sidecar, 13, 11, 0.08, 300*time.Millisecond),
+		newResult(bare, 11, 10, 0.05, time.Second),
+		newResult(collector, 26, 25, 0.1, time.Second),
+		newResult(collector, 26, 20, 0.2, time.Second),
 	}
 }
 
@@ -42,7 +42,7 @@ func TestEachTargetIsCheckedAgainstItsLimit(t *testing.T) {
 	for name, worsen := range map[string]func([]*result){
 		"":               func([]*result) {},
 		"RSS at most 18": func(r []*result) { r[0].rss[0] = 18.5 },
-		// a Collector that uses less memory becomes the best one
+		// this Collector now uses the least memory
 		"0.55 ×":              func(r []*result) { r[5].rss = []float64{19, 19, 19} },
 		"CPU without probes":  func(r []*result) { r[1].cpu = 0.081 },
 		"Collector's sources": func(r []*result) { r[2].cpu = 0.081 },
@@ -55,11 +55,11 @@ func TestEachTargetIsCheckedAgainstItsLimit(t *testing.T) {
 			worsen(results)
 			var out bytes.Buffer
 			if met := printTargets(&out, checkTargets(results)); met != (name == "") {
-				t.Errorf("all met: %v\n%s", met, out.String())
+				t.Errorf("printTargets reports that all targets are met: %v\n%s", met, out.String())
 			}
 			for line := range strings.Lines(out.String()) {
 				if missed := strings.Contains(line, "not met"); missed != (name != "" && strings.Contains(line, name)) {
-					t.Errorf("wrong result: %s", line)
+					t.Errorf("wrong verdict: %s", line)
 				}
 			}
 		})

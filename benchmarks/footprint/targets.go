@@ -18,17 +18,17 @@ func checkTargets(results []*result) []target {
 	probes, plain := results[0], results[1]
 	probeShare := (probes.cpu - plain.cpu) / 60 * 100
 	return []target{
-		{"RSS at most 18 MiB, at any time", rssMax.of(probes), 18},
-		{"RSS at most 0.55 × the Collector's", rssMedian.of(probes) / best(results, collector, rssMedian), 0.55},
+		{"RSS at most 18 MiB, at any time", rssMax.value(probes), 18},
+		{"RSS at most 0.55 × the Collector's", rssMedian.value(probes) / best(results, collector, rssMedian), 0.55},
 		{"CPU without probes at most 0.8 × the Collector's", plain.cpu / best(results, collector, cpuRate), 0.8},
 		{
 			"the same with only the Collector's sources, --pod=false",
 			results[2].cpu / best(results, collector, cpuRate),
 			0.8,
 		},
-		{"default probes under 0.5 % of a core", probeShare, 0.5},
+		{"default probes under 0.5% of a core", probeShare, 0.5},
 		{"binary at most 13 MB", probes.binaryMB, 13},
-		{"first point under 300 ms", firstPoint.of(probes), 300},
+		{"first point under 300 ms", firstPoint.value(probes), 300},
 	}
 }
 

@@ -8,9 +8,9 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
-// expected is what the decoder is expected to do with a body. Its body is one that pdata reads as
-// the decoder reads the original, so that any remaining difference is an error. The decoder differs
-// from pdata as follows:
+// expected is the expected outcome of decoding a body. Its field body is a variant that pdata must
+// decode as the decoder decodes the original, so that any remaining difference is an error. The
+// decoder differs from pdata as follows:
 //
 //  1. Input that is not JSON (RFC 8259) is rejected, as is anything after the first value. pdata
 //     accepts `{"a":1 {"b":2}` and ignores a second request, so that its points are lost.
@@ -20,28 +20,31 @@ import (
 //  3. Control characters in strings are accepted. pdata accepts them only after an escape.
 //  4. Escapes are accepted in IDs and base64 (PHP writes "/" as "\/"), as is base64 in both
 //     alphabets, with and without padding, as the JSON mapping of protobuf requires.
-//  5. A member with an empty key is skipped. In pdata it ends the object, and the rest is lost.
-//  6. Integers out of the range of their type are rejected. pdata wraps some that are not strings.
-//  7. A null for a member of a oneof that is already set is ignored. pdata loses the earlier value:
-//     the points of a metric, if a client writes null for the kinds that the metric does not have.
+//  5. A member with an empty key is skipped. pdata takes it for the end of the object, and loses
+//     the members that follow.
+//  6. Integers out of the range of their type are rejected. In pdata, some that are not strings
+//     wrap around.
+//  7. A null for a member of a oneof that is already set is ignored. pdata loses the earlier value,
+//     such as the points of a metric if a client writes null for the kinds of data that the metric
+//     does not have.
 //  8. A second kind of data in one metric is rejected. pdata loses the points of the first.
-//  9. More than 1,000 levels are rejected. pdata reads until the stack overflows; its protobuf
-//     decoder accepts 100 nested messages.
+//  9. More than 1,000 levels of nesting are rejected. pdata recurses until the stack overflows; its
+//     protobuf decoder accepts at most 100 nested messages.
 //  10. Unknown fields are skipped, whatever numbers they contain. pdata rejects 1e999 in them.
-//  11. deprecatedScopeSpans and similar fields are unknown: only pdata has them.
+//  11. deprecatedScopeSpans and similar fields are unknown fields. Only pdata knows them.
 //  12. SEVERITY_NUMBER_TRACE is an enum name. pdata knows it only with a space at the end.
 type expected struct {
-	refused bool // rejected by the decoder, whatever pdata does (1, 6, 9)
-	twice   bool // may be rejected (8)
-	body    []byte
+	rejected bool // the decoder must reject the body, whatever pdata does (1, 6, 9)
+	twoKinds bool // a metric has two kinds of data: the decoder may reject the body (8)
+	body     []byte
 }
 
-const deepest = 1000
+const maxDepth = 1000
 
 func expect(body []byte, d protoreflect.MessageDescriptor) (e expected) {
 	n := parse(body)
-	if n == nil || n.depth() > deepest { // 1, 3, 9
-		return expected{refused: true}
+	if n == nil || n.depth() > maxDepth { // 1, 3, 9
+		return expected{rejected: true}
 	}
 	e.message(n, d)
 	e.body = n.append(nil) // 2, 4
@@ -64,7 +67,7 @@ func (e *expected) message(n *node, d protoreflect.MessageDescriptor) {
 			if chosen && m.value.kind == 'n' && nullable(fd) { // 7
 				continue
 			}
-			e.twice = e.twice || alone
+			e.twoKinds = e.twoKinds || alone
 			alone, chosen = d.Name() == "Metric", true
 		}
 		known = append(known, m)
@@ -107,7 +110,7 @@ func (e *expected) value(n *node, fd protoreflect.FieldDescriptor) {
 		}
 	case protoreflect.DoubleKind, protoreflect.StringKind, protoreflect.BoolKind:
 	default:
-		if n.kind == '0' { // 6, since pdata has strings checked by strconv
+		if n.kind == '0' { // 6: pdata parses strings with strconv, which checks the range
 			n.kind = '"'
 		}
 	}
@@ -117,12 +120,12 @@ func (e *expected) enum(n *node) {
 	switch {
 	case n.kind == '0': // 6
 		if _, err := strconv.ParseInt(n.text, 10, 32); err != nil {
-			e.refused = true
+			e.rejected = true
 		}
 	case n.kind == '"' && n.text == "SEVERITY_NUMBER_TRACE": // 12
 		n.text += " "
 	case n.kind == '"' && n.text == "SEVERITY_NUMBER_TRACE ":
-		e.refused = true
+		e.rejected = true
 	}
 }
 

@@ -6,14 +6,14 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
-// generator generates nearly valid bodies, whose contents its bytes determine.
+// generator generates nearly valid bodies. Its choices determine their contents.
 type generator struct {
 	choices []byte
 	out     []byte
 	depth   int
 }
 
-// request generates a body for a message.
+// request returns a body for a message of type d.
 func (g *generator) request(d protoreflect.MessageDescriptor) []byte {
 	g.message(d)
 	if g.rarely() {
@@ -22,7 +22,7 @@ func (g *generator) request(d protoreflect.MessageDescriptor) []byte {
 	return g.out
 }
 
-// pick returns a number below n, or 0 if no bytes are left.
+// pick returns a number below n, determined by the next choice, or 0 if none is left.
 func (g *generator) pick(n int) int {
 	if len(g.choices) == 0 {
 		return 0

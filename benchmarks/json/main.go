@@ -33,7 +33,7 @@ type cost struct {
 
 func main() {
 	rounds := flag.Int("rounds", 5, "rounds to take the median of")
-	each := flag.Duration("each", 200*time.Millisecond, "time of one measurement")
+	each := flag.Duration("each", 200*time.Millisecond, "duration of each measurement")
 	flag.Parse()
 	if err := run(*rounds, *each); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -69,7 +69,7 @@ func run(rounds int, each time.Duration) error {
 		return err
 	}
 	if missed > 0 {
-		return fmt.Errorf("%d of the ratios are above %.1f", missed, maxRatio)
+		return fmt.Errorf("%d ratios of our CPU time to pdata's are above %.1f", missed, maxRatio)
 	}
 	return nil
 }
@@ -97,8 +97,8 @@ func median(costs []cost) cost {
 	return costs[len(costs)/2]
 }
 
-// measure calls f repeatedly for about the given time. The CPU time is the whole process's,
-// including the garbage collector.
+// measure calls f repeatedly for about the given time. The CPU time is that of the process,
+// including garbage collection.
 func measure(f func() error, each time.Duration) (cost, error) {
 	runtime.GC()
 	var before, after runtime.MemStats

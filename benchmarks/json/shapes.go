@@ -43,8 +43,8 @@ func attributes(m pcommon.Map, i int) {
 	m.PutInt("http.response.status_code", 200)
 }
 
-// metrics returns a request with n points in metrics of five points each, as JSON. add adds point i
-// to m.
+// metrics returns a JSON request with n points, five in each metric. It calls add to add point i to
+// metric m.
 func metrics(n int, add func(m pmetric.Metric, i int)) ([]byte, error) {
 	data := pmetric.NewMetrics()
 	group := data.ResourceMetrics().AppendEmpty()

@@ -6,10 +6,11 @@ import (
 	"fmt"
 )
 
-// node is a JSON value as encoding/json reads it, with the order and duplicates of its keys.
+// node is a JSON value as decoded by encoding/json. It preserves the order of keys, and duplicate
+// keys.
 type node struct {
 	kind    byte   // n for null, t for true, f for false, 0 for a number, " for a string, { or [
-	text    string // of a number or a string
+	text    string // the value of a number or a string
 	members []member
 }
 
@@ -98,7 +99,7 @@ func (n *node) depth() int {
 	return deepest + 1
 }
 
-// append appends the value in its simplest form.
+// append appends n as JSON, without white space and with only the necessary escapes.
 func (n *node) append(out []byte) []byte {
 	switch n.kind {
 	case 'n':
@@ -122,7 +123,7 @@ func (n *node) append(out []byte) []byte {
 		}
 		out = m.value.append(out)
 	}
-	return append(out, n.kind+2) // the closing one, in ASCII
+	return append(out, n.kind+2) // in ASCII, the closing bracket is the opening one plus 2
 }
 
 func appendString(out []byte, s string) []byte {

@@ -61,8 +61,8 @@ func pipelineCases() []harness.Case {
 	return []harness.Case{pair("Groups", groups), pair("Workers", workers)}
 }
 
-// tenTasks returns a case with groups of ten functions that do nothing, such as a request might
-// run.
+// tenTasks returns a case with groups of ten functions that do nothing. A request might run a group
+// of that size.
 func tenTasks() harness.Case {
 	use := func(newGroup func() peers.Goer) func(int) {
 		f := func() error { return nil }
@@ -101,7 +101,7 @@ func tenTasks() harness.Case {
 func budgetCase() harness.Case {
 	const task, all = 1 << 20, 1 << 30
 	ctx := context.Background()
-	subject := func(name, order string, open func() (p bytes, stop func())) harness.Subject {
+	subject := func(name, order string, open func() (p budget, stop func())) harness.Subject {
 		return harness.Subject{Name: name, Order: order, New: func() (func(int), func()) {
 			p, stop := open()
 			return func(n int) {
@@ -112,8 +112,8 @@ func budgetCase() harness.Case {
 			}, stop
 		}}
 	}
-	ours := func(opts ...instrument.Option) func() (bytes, func()) {
-		return func() (bytes, func()) {
+	ours := func(opts ...instrument.Option) func() (budget, func()) {
+		return func() (budget, func()) {
 			b := peers.MemoryBudget(task, all, opts...)
 			return b, b.Close
 		}
@@ -122,7 +122,7 @@ func budgetCase() harness.Case {
 		Name: "MemoryBudget alone",
 		Subjects: []harness.Subject{
 			subject("poolgauge", peers.OurOrder, ours()),
-			subject(xsync, strictFIFO, func() (bytes, func()) { return peers.XSync(all), nil }),
+			subject(xsync, strictFIFO, func() (budget, func()) { return peers.XSync(all), nil }),
 			subject("telemetry off", peers.OurOrder, ours(instrument.WithoutTelemetry())),
 		},
 		Bars:    []harness.Bar{ofPeer(xsync, 1.5), tenNanoseconds("telemetry off")},
@@ -133,8 +133,8 @@ func budgetCase() harness.Case {
 // results receives the values that Map yields. It is large enough for any round.
 var results [1 << 20]int
 
-// bytes is the common interface of memory budgets and semaphores.
-type bytes interface {
+// budget is the common interface of memory budgets and semaphores.
+type budget interface {
 	Acquire(ctx context.Context, n int64) error
 	Release(n int64)
 }
@@ -164,8 +164,8 @@ func limited(workers int, task func(i int)) harness.Subject {
 	}}
 }
 
-// bothOnes requires our pool to take at most errgroup's CPU time and wall time.
-var bothOnes = []harness.Bar{ofPeer(peers.Errgroup, 1), {Peer: peers.Errgroup, Of: harness.Wall, Ratio: 1}}
+// atMostErrgroup requires that our pool use no more CPU time and wall time than errgroup.
+var atMostErrgroup = []harness.Bar{ofPeer(peers.Errgroup, 1), {Peer: peers.Errgroup, Of: harness.Wall, Ratio: 1}}
 
 func eachCase(workers int, d time.Duration) harness.Case {
 	task := func(int) { harness.Spin(d) }
@@ -174,7 +174,7 @@ func eachCase(workers int, d time.Duration) harness.Case {
 	return harness.Case{
 		Name:     fmt.Sprintf("ForEach, tasks of %v on %d workers", d, workers),
 		Subjects: []harness.Subject{ours, limited(workers, task)},
-		Bars:     bothOnes,
+		Bars:     atMostErrgroup,
 	}
 }
 
@@ -195,6 +195,6 @@ func mapCase(workers int, d time.Duration) harness.Case {
 			}),
 			limited(workers, func(i int) { results[i%len(results)] = twice(i) }),
 		},
-		Bars: bothOnes,
+		Bars: atMostErrgroup,
 	}
 }

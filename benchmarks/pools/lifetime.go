@@ -11,19 +11,19 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// life is a kind of pool. Its function creates a pool, uses it once and returns a function that
-// closes it.
-type life struct {
+// lifecycle is a kind of pool. The function make creates a pool, uses it once and returns a
+// function that closes it, or nil.
+type lifecycle struct {
 	name string
 	make func() (stop func())
 }
 
-func usedPermits(p peers.Permits) {
+func usePermits(p peers.Permits) {
 	_ = p.Acquire(context.Background(), 1)
 	p.Release(1)
 }
 
-func usedWorkers(w peers.Workers) func() {
+func useWorkers(w peers.Workers) func() {
 	var done sync.WaitGroup
 	done.Add(1)
 	w.Submit(peers.NewTask(done.Done))
@@ -31,52 +31,52 @@ func usedWorkers(w peers.Workers) func() {
 	return w.Stop
 }
 
-func usedLender(p peers.Lender) func() {
+func useLender(p peers.Lender) func() {
 	p.Use(context.Background(), nil)
 	return p.Close
 }
 
-// lives lists the pools to compare: for each kind, first our pool and then its peers.
-var lives = []struct {
+// lifecycles lists the pools to compare: for each kind, first our pool and then its peers.
+var lifecycles = []struct {
 	kind  string
 	peer  string
 	ratio float64 // target: time to create, use and close a pool, relative to the peer
 	heap  float64 // target: heap bytes of an idle pool
-	all   []life
+	all   []lifecycle
 }{
-	{"Semaphore", xsync, 100, 4 << 10, []life{
-		{"poolgauge", func() func() { return ourSemaphoreUsed() }},
-		{"telemetry off", func() func() { return ourSemaphoreUsed(instrument.WithoutTelemetry()) }},
+	{"Semaphore", xsync, 100, 4 << 10, []lifecycle{
+		{"poolgauge", func() func() { return useOurSemaphore() }},
+		{"telemetry off", func() func() { return useOurSemaphore(instrument.WithoutTelemetry()) }},
 		{xsync, func() func() {
-			usedPermits(keep(peers.XSync(4)))
+			usePermits(keep(peers.XSync(4)))
 			return nil
 		}},
 	}},
-	{"Resources", "puddle", 8, 7 << 10, []life{
-		{"poolgauge", func() func() { return usedLender(peers.OurLender(4)) }},
-		{"telemetry off", func() func() { return usedLender(peers.OurLender(4, instrument.WithoutTelemetry())) }},
-		{"puddle", func() func() { return usedLender(peers.Puddle(4)) }},
+	{"Resources", "puddle", 8, 7 << 10, []lifecycle{
+		{"poolgauge", func() func() { return useLender(peers.OurLender(4)) }},
+		{"telemetry off", func() func() { return useLender(peers.OurLender(4, instrument.WithoutTelemetry())) }},
+		{"puddle", func() func() { return useLender(peers.Puddle(4)) }},
 	}},
 	{
 		"Workers(4)",
 		peers.PondPlain,
 		2,
 		8 << 10,
-		[]life{
-			{"poolgauge", func() func() { return usedWorkers(peers.OursWithQueue(0)(4)) }},
+		[]lifecycle{
+			{"poolgauge", func() func() { return useWorkers(peers.OursWithQueue(0)(4)) }},
 			{
 				"telemetry off",
-				func() func() { return usedWorkers(peers.OursWithQueue(0, instrument.WithoutTelemetry())(4)) },
+				func() func() { return useWorkers(peers.OursWithQueue(0, instrument.WithoutTelemetry())(4)) },
 			},
-			{peers.PondPlain, func() func() { return usedWorkers(peers.WorkerPools[peers.PondPlain](4)) }},
-			{peers.Channel, func() func() { return usedWorkers(peers.WorkerPools[peers.Channel](4)) }},
+			{peers.PondPlain, func() func() { return useWorkers(peers.WorkerPools[peers.PondPlain](4)) }},
+			{peers.Channel, func() func() { return useWorkers(peers.WorkerPools[peers.Channel](4)) }},
 		},
 	},
 }
 
-func ourSemaphoreUsed(opts ...instrument.Option) func() {
+func useOurSemaphore(opts ...instrument.Option) func() {
 	s := peers.Semaphore(4, opts...)
-	usedPermits(s)
+	usePermits(s)
 	return s.Close
 }
 
@@ -94,7 +94,7 @@ func keep(p peers.Permits) peers.Permits {
 // lifetimeCases returns cases that measure short-lived pools and many idle pools.
 func lifetimeCases() []harness.Case {
 	var cases []harness.Case
-	for _, l := range lives {
+	for _, l := range lifecycles {
 		create := harness.Case{
 			Name: "create, use and close: " + l.kind,
 			Bars: []harness.Bar{ofPeer(l.peer, l.ratio)},
@@ -115,9 +115,9 @@ func lifetimeCases() []harness.Case {
 	return append(cases, collectCase())
 }
 
-// created measures creating, using and closing a pool. If reported is true, a Producer is open
-// meanwhile, as in a program that reports metrics.
-func created(l life, reported bool) harness.Subject {
+// created measures creating, using and closing a pool. If reported is true, it does so while a
+// Producer is open, as in a program that reports metrics.
+func created(l lifecycle, reported bool) harness.Subject {
 	return harness.Subject{Name: l.name, New: func() (func(int), func()) {
 		stop := func() {}
 		if reported {
@@ -125,28 +125,28 @@ func created(l life, reported bool) harness.Subject {
 		}
 		return func(n int) {
 			for range n {
-				if end := l.make(); end != nil {
-					end()
+				if stop := l.make(); stop != nil {
+					stop()
 				}
 			}
 		}, stop
 	}}
 }
 
-func idleHeap(l life) harness.Subject {
+func idleHeap(l lifecycle) harness.Subject {
 	return harness.Subject{Name: l.name, Measure: func(n int) harness.Sample {
 		_, stop := peers.Producer()
 		defer stop()
-		ends := make([]func(), n)
+		stops := make([]func(), n)
 		kept = make([]any, 0, n)
 		before := heap()
-		for i := range ends {
-			ends[i] = l.make()
+		for i := range stops {
+			stops[i] = l.make()
 		}
 		took := float64(heap()-before) / float64(n)
-		for _, end := range ends {
-			if end != nil {
-				end()
+		for _, stop := range stops {
+			if stop != nil {
+				stop()
 			}
 		}
 		return harness.Sample{Bytes: took}
@@ -168,17 +168,17 @@ func collectCase() harness.Case {
 		Name: fmt.Sprintf("collect %d pools", n),
 		Subjects: []harness.Subject{{Name: "poolgauge", New: func() (func(int), func()) {
 			collect, stop := peers.Producer()
-			var ends []func()
+			var stops []func()
 			for i := range n {
-				ends = append(ends, lives[i%len(lives)].all[0].make())
+				stops = append(stops, lifecycles[i%len(lifecycles)].all[0].make())
 			}
 			return func(n int) {
 					for range n {
 						collect()
 					}
 				}, func() {
-					for _, end := range ends {
-						end()
+					for _, stopPool := range stops {
+						stopPool()
 					}
 					stop()
 				}

@@ -99,7 +99,7 @@ func verdict(stdout io.Writer, committed harness.Baseline, results []harness.Res
 	}
 	fmt.Fprintf(
 		stdout,
-		"\nMissed or worse than `baseline.json` (%s), twice:\n\n- %s\n",
+		"\nMissed or worse than `baseline.json` (%s), in both measurements:\n\n- %s\n",
 		committed.Machine,
 		strings.Join(failed, "\n- "),
 	)

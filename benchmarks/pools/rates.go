@@ -11,9 +11,9 @@ import (
 )
 
 // rateCases returns cases whose uses are far apart, as in most programs. A pool that times only a
-// sample of the uses in a closed loop may time every use here. Telemetry may cost at most 0.5 % of
-// a CPU, that is, 0.5 % of the interval between uses. The targets limit the time of the use itself,
-// in the wall time column. The CPU time column includes other threads, and is as noisy as the
+// sample of the uses in a closed loop may time every use here. Telemetry may cost at most 0.5% of a
+// CPU, that is, 0.5% of the interval between uses. The targets limit the time of the use itself, in
+// the wall time column. The CPU time column includes other threads, and is as noisy as the
 // scheduler.
 func rateCases() []harness.Case {
 	var cases []harness.Case

@@ -87,8 +87,8 @@ func among(goroutines int, use func(p peers.Permits, n int)) func(peers.Permits,
 	}
 }
 
-// mixed returns a function that distributes uses among goroutines, which take their weights from
-// weights in turn.
+// mixed returns a function that distributes uses among goroutines. The weights are assigned to the
+// goroutines round-robin.
 func mixed(goroutines int, between func(), weights ...int64) func(peers.Permits, int) {
 	return func(p peers.Permits, n int) {
 		var goroutine atomic.Int64
@@ -108,7 +108,7 @@ func trySucceed(p peers.Permits, n int) {
 
 func tryFail(p peers.Permits, n int) {
 	for p.TryAcquire(1) {
-		continue // until no use is left
+		continue // until no permit is left
 	}
 	for range n {
 		p.TryAcquire(1)
@@ -129,7 +129,7 @@ func semaphoreCases() []harness.Case {
 	one, both := []int{1}, []int{1, 2, 0}
 	telemetry := tenNanoseconds(semaphoreOff)
 	bars := func(ratio float64) []harness.Bar { return []harness.Bar{ofPeer(xsync, ratio), telemetry} }
-	yield := hold(1, runtime.Gosched) // other goroutines find no free permits
+	yield := hold(1, runtime.Gosched) // so that other goroutines find no free permits
 	const huge = 1 << 40
 	return slices.Concat([]harness.Case{
 		{Name: "semaphore alone", Subjects: semaphores(16, hold(1, nil)), Bars: bars(0.7), NoAlloc: true},
@@ -177,7 +177,7 @@ func semaphoreCases() []harness.Case {
 			Procs:    both,
 		},
 		{
-			// 64 goroutines on 2 permits finish 2,000 uses per second, so 0.5 % of a CPU is 2.5 µs
+			// 64 goroutines on 2 permits finish 2,000 uses per second, so 0.5% of a CPU is 2.5 µs
 			// per use.
 			Name:     "semaphore, 64 goroutines on 2, holds of 1 ms",
 			Subjects: semaphores(2, among(64, hold(1, sleepMillisecond))),

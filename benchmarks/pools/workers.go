@@ -28,13 +28,13 @@ func workers(name string, open peers.NewWorkers, n, submitters int, task peers.T
 			})
 			last.Wait()
 		}
-		run(4 * peers.Queue) // queues that grow reach their final size
+		run(4 * peers.Queue) // lets queues that grow reach their final size
 		return run, p.Stop
 	}}
 }
 
 // sleepers returns a subject with 64 workers, whose tasks sleep 200 µs. A round ends when all tasks
-// have ended.
+// have completed.
 func sleepers(name string, open peers.NewWorkers) harness.Subject {
 	return harness.Subject{Name: name, Order: orderOf(name), New: func() (func(int), func()) {
 		p := open(64)

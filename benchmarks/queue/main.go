@@ -33,8 +33,8 @@ const (
 	backlog = 256 // maximum number of batches in the queue
 )
 
-// scenario is one cell of the table: the store, the size of batches, and whether put syncs before
-// it returns.
+// scenario is one row of the table: the store, the size of batches in bytes, and whether put syncs
+// before it returns.
 type scenario struct {
 	store string
 	size  int
@@ -59,7 +59,7 @@ func (r *result) fields() []*float64 {
 func main() {
 	rounds := flag.Int("rounds", 3, "rounds to take the median of")
 	dir := flag.String("dir", "", "directory for the queues; empty means the system's temporary directory")
-	one := flag.String("one", "", "measure this scenario in this process")
+	one := flag.String("one", "", "measure only this scenario (store,size,sync), in this process")
 	flag.Parse()
 	run := func() error { return compare(context.Background(), *rounds, *dir) }
 	if *one != "" {
@@ -83,7 +83,7 @@ func compare(ctx context.Context, rounds int, dir string) error {
 	results := make(map[scenario][]result)
 	for range rounds {
 		for _, i := range rand.Perm(len(all)) {
-			r, err := inProcess(ctx, all[i], dir)
+			r, err := measureInChild(ctx, all[i], dir)
 			if err != nil {
 				return fmt.Errorf("%s: %w", all[i], err)
 			}
@@ -126,7 +126,7 @@ func median(results []result) (m result) {
 	return m
 }
 
-func inProcess(ctx context.Context, s scenario, dir string) (r result, err error) {
+func measureInChild(ctx context.Context, s scenario, dir string) (r result, err error) {
 	out, err := exec.CommandContext(ctx, os.Args[0], "-one", s.String(), "-dir", dir).Output()
 	if err != nil {
 		var failed *exec.ExitError
@@ -145,7 +145,7 @@ func measure(text, parent string) error {
 	var s scenario
 	parts := strings.Split(text, ",")
 	if len(parts) != 3 || stores[parts[0]] == nil {
-		return fmt.Errorf("unknown scenario %q", text)
+		return fmt.Errorf("unknown scenario %q, want store,size,sync", text)
 	}
 	s.store, s.sync = parts[0], parts[2] == "true"
 	var err error
@@ -191,21 +191,21 @@ func load(s scenario, dir string, batches int) (r result, err error) {
 	return r, nil
 }
 
-// pump puts batches from several goroutines and takes them in another. At most backlog batches
-// wait.
+// pump puts batches from several goroutines and takes them in another. At most backlog batches are
+// queued at any time.
 func pump(st store, size, batches int) error {
 	var g errgroup.Group
-	room := make(chan struct{}, backlog)
+	slots := make(chan struct{}, backlog)
 	for range putters {
-		g.Go(func() error { return putAll(st, size, batches/putters, room) })
+		g.Go(func() error { return putAll(st, size, batches/putters, slots) })
 	}
-	g.Go(func() error { return takeAll(st, size, batches/putters*putters, room) })
+	g.Go(func() error { return takeAll(st, size, batches/putters*putters, slots) })
 	return g.Wait()
 }
 
-func putAll(st store, size, batches int, room chan<- struct{}) error {
+func putAll(st store, size, batches int, slots chan<- struct{}) error {
 	for range batches {
-		room <- struct{}{}
+		slots <- struct{}{}
 		if err := st.put(bytes.Repeat([]byte("x"), size)); err != nil {
 			return err
 		}
@@ -213,19 +213,19 @@ func putAll(st store, size, batches int, room chan<- struct{}) error {
 	return nil
 }
 
-func takeAll(st store, size, batches int, room <-chan struct{}) error {
+func takeAll(st store, size, batches int, slots <-chan struct{}) error {
 	for range batches {
 		data, err := st.take()
 		if err != nil {
 			return err
 		}
 		if len(data) != size {
-			return fmt.Errorf("got a batch of %d bytes, expected %d", len(data), size)
+			return fmt.Errorf("took a batch of %d bytes, want %d", len(data), size)
 		}
 		if err := st.done(); err != nil {
 			return err
 		}
-		<-room
+		<-slots
 	}
 	return nil
 }
@@ -252,7 +252,7 @@ func field(path, name string) float64 {
 func directorySize(dir string) (sum float64) {
 	_ = filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
-			return nil //nolint:nilerr // deleted meanwhile
+			return nil //nolint:nilerr // it was deleted in the meantime
 		}
 		if info, err := d.Info(); err == nil {
 			sum += float64(info.Size())

@@ -17,7 +17,7 @@ import (
 	"github.com/poolgauge/poolgauge/collector/queue"
 )
 
-// store is the contenders' common interface. put may be called concurrently. Calls of take and done
+// store is the contenders' common interface. put may be called concurrently. Calls to take and done
 // alternate.
 type store interface {
 	put(data []byte) error
@@ -78,9 +78,9 @@ func (o *ours) done() error {
 
 func (o *ours) close() error { return o.Close(context.Background()) }
 
-// boltStore uses bbolt as the Collector's file_storage does, with the same options: a transaction
-// for each put, each read and each removal. It does not write the indexes of the Collector's queue,
-// and that omission favors bbolt.
+// boltStore uses bbolt as the Collector's file_storage does: with the same options, and a
+// transaction for each put, each read and each removal. It does not write the indexes of the
+// Collector's queue, an omission that favors bbolt.
 type boltStore struct {
 	*bolt.DB
 
@@ -139,7 +139,7 @@ type walStore struct {
 	ready         chan struct{}
 }
 
-const cutAfter = 64
+const truncateEvery = 64
 
 func openWAL(dir string, sync bool) (store, error) {
 	l, err := wal.Open(
@@ -169,7 +169,7 @@ func (w *walStore) take() ([]byte, error) {
 }
 
 func (w *walStore) done() error {
-	if w.read%cutAfter != 0 {
+	if w.read%truncateEvery != 0 {
 		return nil
 	}
 	w.mu.Lock()

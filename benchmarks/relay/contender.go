@@ -17,8 +17,8 @@ const (
 	bare      = "receiver alone"
 )
 
-// contender is a program with one configuration. A contender without a binary stands for the bare
-// receiver that the others send to.
+// contender is a program with one configuration. A contender without a binary is the receiver
+// alone, to which the others send.
 type contender struct {
 	family  string
 	setting string
@@ -79,7 +79,7 @@ func sidecarArgs(sync string) func(listen, http, upstream, dir string) []string 
 }
 
 // collectorArgs configures the Collector for the same task, so that it performs at its best:
-// without metrics of its own and without compression, with endless retries, and with a queue that
+// without its own metrics and without compression, with endless retries, and with a queue that
 // blocks clients while it is full instead of rejecting their requests. The Collector's default for
 // fsync is off.
 func collectorArgs(fsync bool, batch string) func(listen, http, upstream, dir string) []string {

@@ -45,11 +45,11 @@ func send(ctx context.Context, addr string, f form, rate int) (*load, error) {
 	ctx, l.cancel = context.WithCancel(ctx)
 	request := newRequest(f.size)
 	for i := range clients {
-		export, end, err := dial(addr, f, request)
+		export, closeConn, err := dial(addr, f, request)
 		if err != nil {
 			return nil, err
 		}
-		l.close = append(l.close, end)
+		l.close = append(l.close, closeConn)
 		c := client{load: l, export: export, points: int64(f.size)}
 		if rate > 0 {
 			c.pace = time.Second * time.Duration(clients*f.size) / time.Duration(rate)
@@ -60,19 +60,19 @@ func send(ctx context.Context, addr string, f form, rate int) (*load, error) {
 	return l, nil
 }
 
-// stop stops the clients once their requests in flight have ended.
+// stop stops the clients after their requests in flight have completed.
 func (l *load) stop() error {
 	l.cancel()
 	l.running.Wait()
 	var errs []error
-	for _, end := range l.close {
-		errs = append(errs, end())
+	for _, closeConn := range l.close {
+		errs = append(errs, closeConn())
 	}
 	return errors.Join(errs...)
 }
 
-// quantiles returns quantiles of the latencies. It ignores the first tenth, during which clients
-// connect.
+// quantiles returns the median and the 99th percentile of the latencies. It ignores the first tenth
+// of them, during which clients connect.
 func (l *load) quantiles() (p50, p99 time.Duration) {
 	sorted := slices.Sorted(slices.Values(l.latencies[len(l.latencies)/10:]))
 	return sorted[len(sorted)/2], sorted[len(sorted)*99/100]
@@ -121,7 +121,7 @@ func (c *client) once() {
 
 // dial opens a connection. It returns a function that sends the request over the connection, and
 // one that closes it.
-func dial(addr string, f form, request []byte) (export func(context.Context) error, end func() error, err error) {
+func dial(addr string, f form, request []byte) (export func(context.Context) error, closeConn func() error, err error) {
 	if f.json {
 		return dialJSON(addr, request)
 	}
@@ -142,7 +142,7 @@ func dial(addr string, f form, request []byte) (export func(context.Context) err
 	}, conn.Close, nil
 }
 
-func dialJSON(addr string, request []byte) (export func(context.Context) error, end func() error, err error) {
+func dialJSON(addr string, request []byte) (export func(context.Context) error, closeConn func() error, err error) {
 	message := &colmetricpb.ExportMetricsServiceRequest{}
 	if err := proto.Unmarshal(request, message); err != nil {
 		return nil, nil, err

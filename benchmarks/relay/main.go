@@ -51,7 +51,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	flags.IntVar(&o.rounds, "rounds", 5, "rounds to take the median of")
 	flags.DurationVar(&o.duration, "duration", 3*time.Second, "duration of each measurement in a round")
 	flags.StringVar(&o.dir, "dir", "", "directory for the queues; empty means the system's temporary directory")
-	flags.StringVar(&o.only, "only", "", "measure only contenders whose name contains this, without judging targets")
+	flags.StringVar(&o.only, "only", "", "measure only contenders whose name contains this, without checking targets")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -72,7 +72,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	fmt.Fprintf(out, "`go run ./relay %s` on %s, %s; load average %s before and %s after.\n\n",
 		strings.Join(args, " "), time.Now().Format(time.DateOnly), machine.Describe(), before, machine.Load())
 	printTables(out, results)
-	if o.only != "" || printTargets(out, judge(results)) {
+	if o.only != "" || printTargets(out, checkTargets(results)) {
 		return nil
 	}
 	return errMissed

@@ -22,8 +22,8 @@ func (f form) String() string {
 	return fmt.Sprintf("gRPC requests of %d", f.size)
 }
 
-// forms lists the forms for measuring throughput. The first is also used to measure memory and
-// latency. JSON is sent only to contenders whose idle memory is measured.
+// forms lists the forms of requests whose throughput is measured. The first is also used to measure
+// memory and latency. JSON is sent only to contenders whose idle memory is measured.
 var forms = []form{{100, false}, {10, false}, {1, true}, {100, true}, {10_000, true}}
 
 const (
@@ -63,7 +63,7 @@ type latency struct {
 func measure(ctx context.Context, contenders []contender, dir string, o options) ([]*result, error) {
 	var results []*result
 	for _, c := range contenders {
-		if !contains(c, o.only) {
+		if !selected(c, o.only) {
 			continue
 		}
 		results = append(results, &result{contender: c, throughput: map[form]*throughput{}})
@@ -123,7 +123,7 @@ func (r *result) with(ctx context.Context, dir string, f func(*process) error) e
 	return f(p)
 }
 
-// reading holds all counters at one moment.
+// reading holds the values of all counters at one time.
 type reading struct {
 	at                  time.Time
 	accepted, forwarded int64
@@ -182,7 +182,7 @@ func arrived(p *process, l *load) int64 {
 	n := p.sink.points.Load()
 	for still := 0; still < quiet && n < l.accepted.Load(); still++ {
 		time.Sleep(time.Second / quiet)
-		// the sidecar's own points arrive all the time
+		// the sidecar's own points keep arriving
 		if now := p.sink.points.Load(); now-n > int64(forms[0].size) {
 			n, still = now, 0
 		}
@@ -242,7 +242,7 @@ func sample(pid int, d time.Duration, values *[]float64) error {
 }
 
 // measure sends to the contender and, at the same time, directly to a receiver, so that other load
-// on the machine disturbs both alike.
+// on the machine disturbs both equally.
 func (y *latency) measure(ctx context.Context, p *process, d time.Duration) error {
 	alone, err := startSink(ctx)
 	if err != nil {

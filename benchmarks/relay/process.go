@@ -23,7 +23,7 @@ type process struct {
 	output bytes.Buffer
 }
 
-// start starts contender c and returns when it accepts requests.
+// start starts contender c and returns when it accepts connections.
 func start(ctx context.Context, c contender, dir string) (p *process, err error) {
 	p = &process{}
 	if p.sink, err = startSink(ctx); err != nil {
@@ -48,12 +48,12 @@ func start(ctx context.Context, c contender, dir string) (p *process, err error)
 	if err := p.cmd.Start(); err != nil {
 		return nil, err
 	}
-	err = p.listens(ctx)
+	err = p.waitUntilListening(ctx)
 	return p, err
 }
 
-// listens waits until the process accepts connections.
-func (p *process) listens(ctx context.Context) error {
+// waitUntilListening waits until the process accepts connections.
+func (p *process) waitUntilListening(ctx context.Context) error {
 	var err error
 	for range 1000 {
 		var conn net.Conn
@@ -66,7 +66,7 @@ func (p *process) listens(ctx context.Context) error {
 		time.Sleep(10 * time.Millisecond)
 	}
 	p.stop()
-	return fmt.Errorf("%w; it printed:\n%s", err, p.output.String())
+	return fmt.Errorf("the contender accepts no connections: %w; it printed:\n%s", err, p.output.String())
 }
 
 func freeAddress(ctx context.Context) (string, error) {

@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// contains reports whether to measure c. The receiver alone is always measured, since latencies are
+// selected reports whether to measure c. The receiver alone is always measured, since latencies are
 // compared with its latency.
-func contains(c contender, only string) bool {
+func selected(c contender, only string) bool {
 	return c.family == bare || strings.Contains(c.String(), only)
 }
 
@@ -22,7 +22,7 @@ func printTables(out io.Writer, results []*result) {
 			if t := r.throughput[f]; t != nil && len(t.forwarded) > 0 {
 				fmt.Fprintf(
 					out,
-					"| %s | %.0f | %.0f (%.0f–%.0f) | %.2f | %.0f | %.1f | %.2f %% | %.2f %% |\n",
+					"| %s | %.0f | %.0f (%.0f–%.0f) | %.2f | %.0f | %.1f | %.2f%% | %.2f%% |\n",
 					r.contender,
 					median(t.accepted),
 					median(

@@ -23,9 +23,9 @@ func (t target) met() bool {
 // twice the Collector's rate.
 const minRate = 100_000
 
-// judge returns the targets and the measured values. It judges the sidecar with its default
-// settings, and also compares the sidecar and the Collector when both sync to disk.
-func judge(results []*result) (targets []target) {
+// checkTargets returns the targets and the measured values. Most are about the sidecar with its
+// default settings; some compare the sidecar and the Collector when both sync to disk.
+func checkTargets(results []*result) (targets []target) {
 	ours := find(results, sidecar, "default")
 	for _, f := range forms {
 		if f.json {
@@ -84,7 +84,7 @@ func find(results []*result, family, setting string) *result {
 	return nil
 }
 
-// best returns the highest rate at which the Collector forwards with settings of the same
+// best returns the highest rate at which the Collector forwards requests of form f with the given
 // durability.
 func best(results []*result, f form, synced bool) (rate float64) {
 	for _, r := range results {

@@ -11,7 +11,7 @@ import (
 
 // goodRun returns a run in which every target is just met.
 func goodRun() []*result {
-	of := func(family, setting string, synced bool, rate float64) *result {
+	newResult := func(family, setting string, synced bool, rate float64) *result {
 		r := &result{
 			contender:  contender{family: family, setting: setting, synced: synced},
 			throughput: map[form]*throughput{},
@@ -27,17 +27,17 @@ func goodRun() []*result {
 		return r
 	}
 	return []*result{
-		of(bare, "", false, 0),
-		of(sidecar, "default", false, 120_000),
-		of(sidecar, "--queue-sync 0", true, 100_000),
-		of(
+		newResult(bare, "", false, 0),
+		newResult(sidecar, "default", false, 120_000),
+		newResult(sidecar, "--queue-sync 0", true, 100_000),
+		newResult(
 			collector,
 			"default",
 			false,
 			40_000,
 		),
-		of(collector, "batch", false, 60_000),
-		of(collector, "fsync", true, 10_000),
+		newResult(collector, "batch", false, 60_000),
+		newResult(collector, "fsync", true, 10_000),
 	}
 }
 
@@ -59,8 +59,8 @@ func TestTargets(t *testing.T) {
 			results := goodRun()
 			worsen(results[1], results[2], results[4])
 			var out bytes.Buffer
-			if met := printTargets(&out, judge(results)); met != (name == "") {
-				t.Errorf("all met: %v\n%s", met, out.String())
+			if met := printTargets(&out, checkTargets(results)); met != (name == "") {
+				t.Errorf("printTargets reports that all targets are met: %v\n%s", met, out.String())
 			}
 			for line := range strings.Lines(out.String()) {
 				if missed := strings.Contains(line, "missed"); missed != (name != "" && strings.Contains(line, name)) {
@@ -71,10 +71,10 @@ func TestTargets(t *testing.T) {
 	}
 }
 
-func TestRequestHasItsPoints(t *testing.T) {
+func TestRequestHasTheGivenNumberOfPoints(t *testing.T) {
 	for _, f := range forms {
 		if n, err := otlp.Inspect(otlp.Metrics, newRequest(f.size)); err != nil || n != int64(f.size) {
-			t.Errorf("a request of %d points has %d, %v", f.size, n, err)
+			t.Errorf("newRequest(%d): Inspect found %d points, error %v", f.size, n, err)
 		}
 	}
 }

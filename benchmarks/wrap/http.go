@@ -11,7 +11,7 @@ import (
 	"github.com/poolgauge/poolgauge/instrument/wraphttp"
 )
 
-// transports returns subjects that send requests to server over loopback.
+// transports returns subjects that send requests to server over the loopback interface.
 func transports(server *httptest.Server) []harness.Subject {
 	subject := func(name string, wrap func(http.RoundTripper) (http.RoundTripper, func())) harness.Subject {
 		return harness.Subject{Name: name, New: func() (func(int), func()) {
@@ -28,7 +28,7 @@ func transports(server *httptest.Server) []harness.Subject {
 		subject("wraphttp", func(base http.RoundTripper) (http.RoundTripper, func()) {
 			rt, err := wraphttp.Transport("benchmark", base)
 			if err != nil {
-				panic(err) // the name is free
+				panic(err) // the name is not in use
 			}
 			return rt, rt.Close
 		}),
@@ -69,7 +69,7 @@ func listeners(limit int) []harness.Subject {
 		{Name: "wraphttp", New: func() (func(int), func()) {
 			l, err := wraphttp.Listener("benchmark", endless{}, limit)
 			if err != nil {
-				panic(err) // the name is free
+				panic(err) // the name is not in use
 			}
 			return accept(l), func() { _ = l.Close() }
 		}},

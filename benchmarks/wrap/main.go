@@ -1,5 +1,5 @@
 // Command wrap compares wrapped pools with bare ones. It prints a table, and fails if a target is
-// missed twice.
+// missed in two measurements.
 //
 //	go run ./wrap                          # from benchmarks/, all cases
 //	go run ./wrap -run sql -rounds 15      # some cases, with less noise
@@ -55,6 +55,6 @@ func run(args []string, stdout io.Writer) error {
 	if len(missed) == 0 {
 		return nil
 	}
-	fmt.Fprintf(stdout, "\nMissed, twice:\n\n- %s\n", strings.Join(missed, "\n- "))
+	fmt.Fprintf(stdout, "\nMissed in both measurements:\n\n- %s\n", strings.Join(missed, "\n- "))
 	return errors.New("a target was not met")
 }

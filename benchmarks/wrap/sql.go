@@ -10,20 +10,20 @@ import (
 	"github.com/poolgauge/poolgauge/instrument/wrapsql"
 )
 
-// nothing is a driver that does nothing. It implements all interfaces of a modern driver, so that
-// only the cost of database/sql is measured.
-type nothing struct{}
+// noopDriver is a driver that does nothing. It implements all interfaces of a modern driver, so
+// that only the cost of database/sql is measured.
+type noopDriver struct{}
 
-func (nothing) Connect(context.Context) (driver.Conn, error) { return nothing{}, nil }
-func (nothing) Driver() driver.Driver                        { return nothing{} }
-func (nothing) Open(string) (driver.Conn, error)             { return nothing{}, nil }
-func (nothing) Prepare(string) (driver.Stmt, error)          { return nil, driver.ErrSkip }
-func (nothing) Begin() (driver.Tx, error)                    { return nil, driver.ErrSkip }
-func (nothing) Close() error                                 { return nil }
-func (nothing) ResetSession(context.Context) error           { return nil }
-func (nothing) IsValid() bool                                { return true }
+func (noopDriver) Connect(context.Context) (driver.Conn, error) { return noopDriver{}, nil }
+func (noopDriver) Driver() driver.Driver                        { return noopDriver{} }
+func (noopDriver) Open(string) (driver.Conn, error)             { return noopDriver{}, nil }
+func (noopDriver) Prepare(string) (driver.Stmt, error)          { return nil, driver.ErrSkip }
+func (noopDriver) Begin() (driver.Tx, error)                    { return nil, driver.ErrSkip }
+func (noopDriver) Close() error                                 { return nil }
+func (noopDriver) ResetSession(context.Context) error           { return nil }
+func (noopDriver) IsValid() bool                                { return true }
 
-func (nothing) ExecContext(context.Context, string, []driver.NamedValue) (driver.Result, error) {
+func (noopDriver) ExecContext(context.Context, string, []driver.NamedValue) (driver.Result, error) {
 	return driver.ResultNoRows, nil
 }
 
@@ -39,12 +39,12 @@ func databases(use func(db *sql.DB, n int)) []harness.Subject {
 			}
 		}}
 	}
-	bare := func() (*sql.DB, func()) { return sql.OpenDB(nothing{}), func() {} }
+	bare := func() (*sql.DB, func()) { return sql.OpenDB(noopDriver{}), func() {} }
 	return []harness.Subject{
 		subject("wrapsql.OpenDB", func() (*sql.DB, func()) {
-			db, err := wrapsql.OpenDB("benchmark", nothing{})
+			db, err := wrapsql.OpenDB("benchmark", noopDriver{})
 			if err != nil {
-				panic(err) // the name is free
+				panic(err) // the name is not in use
 			}
 			return db, func() {}
 		}),
@@ -53,7 +53,7 @@ func databases(use func(db *sql.DB, n int)) []harness.Subject {
 			db, _ := bare()
 			reg, err := wrapsql.DB("benchmark", db)
 			if err != nil {
-				panic(err) // the name is free
+				panic(err) // the name is not in use
 			}
 			return db, reg.Close
 		}),

@@ -36,13 +36,12 @@ func against(name string, wrapped, bare func() (operation, stop func()), bars ..
 	}
 }
 
-// fast is the target for operations that do not wait: at most 60 ns more than the bare subject
-// takes.
+// fast is the target for operations that do not wait: at most 60 ns more than the bare subject.
 var fast = harness.Bar{Peer: "bare", Ratio: 1, Plus: 60 * time.Nanosecond}
 
 func must[T any](v T, err error) T {
 	if err != nil {
-		panic(err) // the names are free and the settings are valid
+		panic(err) // the names are not in use, and the settings are valid
 	}
 	return v
 }
@@ -79,7 +78,7 @@ func semaphoreCases() []harness.Case {
 			harness.Parallel(64, n, func(n int) {
 				for range n {
 					_ = p.Acquire(ctx, 1)
-					runtime.Gosched() // other goroutines find no free permits
+					runtime.Gosched() // so that other goroutines find no free permits
 					p.Release(1)
 				}
 			})

@@ -15,7 +15,7 @@ import (
 	"github.com/poolgauge/poolgauge/cmd/sidecar/internal/config"
 )
 
-// benchFlags are the flags of sidecar bench.
+// benchFlags holds the values of the flags of sidecar bench.
 type benchFlags struct {
 	works       []string
 	urls, tcps  []string
@@ -29,7 +29,7 @@ type benchFlags struct {
 }
 
 // benchCommand returns the bench command, which compares ways to run tasks.
-func benchCommand(read readSettings) *cobra.Command {
+func benchCommand(bind settingsBinder) *cobra.Command {
 	f := &benchFlags{}
 	c := &cobra.Command{
 		Use:   "bench",
@@ -37,19 +37,19 @@ func benchCommand(read readSettings) *cobra.Command {
 		Args:  noArguments,
 	}
 	set := c.Flags()
-	set.StringSliceVar(&f.works, "work", nil, "`KINDS`: what tasks do: cpu, file, http, mixed; by default all")
+	set.StringSliceVar(&f.works, "work", nil, "`KINDS`: what the tasks do: cpu, file, http, mixed; all by default")
 	set.StringArrayVar(&f.urls, "url", nil, "`URL`: GET this URL instead; repeatable")
 	set.StringArrayVar(&f.tcps, "tcp", nil, "`HOST:PORT`: connect to this address instead; repeatable")
-	set.IntVar(&f.max, "max", 64, "`NUMBER`: workers of the largest pool")
-	set.DurationVar(&f.budget, "budget", 80*time.Second, "`DURATION`: approximate limit of the whole run")
-	set.IntVar(&f.rounds, "rounds", 11, "`NUMBER`: maximum number of measurements of each way")
+	set.IntVar(&f.max, "max", 64, "`NUMBER`: number of workers in the largest pool")
+	set.DurationVar(&f.budget, "budget", 80*time.Second, "`DURATION`: approximate time limit for the run")
+	set.IntVar(&f.rounds, "rounds", 11, "`NUMBER`: maximum number of measurements of each model")
 	set.DurationVar(&f.window, "window", 120*time.Millisecond, "`DURATION`: approximate length of one measurement")
-	set.BoolVar(&f.sweep, "sweep", false, "find the best number of workers instead of comparing ways")
+	set.BoolVar(&f.sweep, "sweep", false, "find the best number of workers instead of comparing models")
 	set.Uint64Var(&f.seed, "seed", 1, "`NUMBER`: determines the order of measurements")
-	set.StringVar(&f.dir, "dir", "", "`DIR`: where the work named file writes; by default the temporary directory")
+	set.StringVar(&f.dir, "dir", "", "`DIR`: where file tasks write; the temporary directory by default")
 	set.StringVar(&f.plot, "plot", "", "`DIR`: where to write plots: SVG, and PNG for light and dark pages")
 	set.BoolVar(&f.json, "json", false, "print JSON")
-	return read(c, f.run, "cgroup-root")
+	return bind(c, f.run, "cgroup-root")
 }
 
 // check rejects invalid values and flags that have no effect.
@@ -134,7 +134,7 @@ func (f *benchFlags) run(c *cobra.Command, settings *config.Settings) error {
 	return err
 }
 
-// print writes the result as text or JSON, and writes the plots.
+// print writes the result as text or JSON, and then the plots, if --plot is set.
 func (f *benchFlags) print(
 	out io.Writer, result any, text func() error, plots func() ([]string, error),
 ) error {
@@ -161,7 +161,7 @@ func (f *benchFlags) print(
 	return nil
 }
 
-// progress shows the state of a run on one line of a terminal. It writes nothing if out is not a
+// progress shows the progress of a run on one line of a terminal. It writes nothing if out is not a
 // terminal.
 type progress struct {
 	out      io.Writer
@@ -170,9 +170,9 @@ type progress struct {
 
 func newProgress(out io.Writer) progress { return progress{out, isTerminal(out)} }
 
-func (p progress) show(what string, left time.Duration) {
+func (p progress) show(current string, left time.Duration) {
 	if p.terminal {
-		fmt.Fprintf(p.out, "\r\x1b[K%.60s, %v left", what, left.Round(time.Second))
+		fmt.Fprintf(p.out, "\r\x1b[K%.60s, %v left", current, left.Round(time.Second))
 	}
 }
 

@@ -14,8 +14,8 @@ import (
 	"github.com/poolgauge/poolgauge/cmd/sidecar/internal/bench"
 )
 
-// benchRun runs sidecar bench as quickly as possible.
-func benchRun(ctx context.Context, args ...string) (code int, stdout, stderr string) {
+// runBench runs sidecar bench with as few and as short measurements as possible.
+func runBench(ctx context.Context, args ...string) (code int, stdout, stderr string) {
 	var out, errs bytes.Buffer
 	quick := []string{"bench", "--rounds=1", "--window=1ms", "--max=4"}
 	code = run(ctx, append(quick, args...), nil, &out, &errs)
@@ -23,17 +23,17 @@ func benchRun(ctx context.Context, args ...string) (code int, stdout, stderr str
 }
 
 func TestBenchPrintsTextOrJSON(t *testing.T) {
-	code, stdout, stderr := benchRun(t.Context(), "--work=cpu,file", "--dir="+t.TempDir())
+	code, stdout, stderr := runBench(t.Context(), "--work=cpu,file", "--dir="+t.TempDir())
 	if code != 0 || stderr != "" || !strings.Contains(stdout, "workers × 4") || !strings.Contains(stdout, "\nfile: ") {
-		t.Errorf("exit %d, %q, prints\n%s", code, stderr, stdout)
+		t.Errorf("exit code %d, stderr %q, stdout:\n%s", code, stderr, stdout)
 	}
-	code, stdout, stderr = benchRun(t.Context(), "--work=mixed", "--json")
+	code, stdout, stderr = runBench(t.Context(), "--work=mixed", "--json")
 	var report bench.Report
 	if err := json.Unmarshal([]byte(stdout), &report); err != nil || code != 0 || stderr != "" {
-		t.Fatalf("exit %d, %q, %v, prints\n%s", code, stderr, err, stdout)
+		t.Fatalf("exit code %d, stderr %q, error %v, stdout:\n%s", code, stderr, err, stdout)
 	}
 	if len(report.Works) != 1 || report.Works[0].Name != "mixed" || len(report.Works[0].Rows) != 6 {
-		t.Errorf("got %+v", report)
+		t.Errorf("got %+v, want only the work mixed with six rows", report)
 	}
 }
 
@@ -41,10 +41,10 @@ func TestBenchMeasuresURLsAndAddresses(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	defer server.Close()
 	address := strings.TrimPrefix(server.URL, "http://")
-	code, stdout, stderr := benchRun(t.Context(), "--url="+server.URL, "--tcp="+address)
+	code, stdout, stderr := runBench(t.Context(), "--url="+server.URL, "--tcp="+address)
 	if code != 0 || stderr != "" || !strings.Contains(stdout, server.URL+": GET") ||
 		!strings.Contains(stdout, address+": connect and close") {
-		t.Errorf("exit %d, %q, prints\n%s", code, stderr, stdout)
+		t.Errorf("exit code %d, stderr %q, stdout:\n%s", code, stderr, stdout)
 	}
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -54,8 +54,8 @@ func TestBenchMeasuresURLsAndAddresses(t *testing.T) {
 	if err := listener.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, stdout, _ := benchRun(t.Context(), "--tcp="+closed); !strings.Contains(stdout, "refused") {
-		t.Errorf("a closed port, prints\n%s", stdout)
+	if _, stdout, _ := runBench(t.Context(), "--tcp="+closed); !strings.Contains(stdout, "refused") {
+		t.Errorf("stdout does not say that a closed port refused the connection:\n%s", stdout)
 	}
 }
 
@@ -63,24 +63,24 @@ func TestBenchSweepsAndWritesPlots(t *testing.T) {
 	dir := t.TempDir()
 	code, stdout, stderr := execute("bench", "--max=4", "--work=cpu", "--sweep", "--budget=300ms", "--plot="+dir)
 	if code != 0 || stderr != "" || !strings.Contains(stdout, "tasks/s") || !strings.Contains(stdout, "◀") {
-		t.Errorf("exit %d, %q, prints\n%s", code, stderr, stdout)
+		t.Errorf("exit code %d, stderr %q, stdout:\n%s", code, stderr, stdout)
 	}
 	files, err := os.ReadDir(dir)
 	if err != nil || len(files) != 3 {
-		t.Errorf("wrote %v, %v, expected three plots", files, err)
+		t.Errorf("bench wrote %v, error %v; want three plots", files, err)
 	}
 }
 
-func TestInterruptedBenchPrintsWhatItKnows(t *testing.T) {
+func TestInterruptedBenchPrintsPartialResults(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	code, stdout, stderr := benchRun(ctx, "--work=cpu")
+	code, stdout, stderr := runBench(ctx, "--work=cpu")
 	if code != exitFailed || !strings.Contains(stdout, "Interrupted") || !strings.Contains(stderr, "interrupted") {
-		t.Errorf("exit %d, %q, prints\n%s", code, stderr, stdout)
+		t.Errorf("exit code %d, stderr %q, stdout:\n%s", code, stderr, stdout)
 	}
 }
 
-func TestBenchRefusesBadUsage(t *testing.T) {
+func TestBenchRejectsBadUsage(t *testing.T) {
 	for args, want := range map[string]string{
 		"--work=disk":  "expected cpu, file, http or mixed",
 		"--rounds=0":   "--rounds=0",
@@ -89,9 +89,9 @@ func TestBenchRefusesBadUsage(t *testing.T) {
 		"more":         "takes no arguments",
 		"--plots=x":    "--plot",
 	} {
-		code, stdout, stderr := benchRun(t.Context(), args)
+		code, stdout, stderr := runBench(t.Context(), args)
 		if code != exitUsage || stdout != "" || !strings.Contains(stderr, want) {
-			t.Errorf("%s: exit %d, %q, %q, expected %q", args, code, stdout, stderr, want)
+			t.Errorf("%s: exit code %d, stdout %q, stderr %q, want %q", args, code, stdout, stderr, want)
 		}
 	}
 }

@@ -14,7 +14,7 @@ import (
 
 // checkCommand returns the check command, which validates the settings, or asks a running sidecar
 // for warnings about pools.
-func checkCommand(read readSettings) *cobra.Command {
+func checkCommand(bind settingsBinder) *cobra.Command {
 	c := &cobra.Command{
 		Use: "check", Args: noArguments,
 		Short: "Validate the configuration: exit 0 if it is valid, else 2",
@@ -22,18 +22,18 @@ func checkCommand(read readSettings) *cobra.Command {
 			"pools in trouble or close to it: exit 0 if there are none, else 1 with a line\n" +
 			"for each.",
 	}
-	at := c.Flags().String("warnings", "", "`URL`: page of a running sidecar; settings are then ignored")
-	validate := read(c, check).RunE
+	page := c.Flags().String("warnings", "", "`URL`: page of a running sidecar; settings are then ignored")
+	validate := bind(c, check).RunE
 	c.RunE = func(c *cobra.Command, args []string) error {
 		switch {
-		case *at == "":
+		case *page == "":
 			return validate(c, args)
 		case c.Flags().NFlag() > 1:
 			return usageError{
 				errors.New("--warnings queries a running sidecar and cannot be combined with other flags"),
 			}
 		default:
-			return checkWarnings(c.Context(), c.OutOrStdout(), *at)
+			return checkWarnings(c.Context(), c.OutOrStdout(), *page)
 		}
 	}
 	return c

@@ -14,10 +14,10 @@ import (
 	"github.com/poolgauge/poolgauge/cmd/sidecar/internal/demo"
 )
 
-// demoCommand returns the demo command, which runs a sidecar, and a demo app that sends its
+// demoCommand returns the demo command, which runs a sidecar and a demo app that sends its
 // telemetry to that sidecar.
-func demoCommand(read readSettings) *cobra.Command {
-	return read(&cobra.Command{
+func demoCommand(bind settingsBinder) *cobra.Command {
+	return bind(&cobra.Command{
 		Use:   "demo",
 		Short: "Run a sidecar and an app whose pools get into trouble, to watch on the page",
 		Args:  noArguments,
@@ -43,10 +43,10 @@ func runDemo(c *cobra.Command, settings *config.Settings) (err error) {
 	ctx, cancel := context.WithCancel(c.Context())
 	defer cancel()
 	out := c.OutOrStdout()
-	ended := make(chan error, 1)
+	appDone := make(chan error, 1)
 	started := func(url string) {
 		if url == "" { // the log says why
-			ended <- nil
+			appDone <- nil
 			cancel()
 			return
 		}
@@ -56,7 +56,7 @@ func runDemo(c *cobra.Command, settings *config.Settings) (err error) {
 			url,
 		)
 		go func() {
-			ended <- demo.Run(ctx, "unix:"+settings.RelaySocket, out)
+			appDone <- demo.Run(ctx, "unix:"+settings.RelaySocket, out)
 			cancel()
 		}()
 	}
@@ -65,5 +65,5 @@ func runDemo(c *cobra.Command, settings *config.Settings) (err error) {
 	if err != nil {
 		return err
 	}
-	return <-ended
+	return <-appDone
 }

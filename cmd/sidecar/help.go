@@ -15,8 +15,8 @@ import (
 )
 
 const (
-	helpWidth  = 80 // maximum columns of a line
-	helpColumn = 30 // column where the text of a flag begins
+	helpWidth  = 80 // maximum width of a line, in columns
+	helpColumn = 30 // column where the description of a flag begins
 )
 
 const settingsHelp = "Each setting can be a flag, a line of the --config file, or an environment variable: " +
@@ -122,7 +122,7 @@ func writeEntry(w io.Writer, column int, name, text string) {
 		name = ""
 	}
 	for _, line := range lines {
-		begin := min(column, helpWidth-utf8.RuneCountInString(line)) // earlier for a long variable
+		begin := min(column, helpWidth-utf8.RuneCountInString(line)) // further left for a long variable
 		fmt.Fprintf(w, "  %-*s%s\n", begin-2, name, line)
 		name = ""
 	}

@@ -9,32 +9,32 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// everyCommand calls f for each command, with the words that invoke it.
-func everyCommand(c *cobra.Command, words []string, f func(c *cobra.Command, words []string)) {
+// walkCommands calls f for c and each of its subcommands, with the words that invoke the command.
+func walkCommands(c *cobra.Command, words []string, f func(c *cobra.Command, words []string)) {
 	f(c, words)
 	for _, sub := range c.Commands() {
-		everyCommand(sub, append(words[:len(words):len(words)], sub.Name()), f)
+		walkCommands(sub, append(words[:len(words):len(words)], sub.Name()), f)
 	}
 }
 
 func TestHelpFitsATerminal(t *testing.T) {
-	everyCommand(newRoot(nil), nil, func(c *cobra.Command, words []string) {
+	walkCommands(newRoot(nil), nil, func(c *cobra.Command, words []string) {
 		code, stdout, stderr := execute(append(words, "--help")...)
 		if code != 0 || stderr != "" || !strings.Contains(stdout, c.Short) {
 			t.Errorf("%q --help: exit code %d, %s%s", words, code, stdout, stderr)
 		}
 		for line := range strings.Lines(stdout) {
 			if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > helpWidth {
-				t.Errorf("%q --help: %d columns: %s", words, n, line)
+				t.Errorf("%q --help: a line of %d columns, want at most %d: %s", words, n, helpWidth, line)
 			}
 		}
 	})
 }
 
-// The help of a command lists its flags and no others. It describes the flags of single signals
-// once.
+// The help of a command lists its flags and no others. The exceptions are the flags for single
+// signals, which are described together, and the help of check, which refers to that of sidecar.
 func TestHelpListsTheFlagsOfItsCommand(t *testing.T) {
-	everyCommand(newRoot(nil), nil, func(c *cobra.Command, words []string) {
+	walkCommands(newRoot(nil), nil, func(c *cobra.Command, words []string) {
 		_, stdout, _ := execute(append(words, "--help")...)
 		listed := map[string]bool{}
 		for line := range strings.Lines(stdout) {
@@ -50,7 +50,7 @@ func TestHelpListsTheFlagsOfItsCommand(t *testing.T) {
 			delete(listed, flag.Name)
 		})
 		for name := range listed {
-			t.Errorf("%q --help lists --%s", words, name)
+			t.Errorf("%q --help lists --%s, which the command does not have", words, name)
 		}
 	})
 }
@@ -76,8 +76,8 @@ func TestHelpShowsKindDefaultAndVariable(t *testing.T) {
 	}
 }
 
-// A flag that would have no effect is rejected.
-func TestFlagsWithoutEffectAreRefused(t *testing.T) {
+// Flags that are unknown or would have no effect are rejected.
+func TestFlagsWithoutEffectAreRejected(t *testing.T) {
 	for args, want := range map[string]string{
 		"bench --otlp-endpoint=http://h:1":           "sidecar bench does not use --otlp-endpoint; sidecar bench --help lists its flags",
 		"--interval=1s bench":                        "sidecar bench does not use --interval",
@@ -104,7 +104,7 @@ func TestFlagsWithoutEffectAreRefused(t *testing.T) {
 	}
 }
 
-// A setting may also precede the command.
+// Settings may also precede the command.
 func TestSettingsBeforeTheCommand(t *testing.T) {
 	code, stdout, stderr := execute("--otlp-endpoint", "http://h:4317", "check")
 	if code != 0 || !strings.Contains(stdout, "telemetry is sent to http://h:4317") {

@@ -12,43 +12,46 @@ const (
 	closeTimeout = 200 * time.Millisecond
 )
 
-// lines is a log writer that never blocks. Its goroutine writes the lines; lines that do not fit in
-// its buffer are dropped and counted. If nothing reads standard error, only the log stops.
-type lines struct {
-	next    chan []byte
-	stop    chan struct{}
-	ended   chan struct{}
-	dropped atomic.Int64
+// lineWriter is an io.Writer for log lines that never blocks, so that nothing but the log stalls if
+// nothing reads standard error. A goroutine writes the lines. Lines that do not fit in the buffer
+// are dropped and counted.
+type lineWriter struct {
+	buffered chan []byte
+	stop     chan struct{}
+	done     chan struct{}
+	dropped  atomic.Int64
 }
 
-// newLines returns a lines that writes to w. When it can write again after dropping lines, it calls
-// report, which may write to w. The caller must call close.
-func newLines(w io.Writer, report func(dropped int64)) *lines {
-	l := &lines{next: make(chan []byte, lineBuffer), stop: make(chan struct{}), ended: make(chan struct{})}
+// newLineWriter returns a lineWriter that writes to w. Once it can write again after dropping
+// lines, it calls report, which may write to w. The caller must call close.
+func newLineWriter(w io.Writer, report func(dropped int64)) *lineWriter {
+	l := &lineWriter{
+		buffered: make(chan []byte, lineBuffer), stop: make(chan struct{}), done: make(chan struct{}),
+	}
 	go l.run(w, report)
 	return l
 }
 
 // Write implements io.Writer. It never fails.
-func (l *lines) Write(line []byte) (int, error) {
+func (l *lineWriter) Write(line []byte) (int, error) {
 	select {
-	case l.next <- bytes.Clone(line):
+	case l.buffered <- bytes.Clone(line):
 	default:
 		l.dropped.Add(1)
 	}
 	return len(line), nil
 }
 
-func (l *lines) run(w io.Writer, report func(dropped int64)) {
-	defer close(l.ended)
+func (l *lineWriter) run(w io.Writer, report func(dropped int64)) {
+	defer close(l.done)
 	reported := int64(0)
 	for {
 		select {
-		case line := <-l.next:
+		case line := <-l.buffered:
 			_, _ = w.Write(line) // there is nowhere to report a failure
 		case <-l.stop:
 			select {
-			case line := <-l.next:
+			case line := <-l.buffered:
 				_, _ = w.Write(line)
 				continue
 			default:
@@ -62,12 +65,12 @@ func (l *lines) run(w io.Writer, report func(dropped int64)) {
 	}
 }
 
-// close writes the buffered lines, but takes at most closeTimeout. The caller must not call Write
-// afterwards.
-func (l *lines) close() {
+// close waits until the buffered lines are written, but at most closeTimeout. The caller must not
+// call Write afterwards.
+func (l *lineWriter) close() {
 	close(l.stop)
 	select {
-	case <-l.ended:
+	case <-l.done:
 	case <-time.After(closeTimeout):
 	}
 }

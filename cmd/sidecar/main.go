@@ -25,22 +25,23 @@ const (
 	exitUsage  = 2
 )
 
-// stopTimeout bounds how long the process takes to exit after a signal. By then the queue's
-// directory is complete; it would even survive the SIGKILL that Kubernetes sends next.
+// stopTimeout bounds how long the process takes to exit after a signal. Exiting without cleanup is
+// safe: the queue's directory survives even the SIGKILL that Kubernetes would send next.
 const stopTimeout = 1400 * time.Millisecond
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the process immediately
-	// Keep running if the summary's reader or the terminal goes away. SIGHUP is not needed:
-	// certificates and headers are read again when they change.
+	// Keep running if the summary's reader or the terminal goes away. SIGHUP is not needed for
+	// reloading: certificates and headers are reread when they change.
 	signal.Ignore(syscall.SIGPIPE, syscall.SIGHUP)
 	context.AfterFunc(ctx, func() { time.AfterFunc(stopTimeout, func() { os.Exit(exitFailed) }) })
 	os.Exit(run(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr))
 }
 
-// run runs the program and returns the exit code. It uses only the given arguments, environment and
-// outputs.
+// run runs the program with the given arguments, environment and outputs, and returns its exit
+// code. Variables that are not settings, such as GOMEMLIMIT and NO_COLOR, are read from the
+// process's own environment.
 func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) int {
 	root := newRoot(environ)
 	root.SetArgs(args)
@@ -57,12 +58,12 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	return exitFailed
 }
 
-// usageError is an error in the command line or the settings, which the user can fix.
+// usageError is an error in the command line or the settings. The exit code is then exitUsage.
 type usageError struct{ error }
 
 func newRoot(environ []string) *cobra.Command {
-	read := settingsReader(environ)
-	root := read(&cobra.Command{
+	bind := newSettingsBinder(environ)
+	root := bind(&cobra.Command{
 		Use:   "sidecar",
 		Short: "Says when a pool is full, and why.",
 		Long: "Samples the host and the containers and processes of its pod, runs small probes,\n" +
@@ -80,23 +81,24 @@ func newRoot(environ []string) *cobra.Command {
 	})
 	root.SetHelpFunc(writeHelp)
 	root.AddCommand(
-		checkCommand(read),
-		benchCommand(read),
-		topCommand(read),
-		demoCommand(read),
+		checkCommand(bind),
+		benchCommand(bind),
+		topCommand(bind),
+		demoCommand(bind),
 		&cobra.Command{Use: "metrics", Short: "Print the table of all metrics", Args: noArguments, RunE: printMetrics},
 		&cobra.Command{Use: "version", Short: "Print the version", Args: noArguments, RunE: printVersion},
 	)
 	return root
 }
 
-// readSettings adds flags for the named settings, or for all settings if there are no names, to a
-// command. If the settings are valid, the command calls run with their values.
-type readSettings func(
+// settingsBinder adds flags for the named settings to c, or for all settings if none are named, and
+// returns c. When c is executed, it resolves the settings and calls run, or returns a usageError if
+// they are invalid.
+type settingsBinder func(
 	c *cobra.Command, run func(*cobra.Command, *config.Settings) error, names ...string,
 ) *cobra.Command
 
-func settingsReader(environ []string) readSettings {
+func newSettingsBinder(environ []string) settingsBinder {
 	return func(c *cobra.Command, run func(*cobra.Command, *config.Settings) error, names ...string) *cobra.Command {
 		flags := config.Declare(c.Flags(), names...)
 		c.RunE = func(c *cobra.Command, _ []string) error {
@@ -104,7 +106,7 @@ func settingsReader(environ []string) readSettings {
 			if err != nil {
 				return usageError{err}
 			}
-			// OpenTelemetry's SDK would read the variables again and ignore the flags.
+			// OpenTelemetry's SDK would read the variables itself, and ignore the flags.
 			for _, name := range flags.Variables() {
 				if err := os.Unsetenv(name); err != nil {
 					return err
@@ -116,8 +118,8 @@ func settingsReader(environ []string) readSettings {
 	}
 }
 
-// unknownCommand returns an error about the first argument, which is not a command. The error
-// suggests the nearest command.
+// unknownCommand returns an error if there are arguments, since the first one is not a command. The
+// error suggests the most similar command.
 func unknownCommand(c *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil

@@ -11,17 +11,18 @@ import (
 )
 
 const (
-	// workingMemory is how many bytes of memory the sidecar needs besides its queue: for itself,
-	// and for requests that are being received and sent.
+	// workingMemory is the memory in bytes that the sidecar needs in addition to its queue: for
+	// itself, and for requests that are being received and sent.
 	workingMemory = 14 << 20
-	// diskMemory is how many more bytes a queue on disk needs: for batches that are being written,
-	// kept in memory or read back.
+	// diskMemory is the additional memory in bytes that a queue on disk needs: for batches that are
+	// being written, kept in memory or read back.
 	diskMemory = 6 << 20
-	// usualLive is the maximum size of the live picture in bytes for which workingMemory is enough.
-	usualLive = 4 << 20
-	// usualRequest is the maximum size of requests in bytes for which workingMemory is enough.
-	usualRequest = 4 << 20
-	// codeMemory is the size of the program's code, which Go's limit does not count.
+	// coveredLiveSize is the maximum size in bytes of a live picture that workingMemory covers.
+	coveredLiveSize = 4 << 20
+	// coveredRequestSize is the maximum size in bytes of a request that workingMemory covers.
+	coveredRequestSize = 4 << 20
+	// codeMemory is the size in bytes of the program's code, which Go's memory limit does not
+	// count.
 	codeMemory = 16 << 20
 )
 
@@ -41,7 +42,7 @@ func limitMemory(settings *config.Settings, log *slog.Logger) {
 	needed := memoryOf(settings)
 	allowed, err := cgroup.MemoryLimit(cgroup.Config{})
 	if err != nil {
-		log.Debug("the container's memory limit is unknown", "error", err)
+		log.Debug("cannot read the container's memory limit", "error", err)
 	}
 	if allowed.Defined && allowed.Value < needed+codeMemory {
 		log.Warn(
@@ -56,13 +57,13 @@ func limitMemory(settings *config.Settings, log *slog.Logger) {
 	debug.SetMemoryLimit(needed)
 }
 
-// memoryOf returns how much memory the settings allow, in bytes, without the program's code.
+// memoryOf returns the memory in bytes that the settings allow, excluding the program's code.
 func memoryOf(settings *config.Settings) int64 {
 	queued := settings.QueueSize
 	if settings.QueueDir != "" {
 		queued = queued/8 + diskMemory // memory holds only an index
 	}
 	return workingMemory + queued +
-		max(0, settings.LiveSize-usualLive) +
-		5*max(0, settings.RelayRequestSize-usualRequest)
+		max(0, settings.LiveSize-coveredLiveSize) +
+		5*max(0, settings.RelayRequestSize-coveredRequestSize)
 }

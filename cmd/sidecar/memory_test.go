@@ -23,7 +23,7 @@ func TestMemoryGrowsWithWhatTheSettingsAllow(t *testing.T) {
 		"a live picture of the usual size": {config.Settings{LiveSize: 4 * mebibyte}, 14},
 		"a larger live picture":            {config.Settings{LiveSize: 36 * mebibyte}, 46},
 		"requests of the usual size":       {config.Settings{RelayRequestSize: 4 * mebibyte}, 14},
-		"five copies of what is over it":   {config.Settings{RelayRequestSize: 6 * mebibyte}, 24},
+		"five copies of the excess":        {config.Settings{RelayRequestSize: 6 * mebibyte}, 24},
 		"smaller requests save no memory":  {config.Settings{RelayRequestSize: mebibyte}, 14},
 	} {
 		if got := memoryOf(&c.settings); got != c.want*mebibyte {
@@ -32,7 +32,7 @@ func TestMemoryGrowsWithWhatTheSettingsAllow(t *testing.T) {
 	}
 }
 
-func TestMemoryIsLimitedUnlessTheEnvironmentSaysOtherwise(t *testing.T) {
+func TestMemoryLimitUnlessSetInTheEnvironment(t *testing.T) {
 	settings := &config.Settings{QueueSize: 64 << 20}
 	for name, c := range map[string]struct {
 		env            string
@@ -60,7 +60,7 @@ func TestMemoryIsLimitedUnlessTheEnvironmentSaysOtherwise(t *testing.T) {
 				t.Errorf("GOGC is %d, want %d", n, c.percent)
 			}
 			if n := debug.SetMemoryLimit(-1); n > c.limit || n < c.limit && c.env != "" {
-				t.Errorf("the limit is %d bytes, want %d, or less in a small container", n, c.limit)
+				t.Errorf("the memory limit is %d bytes, want %d, or less in a small container", n, c.limit)
 			}
 		})
 	}
@@ -68,9 +68,9 @@ func TestMemoryIsLimitedUnlessTheEnvironmentSaysOtherwise(t *testing.T) {
 
 func TestTheDiskProbeWritesToTheTemporaryDirectoryByDefault(t *testing.T) {
 	if dir := probeDir(&config.Settings{}); dir != os.TempDir() {
-		t.Errorf("by default in %q", dir)
+		t.Errorf("the default directory is %q, want %q", dir, os.TempDir())
 	}
 	if dir := probeDir(&config.Settings{ProbeDir: "/data"}); dir != "/data" {
-		t.Errorf("in %q, want /data", dir)
+		t.Errorf("the configured directory is %q, want /data", dir)
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// printMetrics prints the table of metrics. docs/metrics.md also has their attributes.
+// printMetrics prints a table of all metrics. docs/metrics.md also lists their attributes.
 func printMetrics(c *cobra.Command, _ []string) error {
 	w := tabwriter.NewWriter(c.OutOrStdout(), 0, 4, 2, ' ', 0)
 	catalog.Each(func(g *catalog.Group, m *catalog.Metric) {

@@ -27,17 +27,17 @@ func ofSidecar(g *catalog.Group) bool {
 }
 
 // TestEmittedIsListedAndListedIsEmitted runs the whole program on this machine against a real
-// receiver: every metric that arrives has a row in the table, and every row arrives, unless the
-// table says when it is absent.
+// receiver. Every metric that arrives has a row in the table. Every metric in the table arrives,
+// unless the table says when it is absent.
 func TestEmittedIsListedAndListedIsEmitted(t *testing.T) {
-	// go.memory.limit is absent without a limit
+	// go.memory.limit is absent if there is no limit
 	defer debug.SetMemoryLimit(debug.SetMemoryLimit(1 << 40))
 	upstream := startSink(t)
 	web := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	defer web.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	upstream.then = func(seen map[string]*metricspb.Metric) {
+	upstream.onExport = func(seen map[string]*metricspb.Metric) {
 		if complete(seen) {
 			cancel()
 		}
@@ -77,12 +77,12 @@ func TestEmittedIsListedAndListedIsEmitted(t *testing.T) {
 	catalog.Each(func(g *catalog.Group, m *catalog.Metric) {
 		rows[m.Name], groups[m.Name] = m, g
 		if ofSidecar(g) && upstream.seen[m.Name] == nil && !mayBeAbsent(t, g, m) {
-			t.Errorf("%s is listed and was not emitted", m.Name)
+			t.Errorf("%s is listed but was not emitted", m.Name)
 		}
 	})
 	for name, m := range upstream.seen {
 		if rows[name] == nil {
-			t.Errorf("%s is emitted and not listed", name)
+			t.Errorf("%s was emitted but is not listed", name)
 			continue
 		}
 		checkRow(t, groups[name], rows[name], m)
@@ -115,7 +115,7 @@ func emittedByFixture(t *testing.T, m *catalog.Metric) bool {
 	t.Helper()
 	files, err := filepath.Glob("../../collector/source/testdata/*.txt")
 	if err != nil || len(files) == 0 {
-		t.Fatal("no fixtures", err)
+		t.Fatalf("no fixtures in collector/source/testdata (error: %v)", err)
 	}
 	for _, file := range files {
 		data, err := os.ReadFile(file)
@@ -129,7 +129,7 @@ func emittedByFixture(t *testing.T, m *catalog.Metric) bool {
 	return false
 }
 
-// checkRow compares a metric that arrived with its row.
+// checkRow compares a metric that arrived with its row in the table.
 func checkRow(t *testing.T, g *catalog.Group, row *catalog.Metric, m *metricspb.Metric) {
 	t.Helper()
 	if m.GetUnit() != row.Unit {
@@ -155,14 +155,14 @@ func checkRow(t *testing.T, g *catalog.Group, row *catalog.Metric, m *metricspb.
 			attributes = append(attributes, p.GetAttributes())
 		}
 	default:
-		t.Errorf("%s: %T", row.Name, data)
+		t.Errorf("%s: unexpected data of type %T", row.Name, data)
 	}
 	if kind != row.Kind {
-		t.Errorf("%s: a %v, listed as a %v", row.Name, kind, row.Kind)
+		t.Errorf("%s: kind %v, listed %v", row.Name, kind, row.Kind)
 	}
 	for _, p := range points {
 		if _, isInt := p.GetValue().(*metricspb.NumberDataPoint_AsInt); isInt != (row.Number == catalog.Int) {
-			t.Errorf("%s: %T", row.Name, p.GetValue())
+			t.Errorf("%s: unexpected value of type %T", row.Name, p.GetValue())
 		}
 		attributes = append(attributes, p.GetAttributes())
 	}

@@ -23,9 +23,9 @@ import (
 	"github.com/poolgauge/poolgauge/pools"
 )
 
-var acts = flag.Bool("acts", false, "play all acts of the demo: five minutes, on an idle machine")
+var acts = flag.Bool("acts", false, "play all acts of the demo, which takes five minutes and needs an idle machine")
 
-// session is a sidecar that runs until the end of the test.
+// session is a sidecar that runs until the test ends.
 type session struct {
 	page string
 	log  *logtest.Buffer
@@ -69,15 +69,15 @@ func (s session) await(t *testing.T, wanted func(*live.Picture) bool) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		answer, err := client.Do(request)
+		response, err := client.Do(request)
 		if ctx.Err() != nil {
-			t.Fatalf("no such picture arrived; log: %s", s.log.String())
+			t.Fatalf("the wanted picture did not arrive in time; log:\n%s", s.log.String())
 		}
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() { _ = answer.Body.Close() })
-		events := bufio.NewScanner(answer.Body)
+		t.Cleanup(func() { _ = response.Body.Close() })
+		events := bufio.NewScanner(response.Body)
 		events.Buffer(nil, 1<<20)
 		for events.Scan() {
 			data, ok := strings.CutPrefix(events.Text(), "data: ")
@@ -89,8 +89,9 @@ func (s session) await(t *testing.T, wanted func(*live.Picture) bool) {
 	}
 }
 
-// Without an upstream, a pool of the app is on the page, in the summary and in check --warnings.
-func TestPoolsShowWithoutAnUpstream(t *testing.T) {
+// Without an upstream, the app's pools still appear on the page, in the summary and in check
+// --warnings.
+func TestPoolsAppearWithoutAnUpstream(t *testing.T) {
 	s := begin(
 		t,
 		"--relay-grpc-address",
@@ -102,18 +103,18 @@ func TestPoolsShowWithoutAnUpstream(t *testing.T) {
 		"--interval",
 		"100ms",
 	)
-	takes := logged(t, s.log, "receiving OTLP", "grpc")
-	exporter, err := otlpmetricgrpc.New(context.Background(), otlpmetricgrpc.WithEndpointURL("http://"+takes))
+	relay := logged(t, s.log, "receiving OTLP", "grpc")
+	exporter, err := otlpmetricgrpc.New(context.Background(), otlpmetricgrpc.WithEndpointURL("http://"+relay))
 	if err != nil {
 		t.Fatal(err)
 	}
-	ours := producer.New()
-	defer ours.Close()
+	poolMetrics := producer.New()
+	defer poolMetrics.Close()
 	provider := sdkmetric.NewMeterProvider(sdkmetric.WithReader(
 		sdkmetric.NewPeriodicReader(
 			exporter,
 			sdkmetric.WithInterval(50*time.Millisecond),
-			sdkmetric.WithProducer(ours),
+			sdkmetric.WithProducer(poolMetrics),
 		),
 	))
 	defer func() { _ = provider.Shutdown(context.Background()) }()
@@ -125,24 +126,24 @@ func TestPoolsShowWithoutAnUpstream(t *testing.T) {
 	if err := permits.Acquire(context.Background(), 2); err != nil {
 		t.Fatal(err)
 	}
-	uploads := func(p *live.Picture) (q live.Pool) {
-		for _, one := range p.Pools {
-			if one.Name == "uploads" {
-				q = one
+	uploads := func(p *live.Picture) (found live.Pool) {
+		for _, pool := range p.Pools {
+			if pool.Name == "uploads" {
+				found = pool
 			}
 		}
-		return q
+		return found
 	}
 	s.await(
 		t,
 		func(p *live.Picture) bool { return uploads(p).Fill() == live.Known(1) && uploads(p).Level == live.Good },
 	)
 	waiting, giveUp := context.WithCancel(context.Background())
-	ended := make(chan error)
-	go func() { ended <- permits.Acquire(waiting, 1) }()
+	acquired := make(chan error)
+	go func() { acquired <- permits.Acquire(waiting, 1) }()
 	defer func() {
 		giveUp()
-		<-ended //nolint:errcheck // it may have acquired the permit
+		<-acquired //nolint:errcheck // Acquire may have succeeded
 	}()
 	s.await(t, func(p *live.Picture) bool { return uploads(p).Level != live.Good })
 	code, out, _ := execute("check", "--warnings", s.page)
@@ -153,19 +154,18 @@ func TestPoolsShowWithoutAnUpstream(t *testing.T) {
 	permits.Release(2)
 	s.await(t, func(p *live.Picture) bool { return uploads(p).Used == live.Known(0) })
 	if !strings.Contains(s.out.String(), "uploads") {
-		t.Errorf("the summary has no line of the pool:\n%s", s.out.String())
+		t.Errorf("the pool uploads is not in the summary:\n%s", s.out.String())
 	}
 }
 
-// A thousand viewers that never read keep neither requests of an app nor those of a program from
-// being answered.
-func TestViewersThatDoNotReadBesideTheRelay(t *testing.T) {
+// A thousand viewers that never read do not keep the relay and the page from serving other clients.
+func TestViewersThatNeverReadDoNotBlockOtherClients(t *testing.T) {
 	s := begin(
 		t, "--relay-grpc-address", "127.0.0.1:0", "--relay-http-address", "off", "--health-address", "off",
 		"--interval", "100ms",
 	)
-	takes := logged(t, s.log, "receiving OTLP", "grpc")
-	exporter, err := otlpmetricgrpc.New(context.Background(), otlpmetricgrpc.WithEndpointURL("http://"+takes))
+	relay := logged(t, s.log, "receiving OTLP", "grpc")
+	exporter, err := otlpmetricgrpc.New(context.Background(), otlpmetricgrpc.WithEndpointURL("http://"+relay))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -177,7 +177,7 @@ func TestViewersThatDoNotReadBesideTheRelay(t *testing.T) {
 		}
 		t.Cleanup(func() { _ = conn.Close() })
 		if _, err := io.WriteString(conn, "GET /api/v1/changes HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
-			continue // the page has closed it to make room
+			continue // the page has closed the connection to make room
 		}
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
@@ -187,36 +187,37 @@ func TestViewersThatDoNotReadBesideTheRelay(t *testing.T) {
 		if err := exporter.Export(ctx, &metricdata.ResourceMetrics{ScopeMetrics: []metricdata.ScopeMetrics{
 			{Metrics: []metricdata.Metrics{{Name: "load", Data: gauge}}},
 		}}); err != nil {
-			t.Fatalf("request %d of the app: %v", i, err)
+			t.Fatalf("export %d of the app: %v", i, err)
 		}
 	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.page+"/api/v1/picture", http.NoBody)
 	if err != nil {
 		t.Fatal(err)
 	}
-	answer, err := http.DefaultClient.Do(request)
+	response, err := http.DefaultClient.Do(request)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer answer.Body.Close()
-	if answer.StatusCode != http.StatusOK {
-		t.Errorf("a program got status %d", answer.StatusCode)
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		t.Errorf("GET picture: status %d, want 200", response.StatusCode)
 	}
 }
 
-func TestCheckWarningsSaysWhyItGotNoAnswer(t *testing.T) {
-	for at, want := range map[string]string{
+func TestCheckWarningsExplainsErrors(t *testing.T) {
+	for page, want := range map[string]string{
 		"127.0.0.1:4320":           "expected the page's URL, such as http://127.0.0.1:4320",
 		"http://" + freeAddress(t): "connection refused",
 	} {
-		if code, _, stderr := execute("check", "--warnings", at); code == 0 || !strings.Contains(stderr, want) {
-			t.Errorf("%s: exit code %d: %s", at, code, stderr)
+		if code, _, stderr := execute("check", "--warnings", page); code == 0 || !strings.Contains(stderr, want) {
+			t.Errorf("%s: exit code %d, stderr %q, want %q", page, code, stderr, want)
 		}
 	}
 }
 
-// A port in use is logged with the process that listens on it, and the sidecar runs without it.
-func TestAPortInUseIsLoggedWithItsHolder(t *testing.T) {
+// If a relay port is in use, the log names the process that listens on it, and the sidecar runs
+// without the port.
+func TestPortInUseIsLoggedWithTheListeningProcess(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -234,28 +235,28 @@ func TestAPortInUseIsLoggedWithItsHolder(t *testing.T) {
 	s.await(t, func(*live.Picture) bool { return true })
 	if log := s.log.String(); !strings.Contains(log, "address in use") ||
 		!strings.Contains(log, "sidecar.test, process ") {
-		t.Errorf("log: %s", log)
+		t.Errorf("the log does not name the listening process:\n%s", log)
 	}
 }
 
 func TestDemoBeginsWithAPoolInTrouble(t *testing.T) {
 	s := begin(t, "demo")
-	began := time.Now()
+	start := time.Now()
 	s.await(t, func(p *live.Picture) bool {
 		return len(p.Pools) >= 4 && p.Pools[0].Name == "thumbnails" && p.Pools[0].Level == live.Trouble
 	})
-	t.Logf("a pool in trouble is on the page after %v", time.Since(began))
+	t.Logf("a pool in trouble was on the page after %v", time.Since(start))
 	s.await(t, func(p *live.Picture) bool { // every pool serves requests
 		return !slices.ContainsFunc(p.Pools, func(pool live.Pool) bool { return pool.Rate.Or(0) <= 0 })
 	})
 	if out := s.out.String(); !strings.Contains(out, "act 1 of 5: thumbnails is too small") {
-		t.Errorf("prints: %s", out)
+		t.Errorf("the first act is not announced in the output:\n%s", out)
 	}
 }
 
 func TestDemoShowsTheVerdictOfEachAct(t *testing.T) {
 	if !*acts {
-		t.Skip("-acts plays all acts")
+		t.Skip("needs -acts")
 	}
 	s := begin(t, "demo")
 	for _, act := range []struct{ pool, verdict string }{
@@ -270,7 +271,7 @@ func TestDemoShowsTheVerdictOfEachAct(t *testing.T) {
 				return false
 			}
 			if worst.Verdict != act.verdict {
-				t.Errorf("%s: %s, want %s", act.pool, worst.Verdict, act.verdict)
+				t.Errorf("pool %s: verdict %q, want %q", act.pool, worst.Verdict, act.verdict)
 			}
 			return true
 		})

@@ -15,10 +15,10 @@ import (
 	"github.com/poolgauge/poolgauge/internal/certfile"
 )
 
-// startProbes starts the probes that the settings configure. The probes stay within the sidecar's
-// own CPU quota.
+// startProbes starts the probes that the settings enable. The probes stay within the sidecar's own
+// CPU quota.
 func startProbes(settings *config.Settings, meter metric.Meter, log *slog.Logger) (*probe.Runner, error) {
-	trust, err := trustOf(settings)
+	tlsConfig, err := probeTLS(settings)
 	if err != nil {
 		return nil, err
 	}
@@ -42,23 +42,23 @@ func startProbes(settings *config.Settings, meter metric.Meter, log *slog.Logger
 			Status: settings.ProbeHTTPStatus,
 			Body:   settings.ProbeHTTPBody,
 		},
-		TLS:       trust,
+		TLS:       tlsConfig,
 		Budget:    settings.ProbeBudget / 100,
 		Throttled: quota.Throttled,
 	})
 }
 
-// trustOf returns which certificates the probes accept.
-func trustOf(settings *config.Settings) (probe.TLSConfig, error) {
-	trust := probe.TLSConfig{SkipVerify: settings.ProbeSkipVerify}
+// probeTLS returns the probes' TLS configuration: which server certificates they accept.
+func probeTLS(settings *config.Settings) (probe.TLSConfig, error) {
+	c := probe.TLSConfig{SkipVerify: settings.ProbeSkipVerify}
 	if settings.ProbeCertificate == "" {
-		return trust, nil
+		return c, nil
 	}
 	var err error
-	if trust.Roots, err = certfile.Pool(settings.ProbeCertificate); err != nil {
-		return trust, fmt.Errorf("--probe-certificate: %w", err)
+	if c.Roots, err = certfile.Pool(settings.ProbeCertificate); err != nil {
+		return c, fmt.Errorf("--probe-certificate: %w", err)
 	}
-	return trust, nil
+	return c, nil
 }
 
 func orOff(interval time.Duration) time.Duration {

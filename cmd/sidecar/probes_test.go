@@ -23,20 +23,20 @@ func TestProbesTrustTheConfiguredCertificate(t *testing.T) {
 		}
 	}
 	for name, c := range map[string]struct {
-		path      string
-		own, fail bool
+		path         string
+		roots, fails bool
 	}{
 		"none":          {"", false, false},
 		"a certificate": {good, true, false},
 		"damaged":       {bad, false, true},
 		"missing":       {filepath.Join(dir, "missing.pem"), false, true},
 	} {
-		trust, err := trustOf(&config.Settings{ProbeCertificate: c.path, ProbeSkipVerify: true})
-		if (err != nil) != c.fail || c.fail && !strings.HasPrefix(err.Error(), "--probe-certificate: ") {
-			t.Errorf("%s: error %v, want one: %t", name, err, c.fail)
+		got, err := probeTLS(&config.Settings{ProbeCertificate: c.path, ProbeSkipVerify: true})
+		if (err != nil) != c.fails || c.fails && !strings.HasPrefix(err.Error(), "--probe-certificate: ") {
+			t.Errorf("%s: got error %v, want an error about --probe-certificate: %t", name, err, c.fails)
 		}
-		if (trust.Roots != nil) != c.own || !trust.SkipVerify {
-			t.Errorf("%s: it trusts %+v", name, trust)
+		if (got.Roots != nil) != c.roots || !got.SkipVerify {
+			t.Errorf("%s: got %+v, want roots: %t, and SkipVerify", name, got, c.roots)
 		}
 	}
 }

@@ -23,22 +23,23 @@ type problems struct {
 }
 
 // tolerate returns err if it must end the program. Otherwise it logs and counts err and returns
-// nil. An address that is in use never ends the program.
+// nil. It always tolerates a relay address that is in use, and any other error only with
+// keepRunning.
 func (p *problems) tolerate(err error) error {
-	var taken *receive.ListenError
+	var listenErr *receive.ListenError
 	switch {
-	case errors.As(err, &taken) && errors.Is(err, syscall.EADDRINUSE):
+	case errors.As(err, &listenErr) && errors.Is(err, syscall.EADDRINUSE):
 		p.count.Add(1)
 		p.log.Warn(
 			"address in use: not listening",
 			"receiver",
-			taken.Receiver,
+			listenErr.Receiver,
 			"setting",
-			taken.Setting,
+			listenErr.Setting,
 			"address",
-			taken.Address,
+			listenErr.Address,
 			"used_by",
-			source.Listener(taken.Address),
+			source.Listener(listenErr.Address),
 		)
 		return nil
 	case err == nil || !p.keepRunning:
@@ -49,7 +50,7 @@ func (p *problems) tolerate(err error) error {
 	return nil
 }
 
-// observe registers the metric for the number of problems.
+// observe registers the metric that reports the number of problems.
 func (p *problems) observe(meter metric.Meter) error {
 	observed, err := instruments.NewObservables(meter, catalog.SidecarProblems)
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 
 // With keep-running, the sidecar logs and counts every error at startup, and still samples and
 // exports.
-func TestKeepRunningGoesOnWithWhatIsRight(t *testing.T) {
+func TestKeepRunningToleratesErrors(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -38,7 +38,7 @@ func TestKeepRunningGoesOnWithWhatIsRight(t *testing.T) {
 	case <-upstream.first:
 		cancel()
 	case got := <-code:
-		t.Fatalf("ended with %d before it sent anything:\n%s", got, log.String())
+		t.Fatalf("exited with code %d before it sent anything:\n%s", got, log.String())
 	}
 	if got := <-code; got != 0 {
 		t.Errorf("exit code %d", got)
@@ -46,7 +46,7 @@ func TestKeepRunningGoesOnWithWhatIsRight(t *testing.T) {
 	text := log.String()
 	for _, want := range []string{"POOLGAUGE_QUEUE_SIZE: ", "POOLGAUGE_PROBE_DIRR, did you mean", "queue directory", "POOLGAUGE_CGROUP_ROOT: ", "--health-address: ", "setting=--relay-grpc-address "} {
 		if strings.Count(text, want) != 1 {
-			t.Errorf("%q is not logged once:\n%s", want, text)
+			t.Errorf("%q is not logged exactly once:\n%s", want, text)
 		}
 	}
 	upstream.mu.Lock()
@@ -68,7 +68,7 @@ func valueOf(m *metricspb.Metric) int64 {
 	return points[0].GetAsInt()
 }
 
-// With keep-running and an endpoint that is the sidecar itself, or none, nothing is sent.
+// With keep-running, nothing is sent if the endpoint is the sidecar itself or is missing.
 func TestKeepRunningWithoutAnEndpointSendsNothing(t *testing.T) {
 	for endpoint, want := range map[string]string{
 		"OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4317": "endpoint: 127.0.0.1:4317 is the address of this sidecar's own listener",
@@ -89,7 +89,7 @@ func TestKeepRunningWithoutAnEndpointSendsNothing(t *testing.T) {
 		if got := log.String(); !strings.Contains(got, want) ||
 			strings.Contains(got, "Showing a summary") ||
 			strings.Contains(got, "sending") {
-			t.Errorf("%s: the log is\n%s", endpoint, got)
+			t.Errorf("%s: want %q, no summary and no sending in the output:\n%s", endpoint, want, got)
 		}
 	}
 }

@@ -20,8 +20,8 @@ func newReader(s *config.Settings, sources sdkmetric.Producer) *sdkmetric.Manual
 	)
 }
 
-// newSources returns the sources that the settings enable. Their counters have the temporality of
-// observable counters, which is cumulative with lowmemory.
+// newSources returns the sources that the settings enable. Their counters have the temporality that
+// the settings imply for observable counters; for lowmemory, that is cumulative.
 func newSources(s *config.Settings, pod *source.Pod, log *slog.Logger) *collector.Producer {
 	var sources []collector.Named
 	if s.Host {

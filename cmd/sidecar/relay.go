@@ -39,7 +39,7 @@ func startRelay(
 	}
 	dir := s.QueueDir
 	if !s.SendsOTLP() {
-		dir = "" // items of an earlier run stay on disk until there is an upstream
+		dir = "" // items from an earlier run stay on disk until there is an upstream
 	}
 	return relay.Start(ctx, relay.Config{
 		GRPC:        s.RelayGRPCAddress,
@@ -70,7 +70,7 @@ func dial(s *config.Settings, signal otlp.Signal) (export.Lane, error) {
 	}
 	client, err := export.Dial(upstream)
 	if err != nil {
-		return export.Lane{}, fmt.Errorf("upstream for %s: %w", signal, err)
+		return export.Lane{}, fmt.Errorf("cannot create the client for sending %s: %w", signal, err)
 	}
 	return export.Lane{Client: client, Upstream: upstream.Upstream(), Timeout: upstream.Timeout}, nil
 }
@@ -83,16 +83,16 @@ func shutDown(app *relay.Relay, log *slog.Logger) {
 	}
 }
 
-// followNeighbor returns a sink that makes the relay add the id of the app's container to the
-// telemetry that it receives. The id is known only while the pod has exactly one container besides
-// the sidecar's.
+// followNeighbor returns a sink that keeps the relay informed of the app's container, so that the
+// relay adds the container's id to the app's telemetry. The id is known only while exactly one
+// container other than the sidecar's is visible.
 func followNeighbor(pod *source.Pod, shared attribute.Set, app *relay.Relay, log *slog.Logger) collector.Sink {
 	known, logged := "", false
 	return func(*metricdata.ResourceMetrics) {
 		id := pod.Neighbor()
 		if _, inPod := shared.Value(semconv.K8SPodNameKey); inPod && id == "" && !logged {
 			log.Info(
-				"the app's container is unknown: without shareProcessNamespace only the sidecar's own is visible, and of several others none is chosen",
+				"the app's container is unknown: set shareProcessNamespace to make other containers visible, and run only one besides the sidecar",
 			)
 		}
 		logged = true
@@ -110,8 +110,8 @@ func followNeighbor(pod *source.Pod, shared attribute.Set, app *relay.Relay, log
 	}
 }
 
-// sharedAttributes returns those attributes of the sidecar's own resource that hold for the app
-// too: they describe the pod, the host and the cloud.
+// sharedAttributes returns the attributes of the sidecar's own resource that also apply to the app:
+// those of the pod, the host and the cloud.
 func sharedAttributes(own *resource.Resource) attribute.Set {
 	set, _ := attribute.NewSetWithFiltered(own.Attributes(), func(kv attribute.KeyValue) bool {
 		key := string(kv.Key)

@@ -47,19 +47,19 @@ func send(t *testing.T, to collectorpb.MetricsServiceClient, name string) {
 	}
 }
 
-// The upstream does not answer the first request until the test tells it to. With the order oldest,
-// the relay waits for that answer before it sends anything else.
-func TestOnlyLiveMetricsAreSentWhileEarlierOnesAreUnanswered(t *testing.T) {
+// The upstream does not respond to the first request until the test tells it to. With the order
+// oldest, the relay waits for that response before it sends anything else.
+func TestOnlyLiveMetricsAreSentWhileEarlierOnesArePending(t *testing.T) {
 	for order, live := range map[string]bool{"live": true, "oldest": false} {
 		t.Run(order, func(t *testing.T) {
-			arrived, answer := make(chan string, 2), make(chan struct{})
+			arrived, respond := make(chan string, 2), make(chan struct{})
 			upstream, err := otlptest.Start("127.0.0.1:0",
 				func(ctx context.Context, r *otlptest.Request) (*otlptest.Response, error) {
 					name := r.GetResourceMetrics()[0].GetScopeMetrics()[0].GetMetrics()[0].GetName()
 					arrived <- name
 					if name == "first" {
 						select {
-						case <-answer:
+						case <-respond:
 						case <-ctx.Done():
 						}
 					}
@@ -72,17 +72,17 @@ func TestOnlyLiveMetricsAreSentWhileEarlierOnesAreUnanswered(t *testing.T) {
 			app := relayTo(t, upstream.Addr, order)
 			send(t, app, "first")
 			if name := <-arrived; name != "first" {
-				t.Fatalf("%q arrived, want the first", name)
+				t.Fatalf("%q arrived, want first", name)
 			}
 			send(t, app, "second")
 			if live {
 				if name := <-arrived; name != "second" {
-					t.Fatalf("%q arrived again before the second", name)
+					t.Fatalf("%q arrived, want second", name)
 				}
 			} else if len(arrived) > 0 {
-				t.Error("the second does not wait for the first")
+				t.Error("the second request did not wait for the first")
 			}
-			close(answer)
+			close(respond)
 			if !live {
 				<-arrived
 			}
@@ -90,7 +90,7 @@ func TestOnlyLiveMetricsAreSentWhileEarlierOnesAreUnanswered(t *testing.T) {
 	}
 }
 
-// relayTo starts a relay that sends to upstream in the given order, and returns its client.
+// relayTo starts a relay that sends to upstream in the given order, and returns a client of it.
 func relayTo(t *testing.T, upstream, order string) collectorpb.MetricsServiceClient {
 	t.Helper()
 	socket := filepath.Join(t.TempDir(), "relay")

@@ -13,7 +13,7 @@ import (
 	"github.com/poolgauge/poolgauge/cmd/sidecar/internal/config"
 )
 
-// programName is the executable name that is reported, no matter what the file is called.
+// programName is the executable name that is reported, whatever the file is called.
 const programName = "sidecar"
 
 // newResource returns the resource that describes the sidecar: its host, operating system and
@@ -35,7 +35,7 @@ func newResource(ctx context.Context, s *config.Settings, containerID string) (*
 		resource.WithAttributes(configured(s, containerID)...),
 	)
 	if r == nil { // otherwise err only names the attributes that were not found
-		return nil, fmt.Errorf("resource: %w", err)
+		return nil, fmt.Errorf("cannot detect the resource: %w", err)
 	}
 	// In a pod, the detected host name is that of the pod.
 	if inPod(s.ResourceAttributes) && s.ResourceAttributes[string(semconv.HostNameKey)] == "" &&
@@ -62,8 +62,8 @@ func configured(s *config.Settings, containerID string) []attribute.KeyValue {
 		kvs = append(kvs, semconv.ContainerID(containerID))
 	}
 	for key, value := range s.ResourceAttributes {
-		// A variable from the downward API may be empty. The container's name is left out, since it
-		// is that of the sidecar's container, and some metrics describe the pod's other containers.
+		// A variable from the downward API may be empty. The container's name is left out: it names
+		// the sidecar's container, but some metrics describe the pod's other containers.
 		if value != "" && key != string(semconv.K8SContainerNameKey) {
 			kvs = append(kvs, attribute.String(key, value))
 		}
@@ -87,7 +87,7 @@ func hostOf(attributes map[string]string) []attribute.KeyValue {
 func inPod(attributes map[string]string) bool {
 	host, err := os.Hostname()
 	pod := attributes[string(semconv.K8SPodNameKey)]
-	// Kubernetes shortens the pod's name to the 63 bytes that a host name may have.
+	// Kubernetes truncates the pod's name to the 63 bytes that a host name may have.
 	return err == nil && host != "" && pod != "" && strings.HasPrefix(pod, host)
 }
 
@@ -96,8 +96,7 @@ func without(r *resource.Resource, key attribute.Key) *resource.Resource {
 	return resource.NewWithAttributes(r.SchemaURL(), kept.ToSlice()...)
 }
 
-// nameOf returns a human-readable name for the sidecar, which consists of its service and its
-// instance.
+// nameOf returns a human-readable name of the sidecar, made from its service and its instance.
 func nameOf(r *resource.Resource) string {
 	service, _ := r.Set().Value(semconv.ServiceNameKey)
 	instance, ok := r.Set().Value(semconv.ServiceInstanceIDKey)

@@ -11,7 +11,7 @@ import (
 
 // In a pod, the system's host name is the name of the pod. It is reported as host.name neither for
 // the sidecar nor for the app.
-func TestAPodsNameIsNotAHostName(t *testing.T) {
+func TestPodNameIsNotReportedAsHostName(t *testing.T) {
 	system, err := os.Hostname()
 	if err != nil {
 		t.Skip(err)
@@ -21,12 +21,12 @@ func TestAPodsNameIsNotAHostName(t *testing.T) {
 		want       string
 	}{
 		"no pod": {nil, system},
-		// on the host's network
-		"another pod's name":    {map[string]string{"k8s.pod.name": "orders-x2k7p"}, system},
+		// a pod on the host's network has the host's name
+		"the host's network":    {map[string]string{"k8s.pod.name": "orders-x2k7p"}, system},
 		"a pod":                 {map[string]string{"k8s.pod.name": system}, ""},
-		"a pod of a long name":  {map[string]string{"k8s.pod.name": system + "-x2k7p"}, ""},
+		"a truncated pod name":  {map[string]string{"k8s.pod.name": system + "-x2k7p"}, ""},
 		"a pod on a known node": {map[string]string{"k8s.pod.name": system, "k8s.node.name": "node-7"}, "node-7"},
-		"a host that was named": {map[string]string{"k8s.pod.name": system, "k8s.node.name": "node-7", "host.name": "mine"}, "mine"},
+		"a configured host":     {map[string]string{"k8s.pod.name": system, "k8s.node.name": "node-7", "host.name": "mine"}, "mine"},
 	} {
 		r, err := newResource(t.Context(), &config.Settings{ResourceAttributes: c.attributes}, "")
 		if err != nil {

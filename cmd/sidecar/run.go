@@ -29,10 +29,10 @@ import (
 
 const scope = "github.com/poolgauge/poolgauge/cmd/sidecar"
 
-// runSidecar samples and probes until the context is done.
+// runSidecar runs the sidecar until the context is done.
 func runSidecar(c *cobra.Command, settings *config.Settings) error {
 	direct := newLogger(settings, c.ErrOrStderr())
-	lines := newLines(c.ErrOrStderr(), func(dropped int64) {
+	lines := newLineWriter(c.ErrOrStderr(), func(dropped int64) {
 		direct.Warn("log lines dropped: standard error was not read fast enough", "lines", dropped)
 	})
 	defer lines.close()
@@ -51,7 +51,7 @@ func runSidecar(c *cobra.Command, settings *config.Settings) error {
 	return serve(ctx, settings, c.OutOrStdout(), found, lines.dropped.Load, func(string) {})
 }
 
-// idle serves the health endpoints and does nothing else.
+// idle only serves the health endpoints, until the context is done.
 func idle(ctx context.Context, settings *config.Settings, found *problems) error {
 	ok := func() (string, error) { return "", nil }
 	server, err := listenHealth(ctx, settings, found, ok, ok)
@@ -64,9 +64,10 @@ func idle(ctx context.Context, settings *config.Settings, found *problems) error
 	return nil
 }
 
-// serve wires the pipeline: sources and probes record into the SDK, the sampler collects from the
-// SDK, and the sinks pass the collections on. Once the relay and the page accept connections, serve
-// calls started with the page's URL, or with "" if there is no page.
+// serve builds the pipeline and runs it until the context is done: sources and probes record into
+// the SDK, the sampler collects from the SDK, and each sink gets every collection. Once the relay
+// and the page accept connections, serve calls started with the page's URL, or with "" if there is
+// no page.
 func serve(
 	ctx context.Context, settings *config.Settings, out io.Writer, found *problems, dropped func() int64,
 	started func(page string),
@@ -122,7 +123,7 @@ func serve(
 	return sample(ctx, settings, found, meter, sampler, alive, ready)
 }
 
-// sample samples and probes until the context is done.
+// sample starts the health endpoints and the probes, and samples until the context is done.
 func sample(
 	ctx context.Context, settings *config.Settings, found *problems, meter metric.Meter, sampler *collector.Sampler,
 	alive, ready health.Check,
@@ -146,21 +147,21 @@ func sample(
 func newProvider(reader sdkmetric.Reader, resource *resource.Resource) (*sdkmetric.MeterProvider, error) {
 	provider := sdkmetric.NewMeterProvider(
 		sdkmetric.WithReader(reader), sdkmetric.WithResource(resource),
-		// The sidecar has no traces that exemplars could point to, and looking for traces takes two
+		// The sidecar has no traces that exemplars could refer to, and looking for traces takes two
 		// thirds of a collection's memory.
 		sdkmetric.WithExemplarFilter(exemplar.AlwaysOffFilter),
 	)
 	if err := runtimemetrics.Start(runtimemetrics.WithMeterProvider(provider)); err != nil {
-		return nil, fmt.Errorf("runtime metrics: %w", err)
+		return nil, fmt.Errorf("cannot start the metrics of Go's runtime: %w", err)
 	}
 	if err := goroutines.Start(provider.Meter(scope)); err != nil {
-		return nil, fmt.Errorf("runtime metrics: %w", err)
+		return nil, fmt.Errorf("cannot start the goroutine metrics: %w", err)
 	}
 	return provider, nil
 }
 
-// keepHistory saves the page's history to the queue's directory, so that it survives a restart. The
-// caller must call stop.
+// keepHistory loads the page's history from the queue's directory and saves it there, so that it
+// survives a restart. The caller must call stop.
 func keepHistory(settings *config.Settings, picture *live.Live, log *slog.Logger) (stop func()) {
 	if settings.QueueDir == "" {
 		return func() {}
@@ -169,7 +170,8 @@ func keepHistory(settings *config.Settings, picture *live.Live, log *slog.Logger
 	return picture.Keep(settings.QueueDir, failed).Close
 }
 
-// openPod opens the cgroups of the pod.
+// openPod opens the cgroups of the pod. If the settings' cgroup root is unusable and that error is
+// tolerated, it uses the default root.
 func openPod(settings *config.Settings, found *problems) (*source.Pod, error) {
 	c := source.PodConfig{
 		Self:           programName,

@@ -22,16 +22,16 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// sink is a real OTLP/gRPC receiver on loopback that keeps what arrived.
+// sink is a real OTLP/gRPC receiver that keeps what it receives.
 type sink struct {
 	address string
 	first   chan struct{} // closed at the first export
 	// called after each export with all metrics seen so far; may be nil
-	then func(map[string]*metricspb.Metric)
+	onExport func(map[string]*metricspb.Metric)
 
 	mu       sync.Mutex
 	received []*metricspb.ResourceMetrics
-	seen     map[string]*metricspb.Metric // the last metric of each name
+	seen     map[string]*metricspb.Metric // the latest metric of each name
 }
 
 func startSink(t *testing.T) *sink {
@@ -63,13 +63,14 @@ func (s *sink) export(_ context.Context, r *otlptest.Request) (*otlptest.Respons
 			s.seen[m.GetName()] = m
 		}
 	}
-	if s.then != nil {
-		s.then(s.seen)
+	if s.onExport != nil {
+		s.onExport(s.seen)
 	}
 	return &otlptest.Response{}, nil
 }
 
-// isolated makes a sidecar use no fixed port, which other tests on the machine may use.
+// isolated holds flags that keep a sidecar from using fixed ports, which other processes may be
+// using, and from probing the disk.
 var isolated = []string{
 	"--relay-grpc-address",
 	"127.0.0.1:0",
@@ -87,7 +88,7 @@ func execute(args ...string) (code int, stdout, stderr string) {
 	return code, out.String(), errOut.String()
 }
 
-func TestSendsAtTheStartAndAtTheEnd(t *testing.T) {
+func TestSendsAtStartupAndShutdown(t *testing.T) {
 	upstream := startSink(t)
 	ctx, cancel := context.WithCancel(context.Background())
 	var log logtest.Buffer
@@ -119,7 +120,7 @@ func TestSendsAtTheStartAndAtTheEnd(t *testing.T) {
 			t.Error("an attribute without a value was sent")
 		}
 		if key == "process.command_args" || key == "process.command_line" {
-			t.Errorf("%s may hold secrets", key)
+			t.Errorf("%s was sent, but may contain secrets", key)
 		}
 	}
 }
@@ -139,7 +140,7 @@ func TestSendsToAUnixSocket(t *testing.T) {
 	}
 }
 
-func TestWithoutAnEndpointASummaryIsShown(t *testing.T) {
+func TestSummaryIsShownWithoutAnEndpoint(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel() // immediately, so that there is only a first and a last collection
 	var out, log bytes.Buffer
@@ -153,7 +154,7 @@ func TestWithoutAnEndpointASummaryIsShown(t *testing.T) {
 	}
 }
 
-func TestAHealthPortInUseIsAnError(t *testing.T) {
+func TestHealthPortInUseIsAnError(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -169,7 +170,7 @@ func TestAHealthPortInUseIsAnError(t *testing.T) {
 	}
 }
 
-func TestBadUsageIsOneLineThatHelps(t *testing.T) {
+func TestBadUsagePrintsOneHelpfulLine(t *testing.T) {
 	for args, want := range map[string]string{
 		"--intervall=1s":       "sidecar: unknown flag --intervall, did you mean --interval?\n",
 		"chek":                 "sidecar: unknown command \"chek\", did you mean \"check\"?\n",
@@ -186,7 +187,7 @@ func TestBadUsageIsOneLineThatHelps(t *testing.T) {
 	}
 }
 
-func TestCheckSaysWhatAConfigurationDoes(t *testing.T) {
+func TestCheckDescribesTheConfiguration(t *testing.T) {
 	for _, c := range []struct{ args, want string }{
 		{"check", "The configuration is valid; a summary is shown on the terminal.\nThe app's telemetry is received at 127.0.0.1:4317, 127.0.0.1:4318.\n"},
 		{"check --otlp-endpoint=http://h:4317", "The configuration is valid; telemetry is sent to http://h:4317.\n" +
@@ -203,7 +204,7 @@ func TestCheckSaysWhatAConfigurationDoes(t *testing.T) {
 	} {
 		code, stdout, stderr := execute(strings.Fields(c.args)...)
 		if code != 0 || stdout != c.want {
-			t.Errorf("%s: exit code %d: %s%s", c.args, code, stdout, stderr)
+			t.Errorf("%s: exit code %d: %s%s\nwant\n%s", c.args, code, stdout, stderr, c.want)
 		}
 	}
 }
@@ -235,7 +236,7 @@ func TestSDKDisabledSamplesNothing(t *testing.T) {
 	}
 }
 
-func TestHealthEndpointsAnswer(t *testing.T) {
+func TestHealthEndpointsReturnOK(t *testing.T) {
 	upstream := startSink(t)
 	ctx, cancel := context.WithCancel(context.Background())
 	var log logtest.Buffer
@@ -252,7 +253,7 @@ func TestHealthEndpointsAnswer(t *testing.T) {
 			t.Fatal(err)
 		}
 		if response.StatusCode != http.StatusOK {
-			t.Errorf("%s: %s", path, response.Status)
+			t.Errorf("%s returned %s, want 200 OK", path, response.Status)
 		}
 		_ = response.Body.Close()
 	}
@@ -273,18 +274,18 @@ func logged(t *testing.T, log *logtest.Buffer, message, key string) string {
 func written(t *testing.T, to *logtest.Buffer, pattern string) string {
 	t.Helper()
 	line := regexp.MustCompile(pattern)
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) { // polls
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
 		if found := line.FindStringSubmatch(to.String()); found != nil {
 			return found[1]
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("not written: %s: %s", pattern, to.String())
+			t.Fatalf("nothing that matches %s was written in time; the output is\n%s", pattern, to.String())
 		}
 	}
 }
 
-// freeAddress returns an address that was free a moment ago. Nothing should listen there: another
-// test may have got the port since.
+// freeAddress returns an address on which nothing is listening. Do not use it to listen: another
+// process may take the port first.
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")

@@ -9,8 +9,8 @@ import (
 	"github.com/poolgauge/poolgauge/cmd/sidecar/internal/config"
 )
 
-// greet prints, above the summary, where else to see the telemetry and how to send it to an
-// upstream.
+// greet prints what to know before the first summary: its interval, the page's URL, and how to send
+// the telemetry to an upstream.
 func greet(out io.Writer, settings *config.Settings, page string) {
 	fmt.Fprintf(out, "Showing a summary every %v", settings.Interval)
 	if page != "" {

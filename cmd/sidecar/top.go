@@ -19,12 +19,12 @@ const minEvery = 100 * time.Millisecond
 
 // topCommand returns the top command, which shows the pools of a running sidecar. The address of
 // the sidecar's page is the argument or, without an argument, --page-address.
-func topCommand(read readSettings) *cobra.Command {
+func topCommand(bind settingsBinder) *cobra.Command {
 	var every time.Duration
 	c := &cobra.Command{
 		Use:   "top [address]",
 		Short: "Show the pools of a running sidecar in a terminal, as htop shows processes",
-		Long: "The address is that of the sidecar's page. Where standard output is not a\n" +
+		Long: "The address is that of the sidecar's page. If standard output is not a\n" +
 			"terminal, the pools are printed once. F1 lists the keys.",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 1 {
@@ -34,7 +34,7 @@ func topCommand(read readSettings) *cobra.Command {
 		},
 	}
 	c.Flags().DurationVar(&every, "every", 2*time.Second, "`DURATION`: how often to update")
-	return read(c, func(c *cobra.Command, s *config.Settings) error {
+	return bind(c, func(c *cobra.Command, s *config.Settings) error {
 		address := s.PageAddress
 		if c.Flags().NArg() == 1 {
 			address = c.Flags().Arg(0)
@@ -63,7 +63,7 @@ func runTop(c *cobra.Command, address string, every time.Duration) error {
 	}
 	screen, err := tcell.NewScreen()
 	if err != nil {
-		return fmt.Errorf("terminal: %w", err)
+		return fmt.Errorf("cannot open the terminal: %w", err)
 	}
 	return top.Run(c.Context(), screen, client, every)
 }

@@ -15,7 +15,8 @@ import (
 const onePool = `{"at":"2026-11-28T12:00:00Z","service":"sidecar on node-7","pools":[{"id":"a","name":"payments","kind":"sql",
 	"level":"trouble","reason":"a request has waited for 3.2 s","limit":8,"used":8,"pending":40,"oldestWait":3.2}]}`
 
-func startPicture(t *testing.T) (address string) {
+// servePicture starts a server that serves onePool as its picture.
+func servePicture(t *testing.T) (address string) {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/api/v1/picture" {
@@ -29,7 +30,7 @@ func startPicture(t *testing.T) (address string) {
 }
 
 func TestTopPrintsOnceWithoutATerminal(t *testing.T) {
-	address := startPicture(t)
+	address := servePicture(t)
 	for _, args := range [][]string{{"top", address}, {"top", "--page-address=" + address}} {
 		var out, errs bytes.Buffer
 		if code := run(
@@ -40,12 +41,12 @@ func TestTopPrintsOnceWithoutATerminal(t *testing.T) {
 			&errs,
 		); code != 0 || errs.Len() > 0 ||
 			!strings.Contains(out.String(), "!! payments") {
-			t.Errorf("%q: exit %d, %q, prints\n%s", args, code, errs.String(), out.String())
+			t.Errorf("%q: exit code %d, stderr %q, stdout:\n%s", args, code, errs.String(), out.String())
 		}
 	}
 }
 
-func TestTopRefusesBadUsage(t *testing.T) {
+func TestTopRejectsBadUsage(t *testing.T) {
 	for args, want := range map[string]string{
 		"top x y":                "one address",
 		"top ftp://x":            "127.0.0.1:4320",
@@ -61,13 +62,13 @@ func TestTopRefusesBadUsage(t *testing.T) {
 			&errs,
 		); code != exitUsage ||
 			!strings.Contains(errs.String(), want) {
-			t.Errorf("%s: exit %d, %q, expected %q", args, code, errs.String(), want)
+			t.Errorf("%s: exit code %d, stderr %q, want %q", args, code, errs.String(), want)
 		}
 	}
 }
 
-// The real command runs in tmux: keys go through a real terminal, and the test reads the screen
-// back.
+// The real command runs in tmux, so that it gets keys from a real terminal and the test can read
+// the screen.
 func TestTopInTmux(t *testing.T) {
 	if _, err := exec.LookPath("tmux"); err != nil {
 		t.Skip("needs tmux")
@@ -95,12 +96,12 @@ func TestTopInTmux(t *testing.T) {
 		"80",
 		"-y",
 		"24",
-		program+" top --every=100ms "+startPicture(t)+"; echo ended $?; read x",
+		program+" top --every=100ms "+servePicture(t)+"; echo ended $?; read x",
 	)
 	t.Cleanup(func() { // the session has already ended unless the test failed
 		_ = exec.Command("tmux", "-S", filepath.Join(filepath.Dir(program), "socket"), "kill-server").Run()
 	})
-	until := func(want string) {
+	waitFor := func(want string) {
 		t.Helper()
 		screen := ""
 		for deadline := time.Now().Add(time.Minute); !strings.Contains(screen, want); time.Sleep(10 * time.Millisecond) {
@@ -110,16 +111,16 @@ func TestTopInTmux(t *testing.T) {
 			screen = tmux("capture-pane", "-p")
 		}
 	}
-	until("!! payments      ██████      8/8      40    3.2s")
+	waitFor("!! payments      ██████      8/8      40    3.2s")
 	tmux("send-keys", "Enter")
-	until("EscBack")
+	waitFor("EscBack")
 	tmux("send-keys", "Escape")
-	until("F1Help")
+	waitFor("F1Help")
 	tmux("resize-window", "-x", "120", "-y", "30")
-	until("WHY")
+	waitFor("WHY")
 	tmux("send-keys", "F1")
-	until("select a pool")
+	waitFor("select a pool")
 	tmux("send-keys", "q")
-	until("ended 0")
-	tmux("send-keys", "Enter") // ends the shell, and with it tmux
+	waitFor("ended 0")
+	tmux("send-keys", "Enter") // the shell exits, and with it tmux
 }

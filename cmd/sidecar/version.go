@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// version is the version of a release. The linker sets it.
+// version is the version of the release. The linker sets it; other builds leave it empty.
 var version = ""
 
 func printVersion(c *cobra.Command, _ []string) error {

@@ -15,13 +15,14 @@ import (
 	"github.com/poolgauge/poolgauge/collector/live"
 )
 
-// checkWarnings asks a running sidecar for pools that are in trouble or close to it, and prints a
-// line for each. The given URL is that of the sidecar's page. The error says how many such pools
-// there are.
-func checkWarnings(ctx context.Context, out io.Writer, at string) error {
-	base, err := url.Parse(at)
+// checkWarnings asks a running sidecar, whose page is at pageURL, for pools that are in trouble or
+// close to it, and prints a line for each. If there are any, the error says how many.
+func checkWarnings(ctx context.Context, out io.Writer, pageURL string) error {
+	base, err := url.Parse(pageURL)
 	if err != nil || base.Scheme != "http" && base.Scheme != "https" || base.Host == "" {
-		return usageError{fmt.Errorf("--warnings: expected the page's URL, such as http://127.0.0.1:4320, got %q", at)}
+		return usageError{
+			fmt.Errorf("--warnings: expected the page's URL, such as http://127.0.0.1:4320, got %q", pageURL),
+		}
 	}
 	picture, err := fetch(ctx, base.JoinPath("api/v1/picture").String())
 	if err != nil {
@@ -31,7 +32,7 @@ func checkWarnings(ctx context.Context, out io.Writer, at string) error {
 		return errors.New("--warnings: no pool has reported yet")
 	}
 	n := 0
-	for i := range picture.Pools { // the worst first
+	for i := range picture.Pools { // sorted, the worst first
 		if warning, ok := warningOf(&picture.Pools[i]); ok {
 			n++
 			fmt.Fprintln(out, printable(warning))
@@ -51,7 +52,7 @@ func checkWarnings(ctx context.Context, out io.Writer, at string) error {
 func warningOf(p *live.Pool) (warning string, ok bool) {
 	level := p.Level
 	if level == live.Good && p.Verdict != "" && p.Verdict != "oversized" {
-		level = live.Warning // for example tasks that wait for a lock while their callers are still served
+		level = live.Warning // such as lock contention while callers are still served
 	}
 	if level != live.Trouble && level != live.Warning {
 		return "", false
@@ -63,35 +64,37 @@ func warningOf(p *live.Pool) (warning string, ok bool) {
 	return fmt.Sprintf("%s: %s %s of %s: %s", level, p.Kind, p.Name, p.Service, why), true
 }
 
-// maxPicture is the maximum size of a picture in bytes. Real pictures are smaller.
+// maxPicture bounds how many bytes of a picture are read. Real pictures are smaller.
 const maxPicture = 64 << 20
 
-func fetch(ctx context.Context, from string) (*live.Picture, error) {
+// fetch returns the picture served at pictureURL.
+func fetch(ctx context.Context, pictureURL string) (*live.Picture, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, from, http.NoBody)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, pictureURL, http.NoBody)
 	if err != nil {
 		return nil, err
 	}
-	answer, err := http.DefaultClient.Do(request)
+	response, err := http.DefaultClient.Do(request)
 	if err != nil {
 		return nil, err
 	}
-	defer answer.Body.Close()
-	body := io.LimitReader(answer.Body, maxPicture)
-	if answer.StatusCode != http.StatusOK {
+	defer response.Body.Close()
+	body := io.LimitReader(response.Body, maxPicture)
+	if response.StatusCode != http.StatusOK {
 		text, _ := io.ReadAll(io.LimitReader(body, 200))
-		return nil, fmt.Errorf("%s returned %s: %s", from, answer.Status, printable(strings.TrimSpace(string(text))))
+		return nil, fmt.Errorf(
+			"%s returned %s: %s", pictureURL, response.Status, printable(strings.TrimSpace(string(text))))
 	}
 	picture := &live.Picture{}
 	if err := json.NewDecoder(body).Decode(picture); err != nil {
 		return nil, fmt.Errorf(
-			"%s does not serve a sidecar page, or serves that of an incompatible version: %w", from, err)
+			"%s does not serve a sidecar page, or serves one of an incompatible version: %w", pictureURL, err)
 	}
 	return picture, nil
 }
 
-// printable makes text, which is untrusted, safe for a terminal.
+// printable makes untrusted text safe for a terminal by replacing unprintable characters.
 func printable(text string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {

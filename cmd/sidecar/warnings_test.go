@@ -10,7 +10,7 @@ import (
 	"github.com/poolgauge/poolgauge/collector/live"
 )
 
-// A pool in good health is listed too if its verdict says that something is wrong.
+// A pool at level good is also listed if its verdict says that something is wrong.
 func TestCheckWarningsListsVerdictsWithEvidence(t *testing.T) {
 	picture := live.Picture{
 		Pools: []live.Pool{
@@ -21,7 +21,7 @@ func TestCheckWarningsListsVerdictsWithEvidence(t *testing.T) {
 				Level:    live.Trouble,
 				Reason:   "3 waiting",
 				Verdict:  "too small",
-				Evidence: []string{"99 % of 4 slots were used"},
+				Evidence: []string{"99% of 4 slots were used"},
 			},
 			{
 				Name:     "mail",
@@ -40,28 +40,28 @@ func TestCheckWarningsListsVerdictsWithEvidence(t *testing.T) {
 				Evidence: []string{"0.1 of 90 slots were used"},
 			},
 		},
-		Host: live.Host{Verdict: "throttled", Evidence: "in 40 % of its periods"},
+		Host: live.Host{Verdict: "throttled", Evidence: "in 40% of its periods"},
 	}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_ = json.NewEncoder(w).Encode(picture)
 	}))
 	defer server.Close()
 	code, out, stderr := execute("check", "--warnings", server.URL)
-	want := "trouble: sql db of shop: 3 waiting; too small: 99 % of 4 slots were used\n" +
+	want := "trouble: sql db of shop: 3 waiting; too small: 99% of 4 slots were used\n" +
 		"warning: worker mail of shop: leaking: 2.0 of 8 slots are held\n" +
-		"host: throttled: in 40 % of its periods\n"
+		"host: throttled: in 40% of its periods\n"
 	if code != exitFailed || out != want || !strings.Contains(stderr, "pools in trouble or close to it: 2 of 3") {
 		t.Errorf("exit code %d, %s\n%s\nwant\n%s", code, stderr, out, want)
 	}
 }
 
-func TestFetchOfWhatIsNoURLIsAnError(t *testing.T) {
+func TestFetchRejectsAnInvalidURL(t *testing.T) {
 	if _, err := fetch(t.Context(), "http://[/"); err == nil {
-		t.Error("no error")
+		t.Error("fetch returned no error for an invalid URL")
 	}
 }
 
-func TestFetchQuotesOnlyTheBeginningOfALongError(t *testing.T) {
+func TestFetchTruncatesALongError(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusTeapot)
 		_, _ = w.Write([]byte(strings.Repeat("x", 300)))

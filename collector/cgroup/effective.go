@@ -11,11 +11,10 @@ import (
 
 // effectiveCPUs returns how many CPUs the calling process can currently keep busy. This is the
 // number of CPUs that its affinity mask and cpuset allow, or the smallest CPU quota of its cgroup
-// and the visible ancestors, whichever is less. Quotas of ancestors that are not visible are
-// ignored.
+// and that cgroup's visible ancestors, whichever is less. Quotas of ancestors that are not visible
+// are ignored.
 //
-// If a quota cannot be read, the error says which one, and the result is valid but ignores that
-// quota.
+// If a quota cannot be read, the error says which one, and the result is valid but ignores it.
 func effectiveCPUs(cfg Config) (float64, error) {
 	// The affinity mask reflects cpusets and may change while the process runs, for example when
 	// its container is resized.
@@ -38,14 +37,14 @@ func effectiveCPUs(cfg Config) (float64, error) {
 func cpuQuota(groups []*Group) (kernfile.Optional[float64], error) {
 	var r kernfile.Reader
 	var errs []error
-	var least kernfile.Optional[float64]
+	var smallest kernfile.Optional[float64]
 	for _, g := range groups {
 		limit := g.cpuLimit(&r, func(err error) { errs = append(errs, err) })
-		if limit.Defined && (!least.Defined || limit.Value < least.Value) {
-			least = limit
+		if limit.Defined && (!smallest.Defined || limit.Value < smallest.Value) {
+			smallest = limit
 		}
 	}
-	return least, errors.Join(errs...)
+	return smallest, errors.Join(errs...)
 }
 
 // MemoryLimit returns the smallest memory limit, in bytes, of the calling process's cgroup and its
@@ -59,14 +58,14 @@ func MemoryLimit(cfg Config) (kernfile.Optional[int64], error) {
 	groups, errG := t.Lineage(m)
 	var r kernfile.Reader
 	errs := []error{err, errM, errG}
-	var least kernfile.Optional[int64]
+	var smallest kernfile.Optional[int64]
 	for _, g := range groups {
 		limit := g.Memory(&r, func(err error) { errs = append(errs, err) }).Limit
-		if limit.Defined && (!least.Defined || limit.Value < least.Value) {
-			least = limit
+		if limit.Defined && (!smallest.Defined || limit.Value < smallest.Value) {
+			smallest = limit
 		}
 	}
-	return least, errors.Join(errs...)
+	return smallest, errors.Join(errs...)
 }
 
 // readMembership reads /proc/<process>/cgroup.
@@ -84,6 +83,7 @@ func readMembership(cfg Config) (Membership, error) {
 	return m, err
 }
 
+// ignoreAbsent returns err, or nil if err means that there is nothing to read.
 func ignoreAbsent(err error) error {
 	if kernfile.Absent(err) {
 		return nil

@@ -13,14 +13,14 @@ import (
 	"github.com/poolgauge/poolgauge/internal/kernfile"
 )
 
-var update = flag.Bool("update", false, "rewrite the section want of the fixtures")
+var update = flag.Bool("update", false, "rewrite the want sections of the fixtures")
 
-// TestFixtures reads every tree of testdata, one for each kernel case, and compares the values with
-// its section "want".
+// TestFixtures reads the cgroups of every fixture in testdata, a file tree that represents one
+// kernel and container runtime, and compares the values with the fixture's "want" section.
 func TestFixtures(t *testing.T) {
 	files, _ := filepath.Glob("testdata/*.txt")
 	if len(files) < 27 {
-		t.Fatalf("only %d fixtures", len(files))
+		t.Fatalf("found %d fixtures, want at least 27", len(files))
 	}
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
@@ -44,7 +44,7 @@ func TestFixtures(t *testing.T) {
 	}
 }
 
-// describe returns all values, one a line.
+// describe returns all values and errors, one per line.
 func describe(cfg Config) string {
 	var b strings.Builder
 	fail := func(err error) {
@@ -76,31 +76,32 @@ func describe(cfg Config) string {
 	for _, g := range groups {
 		fmt.Fprintf(&b, "group %s\n", g.Path)
 		var r kernfile.Reader
-		values(&b, "cpu", reflect.ValueOf(g.CPU(&r, fail)))
-		values(&b, "memory", reflect.ValueOf(g.Memory(&r, fail)))
-		values(&b, "processes", reflect.ValueOf(g.Processes(&r, fail)))
+		writeValues(&b, "cpu", reflect.ValueOf(g.CPU(&r, fail)))
+		writeValues(&b, "memory", reflect.ValueOf(g.Memory(&r, fail)))
+		writeValues(&b, "processes", reflect.ValueOf(g.Processes(&r, fail)))
 		for _, io := range g.IO(&r, nil, fail) {
 			fmt.Fprintf(&b, "  io %s read %d written %d\n", io.Device, io.Read, io.Write)
 		}
-		for _, of := range []Resource{PressureCPU, PressureMemory, PressureIO} {
-			values(&b, "pressure "+of.String(), reflect.ValueOf(g.Pressure(&r, of, fail)))
+		for _, resource := range []Resource{PressureCPU, PressureMemory, PressureIO} {
+			writeValues(&b, "pressure "+resource.String(), reflect.ValueOf(g.Pressure(&r, resource, fail)))
 		}
 	}
 	return b.String()
 }
 
-// values writes the defined fields of v, a struct of optional values.
-func values(b *strings.Builder, what string, v reflect.Value) {
+// writeValues writes the defined fields of v, a struct of optional values.
+func writeValues(b *strings.Builder, what string, v reflect.Value) {
 	for i := range v.NumField() {
 		name := what + " " + v.Type().Field(i).Name
 		if defined := v.Field(i).FieldByName("Defined"); !defined.IsValid() {
-			values(b, name, v.Field(i))
+			writeValues(b, name, v.Field(i))
 		} else if defined.Bool() {
 			fmt.Fprintf(b, "  %s %v\n", name, v.Field(i).FieldByName("Value"))
 		}
 	}
 }
 
+// rewrite replaces the "want" section of the fixture file.
 func rewrite(t *testing.T, file, want string) {
 	data, err := os.ReadFile(file)
 	if err != nil {

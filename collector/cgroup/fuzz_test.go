@@ -21,15 +21,15 @@ func FuzzParseMounts(f *testing.F) {
 		for _, list := range ms {
 			for _, m := range list {
 				if m.Point == "" || m.FS == "" {
-					t.Errorf("half a mount: %+v", m)
+					t.Errorf("incomplete mount: %+v", m)
 				}
 				if rel, ok := newView(m, nil, "/nowhere", "").resolve("/a/b"); ok && !strings.HasPrefix(rel, "/") {
-					t.Errorf("resolved to %q", rel)
+					t.Errorf("/a/b was resolved to %q, want an absolute path", rel)
 				}
 			}
 		}
 		if id := idFromMounts(data); id != "" && (len(id) != 64 || !isHex(id)) {
-			t.Errorf("id %q", id)
+			t.Errorf("got id %q, want 64 hexadecimal digits", id)
 		}
 	})
 }
@@ -39,17 +39,17 @@ func FuzzParseMembership(f *testing.F) {
 	f.Add([]byte("0::/../cri-containerd-" + strings.Repeat("b2", 32) + ".scope\n0::\n:::"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		m, _ := ParseMembership(data)
-		id, of := m.Container()
-		if id == "" && of != m {
-			t.Error("the membership changed without a container")
+		id, container := m.Container()
+		if id == "" && container != m {
+			t.Error("outside a container, Container must return the membership unchanged")
 		}
-		for c, p := range of.paths {
+		for c, p := range container.paths {
 			if !strings.HasPrefix(m.paths[c], p) {
-				t.Errorf("%q is not above %q", p, m.paths[c])
+				t.Errorf("container path %q is not a prefix of the process's path %q", p, m.paths[c])
 			}
 		}
 		if m.identity() != "" && (!m.Within(m) && !strings.Contains(m.identity(), "/..") || !m.Sibling(m)) {
-			t.Errorf("%+v is neither within nor beside itself", m)
+			t.Errorf("%+v is not within itself or not a sibling of itself", m)
 		}
 	})
 }
@@ -59,7 +59,7 @@ func FuzzContainerID(f *testing.F) {
 	f.Add("0123456789abcdef0123456789abcdef-1234567890")
 	f.Fuzz(func(t *testing.T, name string) {
 		if id := ContainerID(name); id != "" && !strings.Contains(name, id) {
-			t.Errorf("%q has no %q", name, id)
+			t.Errorf("%q does not contain the returned id %q", name, id)
 		}
 	})
 }
@@ -72,7 +72,7 @@ func FuzzClimb(f *testing.F) {
 			p,
 		); ok &&
 			(!strings.HasPrefix(rel, "/") || strings.Contains(rel+"/", "/../") && !strings.Contains(from, "..")) {
-			t.Errorf("%q + %q = %q", from, p, rel)
+			t.Errorf("climb(%q, %q) = %q", from, p, rel)
 		}
 	})
 }
@@ -85,7 +85,7 @@ func FuzzParseIO(f *testing.F) {
 		all, _ := parseIO(data, nil)
 		for _, one := range all {
 			if one.Read < 0 || one.Write < 0 || one.Device == "" {
-				t.Errorf("got %+v", one)
+				t.Errorf("got %+v, want a device and no negative counts", one)
 			}
 		}
 	})

@@ -15,9 +15,9 @@ import (
 // read or parsed, it is undefined too, and the error is passed to fail. A Group is not safe for
 // concurrent use.
 type Group struct {
-	Path string // relative to the mount's root, which itself has the Path "/"
+	Path string // relative to the root of the mount; "/" for the root itself
 	dirs [controllers]string
-	host bool // this is the root of the unified hierarchy, whose values are those of the whole host
+	host bool // this is the root of the unified hierarchy, so its values are those of the host
 	file struct {
 		cpuStat, cpuMax, cpuQuota, cpuPeriod, cpuacctStat       kernfile.File
 		memUsage, memStat, memLimit, memEvents, memFailed, swap kernfile.File
@@ -146,20 +146,21 @@ const userHZ = time.Second / 100
 // cpu.cfs_quota_us contains a number, or -1 for no quota.
 func (g *Group) cpuLimit(r *kernfile.Reader, fail func(error)) kernfile.Optional[float64] {
 	if f := &g.file.cpuMax; f.Path != "" {
-		both, ok := text(r, fail, f)
-		quota, period, _ := strings.Cut(both, " ")
-		return cpus(f.Path, quota, period, ok, fail)
+		quotaAndPeriod, ok := text(r, fail, f)
+		quota, period, _ := strings.Cut(quotaAndPeriod, " ")
+		return quotaInCPUs(f.Path, quota, period, ok, fail)
 	}
 	quota, ok := text(r, fail, &g.file.cpuQuota)
 	if quota == "-1" {
 		return kernfile.Optional[float64]{}
 	}
 	period, okPeriod := text(r, fail, &g.file.cpuPeriod)
-	return cpus(g.file.cpuQuota.Path, quota, period, ok && okPeriod, fail)
+	return quotaInCPUs(g.file.cpuQuota.Path, quota, period, ok && okPeriod, fail)
 }
 
-// cpus returns quota / period, in CPUs. ok is false if either could not be read.
-func cpus(path, quota, period string, ok bool, fail func(error)) kernfile.Optional[float64] {
+// quotaInCPUs returns quota divided by period. The result is undefined if there is no quota, or if
+// ok is false, which means that the quota or the period could not be read. path is used in errors.
+func quotaInCPUs(path, quota, period string, ok bool, fail func(error)) kernfile.Optional[float64] {
 	if !ok || quota == "max" || quota == "-1" {
 		return kernfile.Optional[float64]{}
 	}
@@ -187,18 +188,19 @@ var resourceNames = [...]string{"cpu", "memory", "io"}
 // String returns the name used in the kernel's files.
 func (r Resource) String() string { return resourceNames[r] }
 
-// Pressure reads the cgroup's pressure stall information about one resource (of). Only v2 has this
+// Pressure reads the cgroup's pressure stall information about one resource. Only v2 has this
 // information. It is undefined for the root cgroup: the root's pressure is the host's, which is in
 // /proc/pressure.
-func (g *Group) Pressure(r *kernfile.Reader, of Resource, fail func(error)) kernfile.Pressure {
-	if g.host || g.file.pressure[of].Path == "" {
+func (g *Group) Pressure(r *kernfile.Reader, resource Resource, fail func(error)) kernfile.Pressure {
+	if g.host || g.file.pressure[resource].Path == "" {
 		return kernfile.Pressure{}
 	}
-	p, err := r.Pressure(&g.file.pressure[of])
+	p, err := r.Pressure(&g.file.pressure[resource])
 	report(fail, err)
 	return p
 }
 
+// duration converts v, in the given unit. It clamps values that would overflow.
 func duration(v kernfile.Optional[int64], unit time.Duration) kernfile.Optional[time.Duration] {
 	if !v.Defined {
 		return kernfile.Optional[time.Duration]{}

@@ -10,9 +10,9 @@ import (
 
 // ContainerID returns the id of the container that the cgroup called name belongs to, or "" if it
 // belongs to none. Container runtimes name a cgroup after the container's id, which has 64
-// hexadecimal digits. The name is the id alone (cgroupfs driver) or <runtime>-<id>.scope (systemd
-// driver), with one of the prefixes docker-, cri-containerd-, crio-, libpod- and nerdctl-. The
-// prefixes crio-conmon- and libpod-conmon- mark the cgroup of a container's monitor, which runs
+// hexadecimal digits. The name is the id alone (cgroupfs driver) or <prefix>-<id>.scope (systemd
+// driver), where the prefix is, for example, docker, cri-containerd, crio, libpod or nerdctl. The
+// prefixes crio-conmon and libpod-conmon mark the cgroup of a container's monitor, which runs
 // outside the container. On Fargate, ECS uses an id of the form <task>-<number>.
 func ContainerID(name string) string {
 	name = strings.TrimSuffix(name, ".scope")
@@ -47,8 +47,8 @@ func isHex(s string) bool { return strings.Trim(s, "0123456789abcdef") == "" }
 //
 // In a Kubernetes pod, these files belong to the sandbox and are shared by all containers, so
 // idFromMounts returns "". If the container joined another container's network with Docker's
-// --network container:…, the files belong to the other container, and idFromMounts returns the
-// other's id.
+// --network container:…, the files belong to the other container, and idFromMounts returns that
+// container's id.
 func idFromMounts(mountinfo []byte) string {
 	shared, own := "", ""
 	for line := range bytes.Lines(mountinfo) {

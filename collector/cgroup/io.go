@@ -8,7 +8,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/kernfile"
 )
 
-// Processes holds the number of processes and threads in a cgroup, and the cgroup's limit on them.
+// Processes holds the number of tasks (processes and their threads) in a cgroup, and the limit on
+// that number.
 type Processes struct {
 	Count, Limit kernfile.Optional[int64]
 }
@@ -44,7 +45,7 @@ func (g *Group) IO(r *kernfile.Reader, dst []DiskIO, fail func(error)) []DiskIO 
 }
 
 // parseIO parses v2's io.stat ("8:0 rbytes=1 wbytes=2 …") and v1's blkio.throttle.io_service_bytes
-// ("8:0 Read 1"). In v2, the line of a device without reads and writes is just "8:0". See
+// ("8:0 Read 1"). In v2, the line of a device without reads and writes may be just "8:0". See
 // https://docs.kernel.org/admin-guide/cgroup-v2.html.
 func parseIO(data []byte, dst []DiskIO) ([]DiskIO, error) {
 	var first error
@@ -99,5 +100,5 @@ func (d *DiskIO) set(name string, value []byte) error {
 	return nil
 }
 
-// clip shortens b for use in an error.
+// clip shortens b for use in an error message.
 func clip(b []byte) []byte { return b[:min(len(b), 40)] }

@@ -16,8 +16,8 @@ import (
 // These tests use the running kernel. They create cgroups and namespaces, and are skipped where
 // that is not permitted.
 
-// newGroup creates a cgroup below the mount of a controller, for the duration of the test, and
-// writes its files.
+// newGroup creates a cgroup below the mount of a controller and writes the given files in it. The
+// cgroup is removed when the test ends.
 func newGroup(t *testing.T, tree *Tree, c controller, files map[string]string) string {
 	t.Helper()
 	mount := tree.views[c].dir
@@ -26,7 +26,7 @@ func newGroup(t *testing.T, tree *Tree, c controller, files map[string]string) s
 	}
 	dir := filepath.Join(mount, fmt.Sprintf("poolgauge-test-%d", os.Getpid()))
 	if err := os.Mkdir(dir, 0o755); err != nil && !os.IsExist(err) {
-		t.Skipf("no permission to create a cgroup: %v", err)
+		t.Skipf("cannot create a cgroup: %v", err)
 	}
 	t.Cleanup(func() {
 		if err := os.Remove(dir); err != nil && !os.IsNotExist(err) {
@@ -35,7 +35,7 @@ func newGroup(t *testing.T, tree *Tree, c controller, files map[string]string) s
 	})
 	for name, value := range files {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(value), 0o644); err != nil {
-			t.Skipf("the cgroup takes no limits: %v", err)
+			t.Skipf("cannot set the cgroup's limits: %v", err)
 		}
 	}
 	return dir
@@ -54,7 +54,7 @@ func spin(t *testing.T, groups ...string) (pid int) {
 	})
 	for _, g := range groups {
 		if err := os.WriteFile(g+"/cgroup.procs", []byte(strconv.Itoa(cmd.Process.Pid)), 0o644); err != nil {
-			t.Skipf("no permission to move a process: %v", err)
+			t.Skipf("cannot move the process to a cgroup: %v", err)
 		}
 	}
 	return cmd.Process.Pid
@@ -69,7 +69,7 @@ func realTree(t *testing.T) *Tree {
 	return tree
 }
 
-// A busy process with a quota of a fifth of a CPU is throttled, and its CPU values grow.
+// A busy process with a quota of a fifth of a CPU is throttled, and its CPU time increases.
 func TestThrottlingIsRead(t *testing.T) {
 	tree := realTree(t)
 	quota := map[string]string{"cpu.cfs_period_us": "10000", "cpu.cfs_quota_us": "2000"}
@@ -109,7 +109,7 @@ func TestThrottlingIsRead(t *testing.T) {
 			break
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("not throttled in a minute: %+v", got)
+			t.Fatalf("not throttled within a minute: %+v", got)
 		}
 	}
 	if got.Limit.Value != 0.2 || got.Periods.Value < got.ThrottledPeriods.Value {
@@ -117,8 +117,8 @@ func TestThrottlingIsRead(t *testing.T) {
 	}
 }
 
-// In a cgroup namespace, the process's cgroup is found in a mount of the host, whose root is above
-// that of the namespace.
+// In a cgroup namespace, the process's cgroup is found in the host's mount, although the root of
+// that mount is above the root of the namespace.
 func TestNamespaceRootIsFoundByInode(t *testing.T) {
 	if file := os.Getenv("POOLGAUGE_TEST_LINEAGE"); file != "" {
 		tree, m := realTree(t), ownMembership(t)
@@ -138,20 +138,20 @@ func TestNamespaceRootIsFoundByInode(t *testing.T) {
 	}
 	group := newGroup(t, tree, c, nil)
 	file, mnt := filepath.Join(t.TempDir(), "lineage"), t.TempDir()
-	// The shell joins the cgroup first, so that the cgroup is the root of the namespace.
+	// The shell joins the cgroup first, so that the cgroup becomes the root of the namespace.
 	script := `echo $$ > "$1/cgroup.procs" && exec unshare -C -m sh -c 'mount -t "$2" -o "$3" none "$4" && exec "$5" -test.run "$6"' sh "$@"`
 	cmd := exec.Command("sh", "-c", script, "sh", group, fsType, options, mnt, os.Args[0], "^"+t.Name()+"$")
 	cmd.Env = append(os.Environ(), "POOLGAUGE_TEST_LINEAGE="+file)
 	out, err := cmd.CombinedOutput()
 	if bytes.Contains(out, []byte("--- FAIL")) {
-		t.Fatalf("in the namespace: %s", out)
+		t.Fatalf("the test failed in the namespace: %s", out)
 	}
 	got, errFile := os.ReadFile(file)
 	if err != nil || errFile != nil {
-		t.Skipf("no permission for namespaces and mounts: %v, %s", err, out)
+		t.Skipf("cannot create namespaces and mounts: %v, %s", err, out)
 	}
 	if want := "/" + filepath.Base(group); string(got) != want {
-		t.Errorf("the process's group is at %s, want %s", got, want)
+		t.Errorf("the process's cgroup is at %s, want %s", got, want)
 	}
 }
 
@@ -167,7 +167,7 @@ func ownMembership(t *testing.T) Membership {
 func TestEffectiveCPUsOfThisMachine(t *testing.T) {
 	got, err := effectiveCPUs(Config{})
 	if err != nil || got <= 0 {
-		t.Errorf("got %v, %v", got, err)
+		t.Errorf("got %v, %v; want a positive number", got, err)
 	}
 }
 
@@ -196,7 +196,7 @@ func BenchmarkGroup(b *testing.B) {
 	b.ReportMetric(float64(len(lineage)), "groups")
 }
 
-// A cgroup that is removed and created again under the same path has another incarnation.
+// A cgroup that is removed and created again under the same path is a new incarnation.
 func TestRecreatedGroupHasANewIncarnation(t *testing.T) {
 	tree := realTree(t)
 	c := memory
@@ -211,13 +211,13 @@ func TestRecreatedGroupHasANewIncarnation(t *testing.T) {
 	fail := func(err error) { t.Error(err) }
 	read := func() bool { return g.Memory(&r, fail).Usage.Defined }
 	if !read() {
-		t.Skip("no memory controller in the group")
+		t.Skip("the cgroup has no memory controller")
 	}
 	if err := os.Remove(dir); err != nil {
 		t.Fatal(err)
 	}
 	if read() {
-		t.Error("a removed group has values")
+		t.Error("a removed cgroup has values")
 	}
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		t.Fatal(err)

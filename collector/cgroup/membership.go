@@ -42,16 +42,16 @@ func ParseMembership(data []byte) (Membership, error) {
 // Container returns the id of the innermost container that the process is in, and a Membership with
 // that container's cgroups, which may be ancestors of the process's cgroups. If the process is in
 // no visible container, Container returns "" and m.
-func (m Membership) Container() (id string, of Membership) {
+func (m Membership) Container() (id string, container Membership) {
 	for c, p := range m.paths {
 		if found, above := containerOf(p); found != "" {
-			id, of.paths[c] = found, above
+			id, container.paths[c] = found, above
 		}
 	}
 	if id == "" {
 		return "", m
 	}
-	return id, of
+	return id, container
 }
 
 // containerOf returns the id of the innermost container in the path p, and the path of the
@@ -85,7 +85,7 @@ func (m Membership) Within(other Membership) bool {
 }
 
 // identity returns the path that identifies the cgroup: its path in the hierarchy of the memory
-// controller, which container runtimes always use, or else in any other hierarchy.
+// controller, which container runtimes always use, or else in the first hierarchy that has it.
 func (m Membership) identity() string {
 	for _, p := range m.paths {
 		if p != "" {

@@ -27,14 +27,14 @@ func (m *Memory) Available() kernfile.Optional[int64] {
 	return kernfile.Some(max(0, m.Limit.Value-m.WorkingSet.Value))
 }
 
-// Events holds the counters of a cgroup's memory events, such as reaching a limit. cgroup v1 has
-// only Max and OOMKill.
+// Events holds the counters of a cgroup's memory events, such as reaching a limit. In v1, only Max
+// and OOMKill are defined.
 type Events struct {
 	Low, High, Max, OOM, OOMKill, OOMGroupKill kernfile.Optional[int64]
 }
 
-// noLimit is the smallest value that means "no limit" in v1. The kernel writes the largest multiple
-// of the page size that fits in an int64; pages are at most 64 KiB.
+// noLimit is a lower bound on the values that mean "no limit" in v1. The kernel writes the largest
+// multiple of the page size that fits in an int64, and pages are at most 64 KiB.
 const noLimit = math.MaxInt64 - 1<<16
 
 // Memory reads the cgroup's memory use and limit.

@@ -9,8 +9,8 @@ import (
 	"github.com/poolgauge/poolgauge/collector/proc"
 )
 
-// controller identifies a cgroup hierarchy by one of its controllers. unified stands for the v2
-// hierarchy, which has all controllers that are in no v1 hierarchy.
+// controller identifies a cgroup hierarchy by one of its controllers. unified identifies the v2
+// hierarchy, which has all controllers that are not in a v1 hierarchy.
 type controller int
 
 const (
@@ -42,7 +42,7 @@ func parseMounts(mountinfo []byte) (mounts, error) {
 		}
 		for c := range controllers {
 			ms[c] = slices.DeleteFunc(ms[c], func(other proc.Mount) bool { return other.Point == m.Point })
-			if shows(m, c) {
+			if isMountOf(m, c) {
 				ms[c] = append(ms[c], m)
 			}
 		}
@@ -50,8 +50,8 @@ func parseMounts(mountinfo []byte) (mounts, error) {
 	return ms, first
 }
 
-// shows reports whether m is a mount of c's hierarchy.
-func shows(m proc.Mount, c controller) bool {
+// isMountOf reports whether m is a mount of c's hierarchy.
+func isMountOf(m proc.Mount, c controller) bool {
 	if c == unified {
 		return m.FS == "cgroup2"
 	}

@@ -47,14 +47,14 @@ func TestIDFromMounts(t *testing.T) {
 	}
 	docker := line("/var/lib/docker/containers/"+idA+"/hostname", "/etc/hostname")
 	for name, c := range map[string]struct{ mounts, want string }{
-		"docker":                 {docker, idA},
-		"containerd":             {line("/x/io.containerd.grpc.v1.cri/sandboxes/"+idA+"/hostname", "/etc/hostname"), ""},
-		"kubernetes, by its log": {docker + line("/var/lib/kubelet/pods/1/containers/app/1", "/dev/termination-log"), ""},
-		"a volume of a pod":      {docker + line("/var/lib/kubelet/pods/1/volumes/x", "/data"), idA},
-		"kubernetes":             {docker + line("/var/lib/kubelet/pods/1/etc-hosts", "/etc/hosts"), ""},
-		"podman":                 {line("/run/containers/storage/overlay-containers/"+idB+"/userdata/.containerenv", "/run/.containerenv"), idB},
-		"podman in a pod":        {line("/run/overlay-containers/"+idB+"/userdata/.containerenv", "/run/.containerenv") + docker, idB},
-		"a volume, a layer":      {line("/var/lib/docker/containers/"+idA+"/x", "/data"), ""},
+		"docker":                      {docker, idA},
+		"containerd":                  {line("/x/io.containerd.grpc.v1.cri/sandboxes/"+idA+"/hostname", "/etc/hostname"), ""},
+		"kubernetes, termination log": {docker + line("/var/lib/kubelet/pods/1/containers/app/1", "/dev/termination-log"), ""},
+		"a volume of a pod":           {docker + line("/var/lib/kubelet/pods/1/volumes/x", "/data"), idA},
+		"kubernetes":                  {docker + line("/var/lib/kubelet/pods/1/etc-hosts", "/etc/hosts"), ""},
+		"podman":                      {line("/run/containers/storage/overlay-containers/"+idB+"/userdata/.containerenv", "/run/.containerenv"), idB},
+		"podman in a pod":             {line("/run/overlay-containers/"+idB+"/userdata/.containerenv", "/run/.containerenv") + docker, idB},
+		"docker, other mount":         {line("/var/lib/docker/containers/"+idA+"/x", "/data"), ""},
 	} {
 		if got := idFromMounts([]byte(c.mounts)); got != c.want {
 			t.Errorf("%s: got %q, want %q", name, got, c.want)
@@ -62,6 +62,7 @@ func TestIDFromMounts(t *testing.T) {
 	}
 }
 
+// membership returns the Membership of the container in file, the contents of /proc/<pid>/cgroup.
 func membership(t *testing.T, file string) Membership {
 	t.Helper()
 	m, err := ParseMembership([]byte(file))
@@ -78,14 +79,14 @@ func TestSiblingAndWithin(t *testing.T) {
 		name, own, other string
 		sibling, within  bool
 	}{
-		{"the host's namespace", "0::" + pod + "/crio-" + idA + ".scope", "0::" + pod + "/crio-" + idB + ".scope/container", true, false},
+		{"host namespace", "0::" + pod + "/crio-" + idA + ".scope", "0::" + pod + "/crio-" + idB + ".scope/container", true, false},
 		{"another pod", "0::" + pod + "/crio-" + idA + ".scope", "0::/kubepods.slice/kubepods-pod2.slice/crio-" + idB + ".scope", false, false},
 		{"private namespace", "0::/", "0::/../cri-containerd-" + idB + ".scope", true, false},
 		{"private namespace, another pod", "0::/", "0::/../../pod2/" + idB, false, false},
 		{"private namespace, own container", "0::/", "0::/", true, true},
-		{"private namespace, below the own", "0::/", "0::/sub", false, true},
-		{"below the own", "0::/docker/" + idA, "0::/docker/" + idA + "/init.scope", true, true},
-		{"a name that begins alike", "0::/app", "0::/app2", true, false},
+		{"private namespace, below own container", "0::/", "0::/sub", false, true},
+		{"below own container", "0::/docker/" + idA, "0::/docker/" + idA + "/init.scope", true, true},
+		{"name with the same prefix", "0::/app", "0::/app2", true, false},
 		{"v1", "3:memory:/docker/" + idA + "\n1:cpu:/", "3:memory:/docker/" + idB + "\n1:cpu:/", true, false},
 		{"unknown", "", "0::/", false, false},
 	} {
@@ -104,11 +105,11 @@ func TestResolve(t *testing.T) {
 		name, root, nsRoot, path, want string
 	}{
 		{"the root", "/", "", "/", "/"},
-		{"by name", "/", "", "/a/b", "/a/b"},
+		{"below the root", "/", "", "/a/b", "/a/b"},
 		{"above the mount", "/", "", "/../b", ""},
 		{"mounted from below the root", "/docker/x", "", "/docker/x/y", "/y"},
 		{"the mount's own root", "/docker/x", "", "/docker/x", "/"},
-		{"beside the mount", "/docker/x", "", "/docker/xy", ""},
+		{"same prefix, but outside the mount", "/docker/x", "", "/docker/xy", ""},
 		{"seen from another namespace", "/../x", "", "/../x/y", "/y"},
 		{"the namespace's root, found", "/../..", "/pod/x", "/", "/pod/x"},
 		{"a sibling in the host's mount", "/../..", "/pod/x", "/../y", "/pod/y"},
@@ -123,7 +124,7 @@ func TestResolve(t *testing.T) {
 	}
 }
 
-func TestMountsHiddenByLaterOnes(t *testing.T) {
+func TestMountsHiddenByLaterMounts(t *testing.T) {
 	ms, err := parseMounts([]byte(
 		"1 0 0:1 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n" +
 			"2 0 0:2 / /mnt\\040x\\134y\\12 rw - cgroup cgroup rw,cpu\n" +
@@ -133,11 +134,11 @@ func TestMountsHiddenByLaterOnes(t *testing.T) {
 	}
 }
 
-func TestEffectiveCPUs(t *testing.T) {
-	limit := func(cpus ...string) []*Group {
+func TestCPUQuota(t *testing.T) {
+	withQuotas := func(quotas ...string) []*Group {
 		dir := t.TempDir()
 		var groups []*Group
-		for i, quota := range cpus {
+		for i, quota := range quotas {
 			g := &Group{Path: "/x"}
 			g.dirs[unified] = dir + "/" + string(rune('a'+i))
 			fixture.Write(t, g.dirs[unified], "cpu.max", quota)
@@ -146,15 +147,15 @@ func TestEffectiveCPUs(t *testing.T) {
 		}
 		return groups
 	}
-	got, err := cpuQuota(limit("max 100000", "250000 100000", "50000 100000", "800000 100000"))
+	got, err := cpuQuota(withQuotas("max 100000", "250000 100000", "50000 100000", "800000 100000"))
 	if err != nil || !got.Defined || got.Value != 0.5 {
 		t.Errorf("got %v, %v; want the smallest quota, 0.5", got, err)
 	}
-	if got, err = cpuQuota(limit("max 100000")); err != nil || got.Defined {
+	if got, err = cpuQuota(withQuotas("max 100000")); err != nil || got.Defined {
 		t.Errorf("got %v, %v; want no limit", got, err)
 	}
 	for _, junk := range []string{"junk", "0 100000", "100000 0", "100000"} {
-		if got, err = cpuQuota(limit(junk, "300000 100000")); err == nil || got.Value != 3 {
+		if got, err = cpuQuota(withQuotas(junk, "300000 100000")); err == nil || got.Value != 3 {
 			t.Errorf("%q: got %v, %v; want 3 and an error", junk, got, err)
 		}
 	}

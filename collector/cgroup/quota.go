@@ -26,13 +26,13 @@ func NewQuota(cgroupRoot string) *Quota {
 		return q
 	}
 	if membership, err := readMembership(q.config); err == nil {
-		q.groups, _ = tree.Lineage(membership) // a cgroup that is not visible cannot be read
+		q.groups, _ = tree.Lineage(membership) // cgroups that are not visible are ignored
 	}
 	return q
 }
 
 // Throttled returns the number of periods in which the process was throttled by its own cgroup or
-// an ancestor. It returns false if no cgroup has a quota.
+// an ancestor. ok is false if none of these cgroups has a quota.
 func (q *Quota) Throttled() (periods uint64, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -45,8 +45,8 @@ func (q *Quota) Throttled() (periods uint64, ok bool) {
 	return periods, ok
 }
 
-// EffectiveCPUs returns how many threads the process can keep busy at the same time. This is the
-// number of CPUs that it may use, or its quota if that is less, rounded up.
+// EffectiveCPUs returns how many threads the process can run at the same time. This is the number
+// of CPUs that it may use or, if that is less, its quota, rounded up.
 func (q *Quota) EffectiveCPUs() int {
 	cpus, _ := effectiveCPUs(q.config) // a quota that cannot be read is ignored
 	return int(math.Ceil(cpus))

@@ -20,7 +20,8 @@ type Config struct {
 	ProcRoot string // the proc file system; "/proc" if empty
 	Process  string // a pid; "self" if empty
 	Prefix   string // prepended to every mount point: /proc/<pid>/root for another process's mounts
-	// directory at or below which the host's hierarchy is mounted; if set, other mounts are ignored
+	// directory at or below which the host's hierarchies are mounted; if set, other mounts are
+	// ignored
 	Below string
 }
 
@@ -32,7 +33,7 @@ type Tree struct {
 }
 
 // Open finds the mounted hierarchies. It reads mountinfo and, if a mount shows cgroups above the
-// root of the cgroup namespace, walks that mount once to find this root.
+// root of the cgroup namespace, walks that mount once to find the namespace's root.
 //
 // An error with a nil Tree means that no hierarchy is mounted. An error with a Tree means that
 // parts of mountinfo were malformed.
@@ -64,8 +65,9 @@ func Open(cfg Config) (*Tree, error) {
 	return nil, errors.Join(fmt.Errorf("%s: no cgroup file system is mounted", file), err)
 }
 
-// choose picks the mount to read: the first one in ms at or under the given directory. If the
-// directory is "", it prefers a mount under /sys/fs/cgroup, and falls back to the first one in ms.
+// choose returns the mount to read: the first one in ms at or below the given directory. If no
+// directory is given, it prefers a mount at or below /sys/fs/cgroup, and falls back to the first
+// one in ms.
 func choose(ms []proc.Mount, below string) (proc.Mount, bool) {
 	dir := cmp.Or(below, "/sys/fs/cgroup")
 	for _, m := range ms {
@@ -79,6 +81,7 @@ func choose(ms []proc.Mount, below string) (proc.Mount, bool) {
 	return ms[0], true
 }
 
+// within reports whether the path p is dir or below it.
 func within(p, dir string) bool {
 	return p == dir || strings.HasPrefix(p, strings.TrimSuffix(dir, "/")+"/")
 }
@@ -101,11 +104,11 @@ func (t *Tree) ContainerID(m Membership) string {
 	return t.id
 }
 
-// Lineage returns the cgroup of the membership m and the cgroup's ancestors up to the visible root,
+// Lineage returns the cgroup of the membership m, followed by its ancestors up to the visible root,
 // deepest first. If m's cgroup is below a container's, Lineage starts from the container's cgroup.
 // A process may be in cgroups with different paths in the v1 hierarchies; then Lineage returns all
 // of these cgroups and their ancestors, each with the controllers that it has. An error means that
-// no cgroup is visible, or that a cgroup is not readable.
+// no cgroup is visible or that some cgroup is not readable.
 func (t *Tree) Lineage(m Membership) ([]*Group, error) {
 	groups := map[string]*Group{}
 	var errs []error
@@ -129,8 +132,7 @@ func (t *Tree) Lineage(m Membership) ([]*Group, error) {
 	return lineage(groups, own), errors.Join(errs...)
 }
 
-// ascend adds the cgroup at the path rel of c's hierarchy, and every cgroup above it, to the map
-// groups.
+// ascend adds the cgroup at the path rel in c's hierarchy, and all of its ancestors, to groups.
 func (t *Tree) ascend(groups map[string]*Group, c controller, rel string) {
 	for p := rel; ; p = path.Dir(p) {
 		if groups[p] == nil {
@@ -160,8 +162,8 @@ func (t *Tree) locate(c controller, m Membership) (string, error) {
 	return rel, nil
 }
 
-// lineage returns the given cgroups as a list: the cgroup with the given path first, then the
-// others from the deepest to the root.
+// lineage returns the given cgroups as a list: first the cgroup with the path own, then the others
+// from the deepest to the root.
 func lineage(groups map[string]*Group, own string) []*Group {
 	list := make([]*Group, 0, len(groups))
 	for _, g := range groups {

@@ -19,18 +19,18 @@ type view struct {
 	nsRoot string
 }
 
-// newView returns the view of m. The root of a mount, like the path of a process, is relative to
-// the reader's cgroup namespace: "/../.." is two levels above the namespace's root, and the names
-// of these levels are unknown. In that case newView searches the mount for the namespace's root. It
-// recognizes the namespace's root by its inode, if another mount of the hierarchy (one in same)
-// shows that root, or else by containerID, the id of the calling process's container.
-func newView(m proc.Mount, same []proc.Mount, prefix, containerID string) view {
+// newView returns the view of m, one of the given mounts of a hierarchy. The root of a mount, like
+// the path of a process's cgroup, is relative to the reader's cgroup namespace: "/../.." is two
+// levels above the namespace's root, and the names of these levels are unknown. In that case,
+// newView searches the mount for the namespace's root. It recognizes that root by its inode, if one
+// of the mounts shows it, or else by containerID, the id of the process's container.
+func newView(m proc.Mount, mounts []proc.Mount, prefix, containerID string) view {
 	v := view{dir: prefix + m.Point, root: strings.TrimSuffix(m.Root, "/")}
 	if !strings.HasPrefix(m.Root, "/..") {
 		return v
 	}
 	isRoot := func(name string, _ os.FileInfo) bool { return containerID != "" && ContainerID(name) == containerID }
-	for _, other := range same {
+	for _, other := range mounts {
 		if info, err := os.Stat(prefix + other.Point); other.Root == "/" && err == nil {
 			isRoot = func(_ string, dir os.FileInfo) bool { return os.SameFile(info, dir) }
 			break
@@ -44,7 +44,7 @@ func newView(m proc.Mount, same []proc.Mount, prefix, containerID string) view {
 // dir and with a leading slash. It returns "" if there is none.
 func find(dir string, match func(name string, info os.FileInfo) bool) string {
 	found := ""
-	// Groups that have vanished or are not readable are skipped, so there is no error to return.
+	// Cgroups that are gone or not readable are skipped, so there is no error to return.
 	_ = filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return fs.SkipDir

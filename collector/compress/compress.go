@@ -2,9 +2,9 @@
 // and OTLP/HTTP.
 //
 // By default gRPC decompresses a message as soon as it arrives, however large it is and however
-// many arrive at the same time. Importing this package makes gRPC deliver messages still
-// compressed. [Packed] returns how a message is compressed, and the codec calls [Unpack] once there
-// is memory for the result.
+// many arrive at the same time. If a program imports this package, gRPC delivers messages
+// compressed. [Packed] then returns how a message is compressed, and [Unpack] decompresses it, once
+// there is memory for the result.
 package compress
 
 import (
@@ -31,7 +31,7 @@ const (
 // limit.
 var ErrTooLarge = errors.New("too large")
 
-// window is the size in bytes of zstd's window, which each encoder and decoder keeps in memory.
+// window is the size in bytes of the window that each zstd encoder keeps in memory.
 const window = 128 << 10
 
 var (
@@ -56,7 +56,7 @@ func newPacker() *zstd.Encoder {
 }
 
 func newUnpacker() *zstd.Decoder {
-	// Frames larger than any message are rejected before memory is allocated for them.
+	// Frames that need a window above 8 MiB are rejected before memory is allocated for them.
 	d, err := zstd.NewReader(
 		nil,
 		zstd.WithDecoderConcurrency(1),
@@ -76,13 +76,13 @@ func Pack(encoding string, data []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, _ = w.Write(data) // writing to memory does not fail
+	_, _ = w.Write(data) // writing to memory never fails
 	_ = w.Close()
 	return packed.Bytes(), nil
 }
 
-// packing is a stream from a pool. Close returns the stream to the pool.
-type packing struct {
+// pooledStream is a stream from a pool. Close returns the stream to the pool.
+type pooledStream struct {
 	stream
 	pool *sync.Pool
 }
@@ -95,13 +95,14 @@ type stream interface {
 }
 
 // Close completes the compressed data. It does not close the underlying writer.
-func (p packing) Close() error {
+func (p pooledStream) Close() error {
 	err := p.stream.Close()
 	p.Reset(nil)
 	p.pool.Put(p.stream)
 	return err
 }
 
+// writer returns a writer that compresses to w. Its Close method does not close w.
 func writer(encoding string, w io.Writer) (io.WriteCloser, error) {
 	pools := map[string]*sync.Pool{Gzip: &deflaters, Zstd: &packers}
 	pool := pools[encoding]
@@ -110,12 +111,12 @@ func writer(encoding string, w io.Writer) (io.WriteCloser, error) {
 	}
 	s, _ := pool.Get().(stream)
 	s.Reset(w)
-	return packing{s, pool}, nil
+	return pooledStream{s, pool}, nil
 }
 
 // Unpack returns the decompressed content of packed. It fails with [ErrTooLarge] if the content
 // exceeds limit bytes. If packed declares the size of its content, as it usually does, Unpack uses
-// little more memory than the result takes. It is safe for concurrent use.
+// little more memory than the result needs. It is safe for concurrent use.
 func Unpack(encoding string, packed []byte, limit int) ([]byte, error) {
 	switch encoding {
 	case Gzip:
@@ -141,8 +142,8 @@ func Unpack(encoding string, packed []byte, limit int) ([]byte, error) {
 // maxRatio is the highest compression ratio that Size assumes.
 const maxRatio = 64
 
-// Size estimates how large packed will be once decompressed. The estimate may be wrong, since
-// packed may declare any size.
+// Size estimates the size of packed once decompressed. The estimate may be wrong, because packed
+// may declare any size.
 func Size(encoding string, packed []byte) int {
 	likely := maxRatio * len(packed)
 	switch encoding {

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// sample returns n bytes of data that compress about as well as most data.
+// sample returns n bytes of data that is moderately compressible.
 func sample(n int) []byte {
 	random := rand.New(rand.NewPCG(1, uint64(n)))
 	b := make([]byte, n)
@@ -28,8 +28,8 @@ func mustPack(t testing.TB, encoding string, data []byte) []byte {
 	return packed
 }
 
-// Data survives compression and decompression, including several members or frames, and
-// concurrently.
+// Data is unchanged after compression and decompression. This includes data in several members or
+// frames, and concurrent calls.
 func TestRoundTrip(t *testing.T) {
 	for _, encoding := range []string{Gzip, Zstd} {
 		var all sync.WaitGroup
@@ -42,17 +42,17 @@ func TestRoundTrip(t *testing.T) {
 				} {
 					got, err := Unpack(encoding, c.packed, len(c.want))
 					if err != nil || !bytes.Equal(got, c.want) {
-						t.Errorf("%s of %d bytes: %d bytes, %v", encoding, n, len(got), err)
+						t.Errorf("%s, %d bytes: got %d bytes, %v, want the original", encoding, n, len(got), err)
 					}
 				}
 				if n == 0 {
 					return
 				}
 				if _, err := Unpack(encoding, packed, n-1); !errors.Is(err, ErrTooLarge) {
-					t.Errorf("%s of %d bytes, one less allowed: %v", encoding, n, err)
+					t.Errorf("%s, %d bytes, limit one byte too low: got %v, want ErrTooLarge", encoding, n, err)
 				}
 				if _, err := Unpack(encoding, packed[:len(packed)/2], n); err == nil || errors.Is(err, ErrTooLarge) {
-					t.Errorf("half of %s of %d bytes: %v", encoding, n, err)
+					t.Errorf("%s, %d bytes, truncated: got %v, want an error other than ErrTooLarge", encoding, n, err)
 				}
 			})
 		}
@@ -62,30 +62,31 @@ func TestRoundTrip(t *testing.T) {
 
 func TestUnknownEncoding(t *testing.T) {
 	if _, err := Pack("lz4", nil); err == nil {
-		t.Error("packed")
+		t.Error("Pack accepted lz4")
 	}
 	if _, err := Unpack("lz4", nil, 1); err == nil {
-		t.Error("unpacked")
+		t.Error("Unpack accepted lz4")
 	}
 }
 
-// Small data that decompresses to large data takes no more memory than allowed.
+// Unpack bounds the memory that it uses for small data that decompresses to a lot of data, even if
+// the declared size is wrong.
 func TestBombs(t *testing.T) {
-	const most = 1 << 20
+	const limit = 1 << 20
 	for _, encoding := range []string{Gzip, Zstd} {
 		bomb := mustPack(t, encoding, make([]byte, 16<<20))
 		liar := bytes.Clone(bomb)
-		copy(liar[len(liar)-4:], "\xff\xff\xff\x7f") // the size, for gzip
+		copy(liar[len(liar)-4:], "\xff\xff\xff\x7f") // in gzip, the size of the content
 		for _, packed := range [][]byte{bomb, liar} {
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
-			_, err := Unpack(encoding, packed, most)
+			_, err := Unpack(encoding, packed, limit)
 			runtime.ReadMemStats(&after)
 			if !errors.Is(err, ErrTooLarge) {
-				t.Errorf("%s: %v", encoding, err)
+				t.Errorf("%s: got %v, want ErrTooLarge", encoding, err)
 			}
-			if used := after.TotalAlloc - before.TotalAlloc; used > 16*most {
-				t.Errorf("%s: %d bytes were allocated", encoding, used)
+			if used := after.TotalAlloc - before.TotalAlloc; used > 16*limit {
+				t.Errorf("%s: %d bytes were allocated, want at most %d", encoding, used, 16*limit)
 			}
 		}
 	}
@@ -95,23 +96,23 @@ func TestMarks(t *testing.T) {
 	for encoding, mark := range marks {
 		message := append(bytes.Clone(mark), "packed"...)
 		if got, packed := Packed(message); got != encoding || string(packed) != "packed" {
-			t.Errorf("%s: %s, %q", encoding, got, packed)
+			t.Errorf("%s: got %s and %q", encoding, got, packed)
 		}
 	}
 	if got, packed := Packed([]byte{0x0a, 0}); got != None || len(packed) != 2 {
-		t.Errorf("a message that is not packed: %s, %q", got, packed)
+		t.Errorf("uncompressed message: got %s and %q, want none and the message", got, packed)
 	}
 }
 
-// No data makes Unpack panic or exceed the limit.
+// Unpack neither panics nor exceeds the limit, whatever the data.
 func FuzzUnpack(f *testing.F) {
 	for _, encoding := range []string{Gzip, Zstd} {
 		f.Add(encoding, mustPack(f, encoding, sample(300)), 300)
 	}
-	f.Fuzz(func(t *testing.T, encoding string, packed []byte, most int) {
-		most = min(max(most, 0), 1<<16)
-		if data, err := Unpack(encoding, packed, most); err == nil && len(data) > most {
-			t.Errorf("%d bytes, at most %d", len(data), most)
+	f.Fuzz(func(t *testing.T, encoding string, packed []byte, limit int) {
+		limit = min(max(limit, 0), 1<<16)
+		if data, err := Unpack(encoding, packed, limit); err == nil && len(data) > limit {
+			t.Errorf("got %d bytes, want at most %d", len(data), limit)
 		}
 		Size(encoding, packed)
 	})

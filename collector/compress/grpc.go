@@ -5,7 +5,7 @@ import (
 	"io"
 
 	"google.golang.org/grpc/encoding"
-	_ "google.golang.org/grpc/encoding/gzip" // must be registered first, so that our compressor replaces it
+	_ "google.golang.org/grpc/encoding/gzip" // imported to register first, so that our compressor replaces it
 )
 
 func init() {
@@ -14,8 +14,8 @@ func init() {
 	}
 }
 
-// compressor is a gRPC compressor, identified by its name. It compresses outgoing messages. It does
-// not decompress incoming ones but marks them as compressed.
+// compressor is a gRPC compressor, identified by its name. It compresses outgoing messages. It
+// marks incoming messages as compressed instead of decompressing them.
 type compressor string
 
 // marks holds, for each algorithm, the prefix that marks an incoming message as compressed. No

@@ -9,8 +9,8 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// No response causes a panic, the retained part is bounded, and whatever protobuf's own decoder
-// understands is understood the same way.
+// No response causes a panic, the length of the message is bounded, and a response that
+// proto.Unmarshal accepts yields the same values.
 func FuzzAnswer(f *testing.F) {
 	f.Add(partial(f, 3, "too old"))
 	f.Add(append(partial(f, 3, "too old"), partial(f, 0, "é")...))
@@ -19,8 +19,8 @@ func FuzzAnswer(f *testing.F) {
 	f.Add([]byte("\x0a\x00\x0a\x02\x08\x07\x0a\x01\xff"))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		got := resultOf(body)
-		if got.Rejected < 0 || len(got.Message) > longestText+len("…�") || !utf8.ValidString(got.Message) {
-			t.Errorf("%+v", got)
+		if got.Rejected < 0 || len(got.Message) > maxMessage+len("…�") || !utf8.ValidString(got.Message) {
+			t.Errorf("got %+v, want a valid message of limited length, and no negative count", got)
 		}
 		var response colmetricpb.ExportMetricsServiceResponse
 		if proto.Unmarshal(body, &response) == nil {

@@ -13,23 +13,23 @@ const closingBackoff = 100 * time.Millisecond
 // Backoff computes the waits between attempts to send one request. It is not safe for concurrent
 // use.
 type Backoff struct {
-	least, longest, ceiling time.Duration
+	min, max, ceiling time.Duration
 }
 
 // NewBackoff returns a Backoff for the given policy.
 func NewBackoff(p Policy) *Backoff {
 	p = p.withDefaults()
-	return &Backoff{least: p.LeastBackoff, longest: p.LongestBackoff, ceiling: p.LeastBackoff}
+	return &Backoff{min: p.LeastBackoff, max: p.LongestBackoff, ceiling: p.LeastBackoff}
 }
 
 // Next returns the next wait. asked is the wait that the upstream requested, or 0. If it requested
-// one, the result is at least that wait plus jitter, since many clients may have been told to wait
-// for the same time.
+// one, the result is at least that wait plus random jitter, since many clients may have been told
+// to wait for the same time.
 func (b *Backoff) Next(asked time.Duration) time.Duration {
-	b.ceiling = min(2*b.ceiling, max(b.longest, b.least))
-	wait := b.least + upTo(b.ceiling-b.least)
+	b.ceiling = min(2*b.ceiling, max(b.max, b.min))
+	wait := b.min + upTo(b.ceiling-b.min)
 	if asked > 0 {
-		wait = max(wait, asked+upTo(b.least))
+		wait = max(wait, asked+upTo(b.min))
 	}
 	return wait
 }
@@ -42,18 +42,17 @@ func upTo(d time.Duration) time.Duration { return rand.N(d + 1) } //nolint:gosec
 // requested.
 func (s *sender) wait(d, asked time.Duration) {
 	if s.closing.Err() != nil {
-		asleep(s.abort, min(d, max(asked, closingBackoff)), s.recovered)
+		sleep(s.abort, min(d, max(asked, closingBackoff)), s.recovered)
 		return
 	}
 	start := time.Now()
-	if !asleep(s.closing, d, s.recovered) {
-		asleep(s.abort, asked-time.Since(start), s.recovered)
+	if !sleep(s.closing, d, s.recovered) {
+		sleep(s.abort, asked-time.Since(start), s.recovered)
 	}
 }
 
-// asleep waits for d or until wake is closed. If ctx is done first, asleep returns false
-// immediately.
-func asleep(ctx context.Context, d time.Duration, wake <-chan struct{}) bool {
+// sleep waits for d or until wake is closed. If ctx is done first, sleep returns false immediately.
+func sleep(ctx context.Context, d time.Duration, wake <-chan struct{}) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {

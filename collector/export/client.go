@@ -44,7 +44,7 @@ const (
 	Invalid             // malformed: is lost, but other batches in the same request may be accepted
 	Split               // refused: held before it is lost, but other batches may be accepted
 	// refused for a reason outside the request, such as credentials or a path: held before it is
-	// lost, and always sent whole
+	// lost, and never divided
 	Held
 )
 
@@ -54,8 +54,8 @@ type Failure struct {
 	// one of timeout, connection and request
 	Reason string
 	Kind   Kind
-	// the minimum wait before a retry that the upstream asked for; at most 5 minutes, 0 if it asked
-	// for none
+	// the minimum wait before a retry, as requested by the upstream; at most 5 minutes, 0 if none
+	// was requested
 	After time.Duration
 	Err   error // the cause
 }
@@ -109,7 +109,7 @@ type Config struct {
 	TLS func() (*tls.Config, error)
 }
 
-// Upstream returns the URL without its path, which identifies the upstream.
+// Upstream returns the URL without its path. It identifies the upstream.
 func (c *Config) Upstream() string {
 	u, err := url.Parse(c.URL)
 	if err != nil || u.Host == "" {
@@ -159,26 +159,26 @@ func (nowhere) Send(_ context.Context, r Request) (Result, error) {
 	return Result{}, &Failure{
 		Reason: "no_endpoint",
 		Kind:   Invalid,
-		Err:    fmt.Errorf("sending %s is not configured", r.Signal),
+		Err:    fmt.Errorf("no endpoint is configured for %s", r.Signal),
 	}
 }
 
 // Close implements [Client].
 func (nowhere) Close() error { return nil }
 
-// longestAfter caps the delay that an upstream may request, so that a misbehaving upstream cannot
+// maxRetryAfter caps the delay that an upstream may request, so that a misbehaving upstream cannot
 // halt exports for a day.
-const longestAfter = 5 * time.Minute
+const maxRetryAfter = 5 * time.Minute
 
-func bounded(after time.Duration) time.Duration { return min(max(after, 0), longestAfter) }
+func capRetryAfter(after time.Duration) time.Duration { return min(max(after, 0), maxRetryAfter) }
 
-// longestText is how many bytes of an upstream's message are kept.
-const longestText = 500
+// maxMessage is how many bytes of an upstream's message are kept.
+const maxMessage = 500
 
-// short returns text, which may have any length and encoding, in a form suitable for a log line.
+// short truncates text to maxMessage bytes and replaces invalid UTF-8, so that text can be logged.
 func short(text string) string {
-	if len(text) > longestText {
-		text = text[:longestText] + "…"
+	if len(text) > maxMessage {
+		text = text[:maxMessage] + "…"
 	}
 	return strings.ToValidUTF8(text, "�")
 }

@@ -35,10 +35,10 @@ func TestFailuresAtAnySizeDoNotKeepRequestsSmall(t *testing.T) {
 				r.putBatch(batch)
 				time.Sleep(20 * time.Millisecond)
 			}
-			// zero if the queue is empty at this moment
+			// zero if the queue is empty now
 			oldest := r.queue.Account().Lanes[queue.Logs].Oldest
 			if late := time.Since(oldest); !oldest.IsZero() && late > time.Minute {
-				t.Errorf("seed %d: the oldest batch has waited for %v", seed, late)
+				t.Errorf("seed %d: the oldest batch has waited for %v, want at most a minute", seed, late)
 			}
 			r.drain(time.Hour)
 		})
@@ -72,7 +72,7 @@ func TestLowerLimitIsFound(t *testing.T) {
 		}
 		synctest.Wait()
 		if n := refused.Load(); n > 8 {
-			t.Errorf("%d requests were larger than the limit in 8 minutes", n)
+			t.Errorf("%d requests exceeded the limit in 8 minutes, want at most 8", n)
 		}
 		r.drain(time.Minute)
 		equal(t, "queued", r.queue.Account().Queued(), 0)

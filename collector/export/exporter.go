@@ -22,12 +22,12 @@ const RequestSize = 1 << 20
 
 // Policy configures retries and the pace at which a backlog is sent.
 type Policy struct {
-	// The backoff between attempts. Each wait is random, from LeastBackoff to a limit that doubles up
-	// to LongestBackoff, so that many sidecars do not return at the same time. 0 means 1 s and 30 s,
-	// respectively.
+	// The backoff between attempts. Each wait is random, from LeastBackoff to a limit that doubles
+	// up to LongestBackoff, so that many sidecars do not retry at the same time. If zero, they
+	// default to 1 s and 30 s, respectively.
 	LeastBackoff, LongestBackoff time.Duration
 	// Hold is how long a refusal that may be temporary, as during a rollout, must last before it is
-	// final.
+	// treated as final.
 	Hold time.Duration
 	// Drain limits the rate at which the backlog is sent after an outage, as a multiple of the
 	// incoming rate in bytes. 0 means no limit.
@@ -48,14 +48,14 @@ func (p Policy) withDefaults() Policy {
 type Lane struct {
 	ID     queue.Lane
 	Client Client // the exporter closes it
-	// Upstream identifies the client's upstream. When the upstream accepts one lane again, its
-	// other lanes retry immediately.
+	// Upstream identifies the client's upstream. When the upstream accepts requests of one lane
+	// again, its other lanes retry immediately.
 	Upstream string
 	Timeout  time.Duration // limit for one request; must be positive
 	InFlight int           // maximum concurrent requests, at least 1; if 1, requests arrive in order
 	// Gather is the minimum time between the starts of two requests while there is less than
-	// [RequestSize] to send; 0 means no minimum. Under load this reduces the number of requests,
-	// which is cheaper for both sides. A batch that arrives alone does not wait.
+	// [RequestSize] to send; 0 means no minimum. Under load there are then fewer requests, which
+	// saves CPU time on both sides. A batch that arrives alone does not wait.
 	Gather time.Duration
 }
 
@@ -64,9 +64,9 @@ type Lane struct {
 type Exporter struct {
 	queue   *queue.Queue
 	lanes   []Lane
-	courses map[queue.Lane]*course
+	states  map[queue.Lane]*laneState
 	senders []*sender
-	figures *figures
+	stats   *stats
 
 	closing context.Context // done: send what is queued, then stop
 	close   context.CancelFunc
@@ -79,15 +79,15 @@ type Exporter struct {
 type sender struct {
 	*Exporter
 
-	lane    queue.Lane
-	signal  otlp.Signal
-	client  Client
-	timeout time.Duration
-	gathers time.Duration
-	course  *course
-	policy  Policy
-	pace    *Pace
-	// closed when the upstream accepts another of its lanes again
+	lane       queue.Lane
+	signal     otlp.Signal
+	client     Client
+	timeout    time.Duration
+	gatherTime time.Duration
+	state      *laneState
+	policy     Policy
+	pace       *Pace
+	// closed when the upstream accepts requests of another lane again
 	recovered <-chan struct{}
 	busy      atomic.Int64 // when the current request was started, in Unix ns; 0 if there is none
 }
@@ -96,9 +96,9 @@ type sender struct {
 // [catalog.ExportDuration] with meter. Call [Exporter.Drain] to stop it.
 func New(q *queue.Queue, lanes []Lane, policy Policy, meter metric.Meter, log *slog.Logger) (*Exporter, error) {
 	policy = policy.withDefaults()
-	e := &Exporter{queue: q, lanes: lanes, courses: map[queue.Lane]*course{}}
+	e := &Exporter{queue: q, lanes: lanes, states: map[queue.Lane]*laneState{}}
 	var err error
-	if e.figures, err = newFigures(meter); err != nil {
+	if e.stats, err = newStats(meter); err != nil {
 		return nil, err
 	}
 	e.abort, e.cancel = context.WithCancel(context.Background())
@@ -110,19 +110,19 @@ func New(q *queue.Queue, lanes []Lane, policy Policy, meter metric.Meter, log *s
 			r = newRecovery()
 			recoveries[l.Upstream] = r
 		}
-		e.courses[l.ID] = newCourse(l.ID, q, policy, l.Timeout, r, log)
+		e.states[l.ID] = newLaneState(l.ID, q, policy, l.Timeout, r, log)
 		pace := NewPace(policy.Drain)
 		for range l.InFlight {
 			s := &sender{
-				Exporter: e,
-				lane:     l.ID,
-				signal:   l.ID.Signal(),
-				client:   l.Client,
-				timeout:  l.Timeout,
-				gathers:  l.Gather,
-				course:   e.courses[l.ID],
-				policy:   policy,
-				pace:     pace,
+				Exporter:   e,
+				lane:       l.ID,
+				signal:     l.ID.Signal(),
+				client:     l.Client,
+				timeout:    l.Timeout,
+				gatherTime: l.Gather,
+				state:      e.states[l.ID],
+				policy:     policy,
+				pace:       pace,
 			}
 			e.senders = append(e.senders, s)
 			e.running.Go(s.run)
@@ -133,8 +133,8 @@ func New(q *queue.Queue, lanes []Lane, policy Policy, meter metric.Meter, log *s
 
 // Account returns what happened to the batches taken from the queue, and the state of the upstream.
 func (e *Exporter) Account() Account {
-	a := e.figures.read(e.queue)
-	for id, c := range e.courses {
+	a := e.stats.read(e.queue)
+	for id, c := range e.states {
 		a.Lanes[id] = c.read()
 	}
 	return a
@@ -146,16 +146,16 @@ func (e *Exporter) Ready() error {
 	var errs []error
 	a := e.Account()
 	for _, l := range e.lanes {
-		of := a.Lanes[l.ID]
-		if of.State != OK {
+		lane := a.Lanes[l.ID]
+		if lane.State != OK {
 			errs = append(
 				errs,
 				fmt.Errorf(
 					"upstream is not accepting items of lane %s: %s for %v: %w",
 					l.ID,
-					of.State,
-					time.Since(of.Since).Round(time.Second),
-					of.Failure,
+					lane.State,
+					time.Since(lane.Since).Round(time.Second),
+					lane.Failure,
 				),
 			)
 		}
@@ -196,7 +196,7 @@ func (e *Exporter) Drain(ctx context.Context) error {
 	<-ended
 	var errs []error
 	for _, l := range e.lanes {
-		e.courses[l.ID].end()
+		e.states[l.ID].stop()
 		errs = append(errs, l.Client.Close())
 	}
 	return errors.Join(errs...)
@@ -209,41 +209,41 @@ func (s *sender) run() {
 			return
 		}
 		begun := time.Now()
-		if f.Old() || f.Oldest().Before(s.course.returned()) {
-			s.hold(s.pace.Backlog(f.Size(0, f.Len()), begun))
+		if f.Old() || f.Oldest().Before(s.state.lastRecovery()) {
+			s.delay(s.pace.Backlog(f.Size(0, f.Len()), begun))
 		}
 		s.deliver(f)
 		s.gather(begun)
 	}
 }
 
-// hold waits for d, or until the exporter is closing.
-func (s *sender) hold(d time.Duration) { asleep(s.closing, d, nil) }
+// delay waits for d, or until the exporter is closing.
+func (s *sender) delay(d time.Duration) { sleep(s.closing, d, nil) }
 
-// roomy is the smallest queue limit at which the exporter waits to gather batches. A smaller queue
-// could overflow in the meantime.
-const roomy = 4 * RequestSize
+// minGatherLimit is the smallest queue limit at which the exporter waits to gather batches. A
+// smaller queue could overflow in the meantime.
+const minGatherLimit = 4 * RequestSize
 
 // gather waits until it is time for the next request. last is when the previous request began.
 func (s *sender) gather(last time.Time) {
-	if s.gathers == 0 {
+	if s.gatherTime == 0 {
 		return
 	}
-	if usage, limit := s.queue.Usage(s.lane); usage < RequestSize && limit >= roomy {
-		asleep(s.closing, s.gathers-time.Since(last), nil)
+	if usage, limit := s.queue.Usage(s.lane); usage < RequestSize && limit >= minGatherLimit {
+		sleep(s.closing, s.gatherTime-time.Since(last), nil)
 	}
 }
 
 // requestSize returns the maximum size of the next request. While there is a backlog, the pace may
 // make it less than the lane's request size.
 func (s *sender) requestSize() int64 {
-	size := s.course.requestSize()
+	size := s.state.requestSize()
 	if s.policy.Drain == 0 || s.closing.Err() != nil {
 		return size
 	}
 	a, now := s.queue.Account().Lanes[s.lane], time.Now()
 	s.pace.Look(a.Bytes, a.Usage, a.Oldest, now)
-	if a.Oldest.IsZero() || !a.Oldest.Before(s.course.returned()) {
+	if a.Oldest.IsZero() || !a.Oldest.Before(s.state.lastRecovery()) {
 		return size
 	}
 	return min(size, s.pace.Share())
@@ -253,8 +253,8 @@ func (s *sender) requestSize() int64 {
 // that are not in flight.
 func (s *sender) take() (*queue.Flight, error) {
 	f, err := s.queue.TakeUntil(s.abort, s.closing.Done(), s.lane, s.requestSize())
-	if errors.Is(err, queue.ErrNothing) && s.queue.Waits(s.lane) { // put a moment ago
-		return s.queue.Take(s.abort, s.lane, s.course.requestSize())
+	if errors.Is(err, queue.ErrNothing) && s.queue.Waits(s.lane) { // put just now
+		return s.queue.Take(s.abort, s.lane, s.state.requestSize())
 	}
 	return f, err
 }

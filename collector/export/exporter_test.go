@@ -29,23 +29,23 @@ func TestBacklogIsJoinedInOrder(t *testing.T) {
 		big := strings.Repeat("x", RequestSize/2-1)
 		r.put(big, big, strings.Repeat("y", 3*RequestSize), "z")
 		synctest.Wait()
-		equal(t, "requests under way", len(f.tries), 1)
+		equal(t, "requests in flight", len(f.requests), 1)
 		close(up)
 		synctest.Wait()
 		equalSlices(
 			t,
 			"requests",
-			f.taken,
+			f.accepted,
 			[]string{"first", "ab" + big + big, strings.Repeat("y", 3*RequestSize), "z"},
 		)
-		equal(t, "points of a joined request", f.tries[1].Points, 40)
+		equal(t, "points of a joined request", f.requests[1].Points, 40)
 		a := r.Account()
 		equal(t, "metrics", a.Sent[queue.Metrics], 70)
 		equal(t, "rejected", len(a.Rejected), 0)
 		equal(t, "queued", r.queue.Account().Queued(), 0)
 		r.drain(time.Second)
 		equal(t, "closed", f.closed, 1)
-		equal(t, "recorded", r.outcomes()[""], uint64(len(f.tries)))
+		equal(t, "recorded", r.outcomes()[""], uint64(len(f.requests)))
 	})
 }
 
@@ -61,16 +61,16 @@ func TestOutageLosesNothing(t *testing.T) {
 			return Result{}, nil
 		}}
 		r := start(t, f, patient)
-		if err := r.Ready(); err != nil || r.metrics().Asked {
-			t.Errorf("before the first request: %v, asked %v", err, r.metrics().Asked)
+		if err := r.Ready(); err != nil || r.metricsLane().Asked {
+			t.Errorf("before the first request: error %v, asked %v; want neither", err, r.metricsLane().Asked)
 		}
 		for i := range 24 * 60 {
 			r.put(fmt.Sprint(i, ";"))
 			time.Sleep(time.Minute)
 		}
 		if err := r.Ready(); err == nil || !strings.Contains(err.Error(), "not now") ||
-			r.metrics().Failure.Reason != "UNAVAILABLE" || !r.metrics().Asked {
-			t.Errorf("in the outage: %v, asked %v", err, r.metrics().Asked)
+			r.metricsLane().Failure.Reason != "UNAVAILABLE" || !r.metricsLane().Asked {
+			t.Errorf("in the outage: error %v, asked %v; want both", err, r.metricsLane().Asked)
 		}
 		equal(t, "queued in the outage", r.queue.Account().Queued(), 24*60*10)
 		time.Sleep(time.Minute)
@@ -79,16 +79,16 @@ func TestOutageLosesNothing(t *testing.T) {
 		for i := range 24 * 60 {
 			fmt.Fprint(&all, i, ";")
 		}
-		equal(t, "all arrived, in order", strings.Join(f.taken, ""), all.String())
-		equal(t, "requests for the backlog", len(f.taken), 2)
+		equal(t, "arrived data", strings.Join(f.accepted, ""), all.String())
+		equal(t, "requests for the backlog", len(f.accepted), 2)
 		equal(t, "sent", r.Account().Sent[queue.Metrics], 24*60*10)
-		if err := r.Ready(); err != nil || !r.metrics().Asked {
-			t.Errorf("after the outage: %v", err)
+		if err := r.Ready(); err != nil || !r.metricsLane().Asked {
+			t.Errorf("after the outage: error %v, asked %v", err, r.metricsLane().Asked)
 		}
-		equal(t, "lines of log", r.lines(), 2)
+		equal(t, "log lines", r.logLines(), 2)
 		r.drain(time.Second)
 		got := r.outcomes()
-		equal(t, "failures recorded", got["UNAVAILABLE"], uint64(len(f.tries)-2))
+		equal(t, "failures recorded", got["UNAVAILABLE"], uint64(len(f.requests)-2))
 	})
 }
 
@@ -97,27 +97,27 @@ func TestOutageLosesNothing(t *testing.T) {
 func TestBackoff(t *testing.T) {
 	p := Policy{LeastBackoff: time.Second, LongestBackoff: 30 * time.Second}
 	ceilings := []int{2, 4, 8, 16, 30, 30, 30}
-	var least, most [7]time.Duration
+	var low, high [7]time.Duration
 	for range 2000 {
 		b := NewBackoff(p)
 		for i := range ceilings {
 			d := b.Next(0)
-			if least[i] == 0 || d < least[i] {
-				least[i] = d
+			if low[i] == 0 || d < low[i] {
+				low[i] = d
 			}
-			most[i] = max(most[i], d)
+			high[i] = max(high[i], d)
 		}
 	}
 	for i, seconds := range ceilings {
 		ceiling := time.Duration(seconds) * time.Second
 		spread := (ceiling - time.Second) / 50
-		if least[i] < time.Second || least[i] > time.Second+spread || most[i] > ceiling || most[i] < ceiling-spread {
-			t.Errorf("wait %d: from %v to %v, want 1s to %v", i, least[i], most[i], ceiling)
+		if low[i] < time.Second || low[i] > time.Second+spread || high[i] > ceiling || high[i] < ceiling-spread {
+			t.Errorf("wait %d ranges from %v to %v, want 1s to %v", i, low[i], high[i], ceiling)
 		}
 	}
 	for range 100 {
 		if d := NewBackoff(p).Next(40 * time.Second); d < 40*time.Second || d > 41*time.Second {
-			t.Errorf("wait %v, asked for 40s", d)
+			t.Errorf("wait is %v, want 40s to 41s as requested", d)
 		}
 	}
 }
@@ -126,7 +126,7 @@ func TestRetriesWaitAsLongAsAsked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fake{}
 		f.answer = func(context.Context, otlp.Batch) (Result, error) {
-			if len(f.tries) < 20 {
+			if len(f.requests) < 20 {
 				return Result{}, &Failure{
 					Reason: "RESOURCE_EXHAUSTED",
 					Kind:   Passing,
@@ -140,10 +140,10 @@ func TestRetriesWaitAsLongAsAsked(t *testing.T) {
 		r.put("x")
 		time.Sleep(time.Hour)
 		synctest.Wait()
-		equal(t, "requests", len(f.tries), 20)
+		equal(t, "requests", len(f.requests), 20)
 		for i := 1; i < len(f.at); i++ {
 			if gap := f.at[i].Sub(f.at[i-1]); gap < 90*time.Second || gap > 91*time.Second {
-				t.Errorf("tried again after %v, asked for 90s", gap)
+				t.Errorf("retried after %v, want 90s to 91s as requested", gap)
 			}
 		}
 		r.drain(time.Second)
@@ -155,7 +155,7 @@ func TestHangingRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fake{}
 		f.answer = func(ctx context.Context, _ otlp.Batch) (Result, error) {
-			if len(f.tries) == 1 {
+			if len(f.requests) == 1 {
 				<-ctx.Done()
 				return Result{}, passing("DEADLINE_EXCEEDED")
 			}
@@ -165,23 +165,23 @@ func TestHangingRequest(t *testing.T) {
 		r.put("x")
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		equal(t, "requests", len(f.tries), 2)
+		equal(t, "requests", len(f.requests), 2)
 		if gap := f.at[1].Sub(f.at[0]); gap < 11*time.Second || gap > 12*time.Second {
-			t.Errorf("sent again after %v, want 10s and a backoff of 1s to 2s", gap)
+			t.Errorf("sent again after %v, want 10s plus a backoff of 1s to 2s", gap)
 		}
 		r.drain(time.Second)
 	})
 }
 
-// blocked returns a rig whose first request has batches that waited while the upstream was busy
-// with another request.
-func blocked(t *testing.T, f *fake, data ...string) *rig {
+// startJoined starts a rig and puts a batch for each element of data while the upstream is busy
+// with another request, so that the batches are joined into one request.
+func startJoined(t *testing.T, f *fake, data ...string) *rig {
 	t.Helper()
-	return blockedBy(t, f, patient, data...)
+	return startJoinedWith(t, f, patient, data...)
 }
 
-// blockedBy is like blocked, but with the given policy.
-func blockedBy(t *testing.T, f *fake, policy rules, data ...string) *rig {
+// startJoinedWith is like startJoined, but with the given policy.
+func startJoinedWith(t *testing.T, f *fake, policy rules, data ...string) *rig {
 	t.Helper()
 	answer, free := f.answer, make(chan struct{})
 	f.answer = func(ctx context.Context, b otlp.Batch) (Result, error) {
@@ -215,11 +215,11 @@ func TestOnlyTheBadBatchIsLost(t *testing.T) {
 			}
 			return Result{}, nil
 		}}
-		r := blocked(t, f, "a", "BAD1", "b", "c", "BAD2", "d")
+		r := startJoined(t, f, "a", "BAD1", "b", "c", "BAD2", "d")
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		equalSlices(t, "taken", f.taken, []string{"busy", "a", "b", "c", "d"})
-		equal(t, "requests", len(f.tries), 1+11+3)
+		equalSlices(t, "taken", f.accepted, []string{"busy", "a", "b", "c", "d"})
+		equal(t, "requests", len(f.requests), 1+11+3)
 		a := r.Account()
 		equal(t, "sent", a.Sent[queue.Metrics], 50)
 		equal(t, "rejected", a.Rejected[Rejection{queue.Metrics, "INVALID_ARGUMENT"}], 20)
@@ -228,8 +228,8 @@ func TestOnlyTheBadBatchIsLost(t *testing.T) {
 	})
 }
 
-// One bad batch among many costs a few requests, not one for each of the others.
-func TestRefusedRequestGoesInHalves(t *testing.T) {
+// One bad batch among many costs a few additional requests, not one for each other batch.
+func TestRefusedRequestIsHalved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fake{answer: func(_ context.Context, b otlp.Batch) (Result, error) {
 			if strings.Contains(string(b.Data), "BAD") {
@@ -239,10 +239,10 @@ func TestRefusedRequestGoesInHalves(t *testing.T) {
 		}}
 		batches := slices.Repeat([]string{"good"}, 1024)
 		batches[700] = "BAD"
-		r := blocked(t, f, batches...)
+		r := startJoined(t, f, batches...)
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		equal(t, "requests", len(f.tries), 1+1+2*10)
+		equal(t, "requests", len(f.requests), 1+1+2*10)
 		equal(t, "sent", r.Account().Sent[queue.Metrics], 10+1023*10)
 		equal(t, "rejected", r.Account().Rejected[Rejection{queue.Metrics, "INVALID_ARGUMENT"}], 10)
 		r.drain(time.Second)
@@ -252,7 +252,7 @@ func TestRefusedRequestGoesInHalves(t *testing.T) {
 // An invalid batch that is sent alone is lost immediately, is counted by its reason, and does not
 // delay later batches. The lane is in the state rejecting until there has been no invalid batch for
 // a minute. Each of the two transitions is logged in one line.
-func TestInvalidIsRejectedAtOnce(t *testing.T) {
+func TestInvalidIsRejectedImmediately(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		errs := map[string]error{"a": permanent("INVALID_ARGUMENT"), "b": permanent("400"), "c": permanent("400")}
 		f := &fake{
@@ -262,15 +262,15 @@ func TestInvalidIsRejectedAtOnce(t *testing.T) {
 		for _, d := range []string{"a", "b", "good", "c"} {
 			r.put(d)
 			synctest.Wait()
-			equal(t, "state after "+d, r.metrics().State, Rejecting)
-			equal(t, "available after "+d, r.metrics().Available, true)
+			equal(t, "state after "+d, r.metricsLane().State, Rejecting)
+			equal(t, "available after "+d, r.metricsLane().Available, true)
 		}
-		equal(t, "lines of log", r.lines(), 1)
+		equal(t, "log lines", r.logLines(), 1)
 		equal(t, "away", r.queue.Account().Lanes[queue.Metrics].Away, false)
-		time.Sleep(2 * calm)
+		time.Sleep(2 * okAfter)
 		r.put("good")
 		synctest.Wait()
-		equal(t, "lines of log", r.lines(), 2)
+		equal(t, "log lines", r.logLines(), 2)
 		if err := r.Ready(); err != nil {
 			t.Error(err)
 		}
@@ -278,13 +278,13 @@ func TestInvalidIsRejectedAtOnce(t *testing.T) {
 		equal(t, "sent", a.Sent[queue.Metrics], 20)
 		equal(t, "invalid", a.Rejected[Rejection{queue.Metrics, "INVALID_ARGUMENT"}], 10)
 		equal(t, "bad request", a.Rejected[Rejection{queue.Metrics, "400"}], 20)
-		equal(t, "requests", len(f.tries), 5)
+		equal(t, "requests", len(f.requests), 5)
 		r.drain(time.Second)
 	})
 }
 
-// Items that an upstream rejects from an accepted request are counted, never more than there were,
-// and not sent again.
+// Items that an upstream rejects from an accepted request are counted, never more than the request
+// had, and not sent again.
 func TestPartialSuccess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		results := map[string]Result{
@@ -313,12 +313,12 @@ func TestPartialSuccess(t *testing.T) {
 		a := r.Account()
 		equal(t, "sent", a.Sent[queue.Metrics], 70-4-4-10)
 		equal(t, "rejected", a.Rejected[Rejection{queue.Metrics, "partial"}], 18)
-		equal(t, "requests", len(f.tries), 7)
+		equal(t, "requests", len(f.requests), 7)
 		equal(t, "queued", r.queue.Account().Queued(), 0)
 		for _, line := range []string{"rejected some items\" lane=metrics items=4 message=\"too old\"", "with a warning\" lane=metrics message=deprecated", "items=10 message=\"all of it\""} {
 			equal(t, line, strings.Count(r.log.String(), line), 1)
 		}
-		equal(t, "lines of log", r.lines(), 3)
+		equal(t, "log lines", r.logLines(), 3)
 		r.drain(time.Second)
 	})
 }

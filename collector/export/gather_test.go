@@ -11,11 +11,11 @@ import (
 )
 
 // Batches that arrive in quick succession are gathered. A batch that arrives alone does not wait,
-// nor does the last one.
+// nor does the last one before Drain returns.
 func TestGather(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const gather = 10 * time.Millisecond
-		f := &fake{answer: takes}
+		f := &fake{answer: accept}
 		r := start(t, f, rules{timeout: time.Second, gather: gather})
 		begin := time.Now()
 		r.put("first")
@@ -28,9 +28,9 @@ func TestGather(t *testing.T) {
 		synctest.Wait()
 		r.put("last")
 		r.drain(gather / 2)
-		equalSlices(t, "requests", f.taken, []string{"first", "ab", "alone", "last"})
+		equalSlices(t, "requests", f.accepted, []string{"first", "ab", "alone", "last"})
 		for i, want := range []time.Duration{0, gather, time.Second + gather - 1, time.Second + gather - 1} {
-			equal(t, "time of "+f.taken[i], f.at[i].Sub(begin), want)
+			equal(t, "time of "+f.accepted[i], f.at[i].Sub(begin), want)
 		}
 	})
 }
@@ -49,20 +49,20 @@ func TestGatherDoesNotSlowABacklog(t *testing.T) {
 		r.put(full, full, full)
 		close(up)
 		synctest.Wait()
-		equal(t, "requests at once", len(f.taken), 4)
+		equal(t, "requests without a delay", len(f.accepted), 4)
 		r.drain(time.Second)
 	})
 }
 
 func TestSmallQueueDoesNotGather(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := &fake{answer: takes}
+		f := &fake{answer: accept}
 		r := startLimited(t, f, rules{timeout: time.Second, gather: 10 * time.Millisecond}, 1<<10)
 		r.put("a")
 		synctest.Wait()
 		r.put("b")
 		synctest.Wait()
-		equalSlices(t, "requests at once", f.taken, []string{"a", "b"})
+		equalSlices(t, "requests without a delay", f.accepted, []string{"a", "b"})
 		r.drain(time.Second)
 	})
 }

@@ -35,7 +35,7 @@ type grpcClient struct {
 }
 
 // grpcConn is the current connection, or one that was given up and will be closed when its last
-// request has ended.
+// request has completed.
 type grpcConn struct {
 	*grpc.ClientConn
 
@@ -73,7 +73,7 @@ func dialGRPC(cfg Config) (Client, error) {
 	}
 	c.options = []grpc.DialOption{
 		grpc.WithTransportCredentials(creds), grpc.WithUserAgent(cfg.UserAgent),
-		// The exporter decides about retries, and gRPC must not query DNS for a service config.
+		// The exporter decides when to retry, and gRPC must not query DNS for a service config.
 		grpc.WithDisableServiceConfig(),
 		grpc.WithDefaultServiceConfig(balancing(cfg.RoundRobin)),
 	}
@@ -98,18 +98,18 @@ func (c *grpcClient) Send(ctx context.Context, r Request) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	conn := c.use()
-	defer c.leave(conn)
+	conn := c.acquire()
+	defer c.release(conn)
 	var body []byte
-	var reached peer.Peer // known once the request is on its way
+	var remote peer.Peer // set once the request has been sent
 	err = conn.Invoke(
 		metadata.NewOutgoingContext(ctx, metadata.New(headers)),
 		r.Signal.Method(),
 		r.Data,
 		&body,
-		append(slices.Clip(c.call), grpc.Peer(&reached))...)
+		append(slices.Clip(c.call), grpc.Peer(&remote))...)
 	if err != nil {
-		c.renew(ctx, conn, reached.Addr != nil)
+		c.renew(ctx, conn, remote.Addr != nil)
 		return Result{}, grpcFailure(ctx, err)
 	}
 	return resultOf(body), nil
@@ -122,7 +122,7 @@ func (c *grpcClient) Close() error {
 	return c.conn.Close()
 }
 
-func (c *grpcClient) use() *grpcConn {
+func (c *grpcClient) acquire() *grpcConn {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if time.Now().After(c.conn.until) {
@@ -145,7 +145,7 @@ func (c *grpcClient) replace() {
 	c.conn = conn
 }
 
-func (c *grpcClient) leave(conn *grpcConn) {
+func (c *grpcClient) release(conn *grpcConn) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if conn.users--; conn.users == 0 && conn.givenUp {
@@ -153,15 +153,15 @@ func (c *grpcClient) leave(conn *grpcConn) {
 	}
 }
 
-// renew gives up the connection failed, on which a request has just failed, unless the upstream
-// responded on it. reached reports whether the request was sent. If there was no timely response,
-// the connection may be half open (servers forbid the pings that would detect this). If the
-// connection could not be established, gRPC might wait up to two minutes before the next attempt,
-// but the exporter decides when to retry.
-func (c *grpcClient) renew(ctx context.Context, failed *grpcConn, reached bool) {
+// renew gives up failed, a connection on which a request has just failed, unless the upstream
+// responded. sent is whether the request was sent. If there was no timely response, the connection
+// may be half open (servers forbid the pings that would detect this). If the connection could not
+// be established, gRPC might wait up to two minutes before the next attempt, but the exporter
+// decides when to retry.
+func (c *grpcClient) renew(ctx context.Context, failed *grpcConn, sent bool) {
 	state := failed.GetState()
 	// A response to the first request may arrive before gRPC changes the state to ready.
-	established := state == connectivity.Ready || state == connectivity.Connecting && reached
+	established := state == connectivity.Ready || state == connectivity.Connecting && sent
 	if ctx.Err() == nil && established {
 		return
 	}
@@ -200,16 +200,16 @@ func withPort(u *url.URL, standard string) string {
 // grpcFailure classifies err according to the specification
 // (https://opentelemetry.io/docs/specs/otlp/#failures), except that some requests are held.
 func grpcFailure(ctx context.Context, err error) *Failure {
-	answered := status.Convert(err)
+	response := status.Convert(err)
 	var info *errdetails.RetryInfo
-	for _, detail := range answered.Details() {
+	for _, detail := range response.Details() {
 		if d, ok := detail.(*errdetails.RetryInfo); ok {
 			info = d
 		}
 	}
-	answer := known(answered.Code())
-	f := &Failure{Reason: code.Code(answer).String(), Kind: Held, Err: err}
-	switch answer {
+	statusCode := knownCode(response.Code())
+	f := &Failure{Reason: code.Code(statusCode).String(), Kind: Held, Err: err}
+	switch statusCode {
 	case codes.ResourceExhausted:
 		f.Kind = Large
 		if info != nil {
@@ -229,22 +229,22 @@ func grpcFailure(ctx context.Context, err error) *Failure {
 	default:
 	}
 	if f.Kind == Passing {
-		f.After = bounded(info.GetRetryDelay().AsDuration())
+		f.After = capRetryAfter(info.GetRetryDelay().AsDuration())
 	}
 	return f
 }
 
-// known returns c if the gRPC specification defines c, and Unknown otherwise. This bounds the
+// knownCode returns c if the gRPC specification defines c, and Unknown otherwise. This bounds the
 // number of reasons, whatever an upstream sends.
-func known(c codes.Code) codes.Code {
+func knownCode(c codes.Code) codes.Code {
 	if c > codes.Unauthenticated {
 		return codes.Unknown
 	}
 	return c
 }
 
-// longestMessage is gRPC's default limit for a response.
-const longestMessage = 4 << 20
+// maxGRPCResponse is gRPC's default limit for a response, in bytes.
+const maxGRPCResponse = 4 << 20
 
 // raw is a codec that passes bytes on unchanged. Its name is that of the protobuf codec, which
 // produced the bytes.
@@ -262,14 +262,14 @@ func (raw) Marshal(v any) (mem.BufferSlice, error) {
 
 // Unmarshal implements encoding.CodecV2.
 func (raw) Unmarshal(data mem.BufferSlice, v any) error {
-	encoding, answer := compress.Packed(data.Materialize())
+	encoding, body := compress.Packed(data.Materialize())
 	if encoding != compress.None {
 		var err error
-		if answer, err = compress.Unpack(encoding, answer, longestMessage); err != nil {
+		if body, err = compress.Unpack(encoding, body, maxGRPCResponse); err != nil {
 			return err
 		}
 	}
-	*v.(*[]byte) = answer
+	*v.(*[]byte) = body
 	return nil
 }
 

@@ -30,10 +30,10 @@ func dialServer(t testing.TB, s *grpcServer) Client {
 func TestGRPCSendsBytesAsTheyAre(t *testing.T) {
 	data := bytes.Repeat([]byte("\xfa\x3f\x03any"), 50_000) // an unknown field
 	for _, compression := range []string{compress.None, compress.Gzip, compress.Zstd} {
-		s := serveGRPC(t, listen(t, ""), yes)
+		s := serveGRPC(t, listen(t, ""), grpcOK)
 		c := dial(t, Config{
 			Protocol: GRPC, Compression: compression, UserAgent: "poolgauge-sidecar/9", URL: "http://" + s.addr,
-			Headers: fixed(map[string]string{"Tenant": "m"}),
+			Headers: fixedHeaders(map[string]string{"Tenant": "m"}),
 		})
 		for _, signal := range otlp.Signals() {
 			equal(t, "result", mustSend(t, c, otlp.Batch{Signal: signal, Points: 1, Data: data}), Result{})
@@ -48,7 +48,7 @@ func TestGRPCSendsBytesAsTheyAre(t *testing.T) {
 			equal(t, "tenant", strings.Join(got.header["tenant"], ","), "m")
 			equal(t, "type", got.header["content-type"][0], "application/grpc+proto")
 			equal(t, "user agent", strings.HasPrefix(got.header["user-agent"][0], "poolgauge-sidecar/9"), true)
-			equal(t, "data survives", bytes.Equal(got.body, data), true)
+			equal(t, "data unchanged", bytes.Equal(got.body, data), true)
 		}
 		equal(t, "requests", len(s.requests()), 3)
 	}
@@ -60,7 +60,7 @@ func TestGRPCUnixSocket(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := serveGRPC(t, l, yes)
+	s := serveGRPC(t, l, grpcOK)
 	mustSend(t, dial(t, Config{Protocol: GRPC, URL: "unix://" + path}), metrics("x"))
 	equal(t, "requests", len(s.requests()), 1)
 }
@@ -111,13 +111,13 @@ func TestGRPCStatuses(t *testing.T) {
 			}
 			if f.Reason != names[code] || f.Kind != kind || f.After != after ||
 				!strings.Contains(f.Error(), "because") {
-				t.Errorf("%v with hint %v: %+v", code, hint, f)
+				t.Errorf("%v with retry delay %v: got %+v, want kind %v, after %v", code, hint, f, kind, after)
 			}
 		}
 	}
 }
 
-// Unknown status codes share a single reason, however many an upstream sends.
+// Status codes that gRPC does not define share a single reason, however many an upstream sends.
 func TestGRPCStatusWithoutName(t *testing.T) {
 	s := serveGRPC(
 		t,
@@ -126,11 +126,11 @@ func TestGRPCStatusWithoutName(t *testing.T) {
 	)
 	f := mustFail(t, context.Background(), dialServer(t, s), metrics("x"))
 	if f.Reason != "UNKNOWN" || f.Kind != Split {
-		t.Errorf("%+v", f)
+		t.Errorf("got %+v, want reason UNKNOWN and kind Split", f)
 	}
 }
 
-func TestGRPCAnswers(t *testing.T) {
+func TestGRPCResponses(t *testing.T) {
 	for name, c := range map[string]struct {
 		body []byte
 		want Result
@@ -159,17 +159,17 @@ func TestGRPCUpstreamComesBack(t *testing.T) {
 	defer cancel()
 	for range 8 {
 		f := mustFail(t, ctx, c, metrics("x"))
-		if !retries(f) || f.Reason != "UNAVAILABLE" || !strings.Contains(f.Error(), "refused") {
-			t.Fatalf("%+v", f)
+		if !retryable(f) || f.Reason != "UNAVAILABLE" || !strings.Contains(f.Error(), "refused") {
+			t.Fatalf("got %+v, want UNAVAILABLE, retryable, connection refused", f)
 		}
 	}
-	serveGRPC(t, listen(t, addr), yes)
+	serveGRPC(t, listen(t, addr), grpcOK)
 	if _, err := c.Send(ctx, requestOf(metrics("x"))); err != nil {
 		t.Error(err)
 	}
 }
 
-// A failure that is reported in a response does not close the connection.
+// A request that fails with a response from the upstream does not close the connection.
 func TestGRPCConnectionIsKept(t *testing.T) {
 	s := serveGRPC(
 		t,
@@ -196,7 +196,7 @@ func TestDialErrors(t *testing.T) {
 			Config{Protocol: c.protocol, URL: c.url},
 		); err == nil ||
 			!strings.Contains(err.Error(), c.want) {
-			t.Errorf("got %v, want %s", err, c.want)
+			t.Errorf("Dial: error %v, want one with %q", err, c.want)
 		}
 	}
 }
@@ -208,7 +208,7 @@ func TestGRPCTarget(t *testing.T) {
 	} {
 		got, secure, err := grpcTarget(url)
 		if got != want || err != nil || secure != strings.HasPrefix(url, "https") {
-			t.Errorf("%s: %s %v %v", url, got, secure, err)
+			t.Errorf("%s: target %s, secure %v, error %v; want target %s", url, got, secure, err, want)
 		}
 	}
 }
@@ -218,13 +218,13 @@ func TestGRPCTarget(t *testing.T) {
 func TestNowhere(t *testing.T) {
 	f := mustFail(t, context.Background(), Nowhere(), otlp.Batch{Signal: otlp.Traces})
 	if f.Kind != Invalid || f.Reason != "no_endpoint" || !strings.Contains(f.Error(), "traces") {
-		t.Errorf("%+v", f)
+		t.Errorf("got %+v, want reason no_endpoint, kind Invalid and the signal in the error", f)
 	}
 }
 
 // Headers are obtained for each request. While they are unavailable, nothing is lost.
 func TestHeadersMayChange(t *testing.T) {
-	s := serveGRPC(t, listen(t, ""), yes)
+	s := serveGRPC(t, listen(t, ""), grpcOK)
 	tokens := []string{"one", "", "two"}
 	n := 0
 	c := dial(t, Config{Protocol: GRPC, URL: "http://" + s.addr, Headers: func() (map[string]string, error) {
@@ -243,7 +243,7 @@ func TestHeadersMayChange(t *testing.T) {
 		metrics("b"),
 	); f.Kind != Passing ||
 		!strings.Contains(f.Error(), "half written") {
-		t.Errorf("%+v", f)
+		t.Errorf("got %+v, want kind Passing and the error of Headers", f)
 	}
 	mustSend(t, c, metrics("b"))
 	for i, want := range []string{"one", "two"} {
@@ -252,35 +252,35 @@ func TestHeadersMayChange(t *testing.T) {
 }
 
 // A connection past its lifetime is replaced for the next request, and closed when its last request
-// has ended.
+// has completed.
 func TestGRPCConnectionsAreReplaced(t *testing.T) {
 	for range 100 {
 		if life := ConnectionLife(); life < 4*time.Minute || life > 6*time.Minute {
-			t.Fatalf("a connection lives %v", life)
+			t.Fatalf("connection life is %v, want 4m to 6m", life)
 		}
 	}
-	s := serveGRPC(t, listen(t, ""), yes)
+	s := serveGRPC(t, listen(t, ""), grpcOK)
 	client, _ := dialServer(t, s).(*grpcClient)
 	mustSend(t, client, metrics("x"))
-	first := client.use() // a request that takes a long time
+	first := client.acquire() // a request that takes a long time
 	client.mu.Lock()
 	first.until = time.Time{}
 	client.mu.Unlock()
 	mustSend(t, client, metrics("x"))
-	second := client.use()
-	client.leave(second)
+	second := client.acquire()
+	client.release(second)
 	if second == first {
 		t.Fatal("the connection was not replaced")
 	}
-	equal(t, "the first while it is used", first.GetState() == connectivity.Shutdown, false)
-	client.leave(first)
-	equal(t, "the first, then", first.GetState(), connectivity.Shutdown)
+	equal(t, "first connection closed while in use", first.GetState() == connectivity.Shutdown, false)
+	client.release(first)
+	equal(t, "state of the first connection after its last request", first.GetState(), connectivity.Shutdown)
 }
 
-func TestAnswerThatCannotBeDecompressedIsAnError(t *testing.T) {
-	var answer []byte
+func TestResponseThatCannotBeDecompressedIsAnError(t *testing.T) {
+	var body []byte
 	cut := mem.BufferSlice{mem.SliceBuffer("\x1fg\x1f\x8b\x08")} // the mark, and the beginning of gzip's header
-	if err := (raw{}).Unmarshal(cut, &answer); err == nil {
-		t.Errorf("answer %q", answer)
+	if err := (raw{}).Unmarshal(cut, &body); err == nil {
+		t.Errorf("response %q, want an error", body)
 	}
 }

@@ -18,9 +18,9 @@ import (
 )
 
 const (
-	protobuf      = "application/x-protobuf"
-	longestAnswer = 64 << 10 // maximum number of bytes read of a response
-	idle          = 90 * time.Second
+	protobuf        = "application/x-protobuf"
+	maxHTTPResponse = 64 << 10         // maximum number of bytes read of a response
+	idleTimeout     = 90 * time.Second // how long unused connections stay open
 )
 
 // httpClient sends OTLP as protobuf over HTTP/1.1.
@@ -51,8 +51,8 @@ func newTransport(cfg *Config) *http.Transport {
 		Proxy:                  http.ProxyFromEnvironment,
 		DialTLSContext:         dialTLS(cfg.TLS),
 		MaxIdleConnsPerHost:    4,
-		IdleConnTimeout:        idle,
-		MaxResponseHeaderBytes: longestAnswer,
+		IdleConnTimeout:        idleTimeout,
+		MaxResponseHeaderBytes: maxHTTPResponse,
 	}
 	if config, err := cfg.TLS(); err == nil {
 		t.TLSClientConfig = config
@@ -70,10 +70,10 @@ func (c *httpClient) Send(ctx context.Context, r Request) (Result, error) {
 	response, err := (&http.Client{Transport: transport, CheckRedirect: noRedirect}).Do(request)
 	if err != nil {
 		c.renew(transport)
-		return Result{}, brokenHTTP(ctx, err)
+		return Result{}, transportFailure(ctx, err)
 	}
 	defer response.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(response.Body, longestAnswer))
+	body, err := io.ReadAll(io.LimitReader(response.Body, maxHTTPResponse))
 	switch {
 	case response.StatusCode/100 != 2:
 		return Result{}, httpFailure(response, body, time.Now())
@@ -123,8 +123,9 @@ func joined(pieces [][]byte) []byte {
 	return bytes.Join(pieces, nil)
 }
 
-// renew replaces the transport failed after an error on one of its connections. The new transport
-// loads the certificates again. Requests in flight on other connections continue.
+// renew replaces failed, the transport of a request that got no response, unless another request
+// has already replaced it. The new transport loads the certificates again. Requests in flight on
+// other connections continue.
 func (c *httpClient) renew(failed *http.Transport) {
 	if c.transport.CompareAndSwap(failed, newTransport(&c.cfg)) {
 		failed.CloseIdleConnections()
@@ -137,8 +138,8 @@ func (c *httpClient) Close() error {
 	return nil
 }
 
-// brokenHTTP returns the failure of a request that got no response.
-func brokenHTTP(ctx context.Context, err error) *Failure {
+// transportFailure returns the failure of a request that got no response.
+func transportFailure(ctx context.Context, err error) *Failure {
 	f := &Failure{Reason: reasonConnection, Kind: Passing, Err: err}
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		f.Reason, f.Kind = reasonTimeout, Slow
@@ -154,7 +155,7 @@ func httpFailure(r *http.Response, body []byte, now time.Time) *Failure {
 	switch r.StatusCode {
 	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		f.Kind = Passing
-		f.After = bounded(retryAfter(r.Header.Get("Retry-After"), now))
+		f.After = capRetryAfter(retryAfter(r.Header.Get("Retry-After"), now))
 	case http.StatusRequestEntityTooLarge:
 		f.Kind = Large
 	case http.StatusBadRequest, http.StatusUnprocessableEntity:

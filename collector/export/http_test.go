@@ -39,7 +39,7 @@ func TestHTTPSendsBytesAsTheyAre(t *testing.T) {
 				Compression: encoding,
 				UserAgent:   "poolgauge-sidecar/9",
 				URL:         s.URL + strings.TrimPrefix(want, "POST "),
-				Headers:     fixed(map[string]string{"tenant": "m", "content-type": "other"}),
+				Headers:     fixedHeaders(map[string]string{"tenant": "m", "content-type": "other"}),
 			})
 			equal(t, "result", mustSend(t, c, otlp.Batch{Signal: otlp.Signals()[i], Points: 1, Data: data}), Result{})
 			r := <-got
@@ -49,7 +49,7 @@ func TestHTTPSendsBytesAsTheyAre(t *testing.T) {
 			equal(t, "user agent", header.Get("User-Agent"), "poolgauge-sidecar/9")
 			equal(t, "tenant", header.Get("Tenant"), "m")
 			equal(t, "encoding", header.Get("Content-Encoding"), encoding)
-			equal(t, "data survives", bytes.Equal(r.body, data), true)
+			equal(t, "data unchanged", bytes.Equal(r.body, data), true)
 		}
 	}
 }
@@ -89,7 +89,7 @@ func TestIdleConnectionsAreClosed(t *testing.T) {
 		case <-closed:
 			equal(t, "closed after", time.Since(begin), 90*time.Second)
 		case <-time.After(time.Hour):
-			t.Error("an idle connection is open for an hour")
+			t.Error("an idle connection was still open after an hour")
 			transport.CloseIdleConnections()
 			<-closed
 		}
@@ -142,7 +142,7 @@ func TestHTTPCodes(t *testing.T) {
 			after = 7 * time.Second
 		}
 		if f.Kind != kind || f.After != after || f.Reason != fmt.Sprint(code) {
-			t.Errorf("%d: %+v", code, f)
+			t.Errorf("%d: got %+v, want kind %v, after %v", code, f, kind, after)
 		}
 	}
 }
@@ -171,12 +171,12 @@ func TestRetryAfter(t *testing.T) {
 	now := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
 	for header, want := range map[string]time.Duration{
 		"": 0, "0": 0, "7": 7 * time.Second, "-7": 0, "1.5": 0, "soon": 0, "99999999999999999999": 0,
-		"2147483647":                    longestAfter,
+		"2147483647":                    maxRetryAfter,
 		"Wed, 25 Nov 2026 12:00:09 GMT": 9 * time.Second,
 		"Wed, 25 Nov 2026 11:00:00 GMT": 0,
-		"Wed, 25 Nov 2099 12:00:00 GMT": longestAfter,
+		"Wed, 25 Nov 2099 12:00:00 GMT": maxRetryAfter,
 	} {
-		equal(t, "Retry-After: "+header, bounded(retryAfter(header, now)), want)
+		equal(t, "Retry-After: "+header, capRetryAfter(retryAfter(header, now)), want)
 	}
 }
 
@@ -201,7 +201,7 @@ func TestHTTPExplanation(t *testing.T) {
 	}
 }
 
-func TestHTTPAnswers(t *testing.T) {
+func TestHTTPResponses(t *testing.T) {
 	for name, c := range map[string]struct {
 		code int
 		kind string
@@ -229,14 +229,14 @@ func TestHTTPAnswers(t *testing.T) {
 
 // An HTML page, such as a proxy's login page, is not an OTLP response, so the request counts as
 // failed and is held.
-func TestHTTPPageIsNoSuccess(t *testing.T) {
+func TestHTMLPageIsAFailure(t *testing.T) {
 	s := serveHTTP(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		_, _ = io.WriteString(w, "<html>log in</html>")
 	})
 	f := mustFail(t, context.Background(), dial(t, Config{Protocol: HTTPProtobuf, URL: s.URL}), metrics("x"))
 	if f.Kind != Held || f.Reason != "html" {
-		t.Errorf("%+v", f)
+		t.Errorf("got %+v, want reason html and kind Held", f)
 	}
 }
 
@@ -257,7 +257,7 @@ func TestHTTPNothingListens(t *testing.T) {
 		dial(t, Config{Protocol: HTTPProtobuf, URL: "http://" + l.Addr().String()}),
 		metrics("x"),
 	)
-	if !retries(f) || f.Reason != "connection" {
-		t.Errorf("%+v", f)
+	if !retryable(f) || f.Reason != "connection" {
+		t.Errorf("got %+v, want reason connection, retryable", f)
 	}
 }

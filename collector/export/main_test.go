@@ -38,7 +38,7 @@ type grpcServer struct {
 // grpcAnswer returns the response to request n, or an error.
 type grpcAnswer func(ctx context.Context, n int) ([]byte, error)
 
-func yes(context.Context, int) ([]byte, error) { return nil, nil }
+func grpcOK(context.Context, int) ([]byte, error) { return nil, nil }
 
 // serveGRPC serves on l, and answers each request by calling answer.
 func serveGRPC(t testing.TB, l net.Listener, answer grpcAnswer, opts ...grpc.ServerOption) *grpcServer {
@@ -100,11 +100,11 @@ func listen(t testing.TB, addr string) net.Listener {
 	return l
 }
 
-// retries reports whether a failed request is sent again, as it is or in parts.
-func retries(f *Failure) bool { return f.Kind == Passing || f.Kind == Slow }
+// retryable reports whether a request that failed with f is sent again, as it is or in parts.
+func retryable(f *Failure) bool { return f.Kind == Passing || f.Kind == Slow }
 
-// fixed returns headers that do not change.
-func fixed(headers map[string]string) func() (map[string]string, error) {
+// fixedHeaders returns a Config.Headers function for headers that do not change.
+func fixedHeaders(headers map[string]string) func() (map[string]string, error) {
 	return func() (map[string]string, error) { return headers, nil }
 }
 
@@ -114,11 +114,11 @@ func dial(t testing.TB, cfg Config) Client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { closed(t, c) })
+	t.Cleanup(func() { mustClose(t, c) })
 	return c
 }
 
-func closed(t testing.TB, c Client) {
+func mustClose(t testing.TB, c Client) {
 	t.Helper()
 	if err := c.Close(); err != nil {
 		t.Error(err)
@@ -172,11 +172,11 @@ func mustFail(t testing.TB, ctx context.Context, c Client, b otlp.Batch) *Failur
 	t.Helper()
 	_, err := c.Send(ctx, requestOf(b))
 	if err == nil {
-		t.Fatal("the upstream took it")
+		t.Fatal("Send succeeded, want a failure")
 	}
 	f, ok := err.(*Failure) //nolint:errorlint // it must be a Failure itself
 	if !ok {
-		t.Fatalf("%T is not a *Failure", err)
+		t.Fatalf("Send returned a %T, want a *Failure", err)
 	}
 	return f
 }

@@ -8,7 +8,7 @@ import (
 const (
 	minPace    = 8 << 10          // minimum rate for a backlog, in bytes per second
 	minShare   = 16 << 10         // minimum size of a request of the backlog, in bytes
-	paceTime   = 2 * time.Second  // maximum time that one request of the backlog takes at the current pace
+	paceTime   = 2 * time.Second  // maximum time that one request of the backlog takes up at the current pace
 	paceWindow = 30 * time.Second // time over which the live rate is measured
 )
 
@@ -19,12 +19,12 @@ const (
 type Pace struct {
 	factor float64 // multiple of the live rate; 0: no limit
 
-	mu      sync.Mutex // guards everything below
-	at      time.Time  // when the lane was last measured
-	bytes   int64      // total received by then
-	live    float64    // bytes per second in the last window
-	growth  float64    // bytes per second by which the backlog grew
-	paidFor time.Time  // when the next request of the backlog may be sent
+	mu     sync.Mutex // guards everything below
+	at     time.Time  // when the lane was last measured
+	bytes  int64      // total received by then
+	live   float64    // bytes per second in the last window
+	growth float64    // bytes per second by which the backlog grew
+	nextAt time.Time  // when the next request of the backlog may be sent
 }
 
 // NewPace returns a Pace of factor times the rate at which the lane receives data. If factor is 0,
@@ -70,10 +70,10 @@ func (p *Pace) Backlog(size int64, now time.Time) time.Duration {
 	if p.factor == 0 {
 		return 0
 	}
-	if p.paidFor.Before(now) {
-		p.paidFor = now
+	if p.nextAt.Before(now) {
+		p.nextAt = now
 	}
-	wait := p.paidFor.Sub(now)
-	p.paidFor = p.paidFor.Add(time.Duration(float64(size) / p.speed() * float64(time.Second)))
+	wait := p.nextAt.Sub(now)
+	p.nextAt = p.nextAt.Add(time.Duration(float64(size) / p.speed() * float64(time.Second)))
 	return wait
 }

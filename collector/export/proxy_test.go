@@ -16,7 +16,7 @@ type proxy struct {
 
 	mu    sync.Mutex
 	pairs [][2]net.Conn
-	deaf  bool // new data is discarded on connections made before
+	deaf  bool // new data on existing connections is discarded
 }
 
 func newProxy(t *testing.T, to string) *proxy {
@@ -52,7 +52,8 @@ func newProxy(t *testing.T, to string) *proxy {
 	return p
 }
 
-// pass copies until one end is closed. Data read by a deaf proxy is lost.
+// pass copies data of connection n until one end is closed. It discards data if halfOpen was
+// called, or a newer connection was made, after connection n.
 func (p *proxy) pass(n int, from io.ReadCloser, to io.WriteCloser) {
 	defer to.Close()
 	buffer := make([]byte, 32<<10)
@@ -70,7 +71,7 @@ func (p *proxy) pass(n int, from io.ReadCloser, to io.WriteCloser) {
 	}
 }
 
-// halfOpen leaves the connection open but dead. The next connection works.
+// halfOpen keeps existing connections open but discards their data. The next connection works.
 func (p *proxy) halfOpen() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -108,8 +109,8 @@ func testBrokenConnections(t *testing.T, p *proxy, c Client, timeout string) {
 	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
 	defer cancel()
 	f := mustFail(t, ctx, c, metrics("3"))
-	if !retries(f) || f.Reason != timeout {
-		t.Errorf("half open: %+v", f)
+	if !retryable(f) || f.Reason != timeout {
+		t.Errorf("half-open connection: got %+v, want reason %s, retryable", f, timeout)
 	}
 	mustSend(t, c, metrics("3")) // on a new connection
 	equal(t, "connections", p.connections(), 2)
@@ -121,15 +122,15 @@ func testBrokenConnections(t *testing.T, p *proxy, c Client, timeout string) {
 			break
 		}
 		var f *Failure
-		if !errors.As(err, &f) || !retries(f) || i > 2 {
-			t.Fatalf("reset: %+v", f)
+		if !errors.As(err, &f) || !retryable(f) || i > 2 {
+			t.Fatalf("reset connection, attempt %d: error %v, want success or a retryable failure", i, err)
 		}
 	}
 	equal(t, "connections", p.connections(), 3)
 }
 
 func TestGRPCBrokenConnections(t *testing.T) {
-	s := serveGRPC(t, listen(t, ""), yes)
+	s := serveGRPC(t, listen(t, ""), grpcOK)
 	p := newProxy(t, s.addr)
 	testBrokenConnections(t, p, dial(t, Config{Protocol: GRPC, URL: "http://" + p.addr}), "DEADLINE_EXCEEDED")
 }

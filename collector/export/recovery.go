@@ -3,8 +3,8 @@ package export
 import "sync"
 
 // recovery wakes all of an upstream's lanes that are waiting to retry, as soon as the upstream
-// accepts one lane again. There is then no reason to wait longer, whether the wait is a backoff or
-// was requested by the upstream. recovery is safe for concurrent use.
+// accepts requests of one lane again. There is then no reason to wait longer, whether the wait is a
+// backoff or was requested by the upstream. recovery is safe for concurrent use.
 type recovery struct {
 	mu   sync.Mutex
 	next chan struct{} // closed and replaced by announce
@@ -12,8 +12,8 @@ type recovery struct {
 
 func newRecovery() *recovery { return &recovery{next: make(chan struct{})} }
 
-// awaited returns a channel that is closed by the next call to announce.
-func (r *recovery) awaited() <-chan struct{} {
+// announced returns a channel that is closed by the next call to announce.
+func (r *recovery) announced() <-chan struct{} {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.next

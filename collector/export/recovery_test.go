@@ -25,9 +25,9 @@ type outage struct {
 	up    map[string]*atomic.Bool
 }
 
-// startOutage runs a lane for each entry of upstreams and puts a batch into each lane. While the
-// upstream is down, the lane's requests fail, and the upstream asks the lane to wait for its entry
-// in asked, if it has one, before a retry.
+// startOutage runs a lane for each entry of upstreams and puts a batch into each lane. While a
+// lane's upstream is down, the lane's requests fail, with the lane's entry in asked as the minimum
+// wait before a retry.
 func startOutage(t *testing.T, upstreams map[queue.Lane]string, asked map[queue.Lane]time.Duration) *outage {
 	t.Helper()
 	o := &outage{t: t, fakes: map[queue.Lane]*fake{}, up: map[string]*atomic.Bool{"a": {}, "b": {}}}
@@ -66,7 +66,7 @@ func startOutage(t *testing.T, upstreams map[queue.Lane]string, asked map[queue.
 }
 
 // lastTry returns when a lane last sent a request.
-func (o *outage) lastTry(id queue.Lane) time.Time { return o.fakes[id].at[len(o.fakes[id].at)-1] }
+func (o *outage) lastRequest(id queue.Lane) time.Time { return o.fakes[id].at[len(o.fakes[id].at)-1] }
 
 func (o *outage) drain(grace time.Duration) {
 	o.t.Helper()
@@ -81,15 +81,15 @@ func TestRecoveryOfOneLaneWakesTheOthersOfItsUpstream(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := startOutage(t,
 			map[queue.Lane]string{queue.Metrics: "a", queue.Own: "a", queue.Traces: "b"},
-			map[queue.Lane]time.Duration{queue.Own: longestAfter, queue.Traces: longestAfter})
+			map[queue.Lane]time.Duration{queue.Own: maxRetryAfter, queue.Traces: maxRetryAfter})
 		o.up["a"].Store(true)
 		o.up["b"].Store(true)
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		equal(t, "metrics sent", o.Account().Sent[queue.Metrics], 1)
 		equal(t, "own points sent", o.Account().Sent[queue.Own], 1)
-		equal(t, "own points sent at", o.lastTry(queue.Own), o.lastTry(queue.Metrics))
-		equal(t, "traces sent, of another upstream", o.Account().Sent[queue.Traces], 0)
+		equal(t, "own points sent at", o.lastRequest(queue.Own), o.lastRequest(queue.Metrics))
+		equal(t, "traces sent, to another upstream", o.Account().Sent[queue.Traces], 0)
 		o.drain(time.Second)
 	})
 }
@@ -100,14 +100,14 @@ func TestRecoveryWhileClosingWakesTheOthersOfItsUpstream(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := startOutage(t,
 			map[queue.Lane]string{queue.Metrics: "a", queue.Own: "a"},
-			map[queue.Lane]time.Duration{queue.Own: longestAfter})
+			map[queue.Lane]time.Duration{queue.Own: maxRetryAfter})
 		time.AfterFunc(500*time.Millisecond, func() { o.up["a"].Store(true) })
 		begun := time.Now()
 		o.drain(time.Second)
 		equal(t, "metrics sent", o.Account().Sent[queue.Metrics], 1)
 		equal(t, "own points sent", o.Account().Sent[queue.Own], 1)
 		if took := time.Since(begun); took > 600*time.Millisecond {
-			t.Errorf("took %v, want the time until a retry of metrics", took)
+			t.Errorf("Drain took %v, want little more than the 500ms until the recovery", took)
 		}
 	})
 }

@@ -48,19 +48,19 @@ func startLogs(t *testing.T, client Client, policy rules) *rig {
 	return r
 }
 
-// On a link on which a full request takes longer than the timeout, smaller requests succeed, and in
-// total at most twice the data is sent.
+// On a link so slow that a request of full size exceeds the timeout, smaller requests succeed, and
+// at most twice the data is sent in total.
 func TestSlowLink(t *testing.T) {
 	const rate = 60_000 // bytes per second
 	synctest.Test(t, func(t *testing.T) {
-		var sent, taken int
+		var sent, accepted int
 		f := &fake{answer: func(ctx context.Context, b otlp.Batch) (Result, error) {
-			takes := time.Duration(len(b.Data)) * time.Second / rate
+			duration := time.Duration(len(b.Data)) * time.Second / rate
 			begun := time.Now()
 			select {
-			case <-time.After(takes):
+			case <-time.After(duration):
 				sent += len(b.Data)
-				taken += len(b.Data)
+				accepted += len(b.Data)
 				return Result{}, nil
 			case <-ctx.Done():
 				sent += int(time.Since(begun).Seconds() * rate)
@@ -75,8 +75,8 @@ func TestSlowLink(t *testing.T) {
 		synctest.Wait()
 		equal(t, "queued", r.queue.Account().Queued(), 0)
 		equal(t, "sent", r.Account().Sent[queue.Logs], 2000)
-		if sent > 2*taken {
-			t.Errorf("%d bytes were sent for %d", sent, taken)
+		if sent > 2*accepted {
+			t.Errorf("%d bytes were sent to deliver %d, want at most twice as many", sent, accepted)
 		}
 		r.drain(time.Second)
 	})
@@ -106,7 +106,7 @@ func TestSingleLargeBatchIsDivided(t *testing.T) {
 			equal(t, "queued", r.queue.Account().Queued(), 0)
 			for i := 1; i < 3; i++ {
 				if gap := f.at[i].Sub(f.at[i-1]); gap < time.Second {
-					t.Errorf("a smaller request came after %v, without backoff", gap)
+					t.Errorf("a smaller request was sent after %v, want a backoff of at least 1s", gap)
 				}
 			}
 			r.drain(time.Second)
@@ -140,13 +140,13 @@ func TestEverythingIsInvalid(t *testing.T) {
 		f := &fake{
 			answer: func(context.Context, otlp.Batch) (Result, error) { return Result{}, failure(Invalid, "400") },
 		}
-		r := blockedBy(t, f, holding, strings.Split(strings.Repeat("x", 300), "")...)
+		r := startJoinedWith(t, f, holding, strings.Split(strings.Repeat("x", 300), "")...)
 		time.Sleep(10 * time.Second)
 		synctest.Wait()
-		if n := len(f.tries); n > 60 {
-			t.Errorf("%d requests in 10 seconds", n)
+		if n := len(f.requests); n > 60 {
+			t.Errorf("%d requests in 10 seconds, want at most 60", n)
 		}
-		equal(t, "lines of log", r.lines(), 1)
+		equal(t, "log lines", r.logLines(), 1)
 		r.drain(0)
 	})
 }

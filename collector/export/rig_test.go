@@ -22,27 +22,27 @@ import (
 )
 
 // fake is a client with faults: answer decides the outcome of each request. Tests read the other
-// fields only while the exporter waits or after it has ended.
+// fields only while the exporter is waiting or after it has stopped.
 type fake struct {
 	answer func(ctx context.Context, b otlp.Batch) (Result, error)
 
-	mu     sync.Mutex
-	tries  []otlp.Batch // every request
-	at     []time.Time  // when it was sent
-	taken  []string     // data of accepted requests
-	closed int
+	mu       sync.Mutex
+	requests []otlp.Batch // every request
+	at       []time.Time  // when it was sent
+	accepted []string     // data of accepted requests
+	closed   int
 }
 
 func (f *fake) Send(ctx context.Context, r Request) (Result, error) {
 	b := otlp.Batch{Signal: r.Signal, Points: r.Points, Data: joined(r.Data)}
 	f.mu.Lock()
-	f.tries, f.at = append(f.tries, b), append(f.at, time.Now())
+	f.requests, f.at = append(f.requests, b), append(f.at, time.Now())
 	f.mu.Unlock()
 	result, err := f.answer(ctx, b)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if err == nil {
-		f.taken = append(f.taken, string(b.Data))
+		f.accepted = append(f.accepted, string(b.Data))
 	}
 	return result, err
 }
@@ -52,7 +52,7 @@ func (f *fake) Close() error {
 	return nil
 }
 
-func takes(context.Context, otlp.Batch) (Result, error) { return Result{}, nil }
+func accept(context.Context, otlp.Batch) (Result, error) { return Result{}, nil }
 
 func passing(reason string) error {
 	return &Failure{Reason: reason, Kind: Passing, Err: errors.New("not now")}
@@ -62,7 +62,7 @@ func permanent(reason string) error {
 	return &Failure{Reason: reason, Kind: Invalid, Err: errors.New("never")}
 }
 
-// rig is an exporter with a queue in memory and everything that it reports.
+// rig is an exporter with a queue in memory, a metric reader and a log.
 type rig struct {
 	*Exporter
 
@@ -132,10 +132,10 @@ func (r *rig) drain(grace time.Duration) {
 	}
 }
 
-// metrics returns the state of the lane of metrics.
-func (r *rig) metrics() LaneAccount { return r.Account().Lanes[queue.Metrics] }
+// metricsLane returns the state of the metrics lane.
+func (r *rig) metricsLane() LaneAccount { return r.Account().Lanes[queue.Metrics] }
 
-func (r *rig) lines() int { return strings.Count(r.log.String(), "\n") }
+func (r *rig) logLines() int { return strings.Count(r.log.String(), "\n") }
 
 // outcomes returns the number of requests recorded by error.type, which is empty for success.
 func (r *rig) outcomes() map[string]uint64 {

@@ -134,22 +134,22 @@ func testReload(
 	// The upstream has switched, but the files have not: requests fail, and may be retried.
 	_, stop = serve(addr, two.server(t))
 	for range 3 {
-		if failure := mustFail(t, context.Background(), c, metrics("2")); !retries(failure) {
-			t.Fatalf("%+v", failure)
+		if failure := mustFail(t, context.Background(), c, metrics("2")); !retryable(failure) {
+			t.Fatalf("before the files switch: got %+v, want a retryable failure", failure)
 		}
 	}
 	// The same holds while the files cannot be read.
 	if err := os.Remove(filepath.Join(f.dir, "key")); err != nil {
 		t.Fatal(err)
 	}
-	if failure := mustFail(t, context.Background(), c, metrics("2")); !retries(failure) {
-		t.Fatalf("%+v", failure)
+	if failure := mustFail(t, context.Background(), c, metrics("2")); !retryable(failure) {
+		t.Fatalf("without a key file: got %+v, want a retryable failure", failure)
 	}
 	f.write(t, two)
 	mustSend(t, c, metrics("2")) // at the first attempt
 
-	// A switch is also followed if it happens while the files and the upstream match. A request may
-	// still find its connection closed.
+	// A switch is also followed if the files and the upstream change together. A request may still
+	// find its connection closed.
 	stop()
 	f.write(t, one)
 	_, stop = serve(addr, one.server(t))
@@ -160,7 +160,7 @@ func testReload(
 			return
 		}
 		var failure *Failure
-		if i > 1 || !errors.As(err, &failure) || !retries(failure) {
+		if i > 1 || !errors.As(err, &failure) || !retryable(failure) {
 			t.Fatal(err)
 		}
 	}
@@ -168,7 +168,7 @@ func testReload(
 
 func TestGRPCReloadsCertificates(t *testing.T) {
 	testReload(t, GRPC, func(addr string, config *tls.Config) (string, func()) {
-		s := serveGRPC(t, listen(t, addr), yes, grpc.Creds(credentials.NewTLS(config)))
+		s := serveGRPC(t, listen(t, addr), grpcOK, grpc.Creds(credentials.NewTLS(config)))
 		return s.addr, s.server.Stop
 	})
 }
@@ -185,23 +185,24 @@ func TestHTTPReloadsCertificates(t *testing.T) {
 	})
 }
 
-// An upstream with a certificate from another CA gets nothing, even if the system trusts that CA.
-func TestForeignAuthority(t *testing.T) {
+// An upstream whose certificate is from an untrusted CA receives nothing, whether the trusted CAs
+// are configured or the system's.
+func TestUntrustedCA(t *testing.T) {
 	f := files{t.TempDir()}
 	f.write(t, newIdentity(t, "ours"))
 	config := newIdentity(t, "foreign").server(t)
 	config.ClientAuth = tls.NoClientCert
-	s := serveGRPC(t, listen(t, ""), yes, grpc.Creds(credentials.NewTLS(config)))
-	for name, load := range map[string]func() (*tls.Config, error){"ours": f.load, "the system's": nil} {
+	s := serveGRPC(t, listen(t, ""), grpcOK, grpc.Creds(credentials.NewTLS(config)))
+	for name, load := range map[string]func() (*tls.Config, error){"configured CA": f.load, "system CAs": nil} {
 		c := dial(t, Config{Protocol: GRPC, URL: "https://" + s.addr, TLS: load})
 		if failure := mustFail(
 			t,
 			context.Background(),
 			c,
 			metrics("x"),
-		); !retries(failure) ||
+		); !retryable(failure) ||
 			failure.Reason != "UNAVAILABLE" {
-			t.Errorf("%s: %+v", name, failure)
+			t.Errorf("%s: got %+v, want UNAVAILABLE, retryable", name, failure)
 		}
 	}
 	equal(t, "requests", len(s.requests()), 0)
@@ -212,17 +213,17 @@ func TestHTTPReloadsBehindProxy(t *testing.T) {
 	loads := 0
 	cfg := Config{TLS: func() (*tls.Config, error) {
 		loads++
-		return &tls.Config{MinVersion: tls.VersionTLS13}, nil //nolint:gosec // a mark
+		return &tls.Config{MinVersion: tls.VersionTLS13}, nil //nolint:gosec // to recognize the config
 	}}
 	c := &httpClient{cfg: cfg}
 	c.transport.Store(newTransport(&c.cfg))
 	c.renew(c.transport.Load())
 	if loads != 2 || c.transport.Load().TLSClientConfig.MinVersion != tls.VersionTLS13 {
-		t.Errorf("loaded %d times", loads)
+		t.Errorf("certificates were loaded %d times, want 2, with the config in use", loads)
 	}
 }
 
-func TestReloadedCredentialsAreOfAClient(t *testing.T) {
+func TestReloadingCredentialsAreForClientsOnly(t *testing.T) {
 	creds := reloading{}
 	if err := creds.OverrideServerName("other"); !errors.Is(err, errors.ErrUnsupported) {
 		t.Errorf("another server name: %v, want %v", err, errors.ErrUnsupported)

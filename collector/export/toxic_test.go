@@ -28,16 +28,16 @@ func numbered(i int) otlp.Batch {
 
 // ledger records what an upstream has received, by batch number.
 type ledger struct {
-	t     *testing.T
-	bad   func(i int) bool
-	taken map[int]int
-	last  int // number of the last batch taken for the first time
-	lost  int64
+	t        *testing.T
+	bad      func(i int) bool
+	accepted map[int]int
+	last     int // number of the last batch accepted for the first time
+	lost     int64
 }
 
 func newLedger(t *testing.T, bad func(i int) bool) *ledger {
 	t.Helper()
-	return &ledger{t: t, bad: bad, taken: map[int]int{}, last: -1}
+	return &ledger{t: t, bad: bad, accepted: map[int]int{}, last: -1}
 }
 
 // numbers returns the batches in a request, and whether all of them are good.
@@ -53,9 +53,9 @@ func (l *ledger) numbers(data []byte) (numbers []int, good bool) {
 
 func (l *ledger) take(numbers []int) {
 	for _, i := range numbers {
-		if l.taken[i]++; l.taken[i] == 1 {
+		if l.accepted[i]++; l.accepted[i] == 1 {
 			if i <= l.last {
-				l.t.Errorf("%d arrived after %d", i, l.last)
+				l.t.Errorf("batch %d arrived after batch %d", i, l.last)
 			}
 			l.last = i
 		}
@@ -72,8 +72,8 @@ func (l *ledger) check(n int, a Account) {
 		if l.bad(i) {
 			refused += numbered(i).Points
 		}
-		if got := l.taken[i]; (got > 0) == l.bad(i) {
-			l.t.Errorf("batch %d, bad %v, was taken %d times", i, l.bad(i), got)
+		if got := l.accepted[i]; (got > 0) == l.bad(i) {
+			l.t.Errorf("batch %d, bad %v, was accepted %d times", i, l.bad(i), got)
 		}
 	}
 	equal(l.t, "permanently rejected", a.Rejected[Rejection{queue.Metrics, "INVALID_ARGUMENT"}], refused)
@@ -130,14 +130,14 @@ func (l *ledger) takeIf(good bool, numbers []int) {
 	}
 }
 
-// hearing is a client that counts the rejected points in the responses that it receives.
-type hearing struct {
+// rejectCounter is a client that counts the rejected points in the responses that it receives.
+type rejectCounter struct {
 	Client
 
 	lost atomic.Int64
 }
 
-func (h *hearing) Send(ctx context.Context, r Request) (Result, error) {
+func (h *rejectCounter) Send(ctx context.Context, r Request) (Result, error) {
 	result, err := h.Client.Send(ctx, r)
 	if err == nil {
 		h.lost.Add(result.Rejected)
@@ -145,9 +145,9 @@ func (h *hearing) Send(ctx context.Context, r Request) (Result, error) {
 	return result, err
 }
 
-// The same is true over a real connection that breaks. On a busy machine, requests may also time
-// out while the upstream is answering them: their responses are lost, and the next request arrives
-// in the meantime.
+// Every point is also accounted for over a real connection that breaks. On a busy machine, requests
+// may also time out while the upstream is answering them: their responses are lost, and the next
+// request arrives in the meantime.
 func TestToxicConnection(t *testing.T) {
 	exhausted, err := status.New(codes.ResourceExhausted, "slow down").
 		WithDetails(&errdetails.RetryInfo{RetryDelay: durationpb.New(time.Millisecond)})
@@ -170,10 +170,10 @@ func TestToxicConnection(t *testing.T) {
 			return nil, exhausted.Err()
 		case 2:
 			p.reset()
-			return nil, status.Error(codes.Aborted, "not heard")
+			return nil, status.Error(codes.Aborted, "response lost")
 		case 3:
 			p.halfOpen()
-			return nil, status.Error(codes.Aborted, "not heard")
+			return nil, status.Error(codes.Aborted, "response lost")
 		}
 		if !good {
 			return nil, status.Error(codes.InvalidArgument, "bad")
@@ -189,7 +189,7 @@ func TestToxicConnection(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	client := &hearing{Client: dialed}
+	client := &rejectCounter{Client: dialed}
 	r := start(
 		t,
 		client,
@@ -211,6 +211,6 @@ func TestToxicConnection(t *testing.T) {
 	}
 	l.check(n, r.Account())
 	if p.connections() < 3 {
-		t.Errorf("%d connections: none was broken", p.connections())
+		t.Errorf("%d connections, want at least 3, since some were broken", p.connections())
 	}
 }

@@ -13,7 +13,7 @@ import (
 )
 
 // Check is a health check. It returns an error if something is wrong. state is additional
-// information and may be empty. state and the error's text must be one line each.
+// information and may be empty. state and the error's text must each be a single line.
 type Check func() (state string, err error)
 
 // Server serves health checks on one address until it is closed.
@@ -73,7 +73,7 @@ func handler(check Check) http.HandlerFunc {
 		if !onLoopback(r) {
 			state = ""
 			if err != nil {
-				verdict = "not ok: for the reason, see the log, or request this page on 127.0.0.1"
+				verdict = "not ok: see the log for the reason, or request this page at 127.0.0.1"
 			}
 		}
 		fmt.Fprintln(w, verdict)

@@ -16,9 +16,9 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestEndpoints(t *testing.T) {
-	well := func() (string, error) { return "", nil }
-	ill := func() (string, error) { return "queue: 3 points", errors.New("the upstream is down") }
-	server, err := Listen(context.Background(), "127.0.0.1:0", well, ill)
+	healthy := func() (string, error) { return "", nil }
+	unhealthy := func() (string, error) { return "queue: 3 points", errors.New("the upstream is down") }
+	server, err := Listen(context.Background(), "127.0.0.1:0", healthy, unhealthy)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,33 +44,33 @@ func TestEndpoints(t *testing.T) {
 	}
 }
 
-// Other hosts learn whether all is well, and nothing about what the sidecar communicates with.
+// Other hosts learn only whether the check succeeds, not which addresses the sidecar connects to.
 func TestDetailsStayOnLoopback(t *testing.T) {
-	ill := func() (string, error) { return "queue: 3 points", errors.New("http://user@upstream is down") }
-	for local, told := range map[string]bool{"127.0.0.1": true, "10.0.0.7": false} {
+	unhealthy := func() (string, error) { return "queue: 3 points", errors.New("http://user@upstream is down") }
+	for local, detailed := range map[string]bool{"127.0.0.1": true, "10.0.0.7": false} {
 		r := httptest.NewRequest(http.MethodGet, "/readyz", http.NoBody)
 		r = r.WithContext(
 			context.WithValue(r.Context(), http.LocalAddrContextKey, &net.TCPAddr{IP: net.ParseIP(local)}),
 		)
 		w := httptest.NewRecorder()
-		handler(ill)(w, r)
+		handler(unhealthy)(w, r)
 		if body := w.Body.String(); w.Code != http.StatusServiceUnavailable ||
-			strings.Contains(body, "upstream") != told ||
-			strings.Contains(body, "3 points") != told {
-			t.Errorf("on %s: %d %q", local, w.Code, body)
+			strings.Contains(body, "upstream") != detailed ||
+			strings.Contains(body, "3 points") != detailed {
+			t.Errorf("request to %s: %d %q, want status 503 and details: %v", local, w.Code, body, detailed)
 		}
 	}
 }
 
 func TestAddressInUse(t *testing.T) {
-	well := func() (string, error) { return "", nil }
-	first, err := Listen(context.Background(), "127.0.0.1:0", well, well)
+	healthy := func() (string, error) { return "", nil }
+	first, err := Listen(context.Background(), "127.0.0.1:0", healthy, healthy)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer first.Close()
-	if second, err := Listen(context.Background(), first.Addr().String(), well, well); err == nil {
+	if second, err := Listen(context.Background(), first.Addr().String(), healthy, healthy); err == nil {
 		_ = second.Close()
-		t.Error("two servers on one address")
+		t.Error("two servers listen on the same address")
 	}
 }

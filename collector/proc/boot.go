@@ -9,7 +9,7 @@ import (
 // Boot returns the time at which the machine booted, according to the current wall clock. It reads
 // btime from /proc/stat or, failing that, subtracts the uptime from now. It returns the zero time
 // if neither is known. The resolution is one second, and the result is never later than the true
-// time.
+// boot time.
 func (f *FS) Boot(now time.Time) time.Time {
 	if data, err := f.reader.Read(f.Path("stat")); err == nil {
 		if boot, ok := ParseBoot(data); ok && boot.Before(now) {
@@ -33,5 +33,5 @@ func ParseBoot(stat []byte) (boot time.Time, ok bool) {
 }
 
 // Started returns the time at which the process was started, given the boot time. The result is
-// never later than the true time, and at most one second earlier.
-func (s *Stat) Started(boot time.Time) time.Time { return boot.Add(ticksToTime(s.StartTime)) }
+// never later than the true start time, and at most about one second earlier.
+func (s *Stat) Started(boot time.Time) time.Time { return boot.Add(ticksToDuration(s.StartTime)) }

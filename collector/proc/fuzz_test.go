@@ -11,10 +11,10 @@ func FuzzParseStat(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		s, err := parseStat(data)
 		if err != nil && s != (Stat{}) {
-			t.Errorf("an error and %+v", s)
+			t.Errorf("got an error and %+v, want the zero Stat", s)
 		}
 		if s.User < 0 || s.System < 0 || s.Resident < 0 || s.Virtual < 0 || s.StartTime < 0 {
-			t.Errorf("negative: %+v", s)
+			t.Errorf("negative value: %+v", s)
 		}
 	})
 }
@@ -33,7 +33,7 @@ func FuzzParseSwitches(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		v, nv, _ := parseSwitches(data)
 		if v.Value < 0 || nv.Value < 0 {
-			t.Errorf("negative: %v, %v", v, nv)
+			t.Errorf("negative count: %v, %v", v, nv)
 		}
 	})
 }

@@ -15,7 +15,7 @@ type Mount struct {
 	Point   string // the mount point
 	Options string // mount options, such as "rw,nosuid"
 	FS      string // type of the file system
-	// the block device, a server and its directory, or an arbitrary word
+	// the block device, a server and its directory, or an arbitrary name
 	Source string
 	Super  string // options of the file system; in cgroup v1, the controllers
 }

@@ -16,7 +16,7 @@ func TestParseMount(t *testing.T) {
 	short.Source, short.Super = "", ""
 	for name, c := range map[string]struct {
 		line string
-		want Mount // zero: an error
+		want Mount // the zero Mount if an error is expected
 	}{
 		"optional fields":    {`90 26 254:1 /a\040b /mnt\134x rw,nosuid shared:1 - ext4 /dev/vda1 rw,discard`, full},
 		"no optional fields": {`90 26 254:1 /a\040b /mnt\134x rw,nosuid - ext4 /dev/vda1 rw,discard`, full},

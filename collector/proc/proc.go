@@ -28,7 +28,7 @@ func NewFS(root string) *FS {
 	return &FS{root: root}
 }
 
-// Path joins elem to the path of the file system's root.
+// Path returns the path of a file below the root of the file system.
 func (f *FS) Path(elem ...string) string {
 	return f.root + "/" + strings.Join(elem, "/")
 }
@@ -36,7 +36,7 @@ func (f *FS) Path(elem ...string) string {
 // Pids appends the ids of all processes in the file system's PID namespace to pids, in no
 // particular order.
 func (f *FS) Pids(pids []int) ([]int, error) {
-	return numbered(f.root, pids)
+	return appendIDs(f.root, pids)
 }
 
 // Stat reads file, the stat file of a process, and may keep it open.
@@ -52,18 +52,18 @@ func (f *FS) Stat(file *kernfile.File) (Stat, error) {
 	return s, nil
 }
 
-// Cgroup reads file, the cgroup file of a process. It keeps the file open only if often is set,
-// which is for files that are read often. The result is valid until the next read.
-func (f *FS) Cgroup(file *kernfile.File, often bool) ([]byte, error) {
-	if !often {
+// Cgroup reads file, the cgroup file of a process, and may keep it open if keepOpen is set. The
+// result is valid until the next read.
+func (f *FS) Cgroup(file *kernfile.File, keepOpen bool) ([]byte, error) {
+	if !keepOpen {
 		return f.reader.Read(file.Path)
 	}
 	return f.reader.ReadFile(file)
 }
 
-// Executable returns the base name of the process's executable. If the name is not readable,
-// because the process belongs to another user, Executable returns comm, the name in the process's
-// stat file, which has at most 15 bytes.
+// Executable returns the base name of the process's executable. If the name is not readable, for
+// example because the process belongs to another user, Executable returns comm, the name in the
+// process's stat file, which has at most 15 bytes.
 func (f *FS) Executable(pid int, comm string) string {
 	target, err := os.Readlink(f.Path(strconv.Itoa(pid), "exe"))
 	if err != nil {
@@ -72,21 +72,22 @@ func (f *FS) Executable(pid int, comm string) string {
 	return filepath.Base(strings.TrimSuffix(target, " (deleted)"))
 }
 
-// numbered appends to the given slice the names in dir that are positive numbers.
-func numbered(dir string, to []int) ([]int, error) {
+// appendIDs appends the process or thread ids in dir, which are the names that are positive
+// numbers, to ids.
+func appendIDs(dir string, ids []int) ([]int, error) {
 	d, err := os.Open(dir)
 	if err != nil {
-		return to, err
+		return ids, err
 	}
 	names, err := d.Readdirnames(-1)
-	_ = d.Close() // it was opened only for reading
+	_ = d.Close() // opened only for reading
 	for _, name := range names {
 		if name[0] < '1' || name[0] > '9' {
 			continue // cheaper than an error from Atoi
 		}
 		if n, err := strconv.Atoi(name); err == nil {
-			to = append(to, n)
+			ids = append(ids, n)
 		}
 	}
-	return to, err
+	return ids, err
 }

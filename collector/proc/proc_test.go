@@ -49,7 +49,7 @@ func TestParseSchedstatAndSwitches(t *testing.T) {
 	}
 	for _, in := range []string{"", "5", "5 x 3"} {
 		if got, err := parseSchedstat([]byte(in)); err == nil || got.Defined {
-			t.Errorf("%q: got %v without an error", in, got)
+			t.Errorf("%q: got %v, %v; want an undefined value and an error", in, got, err)
 		}
 	}
 	v, nv, err := parseSwitches([]byte("Name:\ta\nvoluntary_ctxt_switches:\t12\nnonvoluntary_ctxt_switches:\t3\n"))
@@ -58,14 +58,14 @@ func TestParseSchedstatAndSwitches(t *testing.T) {
 	}
 	v, nv, err = parseSwitches([]byte("voluntary_ctxt_switches:\tno\nnonvoluntary_ctxt_switches:\t3\n"))
 	if err == nil || v.Defined || !nv.Defined {
-		t.Errorf("a malformed count must cost only itself: got %v, %v, %v", v, nv, err)
+		t.Errorf("a malformed count must not affect the other: got %v, %v, %v", v, nv, err)
 	}
 	if v, nv, err = parseSwitches([]byte("Name:\ta\n")); err != nil || v.Defined || nv.Defined {
-		t.Errorf("an old kernel has no counts: got %v, %v, %v", v, nv, err)
+		t.Errorf("without counts, as on an old kernel: got %v, %v, %v", v, nv, err)
 	}
 }
 
-// writeThread writes the files of a thread.
+// writeThread writes the files of a thread of process 7.
 func writeThread(t *testing.T, dir, tid, runDelay, voluntary, involuntary string) {
 	t.Helper()
 	fixture.Write(t, dir, "7/task/"+tid+"/schedstat", "1000 "+runDelay+" 5\n")
@@ -73,7 +73,7 @@ func writeThread(t *testing.T, dir, tid, runDelay, voluntary, involuntary string
 		"Name:\ta\nvoluntary_ctxt_switches:\t"+voluntary+"\nnonvoluntary_ctxt_switches:\t"+involuntary+"\n")
 }
 
-func TestThreadsAddUpAndNeverFall(t *testing.T) {
+func TestThreadTotalsNeverDecrease(t *testing.T) {
 	dir := t.TempDir()
 	f := NewFS(dir)
 	var threads Threads
@@ -93,21 +93,21 @@ func TestThreadsAddUpAndNeverFall(t *testing.T) {
 	expect("the first reading is the baseline", 0, 0, 0)
 	writeThread(t, dir, "7", "1100", "11", "1")
 	writeThread(t, dir, "9", "40", "4", "3")
-	expect("a gain, and a thread that is new", 140, 5, 3)
+	expect("counters increase, and a thread is new", 140, 5, 3)
 	if err := os.RemoveAll(dir + "/7/task/8"); err != nil {
 		t.Fatal(err)
 	}
 	expect("a thread exits", 140, 5, 3)
 	if len(threads.known) != 2 {
-		t.Errorf("remembers %d threads, want those alive: 2", len(threads.known))
+		t.Errorf("remembers %d threads, want the 2 that are alive", len(threads.known))
 	}
 	writeThread(t, dir, "9", "7", "1", "1")
-	expect("another thread has taken the id", 147, 6, 4)
+	expect("a thread exits, and a new one reuses its id", 147, 6, 4)
 	writeThread(t, dir, "8", "3", "1", "0")
-	expect("the id of the exited thread comes back", 150, 7, 4)
+	expect("the id of the first exited thread is reused", 150, 7, 4)
 }
 
-func TestMalformedFileCostsOnlyItsOwnValue(t *testing.T) {
+func TestMalformedFileAffectsOnlyItsOwnValue(t *testing.T) {
 	dir := t.TempDir()
 	f := NewFS(dir)
 	var threads Threads
@@ -115,27 +115,27 @@ func TestMalformedFileCostsOnlyItsOwnValue(t *testing.T) {
 	got, err := threads.Read(f, 7)
 	if err == nil || !strings.Contains(err.Error(), "/7/task/7/schedstat") || got.RunDelay.Defined ||
 		!got.Voluntary.Defined {
-		t.Errorf("got %+v, %v; want switches, and an error that names the file", got, err)
+		t.Errorf("got %+v, %v; want context switches, and an error that names the file", got, err)
 	}
 	writeThread(t, dir, "7", "5000", "10", "1")
 	if got, err = threads.Read(f, 7); err != nil || got.RunDelay.Defined {
-		t.Errorf("readable again: got %+v, %v; want no run delay until there is a gain", got, err)
+		t.Errorf("readable again: got %+v, %v; want no run delay until it increases", got, err)
 	}
 	writeThread(t, dir, "7", "5010", "10", "1")
 	if got, err = threads.Read(f, 7); err != nil || got.RunDelay.Value != 10 {
-		t.Errorf("got %+v, %v; want what was gained since it was readable: 10ns", got, err)
+		t.Errorf("got %+v, %v; want the increase since the file became readable, 10ns", got, err)
 	}
 }
 
-// The threads of a process with more threads than are read at a time are read in turns, and all of
-// them are in the totals.
+// If a process has more threads than one reading covers, successive readings take turns, and the
+// totals include all threads.
 func TestManyThreadsAreReadInTurns(t *testing.T) {
-	const many = 3*perReading + 7
+	const many = 3*threadsPerReading + 7
 	dir := t.TempDir()
 	f := NewFS(dir)
-	grow := func(to string) {
+	setRunDelays := func(value string) {
 		for i := range many {
-			writeThread(t, dir, strconv.Itoa(1000+i), to, "10", "1")
+			writeThread(t, dir, strconv.Itoa(1000+i), value, "10", "1")
 		}
 	}
 	var threads Threads
@@ -148,19 +148,20 @@ func TestManyThreadsAreReadInTurns(t *testing.T) {
 		}
 		return got
 	}
-	grow("1000")
+	setRunDelays("1000")
 	read(4) // the baseline
-	grow("1003")
+	setRunDelays("1003")
 	before := read(1)
-	if got := before.RunDelay.Value; got != 3*perReading {
-		t.Errorf("one reading gained %v, want that of the threads read: %v", got, 3*perReading)
+	if got := before.RunDelay.Value; got != 3*threadsPerReading {
+		t.Errorf("one reading added %v, want %v, the increase of the threads that it read", got, 3*threadsPerReading)
 	}
 	if got := read(3).RunDelay.Value; got != 3*many {
-		t.Errorf("four readings gained %v, want that of all threads: %v", got, 3*many)
+		t.Errorf("four readings added %v, want %v, the increase of all threads", got, 3*many)
 	}
 }
 
-// A kernel without run-delay accounting writes zeros, which do not mean a run delay of 0.
+// A kernel without run-delay accounting writes zeros, which must not be reported as a run delay of
+// 0.
 func TestRunDelayIsUndefinedWithoutAccounting(t *testing.T) {
 	dir := t.TempDir()
 	fixture.Write(t, dir, "7/task/7/schedstat", "0 0 0\n")
@@ -174,7 +175,7 @@ func TestRunDelayIsUndefinedWithoutAccounting(t *testing.T) {
 	}
 }
 
-// A thread that has not run yet has zeros too. Its first wait is still counted.
+// The kernel also writes zeros for a thread that has not run yet. Its first wait is still counted.
 func TestFirstWaitOfAThreadIsCounted(t *testing.T) {
 	dir := t.TempDir()
 	f := NewFS(dir)
@@ -189,14 +190,14 @@ func TestFirstWaitOfAThreadIsCounted(t *testing.T) {
 	schedstat("8", "0 0 0\n")
 	schedstat("8", "5 40 1\n")
 	if got := threads.totals.RunDelay; got.Value != 40 {
-		t.Errorf("run delay %v, want that of the new thread: 40", got)
+		t.Errorf("run delay %v, want 40, that of the new thread", got)
 	}
 }
 
-func TestEndedProcessIsNotAnError(t *testing.T) {
+func TestExitedProcessIsNotAnError(t *testing.T) {
 	var threads Threads
 	if got, err := threads.Read(NewFS(t.TempDir()), 7); err != nil || got != (ThreadTotals{}) {
-		t.Errorf("got %+v, %v; want nothing", got, err)
+		t.Errorf("got %+v, %v; want no totals and no error", got, err)
 	}
 }
 
@@ -208,7 +209,7 @@ func TestExecutableIsTheNameOfTheFile(t *testing.T) {
 		t.Errorf("got %q, want some-long-name", got)
 	}
 	if got := f.Executable(8, "comm"); got != "comm" {
-		t.Errorf("got %q, want the comm of a process whose exe is hidden", got)
+		t.Errorf("got %q, want comm, since there is no exe link", got)
 	}
 }
 
@@ -225,7 +226,7 @@ func TestSelf(t *testing.T) {
 	file := kernfile.NewFile(f.Path(strconv.Itoa(os.Getpid()), "stat"))
 	s, err := f.Stat(&file)
 	if err != nil || s.Resident == 0 || s.Virtual == 0 || s.Threads == 0 || s.StartTime == 0 {
-		t.Errorf("got %+v, %v; want figures", s, err)
+		t.Errorf("got %+v, %v; want non-zero values", s, err)
 	}
 	if got, want := f.Executable(os.Getpid(), ""), filepath.Base(os.Args[0]); got != want {
 		t.Errorf("executable: got %q, want %q", got, want)

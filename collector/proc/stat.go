@@ -14,7 +14,7 @@ import (
 // Stat contains the fields of a process's stat file that the sidecar reports.
 type Stat struct {
 	Comm         string        // name of the main thread, at most 15 bytes; may contain spaces and parentheses
-	MinorFaults  int64         // page faults that did not need the disk
+	MinorFaults  int64         // page faults that did not read from the disk
 	MajorFaults  int64         // page faults that waited for the disk
 	User, System time.Duration // CPU time of all threads, including those that have exited
 	Threads      int64
@@ -37,14 +37,14 @@ func parseStat(data []byte) (Stat, error) {
 		return Stat{}, errors.New("no process name in parentheses")
 	}
 	s := Stat{Comm: string(data[start+1 : end])}
-	var ticks, stime, pages int64
+	var utime, stime, pages int64
 	wanted := [...]struct {
 		field int // numbered as in proc(5)
 		to    *int64
 	}{
 		{10, &s.MinorFaults},
 		{12, &s.MajorFaults},
-		{14, &ticks},
+		{14, &utime},
 		{15, &stime},
 		{20, &s.Threads},
 		{22, &s.StartTime},
@@ -68,13 +68,13 @@ func parseStat(data []byte) (Stat, error) {
 	if next < len(wanted) {
 		return Stat{}, fmt.Errorf("ends before field %d", wanted[next].field)
 	}
-	s.User, s.System = ticksToTime(ticks), ticksToTime(stime)
+	s.User, s.System = ticksToDuration(utime), ticksToDuration(stime)
 	s.Resident = min(pages, math.MaxInt64/pageSize) * pageSize
 	return s, nil
 }
 
-// ticksToTime converts clock ticks to a duration. It clamps values of more than 292 years, which
-// would overflow.
-func ticksToTime(ticks int64) time.Duration {
+// ticksToDuration converts clock ticks to a duration. It clamps values of more than 292 years,
+// which would overflow.
+func ticksToDuration(ticks int64) time.Duration {
 	return time.Duration(min(ticks, math.MaxInt64/int64(tick))) * tick
 }

@@ -11,20 +11,21 @@ import (
 	"github.com/poolgauge/poolgauge/internal/kernfile"
 )
 
-// perReading is the maximum number of a process's threads that are read at a time. If a process has
-// more, successive readings take turns: the totals are complete but lag a few readings behind.
-const perReading = 256
+// threadsPerReading is the maximum number of a process's threads that one call to Read reads. If a
+// process has more, successive readings take turns: the totals are complete but lag a few readings
+// behind.
+const threadsPerReading = 256
 
 // ThreadTotals holds sums over the threads of a process since the process was first read. The sums
 // never decrease.
 type ThreadTotals struct {
-	// time that threads were ready to run but waiting for a CPU, throttling included
+	// time that threads were ready to run but waiting for a CPU, including throttling
 	RunDelay    kernfile.Optional[time.Duration]
 	Voluntary   kernfile.Optional[int64] // context switches because a thread had to wait
 	Involuntary kernfile.Optional[int64] // context switches because a thread was preempted
 }
 
-// Threads adds up, over the threads of a process, counters that the kernel keeps only by thread.
+// Threads sums, over all threads of a process, counters that the kernel keeps only per thread.
 // /proc/<pid>/schedstat and /proc/<pid>/status hold only the main thread's counters, and a thread's
 // counters disappear when the thread exits.
 //
@@ -35,12 +36,13 @@ type ThreadTotals struct {
 type Threads struct {
 	RunDelayOnly bool // skip the context switches
 
-	known  map[int]*thread
-	round  uint64
-	whole  bool // every thread has been read once, so any unknown thread has just started
-	cursor int  // tid of the last thread read; 0 if the next reading starts over
-	totals ThreadTotals
-	tids   []int
+	known map[int]*thread
+	round uint64 // number of readings
+	// every thread has been read at least once, so a thread that is not known yet is new
+	complete bool
+	cursor   int // tid of the last thread read; 0 if the next reading starts over
+	totals   ThreadTotals
+	tids     []int
 }
 
 // thread is the state of a thread between readings.
@@ -59,7 +61,7 @@ type threadCounters struct {
 // that exits in the meantime is not an error.
 func (t *Threads) Read(f *FS, pid int) (ThreadTotals, error) {
 	var err error
-	if t.tids, err = numbered(f.Path(strconv.Itoa(pid), "task"), t.tids[:0]); err != nil {
+	if t.tids, err = appendIDs(f.Path(strconv.Itoa(pid), "task"), t.tids[:0]); err != nil {
 		return ThreadTotals{}, ignoreAbsent(err)
 	}
 	if t.known == nil {
@@ -67,61 +69,61 @@ func (t *Threads) Read(f *FS, pid int) (ThreadTotals, error) {
 	}
 	t.round++
 	var errs []error
-	turn := t.turn()
+	due := t.due()
 	for _, tid := range t.tids {
-		one := t.known[tid]
-		if one != nil {
-			one.round = t.round
+		state := t.known[tid]
+		if state != nil {
+			state.round = t.round
 		}
-		if turn(tid) {
-			errs = append(errs, t.readThread(f, pid, tid, one))
+		if due(tid) {
+			errs = append(errs, t.readThread(f, pid, tid, state))
 		}
 	}
 	if t.cursor == 0 {
-		t.whole = true
+		t.complete = true
 	}
-	for tid, one := range t.known {
-		if one.round != t.round {
+	for tid, state := range t.known {
+		if state.round != t.round {
 			delete(t.known, tid)
 		}
 	}
 	return t.totals, errors.Join(errs...)
 }
 
-// readThread reads the thread tid and adds the increase of its counters. The state of the thread
-// (one) is nil if the thread is not known yet.
-func (t *Threads) readThread(f *FS, pid, tid int, one *thread) error {
-	isNew := one == nil
+// readThread reads the thread tid and adds the increases of its counters to the totals. state is
+// nil if the thread is not known yet.
+func (t *Threads) readThread(f *FS, pid, tid int, state *thread) error {
+	isNew := state == nil
 	if isNew {
 		dir := f.Path(strconv.Itoa(pid), "task", strconv.Itoa(tid))
-		one = &thread{
+		state = &thread{
 			schedstat: kernfile.NewFile(dir + "/schedstat"), status: kernfile.NewFile(dir + "/status"), round: t.round,
 		}
-		t.known[tid] = one
+		t.known[tid] = state
 	}
-	now, err := one.read(f, t.RunDelayOnly)
-	before := one.last
+	now, err := state.read(f, t.RunDelayOnly)
+	before := state.last
 	if isNew {
 		before = now // the baseline
-		if t.whole {
+		if t.complete {
 			before = newborn
 		}
 	}
 	t.add(before, now)
-	one.last = now.or(before)
+	state.last = now.or(before)
 	return err
 }
 
-// turn returns a function that selects the threads to read now: all of them, or the next
-// perReading.
-func (t *Threads) turn() func(tid int) bool {
-	if len(t.tids) <= perReading {
+// due returns a function that reports whether this reading reads the thread tid. A reading covers
+// all threads or, if there are too many, the next threadsPerReading in ascending order of ids.
+func (t *Threads) due() func(tid int) bool {
+	if len(t.tids) <= threadsPerReading {
 		t.cursor = 0
 		return func(int) bool { return true }
 	}
 	slices.Sort(t.tids)
 	first, _ := slices.BinarySearch(t.tids, t.cursor+1)
-	last := min(first+perReading, len(t.tids))
+	last := min(first+threadsPerReading, len(t.tids))
 	from, to := t.tids[min(first, last-1)], t.tids[last-1]
 	if t.cursor = 0; last < len(t.tids) {
 		t.cursor = to
@@ -134,7 +136,7 @@ var newborn = threadCounters{
 	runDelay: kernfile.Some[int64](0), voluntary: kernfile.Some[int64](0), involuntary: kernfile.Some[int64](0),
 }
 
-// add adds the increase of a thread's counters between two readings.
+// add adds the increases of a thread's counters between two readings to the totals.
 func (t *Threads) add(before, now threadCounters) {
 	if gained, ok := gain(before.runDelay, now.runDelay); ok {
 		t.totals.RunDelay = kernfile.Some(t.totals.RunDelay.Value + time.Duration(gained))
@@ -149,18 +151,18 @@ func (t *Threads) add(before, now threadCounters) {
 
 // or returns c with undefined values replaced by those of the earlier reading.
 func (c threadCounters) or(before threadCounters) threadCounters {
-	for _, one := range []struct{ to, from *kernfile.Optional[int64] }{
+	for _, counter := range []struct{ to, from *kernfile.Optional[int64] }{
 		{&c.runDelay, &before.runDelay}, {&c.voluntary, &before.voluntary}, {&c.involuntary, &before.involuntary},
 	} {
-		if !one.to.Defined {
-			*one.to = *one.from
+		if !counter.to.Defined {
+			*counter.to = *counter.from
 		}
 	}
 	return c
 }
 
 // gain returns the increase of a counter between two readings. It returns false if either is
-// undefined. A counter that fell belongs to a new thread with the same id, and has counted from 0.
+// undefined. A counter that fell belongs to a new thread with the same id, and started at 0.
 func gain(before, now kernfile.Optional[int64]) (int64, bool) {
 	switch {
 	case !before.Defined || !now.Defined:
@@ -210,7 +212,7 @@ func parseSchedstat(data []byte) (kernfile.Optional[int64], error) {
 	}
 	switch {
 	case fields < 2:
-		return kernfile.Optional[int64]{}, errors.New("fewer than two numbers")
+		return kernfile.Optional[int64]{}, errors.New("expected at least two numbers")
 	case numbers == [3]int64{}:
 		return kernfile.Optional[int64]{}, nil
 	}

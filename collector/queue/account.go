@@ -34,7 +34,7 @@ type Points struct {
 	Accepted  int64 // accepted by Put
 	Queued    int64 // currently waiting or in flight
 	Recovered int64 // found in the directory, including damaged points
-	// recovered points that were in flight when the previous process ended, and may already have
+	// recovered points that were in flight when the previous process exited, and may already have
 	// been sent
 	Resent int64
 	Full   int64 // dropped because the queue was full
@@ -49,11 +49,11 @@ func (q *Queue) Account() Account {
 	defer q.mu.Unlock()
 	a := Account{Lanes: make(map[Lane]LaneAccount, len(q.lanes)), Limit: q.limit}
 	for _, l := range q.lanes {
-		of := LaneAccount{Points: l.points, Bytes: l.bytes, Usage: l.usage, Away: l.away}
+		account := LaneAccount{Points: l.points, Bytes: l.bytes, Usage: l.usage, Away: l.away}
 		if e := l.oldestLocked(false); e != nil {
-			of.Oldest = time.Unix(0, e.time)
+			account.Oldest = time.Unix(0, e.time)
 		}
-		a.Lanes[l.id] = of
+		a.Lanes[l.id] = account
 		a.Usage += l.usage
 	}
 	if q.disk != nil {

@@ -13,13 +13,13 @@ import (
 	"testing"
 )
 
-// filled returns a directory as left behind by a kill. It has batches 0 to n; the first is settled,
-// and the next ones are in flight.
+// filled returns a directory as a killed process would leave it. It has batches 0 to n; the first
+// is settled, and the next ones are in flight.
 func filled(t testing.TB, n int) (dir string, settled, flying int) {
 	t.Helper()
 	c, _ := config(t.TempDir(), 1<<20, noSync)
 	q := mustOpen(t, c)
-	defer closed(t, q)
+	defer mustClose(t, q)
 	for i := range n {
 		put(t, q, batch(i, 100+i))
 	}
@@ -30,7 +30,7 @@ func filled(t testing.TB, n int) (dir string, settled, flying int) {
 	return snapshot(t, c.Dir), 1, len(batchesOf(f))
 }
 
-// damage changes the only segment in a copy of dir.
+// damage returns a copy of dir in which change has been applied to the only segment.
 func damage(t testing.TB, dir string, change func(b []byte) []byte) string {
 	t.Helper()
 	dir = snapshot(t, dir)
@@ -72,13 +72,13 @@ func TestFlippedBit(t *testing.T) {
 				points += batch(i, 8).Points
 			}
 		}
-		said := p.Damaged == points ||
+		reported := p.Damaged == points ||
 			p.Damaged == 0 && strings.Contains(log.String(), "unknown_bytes=") &&
 				!strings.Contains(log.String(), "unknown_bytes=0")
-		if missing > 1 || !said {
-			t.Errorf("%s: %d missing with %d points, %+v\n%s", where, missing, points, p, log)
+		if missing > 1 || !reported {
+			t.Errorf("%s: %d batches with %d points are missing, account %+v\n%s", where, missing, points, p, log)
 		}
-		closed(t, q)
+		mustClose(t, q)
 	}
 }
 
@@ -88,26 +88,26 @@ func TestTornTail(t *testing.T) {
 	dir, settled, _ := filled(t, n)
 	random := rand.New(rand.NewPCG(2, 1))
 	for i := range 200 {
-		var whole int
+		var complete int
 		c, log := config(damage(t, dir, func(b []byte) []byte {
 			cut := b[:random.IntN(len(b)+1)]
 			for f := range scan(b[segmentHeader:]) {
 				if segmentHeader+f.offset+f.length <= len(cut) {
-					whole++
+					complete++
 				}
 			}
-			if i%2 == 0 { // as file systems may leave it after power loss
+			if i%2 == 0 { // with zeros at the end, as file systems may leave it after power loss
 				cut = append(bytes.Clone(cut), make([]byte, len(b)-len(cut))...)
 			}
 			return cut
 		}), 1<<20, noSync)
 		q := mustOpen(t, c)
-		want := numbers(min(settled, whole), whole)
-		equal(t, "rest", drain(t, q), want)
+		want := numbers(min(settled, complete), complete)
+		equal(t, "remaining", drain(t, q), want)
 		if p := total(q.Account()); p.Recovered != p.Damaged+points(want) {
-			t.Errorf("%+v for %v\n%s", p, want, log)
+			t.Errorf("account %+v, want batches %v\n%s", p, want, log)
 		}
-		closed(t, q)
+		mustClose(t, q)
 	}
 }
 
@@ -140,19 +140,19 @@ func TestDamageIsCountedOnce(t *testing.T) {
 			1-i,
 		); p.Damaged != want || p.Queued != points(numbers(settled, 10)) ||
 			p.Recovered != p.Queued+p.Damaged {
-			t.Errorf("start %d: %+v, want %d damaged", i, p, want)
+			t.Errorf("start %d: account %+v, want %d damaged points", i, p, want)
 		}
 		if want := points(numbers(settled, settled+flying)); p.Resent != want {
-			t.Errorf("start %d: %d resent, want %d", i, p.Resent, want)
+			t.Errorf("start %d: %d points resent, want %d", i, p.Resent, want)
 		}
 		if strings.Count(log.String(), "damaged") != 1-i {
-			t.Errorf("start %d: %s", i, log)
+			t.Errorf("start %d: damage was not logged exactly once, at the first start:\n%s", i, log)
 		}
-		closed(t, q)
+		mustClose(t, q)
 	}
 }
 
-// Changes on disk while the queue is open are found when the data is read.
+// Damage that occurs while the queue is open is detected when the data is read.
 func TestDamageFoundLater(t *testing.T) {
 	c, log := config(t.TempDir(), 1<<20, noSync)
 	q := mustOpen(t, c)
@@ -175,14 +175,14 @@ func TestDamageFoundLater(t *testing.T) {
 	if err := f.Close(); err != nil {
 		t.Fatal(err)
 	}
-	equal(t, "rest", drain(t, q), append(numbers(0, 9), numbers(10, 40)...))
+	equal(t, "remaining", drain(t, q), append(numbers(0, 9), numbers(10, 40)...))
 	p := total(q.Account())
 	if p.Damaged != batch(9, 8).Points || p.Queued != 0 || !strings.Contains(log.String(), "unreadable batch") {
-		t.Errorf("%+v\n%s", p, log)
+		t.Errorf("account %+v, want only batch 9 damaged, and that logged\n%s", p, log)
 	}
-	closed(t, q)
+	mustClose(t, q)
 	if left := segmentsIn(t, c.Dir); len(left) > 0 {
-		t.Errorf("left: %v", left)
+		t.Errorf("segments left behind: %v", left)
 	}
 }
 
@@ -192,10 +192,10 @@ func TestRefusedFiles(t *testing.T) {
 		file, content string
 		want          string
 	}{
-		"newer":         {segment, string(newHeader(2)) + "what is unknown", "format is 2, expected 1"},
-		"other content": {segment, "another program's file under this name", "not a queue file"},
-		"other name":    {"exporter_otlp__metrics", "bbolt", "not a queue file"},
-		"almost":        {"3" + segmentSuffix, "", "not a queue file"},
+		"newer format":    {segment, string(newHeader(2)) + "unknown data", "format is 2, expected 1"},
+		"foreign content": {segment, "another program's file under this name", "not a queue file"},
+		"foreign name":    {"exporter_otlp__metrics", "bbolt", "not a queue file"},
+		"short number":    {"3" + segmentSuffix, "", "not a queue file"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir, _, _ := filled(t, 3)
@@ -207,22 +207,22 @@ func TestRefusedFiles(t *testing.T) {
 			_, err := Open(c)
 			if err == nil || !strings.Contains(err.Error(), test.want) || !strings.Contains(err.Error(), test.file) ||
 				!strings.Contains(err.Error(), dir) || !strings.Contains(err.Error(), "another directory") {
-				t.Errorf("error %v", err)
+				t.Errorf("Open: error %v, want %q with the file, its directory and advice", err, test.want)
 			}
 			if b, err := os.ReadFile(path); err != nil || string(b) != test.content {
-				t.Errorf("the file is now %q, %v", b, err)
+				t.Errorf("the file is now %q (%v), want %q", b, err, test.content)
 			}
 			if err := os.Remove(path); err != nil {
 				t.Fatal(err)
 			}
 			q := mustOpen(t, c) // the lock is free, and nothing else has changed
-			equal(t, "rest", drain(t, q), numbers(1, 4))
-			closed(t, q)
+			equal(t, "remaining", drain(t, q), numbers(1, 4))
+			mustClose(t, q)
 		})
 	}
 }
 
-// Segments without a complete header, left behind by a kill, do no harm.
+// Segments that a kill left without a complete header are harmless.
 func TestUnfinishedSegments(t *testing.T) {
 	dir, _, _ := filled(t, 3)
 	for i, content := range []string{"", "pgq", string(newHeader(version)), strings.Repeat("\x00", 5000)} {
@@ -235,10 +235,10 @@ func TestUnfinishedSegments(t *testing.T) {
 	}
 	c, _ := config(dir, 1<<20, 0)
 	q := mustOpen(t, c)
-	equal(t, "rest", drain(t, q), numbers(1, 4))
-	closed(t, q)
+	equal(t, "remaining", drain(t, q), numbers(1, 4))
+	mustClose(t, q)
 	if left := segmentsIn(t, dir); len(left) > 0 {
-		t.Errorf("left: %v", left)
+		t.Errorf("segments left behind: %v", left)
 	}
 }
 
@@ -249,18 +249,18 @@ func TestOneOwner(t *testing.T) {
 		c,
 	); !errors.Is(err, errInUse) || strings.Contains(err.Error(), "%!") ||
 		!strings.Contains(err.Error(), c.Dir+": in use by another sidecar") {
-		t.Errorf("error %v", err)
+		t.Errorf("second Open: error %v, want %v", err, errInUse)
 	}
 	put(t, q, batch(0, 8))
 	for path, want := range map[string]os.FileMode{c.Dir: 0o700, segmentsIn(t, c.Dir)[0]: 0o600, filepath.Join(c.Dir, lockName): 0o600} {
 		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != want {
-			t.Errorf("%s: %v %v, want %v", path, info.Mode(), err, want)
+			t.Errorf("%s: mode %v (%v), want %v", path, info.Mode(), err, want)
 		}
 	}
-	closed(t, q)
+	mustClose(t, q)
 	q = mustOpen(t, c)
-	equal(t, "rest", drain(t, q), []int{0})
-	closed(t, q)
+	equal(t, "remaining", drain(t, q), []int{0})
+	mustClose(t, q)
 }
 
 func TestRefusedBatches(t *testing.T) {
@@ -273,43 +273,43 @@ func TestRefusedBatches(t *testing.T) {
 		batch(0, 1001-Overhead),
 	); !errors.As(err, &large) || large.Size != 1001 ||
 		large.Limit != 1000 {
-		t.Errorf("error %v", err)
+		t.Errorf("Put of 1001 bytes: error %v, want a TooLargeError with limit 1000", err)
 	}
 	put(t, q, batch(1, 1000-Overhead))
 	if err := q.Put(context.Background(), 9, batch(2, 8)); err == nil {
-		t.Error("an unknown lane was taken")
+		t.Error("Put accepted a batch for an unknown lane")
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	if err := q.Put(ctx, Metrics, batch(3, 8)); !errors.Is(err, context.Canceled) {
-		t.Errorf("error %v", err)
+		t.Errorf("Put with a canceled context: error %v, want %v", err, context.Canceled)
 	}
-	equal(t, "rest", drain(t, q), []int{1})
+	equal(t, "remaining", drain(t, q), []int{1})
 	if _, err := q.Take(ctx, Metrics, 1); !errors.Is(err, context.Canceled) {
-		t.Errorf("error %v", err)
+		t.Errorf("Take with a canceled context: error %v, want %v", err, context.Canceled)
 	}
 	put(t, q, batch(4, 8))
 	if err := q.Close(context.Background()); err == nil || !strings.Contains(err.Error(), "lost 5 item(s)") {
-		t.Errorf("error %v", err)
+		t.Errorf("Close: error %v, want the loss of 5 items", err)
 	}
 	if err := q.Put(context.Background(), Metrics, batch(5, 8)); !errors.Is(err, ErrClosed) {
-		t.Errorf("error %v", err)
+		t.Errorf("Put after Close: error %v, want %v", err, ErrClosed)
 	}
 	if _, err := q.Take(context.Background(), Metrics, 1); !errors.Is(err, ErrClosed) {
-		t.Errorf("error %v", err)
+		t.Errorf("Take after Close: error %v, want %v", err, ErrClosed)
 	}
 	if _, err := Open(Config{}); err == nil {
-		t.Error("a queue without a limit")
+		t.Error("Open accepted a limit of 0")
 	}
 }
 
-func TestStartRefused(t *testing.T) {
+func TestOpenReportsLockError(t *testing.T) {
 	c, _ := config(t.TempDir(), 1<<20, 0)
 	f := faulty(c.Dir)
 	f.fail(syscall.EACCES, "lock")
 	c.files = f
 	if _, err := Open(c); !errors.Is(err, syscall.EACCES) ||
 		!strings.Contains(err.Error(), c.Dir+": cannot create or lock the directory") {
-		t.Errorf("error %v", err)
+		t.Errorf("Open: error %v, want %v with the directory", err, syscall.EACCES)
 	}
 }

@@ -22,8 +22,8 @@ func TestDeltasReturnWhatWasAppended(t *testing.T) {
 	}
 }
 
-// Each small batch takes only a few bytes, both in the queue and during recovery.
-func TestSmallBatchesTakeFewBytes(t *testing.T) {
+// Each small batch uses only a few bytes of memory, both in the queue and during recovery.
+func TestSmallBatchesUseFewBytes(t *testing.T) {
 	const n, most = maxInBlock, 12
 	var parked list
 	var recovered stretch
@@ -31,7 +31,7 @@ func TestSmallBatchesTakeFewBytes(t *testing.T) {
 	for i := range int64(n) {
 		at := i * (recordSize + 60)
 		parked.parkOne(&entry{lane: l, order: i, points: 1, time: i * 100_000, length: 60, offset: at})
-		recovered.append(trace{
+		recovered.append(summary{
 			seq:    uint64(i),
 			time:   1_700_000_000_000_000_000 + i*100_000,
 			points: 1,
@@ -43,15 +43,15 @@ func TestSmallBatchesTakeFewBytes(t *testing.T) {
 		})
 	}
 	if b := len(parked.parked[0].records.bytes) / n; len(parked.parked) != 1 || b > most/2 {
-		t.Errorf("%d bytes for each batch that is parked, in %d blocks", b, len(parked.parked))
+		t.Errorf("%d bytes per parked batch in %d blocks, want at most %d in 1", b, len(parked.parked), most/2)
 	}
 	if b := len(recovered.packed.bytes) / n; b > most {
-		t.Errorf("%d bytes for each batch that is recovered", b)
+		t.Errorf("%d bytes per recovered batch, want at most %d", b, most)
 	}
 }
 
 func TestStretchReturnsWhatWasAppended(t *testing.T) {
-	want := []trace{
+	want := []summary{
 		{seq: 1, time: 5, points: 7, offset: 16, length: 60, lane: Own, state: queued, intact: true},
 		{
 			seq:    1 << 40,
@@ -68,15 +68,15 @@ func TestStretchReturnsWhatWasAppended(t *testing.T) {
 	for _, r := range want {
 		s.append(r)
 	}
-	all := func() (got []trace) {
-		s.each(func(r trace) { got = append(got, r) })
+	all := func() (got []summary) {
+		s.each(func(r summary) { got = append(got, r) })
 		return got
 	}
 	if got := all(); !slices.Equal(got, want) || s.len() != len(want) {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 	if s.find(2) != nil {
-		t.Error("a record was found that is not there")
+		t.Error("find(2) returned a record that was not appended")
 	}
 	want[1].state = done
 	s.find(1 << 40).state = done

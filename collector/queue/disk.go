@@ -10,12 +10,12 @@ import (
 )
 
 const (
-	patience    = time.Second // an operation that takes longer counts as failed, although it continues
-	retry       = time.Second // time between attempts to recover the disk
-	maxKept     = 2 << 20
-	minSegment  = 256 << 10
-	maxSegment  = 4 << 20 // or Limit/maxSegments if larger
-	maxSegments = 1 << 10
+	slowAfter     = time.Second // an operation that takes longer counts as failed, although it continues
+	retryInterval = time.Second // time between attempts to recover the disk
+	maxKept       = 2 << 20     // maximum of disk.keep
+	minSegment    = 256 << 10   // minimum of disk.segmentSize
+	maxSegment    = 4 << 20     // maximum of disk.segmentSize, or Limit/maxSegments if that is larger
+	maxSegments   = 1 << 10
 )
 
 // disk makes a queue durable with two goroutines, a writer and a syncer, so that a Put waits for a
@@ -27,10 +27,10 @@ type disk struct {
 	files            files
 	log              *slog.Logger
 	sync             time.Duration
-	patience         time.Duration
+	slowAfter        time.Duration
 	segmentSize      int64
 	keep             int64         // bytes of data to keep in memory although the data is on disk
-	wake, syncWanted chan struct{} // hold one element if there is something to write, or to sync
+	wake, syncWanted chan struct{} // hold one element if there is something to write or to sync, respectively
 	stop, ended      chan struct{} // stop is closed to stop the goroutines, and ended once they have stopped
 
 	// used by the writer only
@@ -48,7 +48,7 @@ type disk struct {
 	dirty    []*segment
 	garbage  []*segment // unused segments to be closed and deleted
 	segments map[*segment]struct{}
-	kept     int64
+	kept     int64   // bytes of data now kept in memory although the data is on disk
 	deleted  bool    // another process deleted a segment or the directory; see remake.go
 	lost     []place // batches in deleted segments, to be written again
 	moving   int     // number of entries read from deleted segments but not yet synced elsewhere
@@ -56,12 +56,12 @@ type disk struct {
 	behind   bool    // the disk failed, and the writer has not completed a pass in time since
 }
 
-// group is a set of entries and marks that are written together, and that callers wait for
-// together. The queue's mu guards it.
+// group is a set of entries and marks that are written, and waited for, together. The queue's mu
+// guards it.
 type group struct {
 	entries  []*entry
 	marks    []mark
-	taken    bool          // taken by the writer: nothing may be added
+	taken    bool          // the writer is writing the group: nothing may be added
 	released bool          // callers no longer wait for the group to be written
 	written  chan struct{} // closed when the group is written or released
 	accepted chan struct{} // closed when the entries are accepted or have moved to another group
@@ -81,7 +81,7 @@ func newDisk(q *Queue, c Config) *disk {
 		files:       c.files,
 		log:         c.Log.With(slog.String("dir", c.Dir)),
 		sync:        c.Sync,
-		patience:    cmp.Or(c.patience, patience),
+		slowAfter:   cmp.Or(c.slowAfter, slowAfter),
 		segmentSize: min(max(c.Limit/16, minSegment), max(maxSegment, c.Limit/maxSegments)),
 		keep:        min(c.Limit/8, maxKept),
 		wake:        make(chan struct{}, 1),
@@ -96,7 +96,7 @@ func newDisk(q *Queue, c Config) *disk {
 // start recovers the contents of the directory and starts the goroutines.
 func (d *disk) start() error {
 	if err := d.open(); err != nil {
-		if !diskTrouble(err) {
+		if !isTemporary(err) {
 			return err
 		}
 		d.q.mu.Lock()
@@ -109,7 +109,7 @@ func (d *disk) start() error {
 	return nil
 }
 
-// addLocked queues e to be written. e will be accepted once it is as safe as [Config.Sync]
+// addLocked queues e to be written. e will be accepted once it is as durable as [Config.Sync]
 // requires.
 func (d *disk) addLocked(e *entry) {
 	g := d.groupLocked()
@@ -205,7 +205,7 @@ func (d *disk) unpinLocked(s *segment) {
 	}
 }
 
-// acceptLocked accepts the entries of g, which are now as safe as configured, except those that
+// acceptLocked accepts the entries of g, which are now as durable as configured, except those that
 // were moved to another group.
 func (d *disk) acceptLocked(g *group) {
 	for _, e := range g.entries {
@@ -225,7 +225,8 @@ func (d *disk) closeLocked(g *group) {
 	}
 }
 
-// releaseLocked wakes the goroutines that are waiting for g to be written. With Sync 0, Put then
+// releaseLocked wakes the goroutines that are waiting for g to be written, because it has been
+// written or the disk is failing. With Sync > 0 it also accepts g's entries; with Sync 0, Put then
 // waits for the sync.
 func (d *disk) releaseLocked(g *group) {
 	if g.released {
@@ -274,17 +275,17 @@ func (d *disk) restoreLocked() {
 
 // watch starts a timer for the operation that is about to begin. If the operation takes too long,
 // watch records that the disk is failing. The caller must call stop when the operation has ended;
-// quick reports whether it ended in time.
-func (d *disk) watch() (stop func() (quick bool)) {
+// inTime reports whether it ended in time.
+func (d *disk) watch() (stop func() (inTime bool)) {
 	begun := time.Now()
-	timer := time.AfterFunc(d.patience, func() {
+	timer := time.AfterFunc(d.slowAfter, func() {
 		d.q.mu.Lock()
 		defer d.q.mu.Unlock()
 		d.failLocked(errSlow)
 	})
 	return func() bool {
 		timer.Stop()
-		return time.Since(begun) < d.patience
+		return time.Since(begun) < d.slowAfter
 	}
 }
 
@@ -302,7 +303,7 @@ func (d *disk) close(ctx context.Context) error {
 	if cause == nil {
 		cause = ctx.Err()
 	}
-	if err := d.q.lost(cause); err != nil {
+	if err := d.q.lossError(cause); err != nil {
 		return fmt.Errorf("queue directory %s: %w", d.dir, err)
 	}
 	return nil

@@ -2,12 +2,12 @@
 // for each signal and one for the sidecar's own metrics, which share a limit and a directory.
 // Without a directory it buffers in memory.
 //
-// Once [Queue.Put] has returned nil for a batch, the batch survives as follows:
+// Batches for which [Queue.Put] has returned nil survive as follows:
 //
-//	              kill -9, crash of the program   power loss, system crash
+//	              kill -9, crash of the process   power loss, system crash
 //	Dir, Sync 0   all                             all
-//	Dir, Sync 1s  all                             all but those of the last second,
-//	                                              or of the last sync, if slower
+//	Dir, Sync 1s  all                             all but those put in the last second,
+//	                                              or since the last sync if that is longer
 //	no Dir        none                            none
 //
 // # Lanes
@@ -32,11 +32,11 @@
 // written as soon as the disk recovers. With Sync 0, a batch is accepted only once it is synced:
 // Put waits for the sync until its context is done. While the disk is failing, memory use is
 // bounded by Limit. Otherwise it is bounded by an eighth of Limit (at most 2 MiB), because batches
-// on disk are read back when their turn comes.
+// on disk are read back when they are taken.
 //
 // On disk the queue is a sequence of segments. Each segment is a file with a header and records,
 // and is deleted once none of its records is needed. A record is protected by checksums and has one
-// state byte, overwritten in place: queued, in flight, done. The state only moves forward, so the
+// state byte, overwritten in place: queued, in flight or done. The state only moves forward, so the
 // queue knows after a restart which batches may have been sent. Torn or corrupt records are skipped
 // and counted, and reading continues at the next record. If the directory is deleted while in use,
 // it is created again and every batch is written to it. After power loss, a batch that was already

@@ -10,7 +10,7 @@ import (
 type entry struct {
 	next *entry // in its list
 
-	lane   *lane // these fields never change
+	lane   *lane // this field and those up to length never change
 	order  int64 // position in the lane
 	points int64
 	time   int64 // time of Put in Unix ns
@@ -22,7 +22,7 @@ type entry struct {
 	evicted  bool // was in flight when the queue was full: to be dropped if it returns to the queue
 	old      bool // part of the backlog, in a lane of Config.Fresh
 	kept     bool // the data stays in memory although it is on disk too
-	picked   bool // used by disk.unwritten, to pick the entry only once
+	picked   bool // used by disk.unwritten to pick the entry only once
 	synced   bool // the record is synced, so the entry may be parked
 	moving   bool // the record was in a deleted segment, and no other copy is synced yet
 

@@ -9,11 +9,11 @@ import (
 	"time"
 )
 
-// A segment that becomes unusable while data is appended to it loses nothing.
+// No batch is lost if a segment becomes unusable while data is appended to it.
 func TestSyncFailsDuringAppend(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFailing(t, time.Second)
-		f.takes(0, 0)
+		f.putTakes(0, 0)
 		equal(t, "flight", drain(t, f.Queue), []int{0}) // nothing in the segment is needed now
 		time.Sleep(600 * time.Millisecond)
 		release := f.disk.hold("append")
@@ -21,15 +21,15 @@ func TestSyncFailsDuringAppend(t *testing.T) {
 		result := make(chan error, 1)
 		go func() { result <- f.Put(context.Background(), Metrics, batch(1, 1000)) }()
 		time.Sleep(600 * time.Millisecond)
-		f.durable(false)
+		f.checkDurable(false)
 		release()
 		f.disk.fail(nil, "sync")
 		if err := <-result; err != nil {
 			t.Error(err)
 		}
-		f.back(1)
-		equal(t, "rest", drain(t, f.Queue), []int{1})
-		closed(t, f.Queue)
+		f.awaitRecovery(1)
+		equal(t, "remaining", drain(t, f.Queue), []int{1})
+		mustClose(t, f.Queue)
 	})
 }
 
@@ -38,20 +38,20 @@ func TestDiskFailsDuringSync(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFailing(t, time.Second)
 		release := f.disk.hold("sync")
-		f.takes(0, 0)
-		time.Sleep(time.Second + patience/10)
+		f.putTakes(0, 0)
+		time.Sleep(time.Second + slowAfter/10)
 		f.disk.fail(syscall.ENOSPC, "append")
-		f.takes(0, 1)
-		f.durable(false)
+		f.putTakes(0, 1)
+		f.checkDurable(false)
 		release()
-		f.durable(false)
+		f.checkDurable(false)
 		time.Sleep(time.Minute)
-		f.durable(false)
-		f.lines(1, 0)
+		f.checkDurable(false)
+		f.checkLog(1, 0)
 		f.disk.fail(nil, "append")
-		f.back(0, 1)
-		f.lines(1, 1)
-		closed(t, f.Queue)
+		f.awaitRecovery(0, 1)
+		f.checkLog(1, 1)
+		mustClose(t, f.Queue)
 	})
 }
 
@@ -61,13 +61,13 @@ func TestSlowSync(t *testing.T) {
 		f := newFailing(t, time.Second)
 		release := f.disk.hold("sync")
 		for n := range 10 {
-			f.takes(0, n)
+			f.putTakes(0, n)
 			time.Sleep(time.Second / 2)
 		}
-		f.durable(false) // some batches were not synced within a second
+		f.checkDurable(false) // some batches were not synced within a second
 		release()
-		f.back(numbers(0, 10)...)
-		closed(t, f.Queue)
+		f.awaitRecovery(numbers(0, 10)...)
+		mustClose(t, f.Queue)
 	})
 }
 
@@ -79,32 +79,32 @@ func TestPutFailsWhenItsRecordIsLost(t *testing.T) {
 		begun := time.Now()
 		ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
 		defer cancel()
-		// more than the queue keeps in memory in addition to the disk
+		// too large to be kept in memory once it is written
 		if err := f.Put(ctx, Metrics, batch(0, 200_000)); !errors.Is(err, ErrUnsynced) {
-			t.Errorf("error %v, want ErrUnsynced", err)
+			t.Errorf("Put: error %v, want %v", err, ErrUnsynced)
 		}
-		if took := time.Since(begun); took > patience {
-			t.Errorf("took %v", took)
+		if took := time.Since(begun); took > slowAfter {
+			t.Errorf("Put took %v, want at most %v", took, slowAfter)
 		}
 		if p := f.Account().Lanes[Metrics]; p.Points != (Points{}) || p.Usage != 0 {
-			t.Errorf("%+v", p)
+			t.Errorf("account of the lane %+v, want it empty", p)
 		}
 		f.disk.fail(nil, "sync", "read")
-		closed(t, f.Queue)
+		mustClose(t, f.Queue)
 	})
 }
 
 // Close writes the batches that were put while the disk hung, if the disk has recovered.
 func TestCloseWritesWhatIsPending(t *testing.T) {
-	for range 20 { // the writer may see the batches or the end first
+	for range 20 { // the writer may see the batches or the stop signal first
 		synctest.Test(t, func(t *testing.T) {
 			f := newFailing(t, time.Second)
 			release := f.disk.hold("append")
-			f.takes(patience, 0)
-			f.takes(0, 1, 2)
+			f.putTakes(slowAfter, 0)
+			f.putTakes(0, 1, 2)
 			release()
-			closed(t, f.Queue)
-			got, _ := f.killed()
+			mustClose(t, f.Queue)
+			got, _ := f.afterKill()
 			equal(t, "on disk", got, []int{0, 1, 2})
 		})
 	}

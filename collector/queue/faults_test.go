@@ -28,63 +28,63 @@ func newFailing(t *testing.T, sync time.Duration) *failing {
 	t.Helper()
 	c, log := config(t.TempDir(), 1<<20, sync)
 	f := &failing{t: t, disk: faulty(c.Dir), c: c, log: log}
-	f.c.files, f.c.patience = f.disk, patience
+	f.c.files, f.c.slowAfter = f.disk, slowAfter
 	f.Queue = mustOpen(t, f.c)
 	return f
 }
 
-// durable checks whether the queue reports that its batches are safe on disk.
-func (f *failing) durable(want bool) {
+// checkDurable checks whether the queue reports its batches as durable.
+func (f *failing) checkDurable(want bool) {
 	f.t.Helper()
 	synctest.Wait()
 	if a := f.Account(); a.Durable != want || !a.OnDisk {
-		f.t.Fatalf("durable is %v\n%s", a.Durable, f.log)
+		f.t.Fatalf("account %+v, want OnDisk, and Durable %v\n%s", a, want, f.log)
 	}
 }
 
-// takes puts batches and checks how long that takes.
-func (f *failing) takes(want time.Duration, numbers ...int) {
+// putTakes puts batches and checks how long that takes.
+func (f *failing) putTakes(want time.Duration, numbers ...int) {
 	f.t.Helper()
 	begun := time.Now()
 	for _, n := range numbers {
 		put(f.t, f.Queue, batch(n, 1000))
 	}
 	if took := time.Since(begun); took != want {
-		f.t.Fatalf("took %v, want %v", took, want)
+		f.t.Fatalf("putting batches %v took %v, want %v", numbers, took, want)
 	}
 }
 
-// lines checks how often the log reports that the disk fails and that it has recovered.
-func (f *failing) lines(fails, back int) {
+// checkLog checks how often the log reports that the disk is failing and that it has recovered.
+func (f *failing) checkLog(failures, recoveries int) {
 	f.t.Helper()
 	text := f.log.String()
-	if strings.Count(text, "storage is failing") != fails || strings.Count(text, "storage recovered") != back {
-		f.t.Fatalf("want %d failures and %d returns:\n%s", fails, back, text)
+	if strings.Count(text, "storage is failing") != failures || strings.Count(text, "storage recovered") != recoveries {
+		f.t.Fatalf("want %d failures and %d recoveries in the log:\n%s", failures, recoveries, text)
 	}
 }
 
-// killed returns the contents found by a restart after a kill.
-func (f *failing) killed() (numbers []int, p Points) {
+// afterKill returns the batches, and their account, that a restart after a kill would find.
+func (f *failing) afterKill() (numbers []int, p Points) {
 	f.t.Helper()
 	synctest.Wait() // a copy made during a write may contain half of it
 	c, log := config(snapshot(f.t, f.c.Dir), f.c.Limit, noSync)
 	q := mustOpen(f.t, c)
 	p = total(q.Account())
 	numbers = drain(f.t, q)
-	closed(f.t, q)
+	mustClose(f.t, q)
 	if p.Damaged > 0 {
-		f.t.Fatalf("damaged: %s", log)
+		f.t.Fatalf("%d points are damaged after a kill:\n%s", p.Damaged, log)
 	}
 	return numbers, p
 }
 
-// back waits until the disk, which no longer fails, is in use again, and checks that it holds
-// exactly the wanted batches.
-func (f *failing) back(want ...int) {
+// awaitRecovery waits until the queue has recovered from faults that no longer occur, and checks
+// that exactly the wanted batches are on disk.
+func (f *failing) awaitRecovery(want ...int) {
 	f.t.Helper()
-	time.Sleep(settle)
-	f.durable(true)
-	got, _ := f.killed()
+	time.Sleep(recoveryTime)
+	f.checkDurable(true)
+	got, _ := f.afterKill()
 	equal(f.t, "on disk", got, want)
 }
 
@@ -93,38 +93,38 @@ func TestDiskFails(t *testing.T) {
 		err        error
 		operations []string
 	}{
-		"full":                    {syscall.ENOSPC, []string{"append"}},
-		"full, no new file":       {syscall.ENOSPC, []string{"append", "open"}},
-		"read-only":               {syscall.EROFS, []string{"append", "open", "mark", "truncate", "remove"}},
-		"broken":                  {syscall.EIO, []string{"append", "mark", "truncate", "sync", "remove"}},
-		"broken but for appends":  {syscall.EIO, []string{"sync"}},
-		"broken, cannot truncate": {syscall.EIO, []string{"append", "truncate"}},
+		"full":                      {syscall.ENOSPC, []string{"append"}},
+		"full, no new file":         {syscall.ENOSPC, []string{"append", "open"}},
+		"read-only":                 {syscall.EROFS, []string{"append", "open", "mark", "truncate", "remove"}},
+		"I/O errors":                {syscall.EIO, []string{"append", "mark", "truncate", "sync", "remove"}},
+		"I/O errors in sync only":   {syscall.EIO, []string{"sync"}},
+		"I/O errors, not truncated": {syscall.EIO, []string{"append", "truncate"}},
 	} {
 		// with Sync 0, Put would wait; see TestNothingUnsyncedIsAccepted
 		for _, sync := range []time.Duration{time.Millisecond, time.Second} {
 			t.Run(fmt.Sprint(name, " ", sync), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					f := newFailing(t, sync)
-					f.takes(0, 0, 1, 2)
-					f.durable(true)
+					f.putTakes(0, 0, 1, 2)
+					f.checkDurable(true)
 					f.disk.fail(test.err, test.operations...)
-					f.takes(0, 3, 4, 5)
+					f.putTakes(0, 3, 4, 5)
 					time.Sleep(2 * time.Second)
-					f.durable(false)
-					f.takes(0, 6, 7)
+					f.checkDurable(false)
+					f.putTakes(0, 6, 7)
 					flight := takeNow(t, f.Queue, 0) // settled while the disk fails
 					flight.Settle(0)
 					time.Sleep(time.Minute)
-					f.durable(false)
-					f.lines(1, 0)
+					f.checkDurable(false)
+					f.checkLog(1, 0)
 					f.disk.fail(nil, test.operations...)
-					f.back(numbers(1, 8)...)
-					f.lines(1, 1)
-					f.takes(0, 8)
-					equal(t, "rest", drain(t, f.Queue), numbers(1, 9))
-					closed(t, f.Queue)
+					f.awaitRecovery(numbers(1, 8)...)
+					f.checkLog(1, 1)
+					f.putTakes(0, 8)
+					equal(t, "remaining", drain(t, f.Queue), numbers(1, 9))
+					mustClose(t, f.Queue)
 					if left := segmentsIn(t, f.c.Dir); len(left) > 0 {
-						t.Errorf("left: %v", left)
+						t.Errorf("segments left behind: %v", left)
 					}
 				})
 			})
@@ -138,13 +138,13 @@ func TestDiskAlmostFull(t *testing.T) {
 		f := newFailing(t, time.Second)
 		f.disk.room = 900 // less than a batch
 		for n := range 60 {
-			f.takes(0, n)
+			f.putTakes(0, n)
 			time.Sleep(time.Second)
 			equal(t, "flight", drain(t, f.Queue), []int{n})
 		}
-		f.durable(false)
-		f.lines(1, 0)
-		closed(t, f.Queue)
+		f.checkDurable(false)
+		f.checkLog(1, 0)
+		mustClose(t, f.Queue)
 	})
 }
 
@@ -157,94 +157,95 @@ func TestDiskHangs(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				f := newFailing(t, test.sync)
 				release := f.disk.hold(test.operation)
-				f.takes(patience, 0)
-				f.durable(false)
-				f.takes(0, 1, 2)
+				f.putTakes(slowAfter, 0)
+				f.checkDurable(false)
+				f.putTakes(0, 1, 2)
 				flight := takeNow(t, f.Queue, 0)
 				flight.Settle(0)
 				time.Sleep(time.Minute)
-				f.lines(1, 0)
+				f.checkLog(1, 0)
 				release()
-				f.back(1, 2)
-				f.lines(1, 1)
-				equal(t, "rest", drain(t, f.Queue), []int{1, 2})
-				closed(t, f.Queue)
+				f.awaitRecovery(1, 2)
+				f.checkLog(1, 1)
+				equal(t, "remaining", drain(t, f.Queue), []int{1, 2})
+				mustClose(t, f.Queue)
 			})
 		})
 	}
 }
 
-// A mark that hangs delays the flight by one second at most.
+// A write of a mark that hangs delays the flight by one second at most.
 func TestHangingMark(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFailing(t, time.Second)
-		f.takes(0, 0, 1)
+		f.putTakes(0, 0, 1)
 		release := f.disk.hold("mark")
 		begun := time.Now()
 		flight := takeNow(t, f.Queue, 0)
-		if took := time.Since(begun); took != patience {
-			t.Errorf("took %v", took)
+		if took := time.Since(begun); took != slowAfter {
+			t.Errorf("Take took %v, want %v", took, slowAfter)
 		}
 		release()
-		time.Sleep(settle)
-		f.durable(true)
-		if got, p := f.killed(); len(got) != 2 || p.Resent != points([]int{0}) {
-			t.Errorf("%v, %+v", got, p)
+		time.Sleep(recoveryTime)
+		f.checkDurable(true)
+		if got, p := f.afterKill(); len(got) != 2 || p.Resent != points([]int{0}) {
+			t.Errorf("after a kill: batches %v, account %+v; want 2 batches, the first one resent", got, p)
 		}
 		flight.Return()
-		equal(t, "rest", drain(t, f.Queue), []int{0, 1})
-		closed(t, f.Queue)
+		equal(t, "remaining", drain(t, f.Queue), []int{0, 1})
+		mustClose(t, f.Queue)
 	})
 }
 
-// Close does not wait for a disk that hangs, and reports what is lost.
+// Close waits for a hung disk only until its context is done, and reports what is lost.
 func TestCloseOfHangingDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFailing(t, time.Second)
 		release := f.disk.hold("append")
-		f.takes(patience, 0)
+		f.putTakes(slowAfter, 0)
 		begun := time.Now()
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		ctx, cancel := context.WithTimeout(context.Background(), slowAfter)
 		defer cancel()
 		if err := f.Close(ctx); err == nil ||
 			!strings.Contains(err.Error(), "lost 1 item(s) that were in memory only") {
-			t.Errorf("error %v", err)
+			t.Errorf("Close: error %v, want the loss of 1 item", err)
 		}
-		if took := time.Since(begun); took > patience {
-			t.Errorf("took %v", took)
+		if took := time.Since(begun); took > slowAfter {
+			t.Errorf("Close took %v, want at most %v", took, slowAfter)
 		}
 		release()
 	})
 }
 
-// A disk that cannot be used at the start is used later, and its batches come first.
+// A disk that is unusable at startup is used once it recovers. The batches on it precede those in
+// memory.
 func TestStartOnFailingDisk(t *testing.T) {
 	for _, err := range []error{syscall.EROFS, syscall.ENOSPC, syscall.EIO} {
 		synctest.Test(t, func(t *testing.T) {
 			f := newFailing(t, time.Second)
-			f.takes(0, 0, 1)
-			closed(t, f.Queue)
+			f.putTakes(0, 0, 1)
+			mustClose(t, f.Queue)
 			f.disk.fail(err, "lock")
 			f.Queue = mustOpen(t, f.c)
-			f.takes(0, 2, 3)
+			f.putTakes(0, 2, 3)
 			flight := takeNow(t, f.Queue, 0)
 			if n := number(batchesOf(flight)[0]); n != 2 {
-				t.Fatalf("batch %d", n)
+				t.Fatalf("took batch %d first, want 2", n)
 			}
-			f.durable(false)
+			f.checkDurable(false)
 			f.disk.fail(nil, "lock")
-			time.Sleep(settle)
-			f.durable(true)
-			f.lines(1, 1)
+			time.Sleep(recoveryTime)
+			f.checkDurable(true)
+			f.checkLog(1, 1)
 			if p := total(f.Account()); p.Recovered != points([]int{0, 1}) || p.Resent != 0 {
-				t.Errorf("%+v", p)
+				t.Errorf("account %+v, want the points of batches 0 and 1 recovered, and none resent", p)
 			}
 			flight.Settle(0)
-			f.takes(0, 4)
-			got, _ := f.killed()
+			f.putTakes(0, 4)
+			got, _ := f.afterKill()
 			equal(t, "on disk", got, []int{0, 1, 3, 4})
-			equal(t, "rest", drain(t, f.Queue), []int{0, 1, 3, 4})
-			closed(t, f.Queue)
+			equal(t, "remaining", drain(t, f.Queue), []int{0, 1, 3, 4})
+			mustClose(t, f.Queue)
 		})
 	}
 }
@@ -253,21 +254,21 @@ func TestStartOnFailingDisk(t *testing.T) {
 func TestUnreadable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFailing(t, time.Second)
-		f.takes(0, numbers(0, 200)...)
+		f.putTakes(0, numbers(0, 200)...)
 		f.disk.fail(syscall.EIO, "read")
 		got := drain(t, f.Queue)
 		if len(got) == 0 || len(got) == 200 {
-			t.Fatalf("%d batches", len(got))
+			t.Fatalf("%d batches were readable, want only those kept in memory", len(got))
 		}
 		p := total(f.Account())
-		if p.Damaged != points(others(numbers(0, 200), got...)) || p.Queued != 0 || f.Account().Usage != 0 {
-			t.Errorf("%+v", p)
+		if p.Damaged != points(without(numbers(0, 200), got...)) || p.Queued != 0 || f.Account().Usage != 0 {
+			t.Errorf("account %+v, want all other points damaged and none queued", p)
 		}
-		closed(t, f.Queue)
+		mustClose(t, f.Queue)
 		f.disk.fail(nil, "read")
 		f.Queue = mustOpen(t, f.c)
-		equal(t, "rest", drain(t, f.Queue), others(numbers(0, 200), got...))
-		closed(t, f.Queue)
+		equal(t, "remaining", drain(t, f.Queue), without(numbers(0, 200), got...))
+		mustClose(t, f.Queue)
 	})
 }
 
@@ -276,20 +277,20 @@ func TestUnreadable(t *testing.T) {
 func TestTakeOfHangingDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFailing(t, time.Second)
-		f.takes(0, numbers(0, 200)...)
-		closed(t, f.Queue)
+		f.putTakes(0, numbers(0, 200)...)
+		mustClose(t, f.Queue)
 		f.Queue = mustOpen(t, f.c)
 		release := f.disk.hold("read")
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
 		if _, err := f.Take(ctx, Metrics, 1); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("error %v", err)
+			t.Errorf("Take: error %v, want %v", err, context.DeadlineExceeded)
 		}
-		f.takes(0, 200)
+		f.putTakes(0, 200)
 		release()
 		synctest.Wait() // the flight has been returned
-		equal(t, "rest", drain(t, f.Queue), numbers(0, 201))
-		closed(t, f.Queue)
+		equal(t, "remaining", drain(t, f.Queue), numbers(0, 201))
+		mustClose(t, f.Queue)
 	})
 }
 
@@ -297,22 +298,22 @@ func TestTakeOfHangingDisk(t *testing.T) {
 func TestTakeUntilThereIsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFailing(t, time.Second)
-		f.takes(0, numbers(0, 3)...)
-		closed(t, f.Queue)
+		f.putTakes(0, numbers(0, 3)...)
+		mustClose(t, f.Queue)
 		f.Queue = mustOpen(t, f.c)
 		release := f.disk.hold("read")
 		time.AfterFunc(time.Second, release)
-		enough := make(chan struct{})
-		close(enough)
-		flight, err := f.TakeUntil(t.Context(), enough, Metrics, 1<<20)
+		stop := make(chan struct{})
+		close(stop)
+		flight, err := f.TakeUntil(t.Context(), stop, Metrics, 1<<20)
 		if err != nil || flight.Len() != 3 {
-			t.Fatalf("took %v, %v; want three batches", flight, err)
+			t.Fatalf("TakeUntil: %v, error %v; want three batches", flight, err)
 		}
-		if _, err := f.TakeUntil(t.Context(), enough, Metrics, 1<<20); !errors.Is(err, ErrNothing) {
-			t.Errorf("error %v, want ErrNothing", err)
+		if _, err := f.TakeUntil(t.Context(), stop, Metrics, 1<<20); !errors.Is(err, ErrNothing) {
+			t.Errorf("TakeUntil: error %v, want %v", err, ErrNothing)
 		}
 		flight.Return()
-		closed(t, f.Queue)
+		mustClose(t, f.Queue)
 	})
 }
 
@@ -334,7 +335,7 @@ func TestRandomFaults(t *testing.T) {
 					put(t, f.Queue, batch(n, 20_000))
 					n++
 				case 3:
-					f.someFlight(random, settled)
+					f.settleSome(random, settled)
 				case 4:
 					time.Sleep(time.Duration(random.IntN(1500)) * time.Millisecond)
 				default:
@@ -346,7 +347,7 @@ func TestRandomFaults(t *testing.T) {
 					}
 				}
 				if p := total(f.Account()); p.Damaged > 0 {
-					t.Fatalf("seed %d: %+v\n%s", seed, p, f.log)
+					t.Fatalf("seed %d: account %+v, want nothing damaged\n%s", seed, p, f.log)
 				}
 			}
 			f.disk.fail(nil, operations...)
@@ -361,18 +362,18 @@ func TestRandomFaults(t *testing.T) {
 				full += points(want[:1])
 				want = want[1:]
 			}
-			f.back(want...)
-			equal(t, "rest", drain(t, f.Queue), want)
-			closed(t, f.Queue)
+			f.awaitRecovery(want...)
+			equal(t, "remaining", drain(t, f.Queue), want)
+			mustClose(t, f.Queue)
 			if left := segmentsIn(t, f.c.Dir); len(left) > 0 {
-				t.Errorf("seed %d: left: %v", seed, left)
+				t.Errorf("seed %d: segments left behind: %v", seed, left)
 			}
 		})
 	}
 }
 
-// someFlight takes a flight, settles some of it and returns the rest.
-func (f *failing) someFlight(random *rand.Rand, settled map[int]bool) {
+// settleSome takes a flight, settles some of its batches at random, and returns the rest.
+func (f *failing) settleSome(random *rand.Rand, settled map[int]bool) {
 	flight := takeNow(f.t, f.Queue, int64(random.IntN(100_000)))
 	if flight == nil {
 		return

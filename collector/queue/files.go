@@ -64,8 +64,8 @@ func (d directory) Remove(name string) error { return os.Remove(filepath.Join(st
 type diskFile struct {
 	*os.File
 
-	dir   string
-	named bool // the directory has been synced; used by the syncer only
+	dir        string
+	nameSynced bool // the directory has been synced; used by the syncer only
 }
 
 // Size implements file.
@@ -80,8 +80,8 @@ func (f *diskFile) Size() (int64, error) {
 // Deleted implements file.
 func (f *diskFile) Deleted() bool { return deleted(f.File) }
 
-// Sync syncs the data. The first time it also syncs the directory, so that the file's name
-// survives.
+// Sync syncs the data. The first time it also syncs the directory, so that the file's name is
+// durable too.
 func (f *diskFile) Sync() error {
 	if err := syncData(f.File); err != nil {
 		return err
@@ -89,7 +89,7 @@ func (f *diskFile) Sync() error {
 	if f.Deleted() {
 		return errDeleted
 	}
-	if !f.named {
+	if !f.nameSynced {
 		if err := syncDirectory(f.dir); err != nil {
 			return err
 		}
@@ -97,6 +97,6 @@ func (f *diskFile) Sync() error {
 	if err := verifySync(f.File); err != nil {
 		return err
 	}
-	f.named = true
+	f.nameSynced = true
 	return nil
 }

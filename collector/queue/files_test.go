@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// memoryFiles is a directory in memory.
+// memoryFiles implements files in memory.
 type memoryFiles struct {
 	mu      sync.Mutex
 	content map[string][]byte
@@ -96,8 +96,8 @@ func (memoryFile) Deleted() bool { return false }
 func (memoryFile) Sync() error   { return nil }
 func (memoryFile) Close() error  { return nil }
 
-// faultyFiles injects faults into real files. Operations are lock, list, open, remove, read,
-// append, mark, truncate and sync.
+// faultyFiles injects faults into operations on real files. The operations are lock, list, open,
+// remove, read, append, mark, truncate and sync.
 type faultyFiles struct {
 	files
 
@@ -230,13 +230,13 @@ func (f *faultyFile) Sync() error {
 	if err := f.f.do("sync"); err != nil {
 		return err
 	}
-	return nil // these tests do not outlive the system
+	return nil // no test simulates power loss
 }
 
-// others returns the numbers in the first list that are not in the second.
-func others(all []int, some ...int) []int {
-	return slices.DeleteFunc(slices.Clone(all), func(n int) bool { return slices.Contains(some, n) })
+// without returns the numbers in all that are not in excluded.
+func without(all []int, excluded ...int) []int {
+	return slices.DeleteFunc(slices.Clone(all), func(n int) bool { return slices.Contains(excluded, n) })
 }
 
-// settle is the maximum time that a disk takes to recover.
-const settle = 2*retry + patience + 10*time.Second
+// recoveryTime is the maximum time that the queue takes to recover from a fault.
+const recoveryTime = 2*retryInterval + slowAfter + 10*time.Second

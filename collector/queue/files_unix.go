@@ -32,8 +32,8 @@ func deleted(f *os.File) bool {
 	return unix.Fstat(int(f.Fd()), &info) == nil && info.Nlink == 0
 }
 
-// diskTrouble reports whether err may go away without a change of settings.
-func diskTrouble(err error) bool {
+// isTemporary reports whether err may go away without a change to the configuration.
+func isTemporary(err error) bool {
 	for _, e := range []error{unix.EROFS, unix.ENOSPC, unix.EDQUOT, unix.EIO, unix.ESTALE, unix.ETIMEDOUT} {
 		if errors.Is(err, e) {
 			return true

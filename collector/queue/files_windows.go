@@ -29,8 +29,8 @@ func syncDirectory(string) error { return nil }
 // deleted returns false: Windows does not delete a file that is open.
 func deleted(*os.File) bool { return false }
 
-// diskTrouble reports whether err may go away without a change of settings.
-func diskTrouble(err error) bool {
+// isTemporary reports whether err may go away without a change to the configuration.
+func isTemporary(err error) bool {
 	for _, e := range []error{windows.ERROR_WRITE_PROTECT, windows.ERROR_DISK_FULL, windows.ERROR_HANDLE_DISK_FULL, windows.ERROR_IO_DEVICE} {
 		if errors.Is(err, e) {
 			return true

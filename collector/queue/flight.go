@@ -48,10 +48,11 @@ func (f *Flight) Oldest() time.Time { return time.Unix(0, f.entries[0].time) }
 
 // Take waits until the given lane has batches, and returns the oldest as a Flight: as many as fit
 // into maxBytes, but at least one. A lane may have several flights; each flight ends when all of
-// its batches are settled, or with [Flight.Return].
+// its batches are settled, or when [Flight.Return] is called.
 //
-// Take returns ctx.Err() once ctx is done, even if the disk is hung, and [ErrClosed] once the queue
-// is closed. A batch that cannot be read back is dropped and counted as damaged.
+// Take returns [ErrClosed] once the queue is closed. If ctx is done while Take waits for a batch or
+// for the disk to read one, it returns ctx.Err(). A batch that cannot be read back is dropped and
+// counted as damaged.
 func (q *Queue) Take(ctx context.Context, id Lane, maxBytes int64) (*Flight, error) {
 	return q.TakeUntil(ctx, nil, id, maxBytes)
 }
@@ -59,9 +60,9 @@ func (q *Queue) Take(ctx context.Context, id Lane, maxBytes int64) (*Flight, err
 // ErrNothing is returned by [Queue.TakeUntil] if there is nothing to take.
 var ErrNothing = errors.New("the lane has no batch to take")
 
-// TakeUntil is like [Queue.Take] until the channel enough is closed. After that it no longer waits:
-// if no batch is available, it returns [ErrNothing].
-func (q *Queue) TakeUntil(ctx context.Context, enough <-chan struct{}, id Lane, maxBytes int64) (*Flight, error) {
+// TakeUntil is like [Queue.Take], but once the channel stop is closed, it returns [ErrNothing]
+// instead of waiting for a batch.
+func (q *Queue) TakeUntil(ctx context.Context, stop <-chan struct{}, id Lane, maxBytes int64) (*Flight, error) {
 	l := q.lanes[id-1]
 	for {
 		f, marked, err := q.take(l, maxBytes)
@@ -81,7 +82,7 @@ func (q *Queue) TakeUntil(ctx context.Context, enough <-chan struct{}, id Lane, 
 		select {
 		case <-l.ready:
 		case <-q.closing:
-		case <-enough:
+		case <-stop:
 			return nil, ErrNothing
 		case <-ctx.Done():
 			return nil, ctx.Err()
@@ -89,8 +90,8 @@ func (q *Queue) TakeUntil(ctx context.Context, enough <-chan struct{}, id Lane, 
 	}
 }
 
-// noWait is a closed channel: receiving from it does not block.
-var noWait = func() chan struct{} {
+// closedChannel is a channel that is closed: receiving from it does not block.
+var closedChannel = func() chan struct{} {
 	c := make(chan struct{})
 	close(c)
 	return c
@@ -112,7 +113,7 @@ func (q *Queue) take(l *lane, maxBytes int64) (f *Flight, marked <-chan struct{}
 	if l.nextLocked() != nil {
 		l.notify() // for other callers of Take
 	}
-	marked = noWait
+	marked = closedChannel
 	for _, e := range f.entries {
 		if e.state == queued {
 			q.setLocked(e, inFlight)
@@ -265,7 +266,7 @@ func (f *Flight) Return() {
 			q.doneLocked(e)
 		case e.old:
 			e.releaseLocked()
-			f.lane.behind.insert(e)
+			f.lane.backlog.insert(e)
 		default:
 			e.releaseLocked()
 			f.lane.waiting.insert(e)

@@ -12,7 +12,7 @@ func smallDisk(t *testing.T) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
 	if err := unix.Mount("queue", dir, "tmpfs", 0, "size=256k"); err != nil {
-		t.Skipf("no file system can be mounted: %v", err)
+		t.Skipf("cannot mount a tmpfs: %v", err)
 	}
 	t.Cleanup(func() {
 		if err := unix.Unmount(dir, 0); err != nil {
@@ -31,17 +31,17 @@ func TestFullFilesystemDrains(t *testing.T) {
 		put(t, q, batch(n, 20_000))
 	}
 	if durableNow(q) {
-		t.Fatal("the disk is not full")
+		t.Fatal("the queue is durable, want a full disk")
 	}
 	equal(t, "sent", drain(t, q), numbers(0, 40))
 	awaitDurable(q)
 	if !durableNow(q) {
-		t.Errorf("the disk stays full of what was sent: %v\n%s", segmentsIn(t, c.Dir), log)
+		t.Errorf("the disk is still full after everything was sent, with segments %v\n%s", segmentsIn(t, c.Dir), log)
 	}
-	closed(t, q)
+	mustClose(t, q)
 }
 
-// When a file system that is really full gets more room, the queue writes everything to it.
+// When a file system that is really full is enlarged, the queue writes everything to it.
 func TestFullFilesystem(t *testing.T) {
 	dir := smallDisk(t)
 	c, log := config(dir, 1<<20, time.Millisecond)
@@ -50,7 +50,7 @@ func TestFullFilesystem(t *testing.T) {
 		put(t, q, batch(n, 20_000))
 	}
 	if durableNow(q) {
-		t.Errorf("%d batches of 20 kB fit into 256 KiB\n%s", 40, log)
+		t.Errorf("%d batches of 20 kB fit on a disk of 256 KiB\n%s", 40, log)
 	}
 	if err := unix.Mount("queue", dir, "tmpfs", unix.MS_REMOUNT, "size=4m"); err != nil {
 		t.Fatal(err)
@@ -59,15 +59,15 @@ func TestFullFilesystem(t *testing.T) {
 	c2, _ := config(snapshot(t, dir), 1<<20, noSync)
 	restarted := mustOpen(t, c2)
 	equal(t, "on disk", drain(t, restarted), numbers(0, 40))
-	closed(t, restarted)
-	equal(t, "rest", drain(t, q), numbers(0, 40))
-	closed(t, q)
+	mustClose(t, restarted)
+	equal(t, "remaining", drain(t, q), numbers(0, 40))
+	mustClose(t, q)
 }
 
 func awaitDurable(q *Queue) {
 	until := time.Now().Add(30 * time.Second)
 	for !durableNow(q) && time.Now().Before(until) {
-		time.Sleep(10 * time.Millisecond) // polls: the file system gives no signal
+		time.Sleep(10 * time.Millisecond) // poll: nothing signals the recovery
 	}
 }
 

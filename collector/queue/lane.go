@@ -39,25 +39,25 @@ func (l Lane) String() string {
 	return l.Signal().String()
 }
 
-// 1/share of the limit is reserved for each lane.
-const share = 16
+// reserveDivisor determines each lane's reserved share of the limit, which is 1/reserveDivisor.
+const reserveDivisor = 16
 
 // lane is the state of a [Lane]. The queue's mu guards all of it except id and ready.
 type lane struct {
 	id      Lane
 	fresh   bool          // take fresh batches before the backlog
-	ready   chan struct{} // holds one element if Take may find something
+	ready   chan struct{} // holds one element if there may be a batch to take
 	reserve int64         // bytes reserved for the lane
 
 	waiting list // queued batches, perhaps including some that were found damaged
-	behind  list // the backlog if fresh is set, older than everything in waiting
+	backlog list // the backlog if fresh is set, older than everything in waiting
 	flights []*Flight
-	queue   []*waiter // Puts waiting for room, in order
+	waiters []*waiter // Puts waiting for room, in order
 	// bytes of batches that are neither done nor evicted, plus bytes already granted to waiters
 	usage  int64
 	away   bool // the upstream is unreachable
 	points Points
-	bytes  int64 // accepted so far
+	bytes  int64 // data bytes accepted so far
 }
 
 // waiter is a Put waiting for room. Once granted is closed, size counts toward the lane's usage.
@@ -71,7 +71,7 @@ func (l *lane) notify() { signal(l.ready) }
 
 // nextLocked returns the list that Take should take from, or nil if nothing can be taken yet.
 func (l *lane) nextLocked() *list {
-	for _, from := range []*list{&l.waiting, &l.behind} {
+	for _, from := range []*list{&l.waiting, &l.backlog} {
 		from.trim()
 		if from.first != nil && from.first.accepted {
 			return from
@@ -80,11 +80,11 @@ func (l *lane) nextLocked() *list {
 	return nil
 }
 
-// oldestLocked returns the oldest batch that is not done, or nil if there is none. If spared is
-// set, it ignores evicted batches.
-func (l *lane) oldestLocked(spared bool) (oldest *entry) {
-	look := func(e *entry) bool {
-		if e.state == done || spared && e.evicted {
+// oldestLocked returns the oldest batch that is not done, or nil if there is none. If skipEvicted
+// is set, it ignores evicted batches.
+func (l *lane) oldestLocked(skipEvicted bool) (oldest *entry) {
+	consider := func(e *entry) bool {
+		if e.state == done || skipEvicted && e.evicted {
 			return false
 		}
 		if oldest == nil || e.order < oldest.order {
@@ -93,12 +93,12 @@ func (l *lane) oldestLocked(spared bool) (oldest *entry) {
 		return true
 	}
 	for _, f := range l.flights {
-		_ = slices.ContainsFunc(f.entries, look) // stops at the first match
+		_ = slices.ContainsFunc(f.entries, consider) // stops at the first match
 	}
-	for _, from := range []*list{&l.behind, &l.waiting} {
+	for _, from := range []*list{&l.backlog, &l.waiting} {
 		from.trim()
 		if from.first != nil {
-			look(from.first)
+			consider(from.first)
 		}
 	}
 	return oldest
@@ -117,13 +117,13 @@ func (l *lane) entriesLocked(parked bool, f func(*entry)) {
 			each(e)
 		}
 	}
-	l.behind.each(parked, each)
+	l.backlog.each(parked, each)
 	l.waiting.each(parked, each)
 }
 
-// parkLocked parks batches that need not be in memory. It calls let for each batch before parking
-// it.
-func (l *lane) parkLocked(let func(*entry)) {
-	l.behind.park(let)
-	l.waiting.park(let)
+// parkLocked parks batches that need not be in memory. It calls onPark for each batch before
+// parking it.
+func (l *lane) parkLocked(onPark func(*entry)) {
+	l.backlog.park(onPark)
+	l.waiting.park(onPark)
 }

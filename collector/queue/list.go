@@ -4,9 +4,9 @@ package queue
 // and memory holds only a compact record of each. If all batches had entries in memory, small
 // batches could take more memory than the queue's limit.
 type list struct {
-	first, last *entry // the oldest batches
+	first, last *entry // linked list of the oldest batches
 	parked      []block
-	young       []*entry // the youngest batches
+	newest      []*entry // the newest batches
 }
 
 // block holds consecutive parked batches of one segment.
@@ -19,20 +19,19 @@ type block struct {
 }
 
 const (
-	maxYoung   = 512 // if young has more entries, its older half is parked
+	maxNewest  = 512 // if newest has more entries, its older half is parked
 	maxInBlock = 256
 )
 
 func (l *list) pushBack(e *entry) {
-	if l.first == nil && len(l.parked)+len(l.young) == 0 {
+	if l.first == nil && len(l.parked)+len(l.newest) == 0 {
 		l.first, l.last = e, e
 		return
 	}
-	l.young = append(l.young, e)
+	l.newest = append(l.newest, e)
 }
 
-// insert puts e, which was taken from the list, back in its original place, which is near the
-// front.
+// insert puts e, which was taken from the list, back in its place near the front.
 func (l *list) insert(e *entry) {
 	at := &l.first
 	for *at != nil && (*at).order < e.order {
@@ -60,7 +59,7 @@ func (l *list) trim() {
 	}
 }
 
-// fill moves the next entries to the front, which must be empty.
+// fill moves the next entries to the linked list, which must be empty.
 func (l *list) fill() {
 	switch {
 	case len(l.parked) > 0:
@@ -68,11 +67,11 @@ func (l *list) fill() {
 		l.parked[0] = block{}
 		l.parked = l.parked[1:]
 		b.records.each(4, func(r []int64) { l.link(b.entry(r)) })
-	case len(l.young) > 0:
-		for _, e := range l.young {
+	case len(l.newest) > 0:
+		for _, e := range l.newest {
 			l.link(e)
 		}
-		l.young = nil
+		l.newest = nil
 	}
 }
 
@@ -103,26 +102,26 @@ func (b *block) entry(r []int64) *entry {
 	}
 }
 
-// park parks the older half of young if young has more than maxYoung entries. It stops at the
-// first entry that must not be parked. It calls let for each entry before parking it.
-func (l *list) park(let func(*entry)) {
-	if len(l.young) <= maxYoung {
+// park parks the older half of newest if newest has more than maxNewest entries. It stops at the
+// first entry that must not be parked. It calls onPark for each entry before parking it.
+func (l *list) park(onPark func(*entry)) {
+	if len(l.newest) <= maxNewest {
 		return
 	}
 	n := 0
-	for _, e := range l.young[:len(l.young)-maxYoung/2] {
+	for _, e := range l.newest[:len(l.newest)-maxNewest/2] {
 		if e.state != done && !e.mayPark() {
 			break
 		}
 		n++
 		if e.state != done {
-			let(e)
+			onPark(e)
 			l.parkOne(e)
 		}
 	}
-	rest := make([]*entry, len(l.young)-n, len(l.young)-n+maxYoung)
-	copy(rest, l.young[n:])
-	l.young = rest
+	rest := make([]*entry, len(l.newest)-n, len(l.newest)-n+maxNewest)
+	copy(rest, l.newest[n:])
+	l.newest = rest
 }
 
 func (e *entry) mayPark() bool {
@@ -131,7 +130,7 @@ func (e *entry) mayPark() bool {
 
 func (l *list) parkOne(e *entry) {
 	n := len(l.parked)
-	if n == 0 || !l.parked[n-1].takes(e) {
+	if n == 0 || !l.parked[n-1].canHold(e) {
 		if n > 0 {
 			l.parked[n-1].records.clip()
 		}
@@ -141,7 +140,7 @@ func (l *list) parkOne(e *entry) {
 	l.parked[n-1].records.append(e.offset, int64(e.length), e.points, e.order)
 }
 
-func (b *block) takes(e *entry) bool {
+func (b *block) canHold(e *entry) bool {
 	return b.seg == e.seg && b.old == e.old && b.records.n < maxInBlock
 }
 
@@ -154,20 +153,20 @@ func (l *list) each(parked bool, f func(*entry)) {
 	for e := l.first; e != nil; e = e.next {
 		f(e)
 	}
-	for _, e := range l.young {
+	for _, e := range l.newest {
 		f(e)
 	}
 }
 
-// expand moves all batches to the linked list at the front, as entries.
+// expand moves all batches to the linked list, as entries.
 func (l *list) expand() {
-	for len(l.parked)+len(l.young) > 0 {
+	for len(l.parked)+len(l.newest) > 0 {
 		l.fill()
 	}
 }
 
 // append moves all entries of other to the end of l, and marks them as backlog. The entries of
-// other must be younger than those of l.
+// other must be newer than those of l.
 func (l *list) append(other *list) {
 	l.expand()
 	other.expand()
@@ -177,11 +176,11 @@ func (l *list) append(other *list) {
 	l.concat(other)
 }
 
-// concat moves all entries of other to the end of l. The entries of other must be younger than
-// those of l, and none of them may be parked.
+// concat moves all entries of other to the end of l. The entries of other must be newer than those
+// of l, and none of them may be parked.
 func (l *list) concat(other *list) {
-	other.each(false, func(e *entry) { l.young = append(l.young, e) })
-	for _, e := range l.young {
+	other.each(false, func(e *entry) { l.newest = append(l.newest, e) })
+	for _, e := range l.newest {
 		e.next = nil
 	}
 	if l.first == nil {

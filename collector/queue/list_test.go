@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// parkedIn returns how many batches of metrics have no entry in memory, and how many have one.
+// parkedIn returns how many metrics batches have no entry in memory, and how many have one.
 func parkedIn(q *Queue) (without, with int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -21,18 +21,18 @@ func parkedIn(q *Queue) (without, with int) {
 	return without, with
 }
 
-// Only a few of many small batches on disk are in memory, and they leave in the order in which they
-// were put. This also holds after a restart, when some are dropped for lack of room, and when the
-// directory is deleted.
+// Of many small batches on disk, only a few have entries in memory, and all are taken in the order
+// in which they were put. This also holds after a restart, when some are dropped for lack of room,
+// and when the directory is deleted.
 func TestManySmallBatches(t *testing.T) {
 	const n = 5000
-	for name, happens := range map[string]func(t *testing.T, f *failing) (first int){
+	for name, event := range map[string]func(t *testing.T, f *failing) (first int){
 		"nothing": func(*testing.T, *failing) int { return 0 },
 		"restart": func(t *testing.T, f *failing) int {
-			closed(t, f.Queue)
+			mustClose(t, f.Queue)
 			f.Queue = mustOpen(t, f.c)
 			if p := f.Account().Lanes[Metrics]; p.Recovered != points(numbers(0, n)) || p.Queued != p.Recovered {
-				t.Errorf("%+v", p)
+				t.Errorf("account of the lane %+v, want every point recovered and queued", p)
 			}
 			return 0
 		},
@@ -42,7 +42,7 @@ func TestManySmallBatches(t *testing.T) {
 			free := int(f.c.Limit) - n*size
 			put(t, f.Queue, batch(n, free+1000*size-Overhead))
 			if p := f.Account().Lanes[Metrics]; p.Full != points(numbers(0, 1000)) {
-				t.Errorf("%+v", p)
+				t.Errorf("account of the lane %+v, want the first 1000 batches dropped", p)
 			}
 			return 1000
 		},
@@ -55,9 +55,9 @@ func TestManySmallBatches(t *testing.T) {
 				t.Fatal(err)
 			}
 			put(t, f.Queue, batch(n, 60))
-			time.Sleep(settle)
-			f.durable(true)
-			got, _ := f.killed()
+			time.Sleep(recoveryTime)
+			f.checkDurable(true)
+			got, _ := f.afterKill()
 			equal(t, "on disk again", got, numbers(0, n+1))
 			return 0
 		},
@@ -81,21 +81,26 @@ func TestManySmallBatches(t *testing.T) {
 					}
 				}
 				time.Sleep(2 * time.Second)
-				if without, with := parkedIn(f.Queue); with > 2*maxYoung || without+with != n {
-					t.Errorf("%d batches have an entry in memory, %d have none", with, without)
+				if without, with := parkedIn(f.Queue); with > 2*maxNewest || without+with != n {
+					t.Errorf(
+						"%d batches with an entry in memory, want at most %d; %d without",
+						with,
+						2*maxNewest,
+						without,
+					)
 				}
-				first := happens(t, f)
+				first := event(t, f)
 				got := drain(t, f.Queue)
 				if len(got) > 0 && got[len(got)-1] == n {
 					got = got[:len(got)-1]
 				}
 				equal(t, "batches", got, numbers(first, n))
 				if a := f.Account(); a.Usage != 0 || a.Queued() != 0 {
-					t.Errorf("%+v", a)
+					t.Errorf("account %+v, want it empty", a)
 				}
-				closed(t, f.Queue)
+				mustClose(t, f.Queue)
 				if left := segmentsIn(t, c.Dir); len(left) > 0 {
-					t.Errorf("left: %v", left)
+					t.Errorf("segments left behind: %v", left)
 				}
 			})
 		})

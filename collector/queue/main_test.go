@@ -25,20 +25,20 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// noSync is longer than any test takes.
+// noSync is longer than any test, so a queue with this interval syncs only when it is closed.
 const noSync = time.Hour
 
-// config returns a configuration and its log. The disk may be slow: slowness is tested only in
-// bubbles, where time is exact.
+// config returns a configuration and its log. A slow disk does not count as failing, since slowness
+// is tested only in synctest bubbles, where time is exact.
 func config(dir string, limit int64, sync time.Duration) (Config, *logtest.Buffer) {
 	l := &logtest.Buffer{}
 	return Config{
-		Dir:      dir,
-		Limit:    limit,
-		Lanes:    []Lane{Metrics},
-		Sync:     sync,
-		Log:      slog.New(slog.NewTextHandler(l, nil)),
-		patience: noSync,
+		Dir:       dir,
+		Limit:     limit,
+		Lanes:     []Lane{Metrics},
+		Sync:      sync,
+		Log:       slog.New(slog.NewTextHandler(l, nil)),
+		slowAfter: noSync,
 	}, l
 }
 
@@ -115,7 +115,7 @@ func takeNow(t testing.TB, q *Queue, maxBytes int64) *Flight {
 	defer cancel()
 	f, err := q.Take(ctx, Metrics, maxBytes)
 	if errors.Is(err, context.DeadlineExceeded) && q.Account().Oldest().IsZero() {
-		return nil // the rest was damaged; this happens only in bubbles, where waiting costs nothing
+		return nil // the rest was damaged; this happens only in bubbles, where waiting takes no time
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -123,14 +123,14 @@ func takeNow(t testing.TB, q *Queue, maxBytes int64) *Flight {
 	return f
 }
 
-func closed(t testing.TB, q *Queue) {
+func mustClose(t testing.TB, q *Queue) {
 	t.Helper()
 	if err := q.Close(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// total adds up the points of all signals.
+// total adds up the points of all lanes.
 func total(a Account) (sum Points) {
 	for _, p := range a.Lanes {
 		sum.Queued += p.Queued
@@ -142,7 +142,7 @@ func total(a Account) (sum Points) {
 	return sum
 }
 
-// snapshot returns a copy of dir as it would be left by a kill of its owner.
+// snapshot returns a copy of dir, as a kill of the process that uses it would leave it.
 func snapshot(t testing.TB, dir string) string {
 	t.Helper()
 	to := t.TempDir()

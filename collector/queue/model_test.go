@@ -12,13 +12,14 @@ import (
 	"github.com/poolgauge/poolgauge/internal/logtest"
 )
 
-// modelled is one batch of the reference.
-type modelled struct {
+// modelBatch is one batch of the model.
+type modelBatch struct {
 	n, size                         int
 	flown, flying, evicted, settled bool
 }
 
-// model is the reference: a plain slice, and the rules in their simplest form.
+// model is a reference implementation of the queue: a plain slice, with the rules in their simplest
+// form. Its methods also call the queue under test and compare the two.
 type model struct {
 	t       *testing.T
 	random  *rand.Rand
@@ -26,9 +27,9 @@ type model struct {
 	log     *logtest.Buffer
 	q       *Queue
 	next    int
-	batches []*modelled // not settled, oldest first
+	batches []*modelBatch // not settled, oldest first
 	flight  *Flight
-	flying  []*modelled
+	flying  []*modelBatch
 	full    int64
 	settled int64
 	put     int64
@@ -46,7 +47,7 @@ func (m *model) usage() (sum int) {
 	return sum
 }
 
-func (m *model) points(b *modelled) int64 { return batch(b.n, b.size).Points }
+func (m *model) points(b *modelBatch) int64 { return batch(b.n, b.size).Points }
 
 func (m *model) room() {
 	for _, b := range m.batches { // oldest first, in flight or not
@@ -63,11 +64,11 @@ func (m *model) room() {
 }
 
 func (m *model) forget() {
-	m.batches = slices.DeleteFunc(m.batches, func(b *modelled) bool { return b.settled })
+	m.batches = slices.DeleteFunc(m.batches, func(b *modelBatch) bool { return b.settled })
 }
 
 func (m *model) doPut() {
-	b := &modelled{n: m.next, size: 8 + m.random.IntN(2000)}
+	b := &modelBatch{n: m.next, size: 8 + m.random.IntN(2000)}
 	if m.random.IntN(40) == 0 {
 		b.size = modelLimit / 2
 	}
@@ -118,7 +119,7 @@ func (m *model) doSettle() {
 		m.settled += m.points(m.flying[i])
 	}
 	m.forget()
-	if !slices.ContainsFunc(m.flying, func(b *modelled) bool { return !b.settled }) {
+	if !slices.ContainsFunc(m.flying, func(b *modelBatch) bool { return !b.settled }) {
 		m.flight = nil
 	}
 }
@@ -131,7 +132,7 @@ func (m *model) doReturn() {
 	m.land()
 }
 
-// land ends the flight of the reference.
+// land ends the flight in the model.
 func (m *model) land() {
 	for _, b := range m.flying {
 		b.flying = false
@@ -144,7 +145,8 @@ func (m *model) land() {
 	m.forget()
 }
 
-// doReopen restarts the queue in the same directory, or in a copy of it as left by a kill.
+// doReopen restarts the queue in the same directory or, if kill is set, in a copy of it as a kill
+// would leave it.
 func (m *model) doReopen(kill bool) {
 	if m.c.Dir == "" {
 		return
@@ -154,7 +156,7 @@ func (m *model) doReopen(kill bool) {
 	if kill {
 		m.c.Dir = snapshot(m.t, m.c.Dir)
 	}
-	closed(m.t, before)
+	mustClose(m.t, before)
 	m.q = mustOpen(m.t, m.c)
 	m.q.SetAway(Metrics, true)
 	m.put, m.settled, m.full = 0, 0, 0
@@ -167,7 +169,7 @@ func (m *model) doReopen(kill bool) {
 		}
 	}
 	m.flight, m.flying = nil, nil
-	m.room() // batches in flight had given up their room
+	m.room() // evicted batches had given up their room
 }
 
 func (m *model) check() {
@@ -185,13 +187,13 @@ func (m *model) check() {
 		m.t.Fatalf("usage %d, want %d", a.Usage, m.usage())
 	}
 	if m.put+got.Recovered != m.settled+got.Full+got.Damaged+got.Queued {
-		m.t.Fatalf("put %d + %+v, settled %d: does not add up", m.put, got, m.settled)
+		m.t.Fatalf("%d points put and %d settled do not add up with account %+v", m.put, m.settled, got)
 	}
 	if a.Oldest().IsZero() != (len(m.batches) == 0) || a.Oldest().After(time.Now()) {
-		m.t.Fatalf("oldest %v of %d batches", a.Oldest(), len(m.batches))
+		m.t.Fatalf("oldest batch was put at %v, with %d batches queued", a.Oldest(), len(m.batches))
 	}
 	if a.Durable != (m.c.Dir != "") {
-		m.t.Fatalf("durable is %v: %s", a.Durable, m.log)
+		m.t.Fatalf("durable is %v, want %v\n%s", a.Durable, m.c.Dir != "", m.log)
 	}
 }
 
@@ -199,7 +201,7 @@ func TestModel(t *testing.T) {
 	for name, test := range map[string]struct {
 		disk bool
 		sync time.Duration
-	}{"memory": {}, "each synced": {true, 0}, "synced at times": {true, noSync}} {
+	}{"memory": {}, "every Put synced": {true, 0}, "not synced": {true, noSync}} {
 		for seed := range uint64(4) {
 			t.Run(fmt.Sprintf("%s %d", name, seed), func(t *testing.T) {
 				dir := ""
@@ -218,13 +220,13 @@ func TestModel(t *testing.T) {
 				for _, b := range m.batches {
 					want = append(want, b.n)
 				}
-				equal(t, "rest", drain(t, m.q), want)
-				closed(t, m.q)
+				equal(t, "remaining", drain(t, m.q), want)
+				mustClose(t, m.q)
 				if strings.Contains(m.log.String(), "WARN") {
-					t.Error(m.log)
+					t.Errorf("unexpected warnings:\n%s", m.log)
 				}
 				if test.disk && len(segmentsIn(t, m.c.Dir)) > 0 {
-					t.Errorf("an empty queue leaves %v", segmentsIn(t, m.c.Dir))
+					t.Errorf("segments left behind by an empty queue: %v", segmentsIn(t, m.c.Dir))
 				}
 			})
 		}

@@ -26,8 +26,8 @@ var (
 	errInUse   = errors.New("in use by another sidecar: use a separate directory for each")
 	errForeign = errors.New("not a queue file: choose another directory, or move the file away")
 	errDamaged = errors.New("damaged on disk")
-	errSlow    = fmt.Errorf("a disk operation is taking longer than %v", patience)
-	errDeleted = errors.New("the directory was deleted")
+	errSlow    = fmt.Errorf("a disk operation is taking longer than %v", slowAfter)
+	errDeleted = errors.New("the directory or a file in it was deleted")
 )
 
 // TooLargeError reports a batch that is larger than its lane could ever hold.
@@ -43,13 +43,13 @@ type Config struct {
 	Limit int64  // maximum size in bytes of all batches, [Overhead] included; must be positive
 	Lanes []Lane // lanes in use; each has a reserved share of Limit; empty: all
 	Fresh []Lane // lanes in which the backlog comes after batches put since the upstream recovered
-	// If 0, Put returns once the batch would survive power loss. Otherwise, a batch would survive
-	// power loss after at most this time, if the disk keeps up.
+	// If 0, Put returns only once the batch would survive power loss. Otherwise, the batch is
+	// synced after at most this time, if the disk keeps up.
 	Sync time.Duration
 	Log  *slog.Logger
 
-	files    files         // for tests
-	patience time.Duration // for tests
+	files     files         // for tests
+	slowAfter time.Duration // for tests
 }
 
 // Queue is a bounded queue of batches in lanes. It is safe for concurrent use.
@@ -83,7 +83,7 @@ func Open(c Config) (*Queue, error) {
 	for _, id := range Lanes() {
 		l := &lane{id: id, ready: make(chan struct{}, 1), fresh: slices.Contains(c.Fresh, id)}
 		if len(c.Lanes) != 1 && (len(c.Lanes) == 0 || slices.Contains(c.Lanes, id)) {
-			l.reserve = c.Limit / share
+			l.reserve = c.Limit / reserveDivisor
 		}
 		q.lanes = append(q.lanes, l)
 	}
@@ -109,12 +109,12 @@ func (q *Queue) laneOf(id Lane) *lane {
 	return q.lanes[id-1]
 }
 
-// Put adds the batch b to the given lane, and returns once b is as safe as [Config] requires. Until
-// ctx is done, it waits for room, in order with other calls, and for the disk; Put to [Own] waits
-// for neither. The queue owns b.Data afterwards.
+// Put adds the batch b to the given lane, and returns once b is as durable as [Config.Sync]
+// requires. Until ctx is done, it waits for room, in order with other calls, and for the disk; Put
+// to [Own] waits for neither. The queue owns b.Data afterwards.
 //
 // Put returns a [*TooLargeError] if the lane could never hold b, [ErrClosed] if the queue is
-// closed, [ErrFull] if there was no room in time, and [ErrUnsynced] if b was not safe in time. If
+// closed, [ErrFull] if there was no room in time, and [ErrUnsynced] if b was not synced in time. If
 // ctx was already done, Put returns ctx.Err(). On an error, the queue is unchanged. Concurrent
 // calls share writes and syncs.
 func (q *Queue) Put(ctx context.Context, id Lane, b otlp.Batch) error {
@@ -136,18 +136,18 @@ func (q *Queue) Put(ctx context.Context, id Lane, b otlp.Batch) error {
 	if err := q.add(e); err != nil {
 		return err
 	}
-	return q.safe(ctx, e)
+	return q.awaitAccepted(ctx, e)
 }
 
 // maxSize returns the maximum size of a batch in l.
 func (q *Queue) maxSize(l *lane) int64 {
-	most := q.limit
+	size := q.limit
 	for _, other := range q.lanes {
 		if other != l {
-			most -= other.reserve
+			size -= other.reserve
 		}
 	}
-	return most
+	return size
 }
 
 // add puts e into its lane, whose usage must already include e.
@@ -170,8 +170,9 @@ func (q *Queue) add(e *entry) error {
 	return nil
 }
 
-// safe waits until e is accepted, and withdraws it if ctx is done first.
-func (q *Queue) safe(ctx context.Context, e *entry) error {
+// awaitAccepted waits until e is accepted. It withdraws e if ctx is done first, or if the queue is
+// closed and its goroutines have stopped.
+func (q *Queue) awaitAccepted(ctx context.Context, e *entry) error {
 	for {
 		q.mu.Lock()
 		if e.accepted {
@@ -200,8 +201,8 @@ func (q *Queue) safe(ctx context.Context, e *entry) error {
 	}
 }
 
-// withdraw removes e and returns the given error, unless e was accepted in the meantime.
-func (q *Queue) withdraw(e *entry, why error) error {
+// withdraw removes e and returns reason, unless e was accepted in the meantime.
+func (q *Queue) withdraw(e *entry, reason error) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if e.accepted {
@@ -212,7 +213,7 @@ func (q *Queue) withdraw(e *entry, why error) error {
 	e.data = nil
 	q.grantLocked()
 	e.lane.notify() // later batches may have been waiting behind e
-	return why
+	return reason
 }
 
 // acceptLocked marks e as accepted: its Put may return, and Take may return e.
@@ -229,7 +230,7 @@ func (q *Queue) acceptLocked(e *entry) {
 }
 
 // doneLocked marks e as done and subtracts it from the lane's totals; e may still be in a list. The
-// caller must then grant the room to waiters.
+// caller must then call grantLocked.
 func (q *Queue) doneLocked(e *entry) {
 	if !e.evicted {
 		e.lane.usage -= e.size()
@@ -248,8 +249,8 @@ func (q *Queue) setLocked(e *entry, s state) {
 	}
 }
 
-// damagedLocked drops e, which cannot be read back.
-func (q *Queue) damagedLocked(e *entry) {
+// dropDamagedLocked drops e, whose record cannot be read back.
+func (q *Queue) dropDamagedLocked(e *entry) {
 	if e.state != done {
 		if e.accepted {
 			e.lane.points.Damaged += e.points
@@ -261,8 +262,8 @@ func (q *Queue) damagedLocked(e *entry) {
 
 // Close closes the queue. Calls waiting in Put or Take return [ErrClosed]. Queued batches stay on
 // disk for the next [Open]. Those that belong to a flight and are not settled stay marked as in
-// flight. Close waits for the disk until ctx is done, and returns an error if batches that were in
-// memory only are lost.
+// flight. Close waits for the disk until ctx is done, and returns an error if batches are lost
+// because they were only in memory.
 func (q *Queue) Close(ctx context.Context) error {
 	q.mu.Lock()
 	if q.closed {
@@ -273,14 +274,14 @@ func (q *Queue) Close(ctx context.Context) error {
 	close(q.closing)
 	q.mu.Unlock()
 	if q.disk == nil {
-		return q.lost(nil)
+		return q.lossError(nil)
 	}
 	return q.disk.close(ctx)
 }
 
-// lost returns an error if accepted batches are in memory only. cause is why they are not on disk,
-// or nil if the queue has no directory.
-func (q *Queue) lost(cause error) error {
+// lossError returns an error if accepted batches are only in memory. cause is why they are not on
+// disk, or nil if the queue has no directory.
+func (q *Queue) lossError(cause error) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	var batches, points int64

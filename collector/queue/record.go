@@ -22,7 +22,7 @@ const (
 // 0   sync word      8   sum of the data     16  sequence number   32  time, Unix ns   41  state
 // 4   sum of 8..40   12  length of the data  24  points            40  lane            42  data
 //
-// Sums are CRC-32C. Neither covers the state, which is changed in place.
+// The sums are CRC-32C checksums. Neither covers the state, which is changed in place.
 const (
 	stateOffset = 41
 	recordSize  = 42 // without the data
@@ -33,7 +33,7 @@ var (
 	castagnoli = crc32.MakeTable(crc32.Castagnoli)
 )
 
-// record is the header of a record.
+// record is the parsed header of a record.
 type record struct {
 	seq    uint64 // in the order of Put; the same for all copies of a batch
 	points int64
@@ -90,21 +90,21 @@ func dataOf(b []byte, r record) (data []byte, ok bool) {
 	return data, crc32.Checksum(data, castagnoli) == r.sum
 }
 
-// finding is a section of a segment. If known is set, it is a record, whose data is corrupt unless
+// section is a part of a segment. If known is set, it is a record, whose data is corrupt unless
 // intact is set. Otherwise it consists of unrecognized bytes.
-type finding struct {
+type section struct {
 	record
 
 	offset, length int
 	known, intact  bool
 }
 
-// scan divides b, the records of a segment, into findings without gaps. After damage it resumes at
+// scan divides b, the records of a segment, into contiguous sections. After damage it resumes at
 // the next valid record.
-func scan(b []byte) iter.Seq[finding] {
-	return func(yield func(finding) bool) {
+func scan(b []byte) iter.Seq[section] {
+	return func(yield func(section) bool) {
 		for at := 0; at < len(b); {
-			f := finding{offset: at}
+			f := section{offset: at}
 			f.record, f.known = readRecord(b[at:])
 			if f.known {
 				_, f.intact = dataOf(b[at:], f.record)

@@ -36,8 +36,8 @@ func (d *disk) open() error {
 	return nil
 }
 
-// found holds the contents of the directory.
-type found struct {
+// contents holds what was found in the directory.
+type contents struct {
 	segments  []*segment
 	stretches []stretch // records in ascending order of their sequence numbers
 	late      []located // copies, and records that follow records of later batches
@@ -49,8 +49,8 @@ type found struct {
 
 // read reads all segments. Even if read fails, the result contains open files, which the caller
 // must close.
-func (d *disk) read() (*found, error) {
-	all := &found{}
+func (d *disk) read() (*contents, error) {
+	all := &contents{}
 	files, err := d.files.List()
 	if err != nil {
 		return all, fmt.Errorf("cannot list the directory: %w", err)
@@ -72,7 +72,7 @@ func (d *disk) read() (*found, error) {
 	return all, nil
 }
 
-func (d *disk) readSegment(all *found, name string) error {
+func (d *disk) readSegment(all *contents, name string) error {
 	f, err := d.files.Open(name)
 	if err != nil {
 		return fmt.Errorf("cannot open the file: %w", err)
@@ -97,8 +97,8 @@ func (d *disk) readSegment(all *found, name string) error {
 	return nil
 }
 
-// index parses b, the contents of s, and adds the records to the given ones.
-func (d *disk) index(all *found, s *segment, b []byte) {
+// index parses b, the contents of s, and adds its records to those of the directory.
+func (d *disk) index(all *contents, s *segment, b []byte) {
 	var batches, points, unknown int64
 	skip := min(segmentHeader, len(b))
 	for f := range scan(b[skip:]) {
@@ -124,18 +124,18 @@ func (d *disk) index(all *found, s *segment, b []byte) {
 }
 
 // add adds the record f, which is at offset in s.
-func (all *found) add(f finding, s *segment, offset int) {
+func (all *contents) add(f section, s *segment, offset int) {
 	if !f.intact {
 		all.damaged = append(all.damaged, mark{s, int64(offset), done})
 	}
-	t := trace{
+	t := summary{
 		seq:    f.seq,
 		time:   f.time,
 		points: f.points,
 		offset: uint32(offset),
 		length: f.record.length,
 		lane:   f.lane,
-		state:  later(queued, f.state),
+		state:  moreAdvanced(queued, f.state),
 		intact: f.intact,
 	}
 	if len(all.stretches) > 0 && f.seq <= all.seq {
@@ -156,19 +156,19 @@ func (all *found) add(f finding, s *segment, offset int) {
 
 // fold merges the copies of each batch. It keeps the first intact copy, and gives it the most
 // advanced state of all copies.
-func (all *found) fold() {
+func (all *contents) fold() {
 	slices.SortStableFunc(all.late, func(a, b located) int { return cmp.Compare(a.seq, b.seq) })
 	kept := all.late[:0]
 	for _, c := range all.late {
 		before := all.find(c.seq)
 		if n := len(kept); before == nil && n > 0 && kept[n-1].seq == c.seq {
-			before = &kept[n-1].trace
+			before = &kept[n-1].summary
 		}
 		if before == nil {
 			kept = append(kept, c)
 			continue
 		}
-		state := later(before.state, c.state)
+		state := moreAdvanced(before.state, c.state)
 		if before.intact || !c.intact {
 			before.state = state
 			continue
@@ -180,7 +180,7 @@ func (all *found) fold() {
 }
 
 // find returns the record with sequence number seq among the stretches, or nil if there is none.
-func (all *found) find(seq uint64) *trace {
+func (all *contents) find(seq uint64) *summary {
 	i, ok := slices.BinarySearchFunc(
 		all.stretches,
 		seq,
@@ -196,26 +196,26 @@ func (all *found) find(seq uint64) *trace {
 }
 
 // each calls f for each batch, oldest first. It frees the stretches as it goes.
-func (all *found) each(f func(*segment, trace)) {
+func (all *contents) each(f func(*segment, summary)) {
 	late := all.late
 	for i := range all.stretches {
 		s := &all.stretches[i]
-		s.each(func(t trace) {
+		s.each(func(t summary) {
 			for ; len(late) > 0 && late[0].seq <= t.seq; late = late[1:] {
-				f(late[0].seg, late[0].trace)
+				f(late[0].seg, late[0].summary)
 			}
 			f(s.seg, t)
 		})
 		*s = stretch{}
 	}
 	for _, c := range late {
-		f(c.seg, c.trace)
+		f(c.seg, c.summary)
 	}
 }
 
-// later returns the more advanced of the states a and b. An invalid state counts as in flight,
-// since the batch may have been sent.
-func later(a, b state) state {
+// moreAdvanced returns the more advanced of the states a and b. An invalid state counts as in
+// flight, since the batch may have been sent.
+func moreAdvanced(a, b state) state {
 	switch {
 	case a == done || b == done:
 		return done
@@ -227,7 +227,7 @@ func later(a, b state) state {
 }
 
 // adoptLocked puts the recovered batches in front of everything in the queue.
-func (d *disk) adoptLocked(all *found) {
+func (d *disk) adoptLocked(all *contents) {
 	all.fold()
 	for i := range all.stretches {
 		d.q.first -= int64(all.stretches[i].len())
@@ -235,7 +235,7 @@ func (d *disk) adoptLocked(all *found) {
 	d.q.first -= int64(len(all.late))
 	recovered := make(map[*list]*list)
 	order := d.q.first
-	all.each(func(s *segment, t trace) {
+	all.each(func(s *segment, t summary) {
 		order++
 		if t.state != done {
 			d.adoptOneLocked(s, t, order, recovered)
@@ -261,8 +261,8 @@ func (d *disk) adoptLocked(all *found) {
 }
 
 // adoptOneLocked adds the batch t, which was found in s, to recovered. For each list of the queue,
-// recovered holds the batches to put in front.
-func (d *disk) adoptOneLocked(s *segment, t trace, order int64, recovered map[*list]*list) {
+// recovered holds the batches to put in front of it.
+func (d *disk) adoptOneLocked(s *segment, t summary, order int64, recovered map[*list]*list) {
 	l := d.q.laneOf(t.lane)
 	l.points.Recovered += t.points
 	if !t.intact {
@@ -291,7 +291,7 @@ func (d *disk) adoptOneLocked(s *segment, t trace, order int64, recovered map[*l
 	l.usage += e.size()
 	to := &l.waiting
 	if e.old {
-		to = &l.behind
+		to = &l.backlog
 	}
 	older := recovered[to]
 	if older == nil {

@@ -4,9 +4,9 @@ import (
 	"fmt"
 )
 
-// evacuation is roughly how many bytes of deleted segments one call of evacuate reads. The writer
-// then writes the batches in these bytes to a new segment.
-const evacuation = 1 << 20
+// evacuateSize is roughly how many bytes of deleted segments one call to evacuate reads. The writer
+// then writes the batches in them to a new segment.
+const evacuateSize = 1 << 20
 
 // remake recovers after another process has deleted segments or the whole directory. It creates the
 // directory again and queues the batches of deleted segments to be written again. A deleted segment
@@ -79,7 +79,7 @@ func (d *disk) evacuate() error {
 	size := 0
 	for {
 		d.q.mu.Lock()
-		if len(d.lost) == 0 || size > evacuation {
+		if len(d.lost) == 0 || size > evacuateSize {
 			if size > 0 {
 				signal(d.wake)
 			}

@@ -5,9 +5,9 @@ import (
 	"slices"
 )
 
-// roomLocked makes room for size bytes in l, and reports whether it succeeded. It may drop batches
-// of lanes whose upstream is unreachable.
-func (q *Queue) roomLocked(l *lane, size int64) bool {
+// makeRoomLocked makes room for size bytes in l, and reports whether it succeeded. It may drop
+// batches of lanes whose upstream is unreachable.
+func (q *Queue) makeRoomLocked(l *lane, size int64) bool {
 	for !q.fitsLocked(l, l.usage+size) {
 		victim := q.victimLocked(l, size)
 		if victim == nil {
@@ -34,14 +34,14 @@ func (q *Queue) fitsLocked(l *lane, usage int64) bool {
 // only if the new batch would not fit even once l is empty.
 func (q *Queue) victimLocked(l *lane, size int64) (victim *entry) {
 	for _, other := range q.lanes {
-		var may bool
+		var droppable bool
 		switch {
 		case other == l:
-			may = l.away || l.id == Own
+			droppable = l.away || l.id == Own
 		case other.away && other.usage > other.reserve:
-			may = l.away || l.id != Own && !q.fitsLocked(l, size)
+			droppable = l.away || l.id != Own && !q.fitsLocked(l, size)
 		}
-		if !may {
+		if !droppable {
 			continue
 		}
 		if e := other.oldestLocked(true); e != nil && (victim == nil || e.order < victim.order) {
@@ -92,7 +92,7 @@ func (q *Queue) waitForRoom(ctx context.Context, l *lane, size int64) error {
 		q.mu.Unlock()
 		return ErrClosed
 	}
-	if len(l.queue) == 0 && q.roomLocked(l, size) {
+	if len(l.waiters) == 0 && q.makeRoomLocked(l, size) {
 		l.usage += size
 		q.mu.Unlock()
 		return nil
@@ -102,39 +102,39 @@ func (q *Queue) waitForRoom(ctx context.Context, l *lane, size int64) error {
 		return ErrFull
 	}
 	w := &waiter{size, make(chan struct{})}
-	l.queue = append(l.queue, w)
+	l.waiters = append(l.waiters, w)
 	q.mu.Unlock()
 	select {
 	case <-w.granted:
 		return nil
 	case <-ctx.Done():
-		return q.leave(l, w, ErrFull)
+		return q.stopWaiting(l, w, ErrFull)
 	case <-q.closing:
-		return q.leave(l, w, ErrClosed)
+		return q.stopWaiting(l, w, ErrClosed)
 	}
 }
 
-// leave removes w from l's waiters and returns the given error, or nil if w was granted room in the
+// stopWaiting removes w from l's waiters and returns reason, or nil if w was granted room in the
 // meantime.
-func (q *Queue) leave(l *lane, w *waiter, why error) error {
+func (q *Queue) stopWaiting(l *lane, w *waiter, reason error) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	i := slices.Index(l.queue, w)
+	i := slices.Index(l.waiters, w)
 	if i < 0 {
 		return nil
 	}
-	l.queue = slices.Delete(l.queue, i, i+1)
+	l.waiters = slices.Delete(l.waiters, i, i+1)
 	q.grantLocked() // a smaller request behind w may now fit
-	return why
+	return reason
 }
 
 // grantLocked grants room to waiters, in order within each lane.
 func (q *Queue) grantLocked() {
 	for _, l := range q.lanes {
-		for len(l.queue) > 0 && q.roomLocked(l, l.queue[0].size) {
-			l.usage += l.queue[0].size
-			close(l.queue[0].granted)
-			l.queue = slices.Delete(l.queue, 0, 1)
+		for len(l.waiters) > 0 && q.makeRoomLocked(l, l.waiters[0].size) {
+			l.usage += l.waiters[0].size
+			close(l.waiters[0].granted)
+			l.waiters = slices.Delete(l.waiters, 0, 1)
 		}
 	}
 }
@@ -147,7 +147,7 @@ func (q *Queue) SetAway(id Lane, away bool) {
 	defer q.mu.Unlock()
 	l := q.lanes[id-1]
 	if l.fresh && l.away && !away {
-		l.behind.append(&l.waiting)
+		l.backlog.append(&l.waiting)
 	}
 	l.away = away
 	if away {

@@ -48,7 +48,8 @@ func newHeader(version uint32) []byte {
 }
 
 // checkHeader returns an error if b, the contents of a file, is not a segment that this release can
-// read. A damaged header is acceptable if valid records follow.
+// read. A damaged header is acceptable if a valid record follows, and so is a file whose header was
+// not completely written.
 func checkHeader(b []byte) error {
 	header := b[:min(len(b), segmentHeader)]
 	if len(header) == segmentHeader && bytes.HasPrefix(header, magic) &&

@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// trace is the part of a record that is kept in memory until all records have been read.
-type trace struct {
+// summary is the part of a record that is kept in memory until all records have been read.
+type summary struct {
 	seq            uint64
 	time, points   int64
 	offset, length uint32
@@ -15,9 +15,9 @@ type trace struct {
 	intact         bool
 }
 
-// located is a trace and the segment it was found in.
+// located is a summary and the segment it was found in.
 type located struct {
-	trace
+	summary
 
 	seg *segment
 }
@@ -28,13 +28,13 @@ type stretch struct {
 	seg    *segment
 	first  uint64 // sequence number
 	packed deltas
-	open   []trace // replaces packed once a record has been looked up
+	open   []summary // replaces packed once a record has been looked up
 }
 
 // maxInStretch is the maximum number of records in a stretch.
 const maxInStretch = 1024
 
-func (s *stretch) append(t trace) {
+func (s *stretch) append(t summary) {
 	if s.packed.n == 0 {
 		s.first = t.seq
 	}
@@ -42,17 +42,17 @@ func (s *stretch) append(t trace) {
 	if t.intact {
 		flags |= 1
 	}
-	//nolint:gosec // there are less than 1<<63 records
+	//nolint:gosec // there are fewer than 1<<63 records
 	s.packed.append(int64(t.seq), t.time, t.points, int64(t.offset), int64(t.length), flags)
 }
 
 // each calls f for each record.
-func (s *stretch) each(f func(trace)) {
+func (s *stretch) each(f func(summary)) {
 	for _, t := range s.open {
 		f(t)
 	}
 	s.packed.each(6, func(v []int64) {
-		f(trace{
+		f(summary{
 			seq:    uint64(v[0]), //nolint:gosec // as they were appended
 			time:   v[1],
 			points: v[2],
@@ -67,13 +67,13 @@ func (s *stretch) each(f func(trace)) {
 
 // find returns the record with sequence number seq, or nil if there is none. The caller may modify
 // the record.
-func (s *stretch) find(seq uint64) *trace {
+func (s *stretch) find(seq uint64) *summary {
 	if s.open == nil {
-		var all []trace
-		s.each(func(t trace) { all = append(all, t) })
+		var all []summary
+		s.each(func(t summary) { all = append(all, t) })
 		s.open, s.packed = all, deltas{}
 	}
-	i, ok := slices.BinarySearchFunc(s.open, seq, func(t trace, seq uint64) int { return cmp.Compare(t.seq, seq) })
+	i, ok := slices.BinarySearchFunc(s.open, seq, func(t summary, seq uint64) int { return cmp.Compare(t.seq, seq) })
 	if !ok {
 		return nil
 	}

@@ -7,17 +7,17 @@ import (
 )
 
 // syncer syncs what the writer has written, immediately or after d.sync. The writer closes written
-// when it ends; syncer then syncs one last time and closes all files.
+// when it returns; syncer then syncs one last time and closes all files.
 func (d *disk) syncer(written <-chan struct{}) {
 	defer close(d.ended)
-	look := time.NewTicker(inspection)
-	defer look.Stop()
+	inspectTicker := time.NewTicker(inspectInterval)
+	defer inspectTicker.Stop()
 	for {
 		select {
 		case <-d.syncWanted:
 			d.pause()
 			d.flush()
-		case <-look.C:
+		case <-inspectTicker.C:
 			d.inspect()
 		case <-written:
 			d.flush()
@@ -30,9 +30,9 @@ func (d *disk) syncer(written <-chan struct{}) {
 	}
 }
 
-// inspection is the time between two calls of inspect. Each sync also checks whether its segment
+// inspectInterval is the time between calls to inspect. Each sync also checks whether its segment
 // was deleted.
-const inspection = time.Second
+const inspectInterval = time.Second
 
 // inspect checks whether another process has deleted any segment, including segments that are no
 // longer written to.
@@ -77,14 +77,14 @@ func (d *disk) flush() {
 	}
 	proof := len(segments) > 0 && !d.behind // if these syncs succeed, they prove that the disk works
 	d.q.mu.Unlock()
-	quick := d.watch()
+	stop := d.watch()
 	failed := make(map[*segment]error)
 	for _, s := range segments {
 		if err := s.file.Sync(); err != nil {
 			failed[s] = err
 		}
 	}
-	inTime := quick()
+	inTime := stop()
 	d.rescue(groups, failed)
 	if d.failing() {
 		d.inspect() // before the disk counts as recovered
@@ -146,7 +146,7 @@ func (d *disk) rescue(groups []*group, failed map[*segment]error) {
 	}
 	d.failLocked(cause)
 	var affected []place
-	// d.groups may contain groups of which only a part has been written
+	// d.groups may contain groups that have been only partly written
 	for _, g := range slices.Concat(groups, d.groups) {
 		for _, e := range g.entries {
 			if failed[e.seg] != nil && e.state != done {
@@ -213,5 +213,5 @@ func (d *disk) unreadableLocked(e *entry, err error) {
 	if !errors.Is(err, errDamaged) {
 		e.seg = nil
 	}
-	d.q.damagedLocked(e)
+	d.q.dropDamagedLocked(e)
 }

@@ -16,47 +16,48 @@ import (
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
-var kills = flag.Int("kills", 20, "how often TestKill kills a process")
+var kills = flag.Int("kills", 20, "number of processes that TestKill kills")
 
-// The environment of the process to be killed: its directory, its settings, and the number of its
-// first batch.
+// Environment variables of the process to be killed: its directory, its sync interval, and the
+// number of its first batch.
 const (
 	victimDir   = "QUEUE_VICTIM_DIR"
 	victimSync  = "QUEUE_VICTIM_SYNC"
 	victimFirst = "QUEUE_VICTIM_FIRST"
 )
 
-// victim puts and sends batches and reports that on standard output. It ends only when it is killed
-// or when nothing reads its output. It prints "r points" for resent points, "a number" for a batch
-// that was accepted, and "s number" for a batch that was sent, just before settling it.
+// victim puts and sends batches and reports that on standard output. It exits only when it is
+// killed, when nothing reads its output, or on an error. It prints "a number" for a batch that was
+// accepted, "s number" for a batch that was sent, just before settling it, "r points" for resent
+// points, and "d points" for damaged points.
 func victim(dir string) {
 	interval, _ := time.ParseDuration(os.Getenv(victimSync))
 	first, _ := strconv.Atoi(os.Getenv(victimFirst))
 	q, err := Open(
-		Config{Dir: dir, Limit: 64 << 20, Sync: interval, Log: slog.New(slog.DiscardHandler), patience: noSync},
+		Config{Dir: dir, Limit: 64 << 20, Sync: interval, Log: slog.New(slog.DiscardHandler), slowAfter: noSync},
 	)
 	if err != nil {
 		fmt.Println("e", err)
 		os.Exit(1)
 	}
-	say := func(what string, n int64) {
-		// one write per line, so that a kill loses none that was reported
+	report := func(what string, n int64) {
+		// one unbuffered write per line, so that a kill loses no line that was reported
 		if _, err := fmt.Fprintf(os.Stdout, "%s %d\n", what, n); err != nil {
 			os.Exit(1)
 		}
 	}
 	p := total(q.Account())
-	say("r", p.Resent)
+	report("r", p.Resent)
 	if p.Damaged > 0 {
-		say("d", p.Damaged)
+		report("d", p.Damaged)
 	}
 	for putter := range 2 {
 		go func() {
 			for n := first + putter; ; n += 2 {
-				if err := q.Put(context.Background(), Metrics, ones(n)); err != nil {
+				if err := q.Put(context.Background(), Metrics, onePoint(n)); err != nil {
 					os.Exit(1)
 				}
-				say("a", int64(n))
+				report("a", int64(n))
 			}
 		}()
 	}
@@ -68,7 +69,7 @@ func victim(dir string) {
 		}
 		for i, b := range batchesOf(f) {
 			if random.IntN(4) > 0 {
-				say("s", int64(number(b)))
+				report("s", int64(number(b)))
 				f.Settle(i)
 			}
 		}
@@ -76,14 +77,14 @@ func victim(dir string) {
 	}
 }
 
-// ones returns batch n with one point.
-func ones(n int) (b otlp.Batch) {
+// onePoint returns batch n with one point.
+func onePoint(n int) (b otlp.Batch) {
 	b = batch(n, 50+n%3000)
 	b.Points = 1
 	return b
 }
 
-// witness is what the test has observed of all victims.
+// witness records what the test has observed of all victims.
 type witness struct {
 	accepted, sent map[int]bool
 	duplicates     int64 // sent again
@@ -92,7 +93,7 @@ type witness struct {
 	next           int
 }
 
-// run starts a victim and kills it after a number of lines.
+// run starts a victim and kills it after the given number of lines.
 func (w *witness) run(t *testing.T, dir string, sync time.Duration, lines int) {
 	t.Helper()
 	c := exec.CommandContext(t.Context(), os.Args[0])
@@ -105,11 +106,11 @@ func (w *witness) run(t *testing.T, dir string, sync time.Duration, lines int) {
 		t.Fatal(err)
 	}
 	again, resent := int64(0), int64(0)
-	for said := bufio.NewScanner(out); said.Scan(); lines-- {
+	for output := bufio.NewScanner(out); output.Scan(); lines-- {
 		var what string
 		var n int64
-		if _, err := fmt.Sscan(said.Text(), &what, &n); err != nil {
-			t.Fatalf("the victim says %q", said.Text())
+		if _, err := fmt.Sscan(output.Text(), &what, &n); err != nil {
+			t.Fatalf("unexpected output of the victim: %q", output.Text())
 		}
 		switch what {
 		case "r":
@@ -125,22 +126,22 @@ func (w *witness) run(t *testing.T, dir string, sync time.Duration, lines int) {
 			w.sent[int(n)] = true
 		}
 		if lines == 0 {
-			if err := c.Process.Kill(); err != nil { // output up to its death is read too
+			if err := c.Process.Kill(); err != nil { // the loop still reads what the victim printed until then
 				t.Fatal(err)
 			}
 		}
 	}
 	_ = c.Wait() // killed
 	if again > resent {
-		t.Errorf("%d were sent again, %d were reported", again, resent)
+		t.Errorf("%d batches were sent again, but only %d were reported as resent", again, resent)
 	}
 	w.next += 1_000_000 // batches put but not reported keep their numbers
 	w.duplicates += again
 	w.resent += resent
 }
 
-// A process that is killed at any moment loses nothing that it accepted. Batches that are sent
-// twice were in flight and are counted.
+// A process that is killed at any time loses nothing that it accepted. Batches that are sent twice
+// were in flight and are counted.
 func TestKill(t *testing.T) {
 	dir := t.TempDir()
 	w := &witness{accepted: make(map[int]bool), sent: make(map[int]bool)}
@@ -158,7 +159,7 @@ func TestKill(t *testing.T) {
 			f.Settle(i)
 		}
 	}
-	closed(t, q)
+	mustClose(t, q)
 	lost := 0
 	for n := range w.accepted {
 		if !w.sent[n] {
@@ -166,7 +167,7 @@ func TestKill(t *testing.T) {
 		}
 	}
 	t.Logf(
-		"%d kills: %d accepted, %d lost, %d sent again of %d said to be, %d damaged",
+		"%d kills: %d accepted, %d lost, %d sent again (%d reported as resent), %d damaged",
 		*kills,
 		len(w.accepted),
 		lost,
@@ -175,6 +176,6 @@ func TestKill(t *testing.T) {
 		w.damaged,
 	)
 	if lost > 0 || len(w.accepted) == 0 {
-		t.Errorf("%d of %d lost\n%s", lost, len(w.accepted), log)
+		t.Errorf("%d of %d accepted batches were lost\n%s", lost, len(w.accepted), log)
 	}
 }

@@ -15,18 +15,18 @@ const chunk = 256 << 10
 func (d *disk) writer(ended chan<- struct{}) {
 	defer close(ended)
 	for {
-		var well bool
+		var ok bool
 		select {
 		case <-d.wake:
-			well = d.pass()
+			ok = d.pass()
 		case <-d.stop:
 			d.pass()
 			d.sealActive()
 			return
 		}
-		if d.resting(well) {
+		if d.mustWait(ok) {
 			select {
-			case <-time.After(retry):
+			case <-time.After(retryInterval):
 				signal(d.wake)
 			case <-d.stop:
 			}
@@ -34,12 +34,12 @@ func (d *disk) writer(ended chan<- struct{}) {
 	}
 }
 
-// resting reports whether the next pass must wait because the disk is failing. well is set if the
-// last pass succeeded; in that case, moving batches out of deleted segments does not wait.
-func (d *disk) resting(well bool) bool {
+// mustWait reports whether the next pass must wait because the disk is failing. ok is whether the
+// last pass succeeded; if it did, moving batches out of deleted segments does not wait.
+func (d *disk) mustWait(ok bool) bool {
 	d.q.mu.Lock()
 	defer d.q.mu.Unlock()
-	moves := well && len(d.lost)+d.moving > 0
+	moves := ok && len(d.lost)+d.moving > 0
 	return d.failure != nil && !moves
 }
 
@@ -51,16 +51,16 @@ func (d *disk) failing() bool {
 
 // pass writes everything that is pending. It leaves what it cannot write for the next pass, and
 // reports whether it wrote everything.
-func (d *disk) pass() (well bool) {
+func (d *disk) pass() (ok bool) {
 	d.q.mu.Lock()
 	groups := d.groups
 	for _, g := range groups {
 		g.taken = true
 	}
 	d.q.mu.Unlock()
-	quick := d.watch()
+	stop := d.watch()
 	err := d.perform(groups)
-	if !quick() && err == nil {
+	if !stop() && err == nil {
 		err = errSlow
 	}
 	d.q.mu.Lock()
@@ -107,7 +107,7 @@ func (d *disk) perform(groups []*group) error {
 		if err := d.sweep(func(s *segment) bool { return !s.moved }); err != nil {
 			return err
 		}
-		if err := d.try(); err != nil {
+		if err := d.tryWrite(); err != nil {
 			return err
 		}
 	}
@@ -205,7 +205,7 @@ func (d *disk) segment() (*segment, error) {
 }
 
 // append writes as many jobs as fit into one chunk and into s, but at least one. It returns the
-// number of jobs written, which is 0 if s was sealed in the meantime.
+// number of jobs written, which is 0 if s was discarded in the meantime.
 func (d *disk) append(s *segment, jobs []job) (n int, err error) {
 	b := d.buffer[:0]
 	var rest []byte // data of a record that is larger than chunk, to be written without copying it
@@ -231,7 +231,7 @@ func (d *disk) append(s *segment, jobs []job) (n int, err error) {
 	}
 	d.q.mu.Lock()
 	defer d.q.mu.Unlock()
-	if s.gone { // s was empty and could not be synced: jobs go to the next segment
+	if s.gone { // s had no live records and was sealed in the meantime: jobs go to the next segment
 		return 0, nil
 	}
 	d.markDirtyLocked(s)
@@ -321,25 +321,25 @@ func (d *disk) mark(groups []*group) error {
 
 func anySegment(*segment) bool { return true }
 
-// sweep deletes the unused segments for which may returns true.
-func (d *disk) sweep(may func(*segment) bool) error {
+// sweep deletes the unused segments for which match returns true.
+func (d *disk) sweep(match func(*segment) bool) error {
 	d.q.mu.Lock()
-	var sweep []*segment
+	var unused []*segment
 	rest := d.garbage[:0]
 	for _, s := range d.garbage {
-		if s.pins == 0 && may(s) {
-			sweep = append(sweep, s)
+		if s.pins == 0 && match(s) {
+			unused = append(unused, s)
 		} else {
 			rest = append(rest, s)
 		}
 	}
 	d.garbage = rest
 	d.q.mu.Unlock()
-	for i, s := range sweep {
+	for i, s := range unused {
 		_ = s.file.Close() // nothing in it is needed
 		if err := d.files.Remove(s.name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			d.q.mu.Lock()
-			d.garbage = append(d.garbage, sweep[i:]...)
+			d.garbage = append(d.garbage, unused[i:]...)
 			d.q.mu.Unlock()
 			return err
 		}
@@ -347,9 +347,9 @@ func (d *disk) sweep(may func(*segment) bool) error {
 	return nil
 }
 
-// try checks whether a failed disk accepts as many bytes as it last refused. Without this check,
-// the disk could count as recovered and fail again at the next batch.
-func (d *disk) try() error {
+// tryWrite checks whether a failed disk accepts as many bytes as it last refused. Without this
+// check, the disk could count as recovered and fail again at the next batch.
+func (d *disk) tryWrite() error {
 	s, err := d.segment()
 	if err != nil {
 		return err

@@ -33,18 +33,18 @@ const passTime = time.Second
 // request, the bytes read from it count. Once the request is complete, its size counts until it is
 // accepted or refused.
 //
-// Above the limit, only the connection that holds the pass is read. So requests complete one after
-// the other, and no request is refused because many arrived at the same time. The connection gives
-// up the pass when one of its requests is complete. If that does not happen within [passTime], the
-// connection's incomplete requests have stalled: they are canceled, and the connection loses the
-// pass.
+// Above the limit, only the connection that holds the pass is read. Requests then complete one
+// after the other, and no request is refused because many arrived at the same time. The connection
+// gives up the pass when one of its requests is complete. If that does not happen within
+// [passTime], the connection's incomplete requests are considered stalled: they are canceled, and
+// the connection loses the pass.
 type gate struct {
 	limits
 
-	held    atomic.Int64 // bytes
-	whole   atomic.Int64 // bytes of complete requests that are waiting to be accepted
-	waiting [4]atomic.Int64
-	accepts atomic.Int64 // the sum of waiting
+	held       atomic.Int64 // bytes
+	completed  atomic.Int64 // bytes of complete requests that are waiting to be accepted
+	waiting    [4]atomic.Int64
+	waitingSum atomic.Int64 // the sum of waiting
 
 	mu      sync.Mutex // guards everything below
 	pass    *conn
@@ -62,60 +62,61 @@ func (g *gate) add(n int64) {
 	if g.held.Add(n); n < 0 {
 		g.mu.Lock()
 		defer g.mu.Unlock()
-		g.turn()
+		g.notify()
 	}
 }
 
-// turn wakes all callers of wait. Caller must hold mu.
-func (g *gate) turn() {
+// notify wakes all callers of wait and admit. Caller must hold mu.
+func (g *gate) notify() {
 	close(g.changed)
 	g.changed = make(chan struct{})
 }
 
-// leave takes the pass from c if c holds it.
-func (g *gate) leave(c *conn) {
+// releasePass makes the pass available to other connections if c holds it.
+func (g *gate) releasePass(c *conn) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.pass == c {
 		g.pass = nil
-		g.turn()
+		g.notify()
 	}
 }
 
-// wait waits until c may be read. It returns false if that takes too long or c is closed. If c has
-// no incomplete request, it may always be read: otherwise the client could not begin a request, and
-// the pass would be unused while the client waits for a response.
+// wait waits until c may be read. It returns false if that takes too long or c is closed. A
+// connection without an incomplete request may always be read: otherwise its client could not begin
+// a request, and the pass would be unused while the client waits for a response.
 func (g *gate) wait(c *conn) bool {
 	if g.held.Load() <= g.arriving || !c.receiving() {
 		return true
 	}
-	over := time.NewTimer(g.read)
-	defer over.Stop()
+	timeout := time.NewTimer(g.read)
+	defer timeout.Stop()
 	for {
-		may, changed, stalled := g.may(c)
+		may, changed, stalled := g.mayRead(c)
 		if stalled != nil {
-			stalled.cutOff()
+			stalled.cancelIncomplete()
 		}
 		if may {
 			return true
 		}
-		look := time.NewTimer(passTime / 4) // the holder of the pass may have stalled
+		poll := time.NewTimer(passTime / 4) // the holder of the pass may have stalled
 		select {
 		case <-changed:
-		case <-look.C:
-		case <-c.gone:
-			look.Stop()
+		case <-poll.C:
+		case <-c.closed:
+			poll.Stop()
 			return false
-		case <-over.C:
-			look.Stop()
+		case <-timeout.C:
+			poll.Stop()
 			return false
 		}
-		look.Stop()
+		poll.Stop()
 	}
 }
 
-// may reports whether c may be read now. It returns the connection that has stalled, if any.
-func (g *gate) may(c *conn) (may bool, changed <-chan struct{}, stalled *conn) {
+// mayRead reports whether c may be read now. If not, changed is closed when c may try again.
+// stalled is the connection that lost the pass because it stalled, or nil if there is none.
+func (g *gate) mayRead(c *conn) (may bool, changed <-chan struct{}, stalled *conn) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.held.Load() <= g.arriving {
@@ -125,28 +126,28 @@ func (g *gate) may(c *conn) (may bool, changed <-chan struct{}, stalled *conn) {
 	if g.pass != nil && time.Since(g.since) > passTime {
 		stalled, g.pass = g.pass, nil
 	}
-	room := g.held.Load()-g.accepts.Load() < g.arriving+int64(g.message)/4 && g.whole.Load() < int64(g.message)/2
+	room := g.held.Load()-g.waitingSum.Load() < g.arriving+int64(g.message)/4 && g.completed.Load() < int64(g.message)/2
 	if g.pass == nil && stalled != c && room {
 		g.pass, g.since = c, time.Now()
 	}
 	return g.pass == c, g.changed, stalled
 }
 
-// turnTime is how long a request waits if too many requests of its signal are already being
+// admitTimeout is how long a request waits if too many requests of its signal are already being
 // accepted. While the queue has room, accepting a request takes less time than that.
-const turnTime = time.Second
+const admitTimeout = time.Second
 
-// accepting counts a complete request of size bytes until the caller calls done. If too many
-// requests of signal are already being accepted, accepting waits briefly and then refuses, so that
-// one signal cannot keep out the other signals.
-func (g *gate) accepting(ctx context.Context, signal otlp.Signal, size int) (done func(), refusal *Refusal) {
-	ctx, cancel := context.WithTimeout(ctx, turnTime)
+// admit counts a complete request of size bytes until the caller calls done. If too many requests
+// of signal are already being accepted, admit waits briefly and then refuses, so that one signal
+// cannot keep out the other signals.
+func (g *gate) admit(ctx context.Context, signal otlp.Signal, size int) (done func(), refusal *Refusal) {
+	ctx, cancel := context.WithTimeout(ctx, admitTimeout)
 	defer cancel()
 	for {
 		g.mu.Lock()
 		changed := g.changed
 		g.mu.Unlock()
-		if done, refusal = g.tryAccepting(signal, size); refusal == nil {
+		if done, refusal = g.tryAdmit(signal, size); refusal == nil {
 			return done, nil
 		}
 		select {
@@ -157,12 +158,12 @@ func (g *gate) accepting(ctx context.Context, signal otlp.Signal, size int) (don
 	}
 }
 
-func (g *gate) tryAccepting(signal otlp.Signal, size int) (done func(), refusal *Refusal) {
+func (g *gate) tryAdmit(signal otlp.Signal, size int) (done func(), refusal *Refusal) {
 	n := int64(size)
-	own, all := g.waiting[signal].Add(n), g.accepts.Add(n)
+	own, all := g.waiting[signal].Add(n), g.waitingSum.Add(n)
 	if own > g.limits.waiting && (own > n || all > max(g.arriving, n)) {
 		g.waiting[signal].Add(-n)
-		g.accepts.Add(-n)
+		g.waitingSum.Add(-n)
 		return nil, &Refusal{
 			Reason:     Full,
 			RetryAfter: retryDelay,
@@ -172,27 +173,27 @@ func (g *gate) tryAccepting(signal otlp.Signal, size int) (done func(), refusal 
 	g.add(n)
 	return func() {
 		g.waiting[signal].Add(-n)
-		g.accepts.Add(-n)
+		g.waitingSum.Add(-n)
 		g.add(-n)
 	}, nil
 }
 
 // rate limits the number of points accepted per second. A request of n points delays later requests
-// by n × point, less any unused time (see burst). Unlike with a token bucket, a request of more
-// points than a second allows is admitted: it only delays later ones, so that the rate is exact in
-// the long run.
+// by n × perPoint, less any unused time (see burst). Unlike with a token bucket, a request with
+// more points than one second allows is admitted: it only delays later ones, so that the rate is
+// exact in the long run.
 type rate struct {
-	mu     sync.Mutex
-	point  time.Duration // time used up by a point; 0: no limit
-	paidAt time.Time     // when the time used up so far ends
+	mu       sync.Mutex
+	perPoint time.Duration // time used up by a point; 0: no limit
+	paidAt   time.Time     // when the time used up so far ends
 }
 
 // burst is how much unused time may be carried over to later requests.
 const burst = time.Second
 
-// take either admits points and returns 0, or returns how long to wait.
-func (r *rate) take(now time.Time, points int64) (wait time.Duration) {
-	if r.point == 0 {
+// admit returns 0 if the points are admitted. Otherwise it returns how long to wait.
+func (r *rate) admit(now time.Time, points int64) (wait time.Duration) {
+	if r.perPoint == 0 {
 		return 0
 	}
 	r.mu.Lock()
@@ -203,6 +204,6 @@ func (r *rate) take(now time.Time, points int64) (wait time.Duration) {
 	if credit := now.Add(-burst); r.paidAt.Before(credit) {
 		r.paidAt = credit
 	}
-	r.paidAt = r.paidAt.Add(time.Duration(points) * r.point)
+	r.paidAt = r.paidAt.Add(time.Duration(points) * r.perPoint)
 	return 0
 }

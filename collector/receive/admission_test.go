@@ -12,13 +12,13 @@ func TestOneConnectionAtATimeIsReadAboveTheLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newGate(limits{message: 1 << 20, arriving: 1 << 10, read: 10 * time.Second})
 		causes := make(chan error, 2)
-		begun := func() *conn {
-			c := &conn{of: &connections{gate: g}, gone: make(chan struct{})}
+		receiving := func() *conn {
+			c := &conn{listener: &connections{gate: g}, closed: make(chan struct{})}
 			a := c.begin(func(cause error) { causes <- cause })
-			t.Cleanup(a.end)
+			t.Cleanup(a.abandon)
 			return c
 		}
-		reads := func(name string, c *conn, want time.Duration) {
+		expectRead := func(name string, c *conn, want time.Duration) {
 			t.Helper()
 			before := time.Now()
 			if !g.wait(c) {
@@ -28,17 +28,17 @@ func TestOneConnectionAtATimeIsReadAboveTheLimit(t *testing.T) {
 				t.Errorf("%s is read after %v, want %v", name, took, want)
 			}
 		}
-		first, second := begun(), begun()
-		reads("a connection below the limit", first, 0)
-		reads("another below the limit", second, 0)
+		first, second := receiving(), receiving()
+		expectRead("a connection below the limit", first, 0)
+		expectRead("another connection below the limit", second, 0)
 		g.add(1<<10 + 1)
-		reads("the first", first, 0)
-		reads("one without an incomplete request", &conn{gone: make(chan struct{})}, 0)
-		reads("the second, when the first has stalled", second, passTime)
+		expectRead("the first connection", first, 0)
+		expectRead("a connection without an incomplete request", &conn{closed: make(chan struct{})}, 0)
+		expectRead("the second connection, once the first has stalled,", second, passTime)
 		if cause := <-causes; !errors.Is(cause, errStalled) {
-			t.Errorf("the request that stalled is canceled for %v", cause)
+			t.Errorf("the stalled request is canceled with the cause %v, want errStalled", cause)
 		}
 		g.add(-1 << 10)
-		reads("the first, when there is room", first, 0)
+		expectRead("the first connection, once there is room,", first, 0)
 	})
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
-// BenchmarkGRPC measures requests over gRPC on loopback, including the client's share, with an
+// BenchmarkGRPC measures requests over gRPC on loopback, including the work of the client, with an
 // Accept that does nothing.
 func BenchmarkGRPC(b *testing.B) {
 	s := start(b, func(c *Config, _ *limits) { c.Accept = func(context.Context, otlp.Batch) error { return nil } })
@@ -22,8 +22,8 @@ func BenchmarkGRPC(b *testing.B) {
 			b.SetBytes(int64(len(data)))
 			b.RunParallel(func(pb *testing.PB) {
 				for pb.Next() {
-					if answer, _ := export(b.Context(), conn, otlp.Metrics, data); answer.Code() != codes.OK {
-						b.Error(answer)
+					if status, _ := export(b.Context(), conn, otlp.Metrics, data); status.Code() != codes.OK {
+						b.Error(status)
 						return
 					}
 				}

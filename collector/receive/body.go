@@ -36,21 +36,21 @@ func (r *body) release() {
 	r.arrival.release()
 }
 
-// share returns how many bytes r needs for processing, at most the given number. If the size of r's
-// content is unknown, share returns that number.
-func (r *body) share(all int) int64 {
+// needed returns how many bytes of memory to reserve for processing r, at most limit. If the size
+// of r's content is unknown, that is limit.
+func (r *body) needed(limit int) int64 {
 	encoding := r.encoding
 	if len(r.parts) > 0 {
 		encoding, _ = compress.Packed(r.parts[0].ReadOnlyData())
 	}
 	if encoding != compress.None || r.json {
-		return int64(all)
+		return int64(limit)
 	}
-	return int64(min(r.len(), all))
+	return int64(min(r.len(), limit))
 }
 
 // maxPooled is the maximum size in bytes of a request whose pieces are joined in a pooled buffer.
-// For larger requests, the pool's buffers are much larger than the content.
+// For larger requests, the pool's buffers would be much larger than the content.
 const maxPooled = 32 << 10
 
 // spare is the spare capacity in bytes of large requests, so that attributes can be added without
@@ -82,8 +82,8 @@ func (r *body) join() {
 	r.parts = nil
 }
 
-// take passes r, a complete request, to Accept.
-func (s *Server) take(ctx context.Context, signal otlp.Signal, r *body) (points int64, refusal *Refusal) {
+// process passes r, a complete request, to Accept.
+func (s *Server) process(ctx context.Context, signal otlp.Signal, r *body) (points int64, refusal *Refusal) {
 	b, done, refusal := s.prepare(ctx, signal, r)
 	if refusal != nil || b.Points == 0 {
 		return b.Points, refusal
@@ -96,29 +96,29 @@ func (s *Server) take(ctx context.Context, signal otlp.Signal, r *body) (points 
 }
 
 // prepare converts r to a batch once enough memory is available. Requests that are large, or become
-// large during the conversion, are therefore prepared one after the other. The caller must call
-// done when the batch has been accepted or refused.
+// large during the conversion, are therefore prepared one after the other. If the batch has points,
+// the caller must call done when the batch has been accepted or refused.
 func (s *Server) prepare(
 	ctx context.Context,
 	signal otlp.Signal,
 	r *body,
 ) (b otlp.Batch, done func(), refusal *Refusal) {
-	share := r.share(s.gate.message)
-	err := s.working.Acquire(ctx, share)
+	needed := r.needed(s.gate.message)
+	err := s.working.Acquire(ctx, needed)
 	if err != nil {
 		r.release()
 		return b, nil, &Refusal{Reason: Canceled, Message: err.Error()}
 	}
-	defer s.working.Release(share)
+	defer s.working.Release(needed)
 	defer r.release()
 	b.Signal = signal
 	data, refusal := s.inspect(&b, r)
 	if refusal != nil || b.Points == 0 {
 		return b, nil, refusal
 	}
-	// The request waits in its original form: the enriched copy is made only once the request can
-	// be accepted.
-	if done, refusal = s.gate.accepting(ctx, signal, len(data)); refusal != nil {
+	// The request waits without the added attributes: the enriched copy is made only once the
+	// request can be accepted.
+	if done, refusal = s.gate.admit(ctx, signal, len(data)); refusal != nil {
 		return b, nil, refusal
 	}
 	if r.joined != nil || 8*(cap(data)-len(data)) > len(data) {
@@ -131,7 +131,8 @@ func (s *Server) prepare(
 	return b, done, nil
 }
 
-// inspect returns the content of r and sets b.Points.
+// inspect returns the content of r and sets b.Points. It refuses malformed requests and applies the
+// rate limit.
 func (s *Server) inspect(b *otlp.Batch, r *body) (data []byte, refusal *Refusal) {
 	data, refusal = s.content(b.Signal, r)
 	if refusal != nil {
@@ -144,7 +145,7 @@ func (s *Server) inspect(b *otlp.Batch, r *body) (data []byte, refusal *Refusal)
 	if b.Points == 0 {
 		return data, nil
 	}
-	if wait := s.rate.take(time.Now(), b.Points); wait > 0 {
+	if wait := s.rate.admit(time.Now(), b.Points); wait > 0 {
 		return nil, &Refusal{
 			Reason:     Rate,
 			RetryAfter: wait,
@@ -154,7 +155,7 @@ func (s *Server) inspect(b *otlp.Batch, r *body) (data []byte, refusal *Refusal)
 	return data, nil
 }
 
-// content returns the content of r, decompressed and in wire form. It releases the original form.
+// content returns the content of r, decompressed and in wire form. It releases other forms of it.
 func (s *Server) content(signal otlp.Signal, r *body) ([]byte, *Refusal) {
 	r.join()
 	if r.encoding != compress.None {

@@ -14,26 +14,26 @@ import (
 	"time"
 )
 
-// errStalled is the cause for canceling a request that arrives too slowly.
+// errStalled is the cancellation cause of a request that arrives too slowly.
 var errStalled = errors.New("the request did not arrive in time")
 
 // connections is a listener that limits the number of its open connections. Above the limit, it
-// closes the connection that has gone longest without a complete request. It spares connections
-// with a request that is being accepted.
+// closes the connection that has been without a complete request for the longest time. It spares
+// connections with a request that is being accepted.
 type connections struct {
 	net.Listener
 
-	gate  *gate
-	most  int
-	name  string
-	log   *slog.Logger
-	ended *atomic.Int64 // connections closed to make room for others
+	gate    *gate
+	limit   int
+	name    string
+	log     *slog.Logger
+	evicted *atomic.Int64 // connections closed to make room for others
 
-	secured bool // requires TLS
+	secured bool // whether clients must use TLS
 
-	mu   sync.Mutex // guards everything below
-	open map[*conn]struct{}
-	said time.Time // when the limit was last logged
+	mu     sync.Mutex // guards everything below
+	open   map[*conn]struct{}
+	logged time.Time // when the limit was last logged
 }
 
 // accept returns the next connection. If there are too many, it closes one of them.
@@ -42,53 +42,53 @@ func (l *connections) accept() (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &conn{Conn: accepted, of: l, gone: make(chan struct{}), born: time.Now().UnixNano()}
-	if victim := l.join(c); victim != nil {
-		l.ended.Add(1)
+	c := &conn{Conn: accepted, listener: l, closed: make(chan struct{}), opened: time.Now().UnixNano()}
+	if victim := l.add(c); victim != nil {
+		l.evicted.Add(1)
 		_ = victim.Close()
 	}
 	return c, nil
 }
 
-// join adds c. If that is one connection too many, it returns the connection to close, which may be
-// c itself.
-func (l *connections) join(c *conn) (victim *conn) {
+// add registers c. If there are then too many connections, it returns the one to close, which may
+// be c itself.
+func (l *connections) add(c *conn) (victim *conn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.open[c] = struct{}{}
-	if len(l.open) <= l.most {
+	if len(l.open) <= l.limit {
 		return nil
 	}
 	victim = c
-	least := int64(math.MaxInt64)
+	lowest := int64(math.MaxInt64)
 	for other := range l.open {
-		if worth := other.worth(); other != c && other.accepting.Load() == 0 && worth < least {
-			victim, least = other, worth
+		if worth := other.worth(); other != c && other.accepting.Load() == 0 && worth < lowest {
+			victim, lowest = other, worth
 		}
 	}
 	delete(l.open, victim)
-	if time.Since(l.said) > time.Minute {
-		l.said = time.Now()
+	if time.Since(l.logged) > time.Minute {
+		l.logged = time.Now()
 		l.log.Warn(
 			"too many connections: closing the one idle the longest, or the new one if none is idle",
 			"receiver",
 			l.name,
 			"limit",
-			l.most,
+			l.limit,
 		)
 	}
 	return victim
 }
 
-func (l *connections) leave(c *conn) {
+func (l *connections) remove(c *conn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.open, c)
 }
 
-// cut closes every connection. This includes connections on which no data has arrived yet, for
-// which a gRPC server would wait.
-func (l *connections) cut() {
+// closeAll closes every connection, including those on which no data has arrived yet. A gRPC server
+// would wait for the latter.
+func (l *connections) closeAll() {
 	l.mu.Lock()
 	all := slices.Collect(maps.Keys(l.open))
 	l.mu.Unlock()
@@ -108,59 +108,61 @@ func (l *connections) count() int64 {
 type conn struct {
 	net.Conn
 
-	of        *connections
-	first     []byte // bytes read to detect the protocol, which the server has not read yet
-	once      sync.Once
-	gone      chan struct{} // closed when the connection is closed
-	born      int64         // Unix ns
-	useful    atomic.Int64  // time of the last complete request in Unix ns; 0 if there was none
-	accepting atomic.Int64  // complete requests without a response yet
+	listener    *connections
+	first       []byte // bytes that were read to detect the protocol, but not yet by the server
+	once        sync.Once
+	closed      chan struct{} // closed when the connection is closed
+	opened      int64         // when it was accepted, in Unix ns
+	lastRequest atomic.Int64  // time of the last complete request in Unix ns; 0 if there was none
+	accepting   atomic.Int64  // complete requests without a response yet
 
 	mu         sync.Mutex // guards everything below
 	incomplete map[*arrival]struct{}
 	pending    int64 // number of bytes counted by the gate
 }
 
-// merit is how much longer a connection is kept if it has had a complete request.
+// merit is how much longer a connection is kept after a complete request than a connection that
+// never had one.
 const merit = 10 * time.Second
 
 // worth ranks connections: the one with the lowest worth is closed first.
 func (c *conn) worth() int64 {
-	if useful := c.useful.Load(); useful > 0 {
-		return useful + int64(merit)
+	if last := c.lastRequest.Load(); last > 0 {
+		return last + int64(merit)
 	}
-	return c.born
+	return c.opened
 }
 
-// arrival is an incomplete request.
+// arrival is a request that is being received, or is complete but still in memory.
 type arrival struct {
-	on     *conn
+	conn   *conn
 	cancel func(error)
 	timer  *time.Timer
 	kept   int64 // bytes that still count after the request is complete
 }
 
-// begin records that a request begins to arrive on c. If the request is not complete in time,
+// begin records that a request has begun to arrive on c. If the request is not complete in time,
 // cancel is called.
 func (c *conn) begin(cancel func(error)) *arrival {
-	a := &arrival{on: c, cancel: cancel}
+	a := &arrival{conn: c, cancel: cancel}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.incomplete == nil {
 		c.incomplete = make(map[*arrival]struct{})
 	}
 	c.incomplete[a] = struct{}{}
-	a.timer = time.AfterFunc(c.of.gate.read, func() {
+	a.timer = time.AfterFunc(c.listener.gate.read, func() {
 		cancel(errStalled)
-		a.end()
+		a.abandon()
 	})
 	return a
 }
 
-// leave removes a from the incomplete requests. It returns how many of the bytes counted for the
-// connection belong to a: at most size, or all of them if no other request is arriving.
-func (a *arrival) leave(size int64) (own int64, ok bool) {
-	c := a.on
+// remove removes a from the incomplete requests of its connection. It returns how many of the bytes
+// counted for the connection belong to a: at most size, or all of them if no other request is
+// arriving. It returns false if a is not incomplete.
+func (a *arrival) remove(size int64) (own int64, ok bool) {
+	c := a.conn
 	a.timer.Stop()
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -176,39 +178,39 @@ func (a *arrival) leave(size int64) (own int64, ok bool) {
 	return own, true
 }
 
-// end abandons the request. Further calls do nothing.
-func (a *arrival) end() {
+// abandon discards the incomplete request. Further calls do nothing.
+func (a *arrival) abandon() {
 	if a == nil {
 		return
 	}
-	if own, ok := a.leave(0); ok {
-		a.on.of.gate.add(-own)
-		a.on.of.gate.leave(a.on)
+	if own, ok := a.remove(0); ok {
+		a.conn.listener.gate.add(-own)
+		a.conn.listener.gate.releasePass(a.conn)
 	}
 }
 
 // complete marks the request, which has size bytes, as complete. Its bytes count until
-// [arrival.release]. The caller must call answered when the response has been sent.
+// [arrival.release] is called. The caller must call answered when the response has been sent.
 func (a *arrival) complete(size int) (answered func()) {
 	if a == nil {
 		return func() {}
 	}
-	a.kept, _ = a.leave(int64(size))
-	a.on.of.gate.whole.Add(a.kept)
-	a.on.of.gate.leave(a.on)
-	a.on.useful.Store(time.Now().UnixNano())
-	a.on.accepting.Add(1)
+	a.kept, _ = a.remove(int64(size))
+	a.conn.listener.gate.completed.Add(a.kept)
+	a.conn.listener.gate.releasePass(a.conn)
+	a.conn.lastRequest.Store(time.Now().UnixNano())
+	a.conn.accepting.Add(1)
 	return func() {
 		a.release()
-		a.on.accepting.Add(-1)
+		a.conn.accepting.Add(-1)
 	}
 }
 
 // release records that the complete request is no longer in memory. Further calls do nothing.
 func (a *arrival) release() {
 	if a != nil {
-		a.on.of.gate.whole.Add(-a.kept)
-		a.on.of.gate.add(-a.kept)
+		a.conn.listener.gate.completed.Add(-a.kept)
+		a.conn.listener.gate.add(-a.kept)
 		a.kept = 0
 	}
 }
@@ -220,8 +222,8 @@ func (c *conn) receiving() bool {
 	return len(c.incomplete) > 0
 }
 
-// cutOff cancels all incomplete requests.
-func (c *conn) cutOff() {
+// cancelIncomplete cancels all incomplete requests.
+func (c *conn) cancelIncomplete() {
 	c.mu.Lock()
 	var all []*arrival
 	for a := range c.incomplete {
@@ -230,7 +232,7 @@ func (c *conn) cutOff() {
 	c.mu.Unlock()
 	for _, a := range all {
 		a.cancel(errStalled)
-		a.end()
+		a.abandon()
 	}
 }
 
@@ -244,7 +246,7 @@ func (c *conn) Read(b []byte) (int, error) {
 		c.first = c.first[n:]
 		return n, nil
 	}
-	if !c.of.gate.wait(c) {
+	if !c.listener.gate.wait(c) {
 		return 0, os.ErrDeadlineExceeded
 	}
 	n, err := c.Conn.Read(b[:min(len(b), maxRead)])
@@ -255,7 +257,7 @@ func (c *conn) Read(b []byte) (int, error) {
 	}
 	c.mu.Unlock()
 	if counts && n > 0 {
-		c.of.gate.add(int64(n))
+		c.listener.gate.add(int64(n))
 	}
 	return n, err
 }
@@ -263,14 +265,14 @@ func (c *conn) Read(b []byte) (int, error) {
 // Close implements net.Conn.
 func (c *conn) Close() error {
 	c.once.Do(func() {
-		close(c.gone)
-		c.of.leave(c)
+		close(c.closed)
+		c.listener.remove(c)
 		c.mu.Lock()
-		given := c.pending
+		pending := c.pending
 		c.pending, c.incomplete = 0, nil
 		c.mu.Unlock()
-		c.of.gate.add(-given)
-		c.of.gate.leave(c)
+		c.listener.gate.add(-pending)
+		c.listener.gate.releasePass(c)
 	})
 	return c.Conn.Close()
 }
@@ -279,6 +281,7 @@ func (c *conn) Close() error {
 // access to the connection.
 func (c *conn) RemoteAddr() net.Addr { return remote{c.Conn.RemoteAddr(), c} }
 
+// remote is the address of a client, and the client's connection.
 type remote struct {
 	net.Addr
 

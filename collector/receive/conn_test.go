@@ -6,14 +6,14 @@ import (
 	"time"
 )
 
-// A listener with room for two connections closes one of the two, or the new one, when a third one
-// arrives.
-func TestWhichConnectionMakesRoom(t *testing.T) {
+// When a third connection arrives at a listener with a limit of two, the listener closes one of the
+// first two, or the new one.
+func TestWhichConnectionIsClosed(t *testing.T) {
 	at := func(seconds int) int64 { return time.Unix(int64(seconds), 0).UnixNano() }
-	made := func(born, useful int, accepting int64) *conn {
-		c := &conn{born: at(born)}
-		if useful > 0 {
-			c.useful.Store(at(useful))
+	made := func(opened, lastRequest int, accepting int64) *conn {
+		c := &conn{opened: at(opened)}
+		if lastRequest > 0 {
+			c.lastRequest.Store(at(lastRequest))
 		}
 		c.accepting.Store(accepting)
 		return c
@@ -22,40 +22,40 @@ func TestWhichConnectionMakesRoom(t *testing.T) {
 		first, second *conn
 		want          string
 	}{
-		"the oldest that never had a request":       {made(1000, 0, 0), made(1001, 0, 0), "first"},
-		"not the newer one":                         {made(1001, 0, 0), made(1000, 0, 0), "second"},
-		"the longest without a request":             {made(1000, 1009, 0), made(1001, 1008, 0), "second"},
-		"a request is worth ten seconds":            {made(1000, 1000, 0), made(1009, 0, 0), "second"},
-		"and no more":                               {made(1000, 1000, 0), made(1011, 0, 0), "first"},
+		"the older one without a request":           {made(1000, 0, 0), made(1001, 0, 0), "first"},
+		"the older one, which came second":          {made(1001, 0, 0), made(1000, 0, 0), "second"},
+		"the one with the oldest last request":      {made(1000, 1009, 0), made(1001, 1008, 0), "second"},
+		"a request counts for ten seconds":          {made(1000, 1000, 0), made(1009, 0, 0), "second"},
+		"a request counts for no longer than that":  {made(1000, 1000, 0), made(1011, 0, 0), "first"},
 		"never one whose request is being accepted": {made(1000, 0, 1), made(1001, 0, 0), "second"},
 		"the new one if the others are busy":        {made(1000, 0, 1), made(1001, 0, 2), "new"},
 	} {
-		l := &connections{most: 2, log: slog.New(slog.DiscardHandler), open: map[*conn]struct{}{}}
+		l := &connections{limit: 2, log: slog.New(slog.DiscardHandler), open: map[*conn]struct{}{}}
 		added := made(1012, 0, 0)
 		for _, one := range []*conn{c.first, c.second} {
-			if victim := l.join(one); victim != nil {
-				t.Errorf("%s: closes one where there is room", name)
+			if victim := l.add(one); victim != nil {
+				t.Errorf("%s: a connection below the limit was closed", name)
 			}
 		}
 		names := map[*conn]string{c.first: "first", c.second: "second", added: "new"}
-		if got := names[l.join(added)]; got != c.want || l.count() != 2 {
-			t.Errorf("%s: closes %q of %d, want %q of 3", name, got, l.count()+1, c.want)
+		if got := names[l.add(added)]; got != c.want || l.count() != 2 {
+			t.Errorf("%s: closed %q of %d connections, want %q of 3", name, got, l.count()+1, c.want)
 		}
 	}
 }
 
-func TestAnsweredConnectionsMakeRoomAgain(t *testing.T) {
+func TestConnectionMayBeClosedOnceItsRequestIsAnswered(t *testing.T) {
 	g := newGate(defaultLimits)
-	l := &connections{gate: g, most: 1, log: slog.New(slog.DiscardHandler), open: map[*conn]struct{}{}}
-	first := &conn{of: l}
-	l.join(first)
+	l := &connections{gate: g, limit: 1, log: slog.New(slog.DiscardHandler), open: map[*conn]struct{}{}}
+	first := &conn{listener: l}
+	l.add(first)
 	answered := first.begin(func(error) {}).complete(1000)
-	busy := &conn{of: l}
-	if l.join(busy) != busy {
-		t.Error("closes a connection whose request is being accepted")
+	busy := &conn{listener: l}
+	if l.add(busy) != busy {
+		t.Error("closed a connection whose request is being accepted")
 	}
 	answered()
-	if l.join(&conn{of: l, born: 1}) != first {
-		t.Error("does not close a connection whose request was answered")
+	if l.add(&conn{listener: l, opened: 1}) != first {
+		t.Error("did not close the connection whose request was answered")
 	}
 }

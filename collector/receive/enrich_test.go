@@ -19,7 +19,7 @@ func TestSpareCapacity(t *testing.T) {
 		}
 	})
 	conn := dial(t, b.GRPCAddr().String())
-	for _, c := range []struct{ points, least, most int }{{1, 0, 1}, {2000, 4000, 4200}} {
+	for _, c := range []struct{ points, minSpare, maxSpare int }{{1, 0, 1}, {2000, 4000, 4200}} {
 		body := metrics(t, c.points)
 		for name, send := range map[string]func(){
 			"HTTP": func() {
@@ -32,8 +32,8 @@ func TestSpareCapacity(t *testing.T) {
 			},
 		} {
 			send()
-			if got := <-spares; got < c.least || got > c.most {
-				t.Errorf("%s, %d bytes: %d to spare, want %d to %d", name, len(body), got, c.least, c.most)
+			if got := <-spares; got < c.minSpare || got > c.maxSpare {
+				t.Errorf("%s, %d bytes: %d spare bytes, want %d to %d", name, len(body), got, c.minSpare, c.maxSpare)
 			}
 		}
 	}

@@ -25,11 +25,11 @@ func FuzzHTTPBody(f *testing.F) {
 		if compressed {
 			headers = append(headers, "Content-Encoding", "gzip")
 		}
-		r, answer := b.post(t, otlp.Signal(s%3+1).Path(), body, headers...)
+		r, response := b.post(t, otlp.Signal(s%3+1).Path(), body, headers...)
 		switch r.StatusCode {
 		case http.StatusOK, http.StatusBadRequest, http.StatusRequestEntityTooLarge:
 		default:
-			t.Fatalf("%d %q", r.StatusCode, answer)
+			t.Fatalf("got status %d and %q", r.StatusCode, response)
 		}
 		b.forget(t)
 	})
@@ -43,26 +43,26 @@ func FuzzGRPCBody(f *testing.F) {
 	b := start(f, nil)
 	conn := dial(f, b.GRPCAddr().String())
 	f.Fuzz(func(t *testing.T, s uint8, body []byte) {
-		if answer, _ := export(
+		if status, _ := export(
 			t.Context(),
 			conn,
 			otlp.Signal(s%3+1),
 			body,
-		); answer.Code() != codes.OK &&
-			answer.Code() != codes.InvalidArgument {
-			t.Fatal(answer)
+		); status.Code() != codes.OK &&
+			status.Code() != codes.InvalidArgument {
+			t.Fatal(status)
 		}
 		b.forget(t)
 	})
 }
 
 // forget checks the accepted batches and drops them.
-func (b *bench) forget(t *testing.T) {
+func (b *testServer) forget(t *testing.T) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, batch := range b.batches {
 		if n, err := otlp.Inspect(batch.Signal, batch.Data); err != nil || n != batch.Points || n == 0 {
-			t.Fatalf("accepted %d points, of which there are %d, %v", batch.Points, n, err)
+			t.Fatalf("accepted a batch with %d points, but Inspect = %d, %v", batch.Points, n, err)
 		}
 	}
 	b.batches = nil

@@ -22,12 +22,12 @@ import (
 )
 
 // newGRPC returns a server for the three Export methods. The methods are declared as streams, which
-// are identical to unary calls on the wire. With streams, the handlers decode messages themselves,
+// on the wire are identical to unary calls. With streams, the handlers read messages themselves,
 // and can count messages that cannot be read.
 func (s *Server) newGRPC() *grpc.Server {
 	g := grpc.NewServer(
 		grpc.ForceServerCodecV2(rawCodec{}),
-		grpc.InTapHandle(arrives),
+		grpc.InTapHandle(onArrival),
 		grpc.MaxRecvMsgSize(s.gate.message),
 		grpc.MaxConcurrentStreams(s.gate.streams),
 		grpc.MaxHeaderListSize(64<<10),
@@ -54,9 +54,9 @@ func (s *Server) newGRPC() *grpc.Server {
 
 type arrivalKey struct{}
 
-// arrives is called for each request before its message is read. It starts the timeout for
+// onArrival is called for each request before its message is read. It starts the timeout for
 // receiving the message.
-func arrives(ctx context.Context, _ *tap.Info) (context.Context, error) {
+func onArrival(ctx context.Context, _ *tap.Info) (context.Context, error) {
 	p, ok := peer.FromContext(ctx)
 	if !ok {
 		return ctx, nil
@@ -76,7 +76,7 @@ func (s *Server) export(signal otlp.Signal) grpc.StreamHandler {
 			s.refused(signal, points, refusal)
 			return refusal.status().Err()
 		}
-		return stream.SendMsg(emptyAnswer)
+		return stream.SendMsg(emptyResponse)
 	}
 }
 
@@ -86,31 +86,31 @@ func (s *Server) receive(signal otlp.Signal, stream grpc.ServerStream) (points i
 	err := stream.RecvMsg(&m)
 	a, _ := ctx.Value(arrivalKey{}).(*arrival)
 	if err != nil {
-		a.end()
+		a.abandon()
 		return 0, s.unreadable(ctx, err)
 	}
 	defer a.complete(m.data.Len())()
-	return s.take(ctx, signal, &body{parts: m.data, encoding: compress.None, arrival: a})
+	return s.process(ctx, signal, &body{parts: m.data, encoding: compress.None, arrival: a})
 }
 
-// unreadable converts err, an error of RecvMsg, to a refusal, which is only counted: the client has
-// already received gRPC's own status. If the message was too large, that status is
-// RESOURCE_EXHAUSTED without RetryInfo, which means in OTLP that the client must not retry.
+// unreadable converts err, an error of RecvMsg, to a refusal. The refusal is only counted, because
+// the client has already received gRPC's own status. If the message was too large, that status is
+// RESOURCE_EXHAUSTED without RetryInfo, which in OTLP means that the client must not retry.
 func (s *Server) unreadable(ctx context.Context, err error) *Refusal {
 	if errors.Is(context.Cause(ctx), errStalled) {
 		return &Refusal{Reason: Slow, RetryAfter: retryDelay, Message: errStalled.Error()}
 	}
-	answer := status.Convert(err)
-	switch answer.Code() {
+	sent := status.Convert(err)
+	switch sent.Code() {
 	case codes.ResourceExhausted:
 		return s.tooLarge()
 	case codes.Internal:
-		return &Refusal{Reason: Malformed, Message: answer.Message()}
+		return &Refusal{Reason: Malformed, Message: sent.Message()}
 	default:
 		if errors.Is(err, io.EOF) {
 			return &Refusal{Reason: Malformed, Message: "the request has no message"}
 		}
-		return &Refusal{Reason: Canceled, Message: answer.Message()}
+		return &Refusal{Reason: Canceled, Message: sent.Message()}
 	}
 }
 
@@ -127,8 +127,8 @@ func (s *Server) tooLarge() *Refusal {
 // message is a request as it was received. Its buffers belong to gRPC and must be freed.
 type message struct{ data mem.BufferSlice }
 
-// emptyAnswer is an Export…ServiceResponse without a partial success.
-var emptyAnswer mem.BufferSlice
+// emptyResponse is an Export…ServiceResponse without a partial success.
+var emptyResponse mem.BufferSlice
 
 // rawCodec is a codec that leaves messages encoded.
 type rawCodec struct{}

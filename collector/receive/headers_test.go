@@ -26,9 +26,9 @@ func TestHeaders(t *testing.T) {
 		"content type":     {http.MethodPost, "/v1/metrics", "text/plain", "", 415, Unsupported},
 		"no content type":  {http.MethodPost, "/v1/metrics", "", "", 415, Unsupported},
 		"encoding":         {http.MethodPost, "/v1/metrics", "application/x-protobuf", "br", 415, Unsupported},
-		"not really gzip":  {http.MethodPost, "/v1/metrics", "application/x-protobuf", "gzip", 400, Malformed},
-		"not really zstd":  {http.MethodPost, "/v1/metrics", "application/x-protobuf", "zstd", 400, Malformed},
-		"not really JSON":  {http.MethodPost, "/v1/metrics", "application/json", "", 400, Malformed},
+		"not gzip":         {http.MethodPost, "/v1/metrics", "application/x-protobuf", "gzip", 400, Malformed},
+		"not zstd":         {http.MethodPost, "/v1/metrics", "application/x-protobuf", "zstd", 400, Malformed},
+		"not JSON":         {http.MethodPost, "/v1/metrics", "application/json", "", 400, Malformed},
 		"identity is none": {http.MethodPost, "/v1/metrics", "application/x-protobuf", "identity", 200, ""},
 	} {
 		r, body := b.request(
@@ -42,34 +42,34 @@ func TestHeaders(t *testing.T) {
 			c.encoding,
 		)
 		if r.StatusCode != c.want {
-			t.Errorf("%s: %d, want %d", name, r.StatusCode, c.want)
+			t.Errorf("%s: got status %d, want %d", name, r.StatusCode, c.want)
 		}
 		if c.want == 405 && r.Header.Get("Allow") != "POST" {
-			t.Errorf("%s: Allow %q", name, r.Header.Get("Allow"))
+			t.Errorf("%s: got Allow %q, want POST", name, r.Header.Get("Allow"))
 		}
 		if c.reason == "" {
 			continue
 		}
 		b.checkRefused(t, refused{otlp.Metrics, 0, c.reason})
 		if c.contentType == "application/json" || c.contentType == "" {
-			answer := &statuspb.Status{}
+			got := &statuspb.Status{}
 			if err := protojson.Unmarshal(
 				body,
-				answer,
+				got,
 			); err != nil ||
-				codes.Code(answer.GetCode()) != answers[c.reason].code {
-				t.Errorf("%s: %q, %v", name, body, err)
+				codes.Code(got.GetCode()) != statusCodes[c.reason].code {
+				t.Errorf("%s: got body %q, %v, want a status of reason %s", name, body, err, c.reason)
 			}
 		}
 	}
 }
 
-func TestEmptyIsOK(t *testing.T) {
+func TestEmptyRequestsAreOK(t *testing.T) {
 	b := start(t, nil)
 	conn := dial(t, b.GRPCAddr().String())
 	for _, data := range [][]byte{nil, {0x0a, 0x00}} {
 		if s, _ := export(t.Context(), conn, otlp.Logs, data); s.Code() != codes.OK {
-			t.Error(s)
+			t.Errorf("gRPC: got status %v, want OK", s)
 		}
 		if r, _ := b.post(
 			t,
@@ -78,26 +78,26 @@ func TestEmptyIsOK(t *testing.T) {
 			"Content-Type",
 			"application/x-protobuf",
 		); r.StatusCode != http.StatusOK {
-			t.Error(r.StatusCode)
+			t.Errorf("HTTP: got status %d, want 200", r.StatusCode)
 		}
 	}
 	if n := len(b.accepted()); n != 0 {
-		t.Errorf("Accept was called %d times", n)
+		t.Errorf("Accept was called %d times, want 0", n)
 	}
 }
 
 func TestOtherMethods(t *testing.T) {
 	b := start(t, nil)
 	conn := dial(t, b.GRPCAddr().String())
-	var answer message
+	var response message
 	err := conn.Invoke(
 		t.Context(),
 		"/opentelemetry.proto.collector.profiles.v1development.ProfilesService/Export",
-		emptyAnswer,
-		&answer,
+		emptyResponse,
+		&response,
 		grpc.ForceCodecV2(rawCodec{}),
 	)
 	if status.Code(err) != codes.Unimplemented {
-		t.Error(err)
+		t.Errorf("got %v, want Unimplemented", err)
 	}
 }

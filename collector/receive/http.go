@@ -18,19 +18,19 @@ import (
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
-// format is how requests and responses are encoded.
+// format is an encoding of requests and responses.
 type format struct {
 	contentType string
 	json        bool
-	answer      []byte // body of the response to an accepted request
+	success     []byte // body of the response to an accepted request
 }
 
 var (
 	protobufFormat = format{contentType: "application/x-protobuf"}
-	jsonFormat     = format{contentType: "application/json", json: true, answer: []byte("{}")}
+	jsonFormat     = format{contentType: "application/json", json: true, success: []byte("{}")}
 )
 
-// status returns s encoded in the format.
+// status returns s as the body of an error response.
 func (f format) status(s *statuspb.Status) []byte {
 	encode := proto.Marshal
 	if f.json {
@@ -38,7 +38,7 @@ func (f format) status(s *statuspb.Status) []byte {
 	}
 	body, err := encode(s)
 	if err != nil {
-		return nil // a response without a body is valid too
+		return nil // a response without a body is also valid
 	}
 	return body
 }
@@ -57,20 +57,20 @@ func (s *Server) handler() http.Handler {
 				return
 			}
 			w.Header().Set("Content-Type", f.contentType)
-			_, _ = w.Write(f.answer) // fails only if the client has disconnected
+			_, _ = w.Write(f.success) // fails only if the client has disconnected
 		})
 	}
 	return mux
 }
 
-// discarded is the maximum number of bytes read of a refused body. If the body were not read, a
+// maxDiscard is the maximum number of bytes read of a refused body. If the body were not read, a
 // client that sends everything before it reads the response would get a connection reset instead of
 // the response.
-const discarded = 64 << 20
+const maxDiscard = 64 << 20
 
 // discard reads and discards the body. It ignores errors, which mean that the client has
 // disconnected or is too slow.
-func discard(body io.Reader) { _, _ = io.CopyN(io.Discard, body, discarded) }
+func discard(body io.Reader) { _, _ = io.CopyN(io.Discard, body, maxDiscard) }
 
 // connKey is the context key of a request's connection.
 type connKey struct{}
@@ -87,11 +87,11 @@ func (s *Server) serve(signal otlp.Signal, r *http.Request) (f format, points in
 	a := from.begin(func(error) { _ = from.SetReadDeadline(time.Unix(1, 0)) })
 	data, refusal := s.read(r)
 	if refusal != nil {
-		a.end()
+		a.abandon()
 		return f, 0, refusal
 	}
 	defer a.complete(len(data))()
-	points, refusal = s.take(r.Context(), signal, &body{data: data, encoding: encoding, json: f.json, arrival: a})
+	points, refusal = s.process(r.Context(), signal, &body{data: data, encoding: encoding, json: f.json, arrival: a})
 	return f, points, refusal
 }
 
@@ -125,14 +125,14 @@ func negotiate(h http.Header) (f format, encoding string, refusal *Refusal) {
 	}
 }
 
-// read reads the body of r. The buffer grows as data arrives, since a client may never send as much
-// as it announces.
+// read reads the body of r. The buffer grows as data arrives, because a client may never send as
+// much as it announces.
 func (s *Server) read(r *http.Request) ([]byte, *Refusal) {
-	most := s.gate.message
+	size := s.gate.message
 	if r.ContentLength >= 0 {
-		most = min(most, int(r.ContentLength))
+		size = min(size, int(r.ContentLength))
 	}
-	full := most + 1 + spareFor(most) // one extra byte, to see io.EOF without growing b
+	full := size + 1 + spareFor(size) // one extra byte, to see io.EOF without growing b
 	b := make([]byte, 0, min(full, minBody))
 	for {
 		n, err := r.Body.Read(b[len(b):cap(b)])
@@ -143,17 +143,18 @@ func (s *Server) read(r *http.Request) ([]byte, *Refusal) {
 		case errors.Is(err, io.EOF):
 			return b, nil
 		case err != nil:
-			return nil, unread(err)
+			return nil, readRefusal(err)
 		case len(b) == cap(b):
 			b = append(make([]byte, 0, min(2*cap(b), full)), b...)
 		}
 	}
 }
 
-// minBody is how much memory is allocated for a body before any of it arrives.
+// minBody is the number of bytes allocated for a body before any of it has arrived.
 const minBody = 4 << 10
 
-func unread(err error) *Refusal {
+// readRefusal converts err, an error of reading a body, to a refusal.
+func readRefusal(err error) *Refusal {
 	var network net.Error
 	switch {
 	case errors.As(err, &network) && network.Timeout():

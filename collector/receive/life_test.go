@@ -19,17 +19,17 @@ import (
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
-// bomb returns a gibibyte of zeros in one mebibyte: a thousand identical members, which gzip
-// allows.
+// bomb returns a gibibyte of zeros, compressed to about one mebibyte. It consists of 1,024
+// identical members, which gzip allows.
 func bomb(t *testing.T) []byte { return bytes.Repeat(gzipped(t, make([]byte, 1<<20)), 1<<10) }
 
-// ready sends messages that are already compressed.
-type ready struct{}
+// precompressed sends messages that are already compressed.
+type precompressed struct{}
 
-func (ready) Do(w io.Writer, p []byte) error { _, err := w.Write(p); return err }
-func (ready) Type() string                   { return "gzip" }
+func (precompressed) Do(w io.Writer, p []byte) error { _, err := w.Write(p); return err }
+func (precompressed) Type() string                   { return "gzip" }
 
-// A compressed gibibyte is refused at the limit, and is never completely in memory.
+// A compressed gibibyte is refused once it exceeds the limit, and is never entirely in memory.
 func TestBombs(t *testing.T) {
 	body := bomb(t)
 	b := start(t, nil)
@@ -37,10 +37,10 @@ func TestBombs(t *testing.T) {
 	runtime.ReadMemStats(&before)
 	r, _ := b.post(t, "/v1/metrics", body, "Content-Type", "application/x-protobuf", "Content-Encoding", "gzip")
 	if r.StatusCode != http.StatusRequestEntityTooLarge {
-		t.Errorf("HTTP: %d", r.StatusCode)
+		t.Errorf("HTTP: got status %d, want 413", r.StatusCode)
 	}
 	b.checkRefused(t, refused{otlp.Metrics, 0, TooLarge})
-	compressed := grpc.WithCompressor(ready{}) //nolint:staticcheck // nothing else sends what is compressed already
+	compressed := grpc.WithCompressor(precompressed{}) //nolint:staticcheck // no other option sends compressed data
 	conn := dial(t, b.GRPCAddr().String(), compressed)
 	if s, _ := export(
 		t.Context(),
@@ -49,12 +49,12 @@ func TestBombs(t *testing.T) {
 		body,
 	); s.Code() != codes.ResourceExhausted ||
 		retryDelayOf(s) != 0 {
-		t.Errorf("gRPC: %v", s)
+		t.Errorf("gRPC: got %v, want ResourceExhausted without a retry delay", s)
 	}
 	b.checkRefused(t, refused{otlp.Metrics, 0, TooLarge})
 	runtime.ReadMemStats(&after)
 	if used := after.TotalAlloc - before.TotalAlloc; used > 100<<20 {
-		t.Errorf("%d MiB were allocated on the way", used>>20)
+		t.Errorf("%d MiB were allocated, want at most 100", used>>20)
 	}
 }
 
@@ -70,26 +70,26 @@ func TestSocket(t *testing.T) {
 	cfg := Config{Socket: path, Log: slog.New(slog.DiscardHandler)}
 	s, err := Listen(t.Context(), cfg)
 	if err != nil {
-		t.Fatalf("a stale socket is not replaced: %v", err)
+		t.Fatalf("Listen did not replace a stale socket: %v", err)
 	}
 	if second, err := Listen(t.Context(), cfg); err == nil {
-		t.Error("a live socket is replaced")
+		t.Error("Listen replaced the socket of a running server")
 		_ = second.Shutdown(t.Context())
 	}
 	if err := s.Shutdown(t.Context()); err != nil {
 		t.Error(err)
 	}
 	if _, err := os.Lstat(path); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("the socket is still there: %v", err)
+		t.Errorf("the socket exists after Shutdown: %v", err)
 	}
 	if err := os.WriteFile(path, []byte("precious"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := Listen(t.Context(), cfg); err == nil {
-		t.Error("a file is taken for a socket")
+		t.Error("Listen replaced a regular file")
 	}
 	if _, err := os.Lstat(path); err != nil {
-		t.Errorf("the file is gone: %v", err)
+		t.Errorf("the regular file was removed: %v", err)
 	}
 }
 
@@ -98,12 +98,12 @@ func TestAddressInUse(t *testing.T) {
 	for _, cfg := range []Config{{GRPCAddress: b.GRPCAddr().String()}, {GRPCAddress: "127.0.0.1:0", HTTPAddress: b.HTTPAddr().String()}} {
 		cfg.Log = slog.New(slog.DiscardHandler)
 		if _, err := Listen(t.Context(), cfg); err == nil {
-			t.Errorf("%+v: two listeners on one address", cfg)
+			t.Errorf("%+v: Listen succeeded on an address in use", cfg)
 		}
 	}
 }
 
-// A graceful stop lets a running request finish. If it takes too long, the request is aborted.
+// Shutdown waits for a request in flight. If that takes too long, it aborts the request.
 func TestShutdown(t *testing.T) {
 	for _, graceful := range []bool{true, false} {
 		entered, leave := make(chan struct{}), make(chan struct{})
@@ -127,22 +127,22 @@ func TestShutdown(t *testing.T) {
 		conn := dial(t, s.GRPCAddr().String())
 		answered := make(chan codes.Code)
 		go func() {
-			answer, _ := export(context.Background(), conn, otlp.Logs, record)
-			answered <- answer.Code()
+			status, _ := export(context.Background(), conn, otlp.Logs, record)
+			answered <- status.Code()
 		}()
 		<-entered
 		ctx, cancel := context.WithCancel(t.Context())
-		ended := make(chan error)
-		go func() { ended <- s.Shutdown(ctx) }()
+		returned := make(chan error)
+		go func() { returned <- s.Shutdown(ctx) }()
 		if graceful {
 			close(leave)
 		} else {
 			cancel()
 		}
 		if code := <-answered; (code == codes.OK) != graceful {
-			t.Errorf("graceful %v: answered %v", graceful, code)
+			t.Errorf("graceful %v: the request got %v", graceful, code)
 		}
-		if err := <-ended; (err == nil) != graceful {
+		if err := <-returned; (err == nil) != graceful {
 			t.Errorf("graceful %v: Shutdown = %v", graceful, err)
 		}
 		cancel()
@@ -150,7 +150,7 @@ func TestShutdown(t *testing.T) {
 	}
 }
 
-// A request whose body does not arrive in time is abandoned.
+// A request whose body does not arrive in time gets status 408.
 func TestSlowBody(t *testing.T) {
 	b := start(t, func(_ *Config, l *limits) { l.read = 50_000_000 })
 	conn, err := net.Dial("tcp", b.HTTPAddr().String())
@@ -164,9 +164,9 @@ func TestSlowBody(t *testing.T) {
 	); err != nil {
 		t.Fatal(err)
 	}
-	answer, err := io.ReadAll(conn)
-	if err != nil || !bytes.HasPrefix(answer, []byte("HTTP/1.1 408 ")) {
-		t.Errorf("%q, %v", answer, err)
+	response, err := io.ReadAll(conn)
+	if err != nil || !bytes.HasPrefix(response, []byte("HTTP/1.1 408 ")) {
+		t.Errorf("got %q, %v, want status 408", response, err)
 	}
 	b.checkRefused(t, refused{otlp.Logs, 0, Slow})
 }

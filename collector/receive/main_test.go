@@ -25,8 +25,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// bench is a running server and what it received.
-type bench struct {
+// testServer is a running server and what it received.
+type testServer struct {
 	*Server
 	mu      sync.Mutex
 	batches []otlp.Batch
@@ -39,10 +39,10 @@ type refused struct {
 	reason Reason
 }
 
-// start runs a server; change may replace parts of its configuration.
-func start(t testing.TB, change func(*Config, *limits)) *bench {
+// start runs a server; change, if not nil, may modify its configuration and limits.
+func start(t testing.TB, change func(*Config, *limits)) *testServer {
 	t.Helper()
-	b := &bench{refused: make(chan refused, 1000)}
+	b := &testServer{refused: make(chan refused, 1000)}
 	cfg := Config{
 		GRPCAddress: "127.0.0.1:0", HTTPAddress: "127.0.0.1:0", Log: slog.New(slog.DiscardHandler),
 		Accept: func(_ context.Context, batch otlp.Batch) error {
@@ -75,22 +75,23 @@ func start(t testing.TB, change func(*Config, *limits)) *bench {
 }
 
 // accepted returns the batches passed to Accept.
-func (b *bench) accepted() []otlp.Batch {
+func (b *testServer) accepted() []otlp.Batch {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.batches
 }
 
-// checkRefused waits for a call to Refused, which may come after gRPC's response, and compares it.
-func (b *bench) checkRefused(t *testing.T, want refused) {
+// checkRefused waits for a call to Refused, which may come after gRPC's response, and compares it
+// with want.
+func (b *testServer) checkRefused(t *testing.T, want refused) {
 	t.Helper()
 	select {
 	case got := <-b.refused:
 		if got != want || len(b.refused) > 0 {
-			t.Errorf("refused %v and %d more, want %v", got, len(b.refused), want)
+			t.Errorf("got refusal %v and %d more, want only %v", got, len(b.refused), want)
 		}
 	case <-time.After(30 * time.Second):
-		t.Fatalf("nothing was refused, want %v", want)
+		t.Fatalf("no request was refused, want %v", want)
 	}
 }
 
@@ -104,7 +105,8 @@ func dial(t testing.TB, target string, opts ...grpc.DialOption) *grpc.ClientConn
 	return conn
 }
 
-// export sends raw bytes over gRPC.
+// export sends data, a request in wire form, over gRPC. It returns the status and the response in
+// wire form.
 func export(
 	ctx context.Context,
 	conn *grpc.ClientConn,
@@ -112,26 +114,31 @@ func export(
 	data []byte,
 	opts ...grpc.CallOption,
 ) (*status.Status, []byte) {
-	var answer message
+	var response message
 	err := conn.Invoke(
 		ctx,
 		signal.Method(),
 		mem.BufferSlice{mem.SliceBuffer(data)},
-		&answer,
+		&response,
 		append(opts, grpc.ForceCodecV2(rawCodec{}))...)
 	if err != nil {
 		return status.Convert(err), nil
 	}
-	return status.Convert(nil), answer.data.Materialize()
+	return status.Convert(nil), response.data.Materialize()
 }
 
-// post sends a body over HTTP. headers are pairs.
-func (b *bench) post(t testing.TB, path string, body []byte, headers ...string) (*http.Response, []byte) {
+// post sends a body over HTTP. headers are pairs of names and values.
+func (b *testServer) post(t testing.TB, path string, body []byte, headers ...string) (*http.Response, []byte) {
 	t.Helper()
 	return b.request(t, http.MethodPost, path, bytes.NewReader(body), headers...)
 }
 
-func (b *bench) request(t testing.TB, method, path string, body io.Reader, headers ...string) (*http.Response, []byte) {
+func (b *testServer) request(
+	t testing.TB,
+	method, path string,
+	body io.Reader,
+	headers ...string,
+) (*http.Response, []byte) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, "http://"+b.HTTPAddr().String()+path, body)
 	if err != nil {
@@ -147,11 +154,11 @@ func (b *bench) request(t testing.TB, method, path string, body io.Reader, heade
 		t.Fatal(err)
 	}
 	defer response.Body.Close()
-	answer, err := io.ReadAll(response.Body)
+	content, err := io.ReadAll(response.Body)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return response, answer
+	return response, content
 }
 
 // metrics returns a request with n points of an exponential histogram, an exemplar and an unknown

@@ -15,25 +15,27 @@ import (
 )
 
 // Every listener serves both OTLP/gRPC and OTLP/HTTP, so that an app's endpoint works whatever
-// protocol its SDK uses by default. A connection is passed to the right server according to its
-// first bytes: HTTP/2 begins with "PRI", which is not an HTTP/1 method. With TLS, the handshake
-// negotiates the protocol.
+// protocol its SDK uses by default. The first bytes of a connection determine which server gets it:
+// HTTP/2 begins with "PRI", which is not an HTTP/1 method. With TLS, the handshake negotiates the
+// protocol.
 
-// firstBytes is how long a client may take to send its first bytes.
-const firstBytes = 10 * time.Second
+// firstBytesTimeout is how long a client may take to send its first bytes.
+const firstBytesTimeout = 10 * time.Second
 
-// spoken is a listener for the server of one protocol. It returns the connections of all real
+// protocolListener is the listener of one protocol's server. It returns the connections of all real
 // listeners on which clients speak that protocol.
-type spoken struct {
+type protocolListener struct {
 	conns  chan net.Conn
 	closed chan struct{}
 	once   sync.Once
 }
 
-func newSpoken() *spoken { return &spoken{conns: make(chan net.Conn), closed: make(chan struct{})} }
+func newProtocolListener() *protocolListener {
+	return &protocolListener{conns: make(chan net.Conn), closed: make(chan struct{})}
+}
 
 // Accept implements net.Listener.
-func (l *spoken) Accept() (net.Conn, error) {
+func (l *protocolListener) Accept() (net.Conn, error) {
 	select {
 	case c := <-l.conns:
 		return c, nil
@@ -43,15 +45,16 @@ func (l *spoken) Accept() (net.Conn, error) {
 }
 
 // Close implements net.Listener. It does not close the real listeners.
-func (l *spoken) Close() error {
+func (l *protocolListener) Close() error {
 	l.once.Do(func() { close(l.closed) })
 	return nil
 }
 
 // Addr implements net.Listener.
-func (l *spoken) Addr() net.Addr { return &net.TCPAddr{} }
+func (l *protocolListener) Addr() net.Addr { return &net.TCPAddr{} }
 
-func (l *spoken) offer(c net.Conn) {
+// offer passes c to Accept, or closes c if l is closed.
+func (l *protocolListener) offer(c net.Conn) {
 	select {
 	case l.conns <- c:
 	case <-l.closed:
@@ -65,11 +68,11 @@ func (s *Server) accept(l *connections) {
 		c, err := l.accept()
 		switch {
 		case err == nil:
-			s.serving.Go(func() { s.sort(c) })
+			s.serving.Go(func() { s.dispatch(c) })
 		case errors.Is(err, net.ErrClosed):
 			return
 		default: // such as too many open files
-			s.hints.say(l.name, "cannot accept connections", "error", err)
+			s.hints.warn(l.name, "cannot accept connections", "error", err)
 			select {
 			case <-time.After(100 * time.Millisecond):
 			case <-s.ending.Done():
@@ -78,42 +81,42 @@ func (s *Server) accept(l *connections) {
 	}
 }
 
-// sort passes c to the server for the client's protocol. If there is none, it closes c.
-func (s *Server) sort(c *conn) {
+// dispatch passes c to the server for the client's protocol, or closes c if that is unknown.
+func (s *Server) dispatch(c *conn) {
 	stop := context.AfterFunc(s.ending, func() { _ = c.Close() })
 	defer stop()
-	// If the connection is closed, this fails, and so does the next read.
-	_ = c.SetDeadline(time.Now().Add(min(firstBytes, s.gate.read)))
-	to, through := s.protocolOf(c)
-	if to == nil {
+	// This fails only if the connection is closed, and then the next read fails, too.
+	_ = c.SetDeadline(time.Now().Add(min(firstBytesTimeout, s.gate.read)))
+	l, accepted := s.protocolOf(c)
+	if l == nil {
 		_ = c.Close()
 		return
 	}
 	_ = c.SetDeadline(time.Time{})
-	to.offer(through)
+	l.offer(accepted)
 }
 
 // protocolOf returns the listener for the protocol that the client speaks, and the connection to
-// pass to that listener. If the client speaks no known protocol, the listener is nil.
-func (s *Server) protocolOf(c *conn) (*spoken, net.Conn) {
+// pass to that listener. The listener is nil if the client speaks no known protocol.
+func (s *Server) protocolOf(c *conn) (*protocolListener, net.Conn) {
 	if !c.readFirst() {
 		return nil, nil
 	}
 	handshake := c.first[0] == 0x16 // the first byte of a TLS handshake
-	address := c.of.Addr().String()
+	address := c.listener.Addr().String()
 	switch {
-	case handshake && c.of.secured:
+	case handshake && c.listener.secured:
 		return s.afterHandshake(c)
 	case handshake:
-		s.hints.say(
-			c.of.name,
+		s.hints.warn(
+			c.listener.name,
 			"a client uses TLS, but this listener does not",
 			"fix",
 			"set the client's endpoint to http://"+address+", or set OTEL_EXPORTER_OTLP_INSECURE=true",
 		)
-	case c.of.secured:
-		s.hints.say(
-			c.of.name,
+	case c.listener.secured:
+		s.hints.warn(
+			c.listener.name,
 			"a client does not use TLS, but this listener requires it",
 			"fix",
 			"set the client's endpoint to https://"+address,
@@ -123,8 +126,8 @@ func (s *Server) protocolOf(c *conn) (*spoken, net.Conn) {
 	case c.first[0] >= 'A' && c.first[0] <= 'Z':
 		return s.forHTTP, c
 	default:
-		s.hints.say(
-			c.of.name,
+		s.hints.warn(
+			c.listener.name,
 			"a client speaks neither OTLP/gRPC nor OTLP/HTTP",
 			"fix",
 			"set the client's exporter to otlp",
@@ -134,7 +137,7 @@ func (s *Server) protocolOf(c *conn) (*spoken, net.Conn) {
 }
 
 // readFirst reads the bytes that identify the protocol, and reports whether they arrived. It keeps
-// the bytes in c.first, from which the server reads them again.
+// them in c.first, so that the server can read them again.
 func (c *conn) readFirst() bool {
 	for len(c.first) < len("PRI") {
 		var next [1]byte
@@ -150,7 +153,7 @@ func (c *conn) readFirst() bool {
 
 // afterHandshake is like protocolOf, but for a connection to a TLS listener. The TLS handshake
 // negotiates the protocol, which is HTTP/1 by default.
-func (s *Server) afterHandshake(c *conn) (*spoken, net.Conn) {
+func (s *Server) afterHandshake(c *conn) (*protocolListener, net.Conn) {
 	secured := tls.Server(
 		c,
 		&tls.Config{MinVersion: tls.VersionTLS12, GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
@@ -164,7 +167,7 @@ func (s *Server) afterHandshake(c *conn) (*spoken, net.Conn) {
 		}},
 	)
 	if err := secured.HandshakeContext(s.ending); err != nil {
-		s.cfg.Log.Debug("TLS handshake failed", "receiver", c.of.name, "error", err)
+		s.cfg.Log.Debug("TLS handshake failed", "receiver", c.listener.name, "error", err)
 		return nil, nil
 	}
 	if secured.ConnectionState().NegotiatedProtocol == "h2" {
@@ -180,8 +183,8 @@ func (s *Server) knownPaths(next http.Handler) http.Handler {
 		c, ok := r.Context().Value(connKey{}).(*conn)
 		if ok &&
 			!slices.ContainsFunc(otlp.Signals(), func(signal otlp.Signal) bool { return signal.Path() == r.URL.Path }) {
-			s.hints.say(
-				c.of.name,
+			s.hints.warn(
+				c.listener.name,
 				"a client requests a path that OTLP does not define",
 				"path",
 				cut(r.URL.Path),
@@ -194,25 +197,25 @@ func (s *Server) knownPaths(next http.Handler) http.Handler {
 	})
 }
 
-// cut shortens text, which a client sent, for a log line.
+// cut shortens text, which a client sent, for the log.
 func cut(text string) string { return text[:min(len(text), 80)] }
 
-// hints logs misconfigured clients, at most once a minute per listener.
+// hints logs warnings about misconfigured clients, at most once a minute per listener.
 type hints struct {
 	log *slog.Logger
 
-	mu   sync.Mutex // guards everything below
-	said map[string]time.Time
+	mu     sync.Mutex // guards everything below
+	logged map[string]time.Time
 }
 
-func newHints(log *slog.Logger) *hints { return &hints{log: log, said: map[string]time.Time{}} }
+func newHints(log *slog.Logger) *hints { return &hints{log: log, logged: map[string]time.Time{}} }
 
-func (h *hints) say(receiver, what string, more ...any) {
+func (h *hints) warn(receiver, what string, more ...any) {
 	h.mu.Lock()
-	last, ever := h.said[receiver]
-	due := !ever || time.Since(last) >= time.Minute
+	last, before := h.logged[receiver]
+	due := !before || time.Since(last) >= time.Minute
 	if due {
-		h.said[receiver] = time.Now()
+		h.logged[receiver] = time.Now()
 	}
 	h.mu.Unlock()
 	if due {

@@ -36,12 +36,12 @@ func TestBothProtocolsOnEachPort(t *testing.T) {
 	}
 	http.DefaultClient.CloseIdleConnections()
 	if got := len(b.accepted()); got != 4 {
-		t.Errorf("%d batches, want 4", got)
+		t.Errorf("accepted %d batches, want 4", got)
 	}
 }
 
-// Connections that no correctly configured OTLP client would make are closed, and logged once with
-// the setting to change.
+// Connections that no correctly configured OTLP client would open are closed, and logged once with
+// a suggested fix.
 func TestWrongProtocol(t *testing.T) {
 	secure := func(c net.Conn) {
 		_ = tls.Client(c, &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12}).Handshake()
@@ -70,7 +70,7 @@ func TestWrongProtocol(t *testing.T) {
 			}
 			if got := log.String(); !strings.Contains(got, c.want) || strings.Count(got, "\n") != 1 ||
 				!strings.Contains(got, "fix=") {
-				t.Errorf("the log is\n%s\nwant one line with %q", got, c.want)
+				t.Errorf("got the log\n%s\nwant one line with %q and fix=", got, c.want)
 			}
 		})
 	}
@@ -97,21 +97,21 @@ func TestSilentConnections(t *testing.T) {
 	}
 	defer silent.Close()
 	if err := s.Shutdown(t.Context()); err != nil {
-		t.Errorf("Shutdown waits for a silent connection: %v", err)
+		t.Errorf("Shutdown with a silent connection: %v", err)
 	}
 }
 
-func TestHintsOnceAMinute(t *testing.T) {
+func TestHintsAreLoggedOnceAMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log logtest.Buffer
 		h := newHints(slog.New(slog.NewTextHandler(&log, nil)))
 		for range 120 {
-			h.say("OTLP/gRPC", "wrong")
-			h.say("OTLP/HTTP", "wrong too")
+			h.warn("OTLP/gRPC", "wrong")
+			h.warn("OTLP/HTTP", "wrong too")
 			time.Sleep(time.Second)
 		}
 		if got := strings.Count(log.String(), "\n"); got != 4 {
-			t.Errorf("%d lines in two minutes on two listeners, want 4", got)
+			t.Errorf("logged %d lines in two minutes for two listeners, want 4", got)
 		}
 	})
 }

@@ -1,6 +1,6 @@
 // Package receive receives OTLP from the pod's programs, over gRPC (TCP, Unix socket) and HTTP
 // (protobuf, JSON). Every listener serves both. Requests are not decoded, and get a success
-// response only if [Config.Accept] accepted them.
+// response only if [Config.Accept] accepts them.
 //
 // By default a request may have up to 4 MiB, before and after decompression, and must arrive within
 // ten seconds. All requests that are being received share 3 MiB; above that, connections are read
@@ -37,9 +37,9 @@ type Config struct {
 	// capacity, Enrich owns data, and may build the result in place. Otherwise Enrich must neither
 	// modify nor retain data. Errors are treated like those of Accept.
 	Enrich func(signal otlp.Signal, data []byte) ([]byte, error)
-	// Accept takes b, a client's request. The client gets a success response if and only if Accept
-	// returns nil. Accept may retain b. The context is done when the client gives up. The client may
-	// retry after an error, unless the error is a [Refusal] that says otherwise or wraps
+	// Accept is called with each client's request. The client gets a success response if and only
+	// if Accept returns nil. Accept may retain b. The context is done when the client gives up. The
+	// client may retry after an error, unless the error is a [Refusal] that says otherwise or wraps
 	// [otlp.ErrMalformed]. Accept is called concurrently, but never for a request without points.
 	Accept func(ctx context.Context, b otlp.Batch) error
 	// Refused, if not nil, is called for each request that got an error response. points is 0 if
@@ -47,7 +47,7 @@ type Config struct {
 	// called concurrently and must not block.
 	Refused func(signal otlp.Signal, points int64, why *Refusal)
 
-	Rate        int64 // points per second to accept from clients; 0: no limit
+	Rate        int64 // maximum number of points to accept per second; 0: no limit
 	Connections int   // maximum per listener; 0: 256
 	RequestSize int   // maximum bytes per request, before and after decompression; 0: 4 MiB
 	// TLS, if not nil, makes the TCP listeners require TLS. It is called for each connection, so
@@ -64,16 +64,16 @@ type Server struct {
 	cfg     Config
 	gate    *gate
 	rate    rate
-	working *semaphore.Weighted // bytes available for processing requests
+	working *semaphore.Weighted // limits the bytes used for processing requests
 
 	grpc             *grpc.Server
 	http             *http.Server
-	forGRPC, forHTTP *spoken
+	forGRPC, forHTTP *protocolListener
 	listeners        []*connections
 	hints            *hints
 	ending           context.Context // done once Shutdown has begun
 	end              context.CancelFunc
-	ended            atomic.Int64 // connections closed to make room for others
+	evicted          atomic.Int64 // connections closed to make room for others
 	grpcAddr         net.Addr
 	httpAddr         net.Addr
 	serving          sync.WaitGroup
@@ -94,12 +94,12 @@ func listen(ctx context.Context, cfg Config, l limits) (*Server, error) {
 		gate:    newGate(l),
 		working: semaphore.NewWeighted(int64(l.message)),
 		hints:   newHints(cfg.Log),
-		forGRPC: newSpoken(),
-		forHTTP: newSpoken(),
+		forGRPC: newProtocolListener(),
+		forHTTP: newProtocolListener(),
 	}
 	s.ending, s.end = context.WithCancel(context.WithoutCancel(ctx))
 	if cfg.Rate > 0 {
-		s.rate.point = time.Second / time.Duration(cfg.Rate)
+		s.rate.perPoint = time.Second / time.Duration(cfg.Rate)
 	}
 	s.grpc = s.newGRPC()
 	s.http = &http.Server{
@@ -129,7 +129,7 @@ func listen(ctx context.Context, cfg Config, l limits) (*Server, error) {
 // endpoint is an address or path to listen on.
 type endpoint struct {
 	setting, name string    // the flag that sets the address, and the name in the log
-	network, at   string    // the address is empty if there is to be no listener
+	network, at   string    // at is the address or path; empty: no listener
 	addr          *net.Addr // if not nil, set to the actual address
 }
 
@@ -141,7 +141,8 @@ func (s *Server) endpoints() []endpoint {
 	}
 }
 
-// open opens all listeners or none.
+// open opens all listeners. If one of them cannot be opened, open closes the others and returns an
+// error, unless Bear returns nil.
 func (s *Server) open(ctx context.Context) error {
 	var opened []net.Listener
 	for _, e := range s.endpoints() {
@@ -166,10 +167,10 @@ func (s *Server) open(ctx context.Context) error {
 		s.listeners = append(s.listeners, &connections{
 			Listener: l,
 			gate:     s.gate,
-			most:     s.gate.connections,
+			limit:    s.gate.connections,
 			name:     e.name,
 			log:      s.cfg.Log,
-			ended:    &s.ended,
+			evicted:  &s.evicted,
 			open:     map[*conn]struct{}{},
 			secured:  e.network == "tcp" && s.cfg.TLS != nil,
 		})
@@ -180,7 +181,7 @@ func (s *Server) open(ctx context.Context) error {
 // ListenError reports that an endpoint could not be opened.
 type ListenError struct {
 	Setting  string // flag that sets the address
-	Receiver string // what the endpoint would have received
+	Receiver string // what the endpoint receives, such as OTLP/gRPC
 	Address  string
 	Err      error
 }
@@ -197,14 +198,14 @@ func listenAt(ctx context.Context, network, at string) (net.Listener, error) {
 	return new(net.ListenConfig).Listen(ctx, network, at)
 }
 
-// abandon closes the opened listeners, and returns the given error joined with any errors from
-// closing.
-func (s *Server) abandon(opened []net.Listener, why error) error {
+// abandon closes the listeners opened so far. It returns cause, joined with any errors from closing
+// them.
+func (s *Server) abandon(opened []net.Listener, cause error) error {
 	for _, l := range opened {
-		why = errors.Join(why, l.Close())
+		cause = errors.Join(cause, l.Close())
 	}
 	s.grpc.Stop()
-	return why
+	return cause
 }
 
 func (s *Server) run(name string, serve func(net.Listener) error, l net.Listener) {
@@ -225,17 +226,17 @@ func (s *Server) Connections() (open, closed int64) {
 	for _, l := range s.listeners {
 		open += l.count()
 	}
-	return open, s.ended.Load()
+	return open, s.evicted.Load()
 }
 
 // Shutdown closes the listeners and waits for requests in flight. If ctx is done first, it aborts
 // them and returns an error. It must be called only once.
 func (s *Server) Shutdown(ctx context.Context) error {
-	cut := make(chan struct{})
-	keep := context.AfterFunc(ctx, func() {
-		defer close(cut)
+	aborted := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(aborted)
 		for _, l := range s.listeners {
-			l.cut()
+			l.closeAll()
 		}
 		s.grpc.Stop()
 		_ = s.http.Close()
@@ -249,8 +250,8 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	stopping.Go(func() { _ = s.http.Shutdown(ctx) })
 	stopping.Wait()
 	s.serving.Wait()
-	if !keep() {
-		<-cut
+	if !stop() {
+		<-aborted
 		return fmt.Errorf("OTLP receiver: requests aborted: %w", context.Cause(ctx))
 	}
 	return nil

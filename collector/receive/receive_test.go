@@ -25,8 +25,8 @@ import (
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
-// Each signal arrives byte for byte over every transport.
-func TestEveryWay(t *testing.T) {
+// Requests of each signal arrive unchanged over every transport.
+func TestEveryTransport(t *testing.T) {
 	socket := filepath.Join(t.TempDir(), "s")
 	b := start(t, func(c *Config, _ *limits) { c.Socket = socket })
 	tcp, unix := dial(t, b.GRPCAddr().String()), dial(t, "unix:"+socket)
@@ -68,12 +68,12 @@ func TestEveryWay(t *testing.T) {
 		} {
 			before := len(b.accepted())
 			if !send() {
-				t.Errorf("%v by %s: not answered OK", signal, name)
+				t.Errorf("%v over %s: the response is not a success without content", signal, name)
 			}
 			got := b.accepted()[before:]
 			points, _ := otlp.Inspect(signal, data)
 			if len(got) != 1 || got[0].Signal != signal || got[0].Points != points || !bytes.Equal(got[0].Data, data) {
-				t.Errorf("%v by %s: %d batches, not what was sent", signal, name, len(got))
+				t.Errorf("%v over %s: accepted %d batches, want one equal to what was sent", signal, name, len(got))
 			}
 		}
 	}
@@ -90,7 +90,7 @@ func TestJSON(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r, answer := b.post(
+		r, response := b.post(
 			t,
 			signal.Path(),
 			gzipped(t, body),
@@ -99,19 +99,19 @@ func TestJSON(t *testing.T) {
 			"Content-Encoding",
 			"gzip",
 		)
-		if r.StatusCode != http.StatusOK || string(answer) != "{}" ||
+		if r.StatusCode != http.StatusOK || string(response) != "{}" ||
 			r.Header.Get("Content-Type") != "application/json" {
-			t.Errorf("%v: %d %q", signal, r.StatusCode, answer)
+			t.Errorf("%v: got status %d and %q, want 200 and {} as JSON", signal, r.StatusCode, response)
 		}
 		points, _ := otlp.Inspect(signal, want)
 		if got := b.accepted()[len(b.accepted())-1]; got.Signal != signal || got.Points != points ||
 			len(got.Data) != len(want) {
-			t.Errorf("%v: got %d points in %d bytes", signal, got.Points, len(got.Data))
+			t.Errorf("%v: %d points in %d bytes, want %d in %d", signal, got.Points, len(got.Data), points, len(want))
 		}
 	}
 }
 
-// Requests of the SDK's exporters are accepted.
+// Requests from the SDK's exporters are accepted.
 func TestExportersOfTheSDK(t *testing.T) {
 	b := start(t, nil)
 	overGRPC, err := otlpmetricgrpc.New(
@@ -140,12 +140,12 @@ func TestExportersOfTheSDK(t *testing.T) {
 		}
 	}
 	if got := b.accepted(); len(got) != 2 || got[0].Points != 1 || got[1].Points != 1 {
-		t.Errorf("got %d batches", len(got))
+		t.Errorf("accepted %d batches, want two with one point each", len(got))
 	}
 }
 
 // The SDK's exporter retries a refused request, and nothing is lost.
-func TestExporterComesBack(t *testing.T) {
+func TestExporterRetries(t *testing.T) {
 	refuse := true
 	var got int64
 	b := start(t, func(c *Config, _ *limits) {
@@ -179,13 +179,13 @@ func TestExporterComesBack(t *testing.T) {
 	counter, _ := provider.Meter("m").Int64Counter("c")
 	counter.Add(t.Context(), 1)
 	if err := provider.Shutdown(t.Context()); err != nil || got != 1 {
-		t.Errorf("%d points, %v", got, err)
+		t.Errorf("accepted %d points, error %v, want 1 point", got, err)
 	}
 	b.checkRefused(t, refused{otlp.Metrics, 1, Queue})
 }
 
-// Every refusal, over gRPC and HTTP, has the right status and reason, and tells the client whether
-// it may retry.
+// Every refusal has the right status and reason, over both gRPC and HTTP, and tells the client
+// whether it may retry.
 func TestRefusals(t *testing.T) {
 	failing := func(err error) func(*Config, *limits) {
 		return func(c *Config, _ *limits) { c.Accept = func(context.Context, otlp.Batch) error { return err } }
@@ -209,20 +209,20 @@ func TestRefusals(t *testing.T) {
 		b := start(t, c.change)
 		s, _ := export(t.Context(), dial(t, b.GRPCAddr().String()), otlp.Metrics, c.data)
 		if s.Code() != c.code || (retryDelayOf(s) > 0) != c.retry {
-			t.Errorf("%s: gRPC answers %v, %v", name, s, s.Details())
+			t.Errorf("%s: gRPC status is %v with %v, want %v and retry %t", name, s, s.Details(), c.code, c.retry)
 		}
 		b.checkRefused(t, refused{otlp.Metrics, c.points, c.reason})
 		r, body := b.post(t, "/v1/metrics", c.data, "Content-Type", protobufFormat.contentType)
 		if r.StatusCode != c.http || (r.Header.Get("Retry-After") == "1") != c.retry {
-			t.Errorf("%s: HTTP answers %d, Retry-After %q", name, r.StatusCode, r.Header.Get("Retry-After"))
+			t.Errorf("%s: HTTP %d, Retry-After %q, want %d", name, r.StatusCode, r.Header.Get("Retry-After"), c.http)
 		}
-		answer := &statuspb.Status{}
+		details := &statuspb.Status{}
 		if err := proto.Unmarshal(
 			body,
-			answer,
-		); err != nil || codes.Code(answer.GetCode()) != answers[c.reason].code ||
-			answer.GetMessage() == "" {
-			t.Errorf("%s: HTTP says %v, %v", name, answer, err)
+			details,
+		); err != nil || codes.Code(details.GetCode()) != statusCodes[c.reason].code ||
+			details.GetMessage() == "" {
+			t.Errorf("%s: HTTP body is %v, %v, want code %v and a message", name, details, err, c.code)
 		}
 		b.checkRefused(t, refused{otlp.Metrics, c.points, c.reason})
 	}
@@ -241,14 +241,14 @@ func TestRate(t *testing.T) {
 	b := start(t, func(c *Config, _ *limits) { c.Rate = 1 })
 	conn, data := dial(t, b.GRPCAddr().String()), metrics(t, 1000)
 	if s, _ := export(t.Context(), conn, otlp.Metrics, data); s.Code() != codes.OK {
-		t.Fatalf("the first request: %v", s)
+		t.Fatalf("first request: got %v, want OK", s)
 	}
 	s, _ := export(t.Context(), conn, otlp.Metrics, data)
 	if wait := retryDelayOf(
 		s,
 	); s.Code() != codes.ResourceExhausted || wait < 900*time.Second ||
 		wait > 1000*time.Second {
-		t.Errorf("%v, retry after %v", s, wait)
+		t.Errorf("second request: got %v, retry after %v, want ResourceExhausted and 900 s to 1000 s", s, wait)
 	}
 	b.checkRefused(t, refused{otlp.Metrics, 1000, Rate})
 	r, _ := b.post(t, "/v1/metrics", data, "Content-Type", "application/x-protobuf")
@@ -256,31 +256,31 @@ func TestRate(t *testing.T) {
 		"Retry-After",
 	); r.StatusCode != http.StatusTooManyRequests ||
 		len(after) != 3 && after != "1000" {
-		t.Errorf("%d, Retry-After %q", r.StatusCode, after)
+		t.Errorf("HTTP: got status %d, Retry-After %q, want 429 and 100 to 1000", r.StatusCode, after)
 	}
 	b.checkRefused(t, refused{otlp.Metrics, 1000, Rate})
 }
 
-// The rate holds in the long run, whatever the size of requests.
+// The rate is exact in the long run, whatever the size of the requests.
 func TestRateExactly(t *testing.T) {
 	for _, size := range []int64{1, 10, 5000} {
-		r, now, passed := rate{point: time.Second / 1000}, time.Unix(1, 0), int64(0)
+		r, now, passed := rate{perPoint: time.Second / 1000}, time.Unix(1, 0), int64(0)
 		for end := now.Add(100 * time.Second); now.Before(end); now = now.Add(time.Millisecond) {
 			for range 3 {
-				if r.take(now, size) == 0 {
+				if r.admit(now, size) == 0 {
 					passed += size
 				}
 			}
 		}
 		if passed < 100_000-size || passed > 101_000+size {
-			t.Errorf("requests of %d: %d points in 100 s, want about 1000 a second", size, passed)
+			t.Errorf("requests of %d points: admitted %d points in 100 s, want about 1000 a second", size, passed)
 		}
 	}
 }
 
-// While requests of one signal wait for the queue, further requests of that signal are refused, and
-// other signals are not affected.
-func TestSignalThatWaitsKeepsNoOtherOut(t *testing.T) {
+// While requests of one signal wait for the queue, further requests of that signal are refused.
+// Other signals are not affected.
+func TestWaitingSignalDoesNotBlockOthers(t *testing.T) {
 	entered, leave := make(chan struct{}), make(chan struct{})
 	data := metrics(t, 10)
 	b := start(t, func(c *Config, l *limits) {
@@ -307,23 +307,23 @@ func TestSignalThatWaitsKeepsNoOtherOut(t *testing.T) {
 		data,
 	); s.Code() != codes.ResourceExhausted ||
 		retryDelayOf(s) != retryDelay {
-		t.Errorf("gRPC: %v", s)
+		t.Errorf("metrics over gRPC: got %v, want ResourceExhausted with a retry delay of %v", s, retryDelay)
 	}
 	b.checkRefused(t, refused{otlp.Metrics, 10, Full})
 	r, _ := b.post(t, "/v1/metrics", data, "Content-Type", "application/x-protobuf")
 	if r.StatusCode != http.StatusTooManyRequests || r.Header.Get("Retry-After") != "1" {
-		t.Errorf("HTTP: %d", r.StatusCode)
+		t.Errorf("metrics over HTTP: got status %d, want 429 with Retry-After 1", r.StatusCode)
 	}
 	b.checkRefused(t, refused{otlp.Metrics, 10, Full})
 	if s, _ := export(t.Context(), conn, otlp.Logs, record); s.Code() != codes.OK {
-		t.Errorf("logs: %v", s)
+		t.Errorf("logs: got %v, want OK", s)
 	}
 	close(leave)
 	if code := <-first; code != codes.OK {
-		t.Error(code)
+		t.Errorf("first request: got %v, want OK", code)
 	}
 	go func() { <-entered }()
 	if s, _ := export(t.Context(), conn, otlp.Metrics, data); s.Code() != codes.OK {
-		t.Errorf("afterwards: %v", s)
+		t.Errorf("once nothing waits: got %v, want OK", s)
 	}
 }

@@ -32,8 +32,8 @@ const (
 	Canceled    Reason = "canceled"    // the client gave up: CANCELLED, 408
 )
 
-// answers holds the status codes that OTLP specifies for each reason.
-var answers = map[Reason]struct {
+// statusCodes holds the status codes that OTLP specifies for each reason.
+var statusCodes = map[Reason]struct {
 	code codes.Code
 	http int
 }{
@@ -51,7 +51,7 @@ var answers = map[Reason]struct {
 // response.
 type Refusal struct {
 	Reason     Reason
-	RetryAfter time.Duration // wait before the client may retry; 0: it must not retry
+	RetryAfter time.Duration // how long to wait before a retry; 0: the client must not retry
 	Message    string
 }
 
@@ -61,11 +61,10 @@ const retryDelay = time.Second
 // Error implements error.
 func (r *Refusal) Error() string { return string(r.Reason) + ": " + r.Message }
 
-// status returns the gRPC status, which is also the body of an HTTP response. If the client may
-// retry, the status includes RetryInfo, without which RESOURCE_EXHAUSTED would mean that it must
-// not.
+// status returns the gRPC status. If the client may retry, the status includes RetryInfo, because
+// RESOURCE_EXHAUSTED without RetryInfo means that the client must not retry.
 func (r *Refusal) status() *status.Status {
-	s := status.New(answers[r.Reason].code, r.Error())
+	s := status.New(statusCodes[r.Reason].code, r.Error())
 	if r.RetryAfter == 0 {
 		return s
 	}
@@ -76,19 +75,19 @@ func (r *Refusal) status() *status.Status {
 	return detailed
 }
 
-// respond writes the HTTP response, in JSON or protobuf.
+// respond writes the HTTP response, whose body is a status in JSON or protobuf.
 func (r *Refusal) respond(w http.ResponseWriter, f format) {
 	if r.RetryAfter > 0 {
 		seconds := max(1, int64((r.RetryAfter+time.Second-1)/time.Second))
 		w.Header().Set("Retry-After", strconv.FormatInt(seconds, 10))
 	}
 	w.Header().Set("Content-Type", f.contentType)
-	w.WriteHeader(answers[r.Reason].http)
+	w.WriteHeader(statusCodes[r.Reason].http)
 	// This fails only if the client has disconnected.
-	_, _ = w.Write(f.status(&statuspb.Status{Code: int32(answers[r.Reason].code), Message: r.Error()}))
+	_, _ = w.Write(f.status(&statuspb.Status{Code: int32(statusCodes[r.Reason].code), Message: r.Error()}))
 }
 
-// refusalOf converts err, an error of Accept, to a refusal.
+// refusalOf converts err, an error of Accept or Enrich, to a refusal.
 func refusalOf(ctx context.Context, err error) *Refusal {
 	var r *Refusal
 	switch {

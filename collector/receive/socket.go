@@ -9,8 +9,8 @@ import (
 	"syscall"
 )
 
-// listenUnix listens on the Unix socket at path. It replaces a socket that a dead process left
-// behind. Every process that has access to the directory may connect, as on loopback. The socket is
+// listenUnix listens on the Unix socket at path. It replaces a socket left behind by a process that
+// has exited. Every process with access to the directory may connect, as on loopback. The socket is
 // removed when the listener is closed.
 func listenUnix(ctx context.Context, path string) (net.Listener, error) {
 	var config net.ListenConfig

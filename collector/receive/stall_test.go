@@ -17,7 +17,7 @@ import (
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
-// stalledStreams begins n exports on one connection whose messages never arrive, and returns them.
+// stalledStreams begins n exports on conn whose messages never arrive, and returns their streams.
 func stalledStreams(t *testing.T, conn *grpc.ClientConn, n int) (all []grpc.ClientStream) {
 	t.Helper()
 	for range n {
@@ -41,31 +41,31 @@ func TestStalledStreamsDoNotAffectOthers(t *testing.T) {
 	stalledStreams(t, dial(t, b.GRPCAddr().String()), 50)
 	other := dial(t, b.GRPCAddr().String())
 	if s, _ := export(t.Context(), other, otlp.Metrics, metrics(t, 10)); s.Code() != codes.OK {
-		t.Errorf("another client: %v", s)
+		t.Errorf("another client: got %v, want OK", s)
 	}
 }
 
-// Exports whose messages never arrive end at their deadline.
-func TestStalledStreamsEnd(t *testing.T) {
+// Exports whose messages never arrive are aborted when the time limit is reached.
+func TestStalledStreamsAreAborted(t *testing.T) {
 	b := start(t, func(_ *Config, l *limits) { l.read = 300 * time.Millisecond })
 	stalled := stalledStreams(t, dial(t, b.GRPCAddr().String()), 50)
 	for _, stream := range stalled {
 		if err := stream.RecvMsg(&message{}); err == nil {
-			t.Fatal("a stalled export was answered OK")
+			t.Fatal("a stalled export succeeded")
 		}
 	}
 	for range stalled {
 		if got := <-b.refused; got != (refused{otlp.Metrics, 0, Slow}) {
-			t.Fatalf("refused %v", got)
+			t.Fatalf("got refusal %v, want metrics, 0 points, slow", got)
 		}
 	}
 	if held := b.gate.held.Load(); held != 0 {
-		t.Errorf("%d bytes count as held", held)
+		t.Errorf("%d bytes count as held, want 0", held)
 	}
 }
 
-// halfSent posts half of a body of size bytes and never sends the rest.
-func halfSent(t *testing.T, b *bench, size int) net.Conn {
+// halfSent sends the header and half of the body of a request with a body of size bytes.
+func halfSent(t *testing.T, b *testServer, size int) net.Conn {
 	t.Helper()
 	conn, err := net.Dial("tcp", b.HTTPAddr().String())
 	if err != nil {
@@ -81,8 +81,7 @@ func halfSent(t *testing.T, b *bench, size int) net.Conn {
 	return conn
 }
 
-// Bodies that stall above the limit are aborted one after the other, and other requests get
-// through.
+// Above the limit, stalled bodies are aborted one after the other, and other requests are accepted.
 func TestStalledBodiesAboveTheLimit(t *testing.T) {
 	b := start(t, func(_ *Config, l *limits) { l.arriving, l.message = 100_000, 1<<20 })
 	for range 4 {
@@ -93,7 +92,7 @@ func TestStalledBodiesAboveTheLimit(t *testing.T) {
 	defer cancel()
 	for range 3 {
 		if s, _ := export(ctx, conn, otlp.Metrics, metrics(t, 1000)); s.Code() != codes.OK {
-			t.Fatalf("another client: %v", s)
+			t.Fatalf("another client: got %v, want OK", s)
 		}
 	}
 }
@@ -117,22 +116,22 @@ func TestManyLargeRequestsAtOnce(t *testing.T) {
 		}
 	}
 	if held := b.gate.held.Load(); held != 0 {
-		t.Errorf("%d bytes count as held", held)
+		t.Errorf("%d bytes count as held, want 0", held)
 	}
 }
 
-// When there are too many connections, the one idle for longest is closed, and a new client is
+// When there are too many connections, the one idle the longest is closed, and a new client is
 // always accepted.
-func TestLongestIdleConnectionGoes(t *testing.T) {
+func TestLongestIdleConnectionIsClosed(t *testing.T) {
 	b := start(t, func(c *Config, _ *limits) { c.Connections = 3 })
 	useful := dial(t, b.GRPCAddr().String())
-	answer := func(conn *grpc.ClientConn) {
+	send := func(conn *grpc.ClientConn) {
 		t.Helper()
 		if s, _ := export(t.Context(), conn, otlp.Logs, record, grpc.WaitForReady(true)); s.Code() != codes.OK {
 			t.Fatal(s)
 		}
 	}
-	answer(useful)
+	send(useful)
 	var idle []net.Conn
 	for range 10 {
 		conn, err := net.Dial("tcp", b.GRPCAddr().String())
@@ -141,19 +140,19 @@ func TestLongestIdleConnectionGoes(t *testing.T) {
 		}
 		t.Cleanup(func() { _ = conn.Close() })
 		idle = append(idle, conn)
-		answer(useful) // and is therefore never the one idle for longest
+		send(useful) // so that it is never the one idle the longest
 	}
 	if _, err := io.Copy(io.Discard, idle[0]); err != nil && !strings.Contains(err.Error(), "reset") {
 		t.Error(err)
 	}
-	answer(dial(t, b.GRPCAddr().String()))
+	send(dial(t, b.GRPCAddr().String()))
 	if _, closed := b.Connections(); closed < 8 {
-		t.Errorf("%d connections count as closed, want 8 at least", closed)
+		t.Errorf("%d connections count as closed, want at least 8", closed)
 	}
 }
 
-// A body that is refused early is still read to its end, so that the client gets the response and
-// not a reset.
+// A body that is refused early is still read to its end, so that the client gets the response
+// instead of a connection reset.
 func TestTooLargeBodyIsAnswered(t *testing.T) {
 	b := start(t, nil)
 	conn, err := net.Dial("tcp", b.HTTPAddr().String())
@@ -170,25 +169,26 @@ func TestTooLargeBodyIsAnswered(t *testing.T) {
 	); err != nil {
 		t.Fatal(err)
 	}
-	// sends everything before it reads the response, as some clients do
+	// send everything before reading the response, as some clients do
 	if _, err := io.CopyN(conn, zeros{}, size); err != nil {
-		t.Fatalf("cut off: %v", err)
+		t.Fatalf("sending the body: %v", err)
 	}
-	answer := make([]byte, 12)
-	if _, err := io.ReadFull(conn, answer); err != nil || string(answer) != "HTTP/1.1 413" {
-		t.Errorf("%q, %v", answer, err)
+	status := make([]byte, 12)
+	if _, err := io.ReadFull(conn, status); err != nil || string(status) != "HTTP/1.1 413" {
+		t.Errorf("got %q, %v, want status 413", status, err)
 	}
 	b.checkRefused(t, refused{otlp.Logs, 0, TooLarge})
 }
 
-// The length of a chunked body is known only at its end, yet a body above the limit is refused.
+// The length of a chunked body is known only at its end. A body above the limit is refused all the
+// same.
 func TestChunkedBodyAboveTheLimitIsRefused(t *testing.T) {
 	b := start(t, func(_ *Config, l *limits) { l.message = 10_000 })
 	for _, size := range []int{10_001, 1 << 20} {
 		chunked := io.MultiReader(bytes.NewReader(make([]byte, size)))
 		r, _ := b.request(t, http.MethodPost, "/v1/logs", chunked, "Content-Type", "application/x-protobuf")
 		if r.StatusCode != http.StatusRequestEntityTooLarge {
-			t.Errorf("%d bytes: %s", size, r.Status)
+			t.Errorf("%d bytes: got status %s, want 413", size, r.Status)
 		}
 		b.checkRefused(t, refused{otlp.Logs, 0, TooLarge})
 	}
@@ -198,28 +198,28 @@ type zeros struct{}
 
 func (zeros) Read(b []byte) (int, error) { return len(b), nil }
 
-// While a large request waits for its turn to be accepted, no other large one is read: the two that
-// are in memory are enough.
+// While a complete large request waits to be processed, no other request is read. Once the large
+// request is being accepted, the next one is read.
 func TestLargeRequestsAreReadOneAfterTheOther(t *testing.T) {
 	g := newGate(defaultLimits)
 	of := &connections{gate: g}
-	c := &conn{of: of}
+	c := &conn{listener: of}
 	first := c.begin(func(error) {})
 	c.pending = 4_000_000
 	g.add(c.pending)
 	defer first.complete(4_000_000)()
-	next := &conn{of: of}
-	defer next.begin(func(error) {}).end()
-	if may, _, _ := g.may(next); may {
-		t.Error("another request is read while a large one waits")
+	next := &conn{listener: of}
+	defer next.begin(func(error) {}).abandon()
+	if may, _, _ := g.mayRead(next); may {
+		t.Error("another request is read while a large one waits to be processed")
 	}
-	done, refusal := g.accepting(t.Context(), otlp.Metrics, 4_000_000)
+	done, refusal := g.admit(t.Context(), otlp.Metrics, 4_000_000)
 	if refusal != nil {
 		t.Fatal(refusal)
 	}
 	defer done()
 	first.release()
-	if may, _, _ := g.may(next); !may {
+	if may, _, _ := g.mayRead(next); !may {
 		t.Error("another request is not read although the large one is being accepted")
 	}
 }

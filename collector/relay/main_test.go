@@ -22,7 +22,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// bench is a relay with an upstream and the meter that it reports to.
+// bench is a relay under test, with the reader of its metrics and with its log.
 type bench struct {
 	*Relay
 	reader *metric.ManualReader
@@ -30,8 +30,8 @@ type bench struct {
 	down   sync.Once
 }
 
-// start runs a relay in front of the upstream at addr; change may replace parts of its
-// configuration.
+// start runs a relay in front of the upstream at addr. change may change the relay's configuration;
+// nil: no change.
 func start(t *testing.T, addr string, change func(*Config)) *bench {
 	t.Helper()
 	b := &bench{reader: metric.NewManualReader(), log: &logtest.Buffer{}}
@@ -103,7 +103,7 @@ func (b *bench) points(t *testing.T) map[string]int64 {
 	return found
 }
 
-// collection is a collection of the sidecar's own metrics with one point.
+// collection returns a collection of the sidecar's own metrics that has one point.
 func collection(value int64) *metricdata.ResourceMetrics {
 	return &metricdata.ResourceMetrics{
 		Resource: resource.NewSchemaless(attribute.String("service.name", "sidecar")),
@@ -118,23 +118,24 @@ func collection(value int64) *metricdata.ResourceMetrics {
 	}
 }
 
-// upstream is a real OTLP/gRPC server that keeps the points it accepts.
+// upstream is a real OTLP/gRPC server that passes on the points it accepts.
 type upstream struct {
 	*otlptest.Receiver
-	taken chan otlptest.Point
+	accepted chan otlptest.Point
 }
 
-// listen serves at addr. If refuse is not nil, it provides the error for every request.
+// listen starts an upstream at addr. If refuse is not nil, every request fails with the error that
+// refuse returns.
 func listen(t *testing.T, addr string, refuse func(context.Context) error) *upstream {
 	t.Helper()
-	u := &upstream{taken: make(chan otlptest.Point, 1000)}
+	u := &upstream{accepted: make(chan otlptest.Point, 1000)}
 	var err error
 	u.Receiver, err = otlptest.Start(addr, func(ctx context.Context, r *otlptest.Request) (*otlptest.Response, error) {
 		if refuse != nil {
 			return nil, refuse(ctx)
 		}
 		for p := range otlptest.Points(r) {
-			u.taken <- p
+			u.accepted <- p
 		}
 		return &otlptest.Response{}, nil
 	})
@@ -149,10 +150,10 @@ func listen(t *testing.T, addr string, refuse func(context.Context) error) *upst
 func (u *upstream) next(t *testing.T) otlptest.Point {
 	t.Helper()
 	select {
-	case p := <-u.taken:
+	case p := <-u.accepted:
 		return p
 	case <-time.After(30 * time.Second):
-		t.Fatal("nothing arrived")
+		t.Fatal("no point arrived within 30 seconds")
 		return otlptest.Point{}
 	}
 }

@@ -70,7 +70,7 @@ func TestRequestsInFlight(t *testing.T) {
 				}
 				ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 				defer cancel()
-				_ = r.Shutdown(ctx) // what is queued is lost
+				_ = r.Shutdown(ctx) // fails because the queued batches are lost
 			})
 		})
 	}

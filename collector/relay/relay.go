@@ -63,11 +63,12 @@ const (
 	// maxGrowth is how many bytes the added attributes may add to a request. Without a limit, a
 	// request with a great many tiny groups would become many times as large.
 	maxGrowth = 1 << 20
-	// 1/ending of the shutdown time is reserved for requests that are still being received.
-	ending = 4
-	// patience is how long a request may wait for room and for the disk if its client set no
-	// deadline.
-	patience = 8 * time.Second
+	// receivingDivisor determines the share of the shutdown time that is reserved for requests that
+	// are still being received, which is 1/receivingDivisor.
+	receivingDivisor = 4
+	// maxWait is how long a request may wait for room and for the disk, if its client's deadline is
+	// not earlier.
+	maxWait = 8 * time.Second
 )
 
 // Relay receives and exports until it is shut down. It is safe for concurrent use.
@@ -84,7 +85,7 @@ type Relay struct {
 }
 
 // Start opens the queue and starts receiving and sending. Items already in the queue are sent
-// first. Call [Relay.Shutdown] to stop it.
+// first, except metrics if cfg.Live is set. Call [Relay.Shutdown] to stop the relay.
 func Start(ctx context.Context, cfg Config) (_ *Relay, err error) {
 	r := &Relay{signals: map[otlp.Signal]bool{}, dropped: cfg.LogDropped, tap: cfg.Tap, log: cfg.Log}
 	r.refused.log = cfg.Log
@@ -109,16 +110,16 @@ func Start(ctx context.Context, cfg Config) (_ *Relay, err error) {
 		r.queue, err = queue.Open(cfg.Queue)
 	}
 	if err != nil {
-		return nil, errors.Join(err, hangUp(lanes))
+		return nil, errors.Join(err, closeClients(lanes))
 	}
 	if r.exporter, err = export.New(r.queue, lanes, cfg.Policy, cfg.Meter, cfg.Log); err != nil {
-		return nil, errors.Join(err, r.queue.Close(ctx), hangUp(lanes))
+		return nil, errors.Join(err, r.queue.Close(ctx), closeClients(lanes))
 	}
 	if err = r.observe(cfg.Meter); err == nil {
 		err = r.listen(ctx, &cfg)
 	}
 	if err != nil {
-		return nil, errors.Join(err, r.exporter.Drain(done()), r.queue.Close(ctx))
+		return nil, errors.Join(err, r.exporter.Drain(doneContext()), r.queue.Close(ctx))
 	}
 	return r, nil
 }
@@ -128,7 +129,7 @@ func (r *Relay) dial(cfg *Config) (lanes []export.Lane, err error) {
 	for _, id := range queue.Lanes() {
 		lane, err := cfg.Dial(id.Signal())
 		if err != nil {
-			return nil, errors.Join(err, hangUp(lanes))
+			return nil, errors.Join(err, closeClients(lanes))
 		}
 		lane.ID, lane.InFlight, lane.Gather = id, inFlight, gatherTime
 		if id.Signal() == otlp.Metrics && !cfg.Live {
@@ -148,7 +149,7 @@ func (r *Relay) dial(cfg *Config) (lanes []export.Lane, err error) {
 	return lanes, nil
 }
 
-func hangUp(lanes []export.Lane) (err error) {
+func closeClients(lanes []export.Lane) (err error) {
 	for _, l := range lanes {
 		err = errors.Join(err, l.Client.Close())
 	}
@@ -190,7 +191,7 @@ func (r *Relay) listen(ctx context.Context, cfg *Config) (err error) {
 
 // enrich returns data, a request from the app, with missing attributes added.
 func (r *Relay) enrich(signal otlp.Signal, data []byte) ([]byte, error) {
-	if !r.signals[signal] && !r.shows(signal) {
+	if !r.signals[signal] && !r.taps(signal) {
 		return nil, &receive.Refusal{
 			Reason:  receive.Unsupported,
 			Message: "the sidecar is not configured to relay " + signal.String(),
@@ -203,8 +204,8 @@ func (r *Relay) enrich(signal otlp.Signal, data []byte) ([]byte, error) {
 	return enriched, err
 }
 
-// shows reports whether requests for signal are passed to the tap.
-func (r *Relay) shows(signal otlp.Signal) bool { return r.tap != nil && signal == otlp.Metrics }
+// taps reports whether requests for signal are passed to the tap.
+func (r *Relay) taps(signal otlp.Signal) bool { return r.tap != nil && signal == otlp.Metrics }
 
 // take queues b, a batch from the app, if its signal has an endpoint. It then passes b to the tap,
 // if b contains metrics. If queuing fails, take returns the error and skips the tap.
@@ -214,7 +215,7 @@ func (r *Relay) take(ctx context.Context, b otlp.Batch) error {
 			return err
 		}
 	}
-	if r.shows(b.Signal) {
+	if r.taps(b.Signal) {
 		r.tap(b.Data)
 	}
 	return nil
@@ -223,7 +224,7 @@ func (r *Relay) take(ctx context.Context, b otlp.Batch) error {
 // put queues b, a batch from the app. It gives up waiting for room and for the disk slightly before
 // the client's deadline, so that the client learns the reason.
 func (r *Relay) put(ctx context.Context, b otlp.Batch) error {
-	wait := patience
+	wait := maxWait
 	if deadline, ok := ctx.Deadline(); ok {
 		wait = min(wait, time.Until(deadline)*9/10)
 	}
@@ -257,7 +258,7 @@ func (r *Relay) Alive() error {
 	case err := <-answered:
 		return err
 	case <-time.After(time.Second):
-		return errors.New("the queue is not responding")
+		return errors.New("the relay's queue or exporter did not respond within a second")
 	}
 }
 
@@ -329,14 +330,14 @@ const closeTime = 200 * time.Millisecond
 func (r *Relay) stopReceiving(ctx context.Context) error {
 	if deadline, ok := ctx.Deadline(); ok {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, time.Until(deadline)/ending)
+		ctx, cancel = context.WithTimeout(ctx, time.Until(deadline)/receivingDivisor)
 		defer cancel()
 	}
 	return r.server.Shutdown(ctx)
 }
 
 // done returns a context that is already done.
-func done() context.Context {
+func doneContext() context.Context {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	return ctx

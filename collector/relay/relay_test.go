@@ -58,13 +58,13 @@ func (b *bench) send(t *testing.T, r *colmetricpb.ExportMetricsServiceRequest) e
 	return err
 }
 
-// Points of the app get the attributes that they lack, and the sidecar's own points get none. Both
+// The app's points get the attributes that they lack, and the sidecar's own points get none. Both
 // arrive and are counted.
 func TestRelay(t *testing.T) {
 	u := listen(t, "127.0.0.1:0", nil)
 	b := start(t, u.Addr, nil)
 	if state, err := b.Ready(); err != nil || state != "queue in memory: empty, limit 1048576 bytes" {
-		t.Errorf("ready: %q, %v", state, err)
+		t.Errorf("Ready: state %q, error %v; want an empty queue and no error", state, err)
 	}
 	if err := b.send(t, request(7)); err != nil {
 		t.Fatal(err)
@@ -72,22 +72,22 @@ func TestRelay(t *testing.T) {
 	p := u.next(t)
 	if p.Metric != "app" || p.Value != 7 || p.Resource["host.name"] != "its own" ||
 		p.Resource["k8s.pod.name"] != "web-7" {
-		t.Errorf("arrived: %+v", p)
+		t.Errorf("arrived point of the app: %+v, want its own host name and the added pod name", p)
 	}
 	b.Push(collection(8))
 	p = u.next(t)
 	if _, added := p.Resource["k8s.pod.name"]; p.Metric != "own" || p.Value != 8 || added {
-		t.Errorf("arrived: %+v", p)
+		t.Errorf("arrived point of the sidecar: %+v, want no added attributes", p)
 	}
 	b.shutdown(t, time.Minute)
 	got := b.points(t)
 	if got["accepted"] != 2 || got["sent"] != 2 || got["queued"] != 0 || got["dropped"] != 0 || got["refused"] != 0 {
-		t.Errorf("account %v, want two accepted and sent", got)
+		t.Errorf("points %v, want two accepted and sent", got)
 	}
 }
 
 // Enrich replaces the attributes that are added.
-func TestEnrichAnew(t *testing.T) {
+func TestEnrichReplacesAttributes(t *testing.T) {
 	u := listen(t, "127.0.0.1:0", nil)
 	b := start(t, u.Addr, nil)
 	if err := b.Enrich(attribute.NewSet(attribute.String("container.id", "c1"))); err != nil {
@@ -97,7 +97,7 @@ func TestEnrichAnew(t *testing.T) {
 		t.Fatal(err)
 	}
 	if p := u.next(t); p.Resource["container.id"] != "c1" || p.Resource["k8s.pod.name"] != "" {
-		t.Errorf("arrived: %+v", p)
+		t.Errorf("arrived point: %+v, want only the new attribute", p)
 	}
 }
 
@@ -108,10 +108,10 @@ func TestRefused(t *testing.T) {
 	large := request(1)
 	large.ResourceMetrics[0].SchemaUrl = strings.Repeat("x", 300)
 	if err := b.send(t, large); status.Code(err) != codes.ResourceExhausted {
-		t.Errorf("larger than the queue: %v, want RESOURCE_EXHAUSTED", err)
+		t.Errorf("request larger than the queue: error %v, want RESOURCE_EXHAUSTED", err)
 	}
 	if got := b.points(t); got["refused too_large"] != 1 || got["accepted"] != 0 {
-		t.Errorf("account %v, want one point refused", got)
+		t.Errorf("points %v, want one refused", got)
 	}
 	if err := b.send(t, request(2)); err != nil {
 		t.Fatal(err)
@@ -119,13 +119,13 @@ func TestRefused(t *testing.T) {
 	u.next(t)
 }
 
-// In an outage, Ready returns the error and what is queued. Shutdown keeps the queue, and the next
-// relay with the directory sends it.
+// In an outage, Ready returns the error and what is queued. Shutdown keeps the queued items, and
+// the next relay with the same directory sends them.
 func TestOutage(t *testing.T) {
 	dir := t.TempDir()
-	asked := make(chan struct{}, 1000)
+	requests := make(chan struct{}, 1000)
 	refusing := listen(t, "127.0.0.1:0", func(context.Context) error {
-		asked <- struct{}{}
+		requests <- struct{}{}
 		return status.Error(codes.Unavailable, "not now")
 	})
 	b := start(t, refusing.Addr, func(c *Config) { c.Queue.Dir = dir })
@@ -134,12 +134,12 @@ func TestOutage(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	<-asked
+	<-requests
 	b.awaitFailure(t)
 	state, err := b.Ready()
 	if err == nil || !strings.Contains(err.Error(), "not now") ||
 		!strings.HasPrefix(state, "queue on disk: 3 items, ") {
-		t.Errorf("ready: %q, %v", state, err)
+		t.Errorf("Ready: state %q, error %v; want 3 items on disk and the upstream's error", state, err)
 	}
 	b.shutdown(t, 200*time.Millisecond)
 	if !strings.Contains(b.log.String(), "items=3 kept=true") {
@@ -150,30 +150,30 @@ func TestOutage(t *testing.T) {
 	b = start(t, u.Addr, func(c *Config) { c.Queue.Dir = dir })
 	for value := range 3 {
 		if p := u.next(t); int(p.Value) != value {
-			t.Errorf("point %v arrived, want %d", p.Value, value)
+			t.Errorf("point with value %v arrived, want %d", p.Value, value)
 		}
 	}
 	b.shutdown(t, time.Minute)
 	if got := b.points(t); got["recovered"] != 3 || got["sent"] != 3 || got["resent"] < 1 || got["accepted"] != 0 {
-		t.Errorf("account %v, want three recovered and sent, of which one may have been sent before", got)
+		t.Errorf("points %v, want three recovered and sent, at least one of them resent", got)
 	}
 }
 
 // awaitFailure waits until the exporter has read the upstream's response.
 func (b *bench) awaitFailure(t *testing.T) {
 	t.Helper()
-	// polls, since there is no signal
+	// poll: nothing signals the failure
 	for until := time.Now().Add(30 * time.Second); ; time.Sleep(time.Millisecond) {
 		if _, err := b.Ready(); err != nil {
 			return
 		}
 		if time.Now().After(until) {
-			t.Fatal("ready in an outage")
+			t.Fatal("Ready still returns no error in an outage")
 		}
 	}
 }
 
-// Without a directory, queued items are lost at the end, and the log says so.
+// Without a directory, queued items are lost at shutdown, and the log says so.
 func TestShutdownInMemory(t *testing.T) {
 	refusing := listen(
 		t,
@@ -185,7 +185,7 @@ func TestShutdownInMemory(t *testing.T) {
 	begun := time.Now()
 	b.shutdown(t, 200*time.Millisecond)
 	if took := time.Since(begun); took > 10*time.Second {
-		t.Errorf("took %v", took)
+		t.Errorf("shutdown took %v, want at most 10s", took)
 	}
 	if !strings.Contains(b.log.String(), "items=1 kept=false") {
 		t.Errorf("the log does not say what is lost:\n%s", b.log)
@@ -194,9 +194,9 @@ func TestShutdownInMemory(t *testing.T) {
 
 // An upstream that never responds blocks neither Push nor Shutdown.
 func TestHangingUpstream(t *testing.T) {
-	asked := make(chan struct{}, 1000)
+	requests := make(chan struct{}, 1000)
 	hanging := listen(t, "127.0.0.1:0", func(ctx context.Context) error {
-		asked <- struct{}{}
+		requests <- struct{}{}
 		<-ctx.Done()
 		return ctx.Err()
 	})
@@ -204,7 +204,7 @@ func TestHangingUpstream(t *testing.T) {
 	for value := range int64(10) {
 		b.Push(collection(value))
 	}
-	<-asked
+	<-requests
 	b.shutdown(t, 200*time.Millisecond)
 	if !strings.Contains(b.log.String(), "items=10 kept=false") {
 		t.Errorf("the log does not say what is lost:\n%s", b.log)
@@ -213,31 +213,30 @@ func TestHangingUpstream(t *testing.T) {
 
 // If Start fails, it leaves nothing running, which goleak verifies.
 func TestStartFails(t *testing.T) {
-	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	used, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer taken.Close()
+	defer used.Close()
 	foreign := t.TempDir()
 	if err := os.WriteFile(filepath.Join(foreign, "notes.txt"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for want, change := range map[string]func(*Config){
-		"--relay-grpc-address": func(c *Config) { c.GRPC = taken.Addr().String() },
-		"--relay-http-address": func(c *Config) { c.HTTP = taken.Addr().String() },
+		"--relay-grpc-address": func(c *Config) { c.GRPC = used.Addr().String() },
+		"--relay-http-address": func(c *Config) { c.HTTP = used.Addr().String() },
 		"notes.txt":            func(c *Config) { c.Queue.Dir = foreign },
 		"queue limit":          func(c *Config) { c.Queue.Limit = 0 },
 	} {
 		cfg := (&bench{reader: metric.NewManualReader(), log: &logtest.Buffer{}}).config("127.0.0.1:1")
 		change(&cfg)
 		if _, err := Start(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: %v", want, err)
+			t.Errorf("Start: error %v, want one with %q", err, want)
 		}
 	}
 }
 
-// If the queue's directory cannot be used, the queue is in memory, provided that Bear tolerates
-// that.
+// If the queue's directory cannot be used, the queue is in memory, provided that Bear returns nil.
 func TestBearDecidesWhetherTheQueueMayBeInMemory(t *testing.T) {
 	foreign := t.TempDir()
 	if err := os.WriteFile(filepath.Join(foreign, "notes.txt"), nil, 0o600); err != nil {
@@ -257,17 +256,17 @@ func TestBearDecidesWhetherTheQueueMayBeInMemory(t *testing.T) {
 	cfg.Queue.Dir = foreign
 	cfg.Bear = func(err error) error { return err }
 	if _, err := Start(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), "notes.txt") {
-		t.Errorf("not tolerated: %v", err)
+		t.Errorf("Start: error %v, want the one that Bear returned", err)
 	}
 }
 
-// closing is an upstream that counts how often it was closed.
-type closing struct {
+// closeCounter is a client of an upstream that never responds. It counts the calls to Close.
+type closeCounter struct {
 	busy
 	closed int
 }
 
-func (c *closing) Close() error {
+func (c *closeCounter) Close() error {
 	c.closed++
 	return nil
 }
@@ -285,7 +284,7 @@ func TestStartThatFailsClosesTheClients(t *testing.T) {
 		},
 		"queue": func(c *Config) { c.Queue.Limit = 0 },
 	} {
-		dialed, client := 0, &closing{}
+		dialed, client := 0, &closeCounter{}
 		cfg := (&bench{reader: metric.NewManualReader(), log: &logtest.Buffer{}}).config("127.0.0.1:1")
 		cfg.Dial = func(otlp.Signal) (export.Lane, error) {
 			dialed++
@@ -293,7 +292,7 @@ func TestStartThatFailsClosesTheClients(t *testing.T) {
 		}
 		change(&cfg)
 		if _, err := Start(t.Context(), cfg); err == nil || dialed == 0 || client.closed != dialed {
-			t.Errorf("%s: %v; of %d clients %d are closed", name, err, dialed, client.closed)
+			t.Errorf("%s: error %v; %d of %d clients closed, want all", name, err, client.closed, dialed)
 		}
 	}
 }

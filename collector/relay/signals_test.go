@@ -23,25 +23,25 @@ import (
 	"github.com/poolgauge/poolgauge/collector/queue"
 )
 
-// sink is an upstream that accepts everything.
+// sink is an upstream that accepts everything and counts the items.
 type sink struct {
-	mu    sync.Mutex
-	taken map[otlp.Signal]int64
+	mu       sync.Mutex
+	accepted map[otlp.Signal]int64
 }
 
 func (s *sink) Send(_ context.Context, b export.Request) (export.Result, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.taken[b.Signal] += b.Points
+	s.accepted[b.Signal] += b.Points
 	return export.Result{}, nil
 }
 
 func (*sink) Close() error { return nil }
 
-// A request of a signal without an endpoint is refused immediately, and not accepted and then
+// A request of a signal without an endpoint is refused immediately, rather than accepted and then
 // dropped.
 func TestSignalWithoutEndpointIsRefused(t *testing.T) {
-	upstream := &sink{taken: map[otlp.Signal]int64{}}
+	upstream := &sink{accepted: map[otlp.Signal]int64{}}
 	r, err := Start(context.Background(), Config{
 		HTTP:  "127.0.0.1:0",
 		Queue: queue.Config{Limit: 1 << 20},
@@ -87,7 +87,7 @@ func TestSignalWithoutEndpointIsRefused(t *testing.T) {
 		ResourceSpans: []*tracepb.ResourceSpans{{ScopeSpans: []*tracepb.ScopeSpans{{Spans: []*tracepb.Span{{}, {}}}}}},
 	})
 	if status != http.StatusUnsupportedMediaType || !strings.Contains(text, "not configured to relay traces") {
-		t.Errorf("traces: %d %q", status, text)
+		t.Errorf("traces: status %d %q, want 415", status, text)
 	}
 	status, text = post("/v1/metrics", &colmetricpb.ExportMetricsServiceRequest{
 		ResourceMetrics: []*metricpb.ResourceMetrics{
@@ -101,7 +101,7 @@ func TestSignalWithoutEndpointIsRefused(t *testing.T) {
 		},
 	})
 	if status != http.StatusOK {
-		t.Errorf("metrics: %d %q", status, text)
+		t.Errorf("metrics: status %d %q, want 200", status, text)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
@@ -110,8 +110,8 @@ func TestSignalWithoutEndpointIsRefused(t *testing.T) {
 	}
 	http.DefaultClient.CloseIdleConnections()
 	a := r.exporter.Account()
-	if upstream.taken[otlp.Metrics] != 3 || len(upstream.taken) != 1 || a.Sent[queue.Metrics] != 3 ||
+	if upstream.accepted[otlp.Metrics] != 3 || len(upstream.accepted) != 1 || a.Sent[queue.Metrics] != 3 ||
 		len(a.Rejected) != 0 {
-		t.Errorf("taken %v, account %+v", upstream.taken, a)
+		t.Errorf("upstream accepted %v, account %+v; want 3 metrics points only", upstream.accepted, a)
 	}
 }

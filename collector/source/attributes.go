@@ -7,12 +7,12 @@ import (
 	"github.com/poolgauge/poolgauge/collector"
 )
 
-// processIdentity returns the attributes that all points of a process have.
+// processIdentity returns the attributes that all points about a process have.
 func processIdentity(pid int, name string) []attribute.KeyValue {
 	return []attribute.KeyValue{semconv.ProcessPID(pid), semconv.ProcessExecutableName(name)}
 }
 
-// attributes returns Attributes with the key-value pairs in base and the additional ones.
+// attributes returns Attributes with the key-value pairs in both base and more.
 func attributes(
 	start *collector.StartTime,
 	base []attribute.KeyValue,

@@ -13,9 +13,9 @@ import (
 	"github.com/poolgauge/poolgauge/internal/fixture"
 )
 
-// BenchmarkSources measures one collection of each source, without the SDK: of this machine, and of
-// a fixture with one container below three ancestors, whose files are on a disk and cost less than
-// the kernel's.
+// BenchmarkSources measures one collection of each source, without the SDK, on this machine and on
+// a fixture with one container below three ancestors. The files of the fixture are on a disk, and
+// are cheaper to read than the kernel's.
 func BenchmarkSources(b *testing.B) {
 	b.Run("machine", func(b *testing.B) {
 		benchmarkSources(b, PodConfig{})
@@ -39,17 +39,17 @@ func benchmarkSources(b *testing.B, cfg PodConfig) {
 			b.ReportAllocs()
 			before := cpuTime(b)
 			for b.Loop() {
-				scopes, _ := producer.Produce(context.Background()) // never an error
+				scopes, _ := producer.Produce(context.Background()) // never returns an error
 				points = len(scopes[0].Metrics)
 			}
-			// unlike the time, the same on a busy machine
+			// Unlike the wall time, this does not depend on how busy the machine is.
 			b.ReportMetric(float64(cpuTime(b)-before)/float64(b.N), "cpu-ns/op")
 			b.ReportMetric(float64(points), "metrics")
 		})
 	}
 }
 
-// BenchmarkCollection measures a whole collection of this machine with the SDK's reader.
+// BenchmarkCollection measures an entire collection on this machine with the SDK's reader.
 func BenchmarkCollection(b *testing.B) {
 	pod, err := NewPod(PodConfig{})
 	if err != nil {

@@ -13,10 +13,11 @@ import (
 	"github.com/poolgauge/poolgauge/internal/kernfile"
 )
 
-// containerSource reports the cgroups of the pod's containers and of their visible ancestors.
+// containerSource reports the cgroups of the pod's containers, and the visible ancestors of these
+// cgroups.
 type containerSource struct {
 	pod    *Pod
-	seen   uint64
+	seen   uint64 // see Pod.scan
 	reader kernfile.Reader
 	disks  disks
 	io     []cgroup.DiskIO
@@ -31,53 +32,53 @@ func (c *containerSource) Collect(_ context.Context, s *collector.Sample) {
 	for _, g := range c.pod.containers.killed {
 		observeMemoryEvents(s, g)
 	}
-	// All cgroups are read before any is reported: the memory available to a container depends on
-	// its ancestors too.
+	// All cgroups are read before any is reported: the memory available to a container also depends
+	// on the ancestors of its cgroup.
 	for _, g := range c.pod.containers.list {
 		g.memory = g.Memory(&c.reader, s.Fail)
 	}
 	for _, g := range c.pod.containers.list {
 		c.cpu(s, g)
 		c.memory(s, g)
-		c.rest(s, g)
+		c.processesAndIO(s, g)
 	}
 }
 
 func (c *containerSource) cpu(s *collector.Sample, g *group) {
-	figures, a := g.CPU(&c.reader, s.Fail), &g.figures
-	time := catalog.CgroupCPUTime
+	usage, a := g.CPU(&c.reader, s.Fail), &g.attributes
+	timeMetric := catalog.CgroupCPUTime
 	if g.container {
-		time = catalog.ContainerCPUTime
+		timeMetric = catalog.ContainerCPUTime
 	}
-	seconds(s, time, figures.User, a.user)
-	seconds(s, time, figures.System, a.system)
-	if limit, ok := figures.Limit.Get(); ok {
+	seconds(s, timeMetric, usage.User, a.user)
+	seconds(s, timeMetric, usage.System, a.system)
+	if limit, ok := usage.Limit.Get(); ok {
 		s.Float(catalog.CgroupCPULimit, limit, a.base)
 	}
-	number(s, catalog.CgroupCPUPeriods, figures.Periods, a.base)
-	number(s, catalog.CgroupCPUThrottledPeriods, figures.ThrottledPeriods, a.base)
-	seconds(s, catalog.CgroupCPUThrottledTime, figures.ThrottledTime, a.base)
+	number(s, catalog.CgroupCPUPeriods, usage.Periods, a.base)
+	number(s, catalog.CgroupCPUThrottledPeriods, usage.ThrottledPeriods, a.base)
+	seconds(s, catalog.CgroupCPUThrottledTime, usage.ThrottledTime, a.base)
 }
 
 func (c *containerSource) memory(s *collector.Sample, g *group) {
-	figures, a := &g.memory, &g.figures
+	m, a := &g.memory, &g.attributes
 	if g.container {
 		containerMemory(s, g)
 	} else {
-		number(s, catalog.CgroupMemoryUsage, figures.Usage, a.base)
-		number(s, catalog.CgroupMemoryWorkingSet, figures.WorkingSet, a.base)
+		number(s, catalog.CgroupMemoryUsage, m.Usage, a.base)
+		number(s, catalog.CgroupMemoryWorkingSet, m.WorkingSet, a.base)
 	}
-	number(s, catalog.CgroupMemoryLimit, figures.Limit, a.base)
-	number(s, catalog.CgroupMemorySwap, figures.Swap, a.base)
+	number(s, catalog.CgroupMemoryLimit, m.Limit, a.base)
+	number(s, catalog.CgroupMemorySwap, m.Swap, a.base)
 	observeMemoryEvents(s, g)
 }
 
-// rest reports a cgroup's number of processes and, if the cgroup is a container, its disk reads and
-// writes.
-func (c *containerSource) rest(s *collector.Sample, g *group) {
+// processesAndIO reports a cgroup's number of processes and, if the cgroup is that of a container,
+// its disk reads and writes.
+func (c *containerSource) processesAndIO(s *collector.Sample, g *group) {
 	processes := g.Processes(&c.reader, s.Fail)
-	number(s, catalog.CgroupProcessCount, processes.Count, g.figures.base)
-	number(s, catalog.CgroupProcessLimit, processes.Limit, g.figures.base)
+	number(s, catalog.CgroupProcessCount, processes.Count, g.attributes.base)
+	number(s, catalog.CgroupProcessLimit, processes.Limit, g.attributes.base)
 	if !g.container {
 		return
 	}
@@ -92,19 +93,19 @@ func (c *containerSource) rest(s *collector.Sample, g *group) {
 func observeMemoryEvents(s *collector.Sample, g *group) {
 	e := &g.memory.Events
 	for i, count := range [...]kernfile.Optional[int64]{e.Low, e.High, e.Max, e.OOM, e.OOMKill, e.OOMGroupKill} {
-		number(s, catalog.CgroupMemoryEvents, count, g.figures.events[i])
+		number(s, catalog.CgroupMemoryEvents, count, g.attributes.events[i])
 	}
 }
 
 func containerMemory(s *collector.Sample, g *group) {
-	figures, a := &g.memory, &g.figures
-	number(s, catalog.ContainerMemoryUsage, figures.Usage, a.base)
-	number(s, catalog.ContainerMemoryWorkingSet, figures.WorkingSet, a.base)
-	number(s, catalog.ContainerMemoryRSS, figures.RSS, a.base)
+	m, a := &g.memory, &g.attributes
+	number(s, catalog.ContainerMemoryUsage, m.Usage, a.base)
+	number(s, catalog.ContainerMemoryWorkingSet, m.WorkingSet, a.base)
+	number(s, catalog.ContainerMemoryRSS, m.RSS, a.base)
 	number(s, catalog.ContainerMemoryAvailable, g.available(), a.base)
-	number(s, catalog.ContainerPagingFaults, figures.MajorFaults, a.major)
-	if figures.Faults.Defined && figures.MajorFaults.Defined {
-		s.Int(catalog.ContainerPagingFaults, max(0, figures.Faults.Value-figures.MajorFaults.Value), a.minor)
+	number(s, catalog.ContainerPagingFaults, m.MajorFaults, a.major)
+	if m.Faults.Defined && m.MajorFaults.Defined {
+		s.Int(catalog.ContainerPagingFaults, max(0, m.Faults.Value-m.MajorFaults.Value), a.minor)
 	}
 }
 

@@ -30,8 +30,8 @@ const (
 // online, because the kernel then counts idle time differently.
 //
 // The times of a CPU that goes offline are kept. When the CPU comes back online, its times continue
-// from the kept values, even if the kernel restarted its counters. If a counter falls slightly, as
-// iowait does on every kernel, its old value is kept until the counter has caught up.
+// from the kept values, even if the kernel restarted its counters at 0. If a counter decreases
+// slightly, as iowait may on any kernel, its old value is kept until the counter has caught up.
 type cpuTimes struct {
 	cpus    map[string]*cpuClock
 	online  int // number of CPUs in the last reading
@@ -40,30 +40,31 @@ type cpuTimes struct {
 
 // cpuClock holds the times of one CPU.
 type cpuClock [cpuColumns]struct {
-	known     bool
-	last, sum int64 // ticks
+	known     bool  // there has been a valid reading
+	last, sum int64 // last reading and reported sum, in ticks
 }
 
 // tick is the unit of /proc/stat. USER_HZ is 100 on every architecture that Go supports.
 const tick = time.Second / 100
 
 // maxTicks is more ticks than a CPU can have counted. A larger value means that the counter fell
-// below 0, as steal does after a virtual machine's migration.
+// below 0, as steal may after the live migration of a virtual machine.
 const maxTicks = int64(100 * 365 * 24 * time.Hour / tick)
 
 // errNoCPUTime is returned in sandboxes such as gVisor, which list CPUs but not their times.
 var errNoCPUTime = errors.New("all CPU times are 0: this kernel or sandbox does not count CPU time")
 
-// read parses the CPU lines of /proc/stat. up is the uptime of the machine, or 0 if unknown.
-func (c *cpuTimes) read(data []byte, up time.Duration, fail func(error)) error {
+// read parses the CPU lines of /proc/stat. uptime is that of the machine, or 0 if unknown. read
+// ignores implausible values, and passes an error about each of them to fail.
+func (c *cpuTimes) read(data []byte, uptime time.Duration, fail func(error)) error {
 	c.online = 0
 	lines, err := cpuLines(data)
 	if err != nil {
 		return err
 	}
-	most, sum := maxTicks, int64(0)
-	if up > 0 {
-		most = int64((up + 24*time.Hour) / tick)
+	limit, sum := maxTicks, int64(0)
+	if uptime > 0 {
+		limit = int64((uptime + 24*time.Hour) / tick)
 	}
 	if c.cpus == nil {
 		c.cpus = map[string]*cpuClock{}
@@ -80,7 +81,7 @@ func (c *cpuTimes) read(data []byte, up time.Duration, fail func(error)) error {
 		}
 		for i, v := range values[:n] {
 			sum += v
-			if v > most {
+			if v > limit {
 				fail(
 					fmt.Errorf(
 						"CPU times: %s, column %d: implausible value of %d ticks",
@@ -100,7 +101,7 @@ func (c *cpuTimes) read(data []byte, up time.Duration, fail func(error)) error {
 	return nil
 }
 
-// clock returns the cpuClock of the CPU called name, and creates it if the CPU is new.
+// clock returns the cpuClock of the CPU called name, creating it if the CPU is new.
 func (c *cpuTimes) clock(name string) *cpuClock {
 	clock := c.cpus[name]
 	if clock == nil {
@@ -110,20 +111,21 @@ func (c *cpuTimes) clock(name string) *cpuClock {
 	return clock
 }
 
+// advance records that the counter in the given column has the value v.
 func (c *cpuClock) advance(column int, v int64) {
-	one := &c[column]
+	counter := &c[column]
 	switch {
-	case !one.known:
-		one.known, one.sum, one.last = true, v, v
-	case v >= one.last:
-		one.sum, one.last = one.sum+v-one.last, v
-	case v < one.last-v: // the counter restarted at 0
-		one.sum, one.last = one.sum+v, v
+	case !counter.known:
+		counter.known, counter.sum, counter.last = true, v, v
+	case v >= counter.last:
+		counter.sum, counter.last = counter.sum+v-counter.last, v
+	case v < counter.last-v: // the counter restarted at 0
+		counter.sum, counter.last = counter.sum+v, v
 	}
 }
 
 // sum returns the sum of the given columns over all CPUs. The sum is undefined if the kernel lacks
-// one of the columns or if some CPU never had a valid value.
+// one of the columns or if some CPU has never had a valid value in one of them.
 func (c *cpuTimes) sum(columns ...int) kernfile.Optional[time.Duration] {
 	total := int64(0)
 	for _, column := range columns {
@@ -151,7 +153,7 @@ func cpuLines(data []byte) (lines []cpuLine, err error) {
 	for line := range bytes.Lines(data) {
 		name, values, _ := bytes.Cut(line, []byte(" "))
 		if !strings.HasPrefix(string(name), "cpu") {
-			break // CPUs come first
+			break // the lines of CPUs come first
 		}
 		lines = append(lines, cpuLine{string(name), values})
 	}

@@ -38,7 +38,7 @@ const (
 // system's mounts have no points; each collection that would have queried it counts an error.
 type fileSystemSource struct {
 	pod       *Pod
-	seen      uint64
+	seen      uint64 // see Pod.scan
 	reader    kernfile.Reader
 	queriedAt time.Time
 	pending   map[string]bool   // by device
@@ -58,10 +58,10 @@ type query struct {
 }
 
 type queriedMount struct {
-	volume  volume
-	path    string // path of the mount as this process sees it
-	figures syscall.Statfs_t
-	err     error
+	volume volume
+	path   string // path of the mount as this process sees it
+	usage  syscall.Statfs_t
+	err    error
 }
 
 func newFileSystemSource(p *Pod) *fileSystemSource {
@@ -94,7 +94,7 @@ func (f *fileSystemSource) Collect(_ context.Context, s *collector.Sample) {
 	}
 }
 
-// send queries all file systems whose last answers are too old, and waits up to answerTimeout for
+// send queries each file system without a recent answer, and waits up to answerTimeout for the
 // answers.
 func (f *fileSystemSource) send(s *collector.Sample) {
 	sent := 0
@@ -129,30 +129,32 @@ func (f *fileSystemSource) send(s *collector.Sample) {
 	}
 }
 
+// send queries the mounts of q and sends q to answers. It may block forever in statfs.
 func (q *query) send(statfs func(string, *syscall.Statfs_t) error, answers chan<- *query) {
 	for i := range q.mounts {
 		m := &q.mounts[i]
-		m.err = statfs(m.path, &m.figures)
+		m.err = statfs(m.path, &m.usage)
 	}
 	answers <- q
 }
 
-// queries returns the queries that are due, by device.
+// queries finds the mounts of the pod's containers, sets f.volumes, and returns a query for each
+// file system, by device.
 func (f *fileSystemSource) queries(s *collector.Sample) map[string]*query {
-	to := map[string]*query{}
+	byDevice := map[string]*query{}
 	previous := f.volumes
 	f.volumes = map[volume]*volumeAttributes{}
-	f.add(s, to, previous, f.pod.containers.own.id, f.pod.self, "")
-	for id, inside := range f.pod.processes.byContainer {
-		if onlyPause(inside) {
+	f.add(s, byDevice, previous, f.pod.containers.own.id, f.pod.self, "")
+	for id, candidates := range f.pod.processes.byContainer {
+		if onlyPause(candidates) {
 			continue
 		}
 		viaPID := 0
-		for _, one := range inside[:min(maxPIDsTried, len(inside))] {
+		for _, c := range candidates[:min(maxPIDsTried, len(candidates))] {
 			// A process of another user is not accessible, nor is a process that a container
 			// runtime has just created.
-			if _, err := os.Readlink(f.pod.fs.Path(strconv.Itoa(one.pid), "root")); !errors.Is(err, fs.ErrPermission) {
-				viaPID = one.pid
+			if _, err := os.Readlink(f.pod.fs.Path(strconv.Itoa(c.pid), "root")); !errors.Is(err, fs.ErrPermission) {
+				viaPID = c.pid
 				break
 			}
 		}
@@ -165,16 +167,16 @@ func (f *fileSystemSource) queries(s *collector.Sample) map[string]*query {
 			)
 			continue
 		}
-		f.add(s, to, previous, id, viaPID, f.pod.fs.Path(strconv.Itoa(viaPID), "root"))
+		f.add(s, byDevice, previous, id, viaPID, f.pod.fs.Path(strconv.Itoa(viaPID), "root"))
 	}
-	return to
+	return byDevice
 }
 
-// add adds the mounts of the process pid to the given queries, with prefix prepended to their
-// paths.
+// add adds the mounts of the process pid to f.volumes and to the queries in byDevice, with prefix
+// prepended to their paths. It reuses the attributes of volumes in previous.
 func (f *fileSystemSource) add(
 	s *collector.Sample,
-	to map[string]*query,
+	byDevice map[string]*query,
 	previous map[volume]*volumeAttributes,
 	container string,
 	pid int,
@@ -199,10 +201,10 @@ func (f *fileSystemSource) add(
 		if f.volumes[v] = previous[v]; f.volumes[v] == nil {
 			f.volumes[v] = newVolumeAttributes(v)
 		}
-		q := to[m.Device]
+		q := byDevice[m.Device]
 		if q == nil {
 			q = &query{device: m.Device}
-			to[m.Device] = q
+			byDevice[m.Device] = q
 		}
 		q.mounts = append(q.mounts, queriedMount{volume: v, path: prefix + m.Point})
 	}
@@ -216,7 +218,7 @@ func (f *fileSystemSource) receive(s *collector.Sample, q *query) {
 		m := &q.mounts[i]
 		err := m.err
 		if err == nil {
-			err = validate(&m.figures)
+			err = validate(&m.usage)
 		}
 		switch {
 		case f.volumes[m.volume] == nil || kernfile.Absent(err): // unmounted in the meantime
@@ -233,7 +235,7 @@ func (f *fileSystemSource) report(s *collector.Sample, q *query) {
 	for i := range q.mounts {
 		m := &q.mounts[i]
 		if a := f.volumes[m.volume]; a != nil && m.err == nil && f.pod.exists(m.volume.container) {
-			a.observe(s, &m.figures)
+			a.observe(s, &m.usage)
 		}
 	}
 }
@@ -243,7 +245,7 @@ func (p *Pod) exists(container string) bool {
 	return container == p.containers.own.id || len(p.processes.byContainer[container]) > 0
 }
 
-// validate returns an error if the values of f are impossible.
+// validate returns an error if the values of f contradict each other.
 func validate(f *syscall.Statfs_t) error {
 	switch {
 	case !hasSize(f): // f will not be reported
@@ -265,7 +267,7 @@ func hasSize(f *syscall.Statfs_t) bool {
 // hasInodes reports whether the file system counts inodes.
 func hasInodes(f *syscall.Statfs_t) bool { return f.Files != 0 && f.Files <= 1<<62 }
 
-// volumeAttributes holds the attribute sets of the points of a mount.
+// volumeAttributes holds the attribute sets of the points about a mount.
 type volumeAttributes struct{ base, used, free, reserved *collector.Attributes }
 
 func newVolumeAttributes(v volume) *volumeAttributes {
@@ -288,18 +290,18 @@ func newVolumeAttributes(v volume) *volumeAttributes {
 	}
 }
 
-// observe adds points for the plausible values of f.
+// observe adds points for the values of f that are plausible.
 func (a *volumeAttributes) observe(s *collector.Sample, f *syscall.Statfs_t) {
 	if !hasSize(f) || f.Bfree > f.Blocks {
 		return
 	}
 	// Bavail is unsigned: when root uses reserved blocks, it wraps around to a huge number.
 	unit, available := uint64(f.Frsize), min(f.Bavail, f.Bfree)
-	for _, of := range []struct {
-		state  *collector.Attributes
+	for _, part := range []struct {
+		attrs  *collector.Attributes
 		blocks uint64
 	}{{a.used, f.Blocks - f.Bfree}, {a.free, available}, {a.reserved, f.Bfree - available}} {
-		s.Int(catalog.SystemFilesystemUsage, int64(of.blocks*unit), of.state)
+		s.Int(catalog.SystemFilesystemUsage, int64(part.blocks*unit), part.attrs)
 	}
 	s.Int(catalog.SystemFilesystemLimit, int64(f.Blocks*unit), a.base)
 	if !hasInodes(f) || f.Ffree > f.Files {

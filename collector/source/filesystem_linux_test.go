@@ -15,7 +15,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/fixture"
 )
 
-// mounted returns a host with a file system mounted at each of the points, queried with statfs.
+// mounted returns a sampler for a host with a file system mounted at each of the points. Queries
+// call statfs.
 func mounted(t *testing.T, statfs func(string, *syscall.Statfs_t) error, points ...string) *sampler {
 	t.Helper()
 	dir := t.TempDir()
@@ -52,38 +53,38 @@ func limits(points map[string]float64) map[string]float64 {
 }
 
 // A file system that does not respond delays one collection, by answerTimeout, and is not queried
-// again before it responds. Others are reported all the time.
-func TestFileSystemThatDoesNotAnswerDelaysOneCollection(t *testing.T) {
+// again until it responds. Others are reported throughout.
+func TestUnresponsiveFileSystemDelaysOneCollection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hang := make(chan struct{})
-		var queriedAt atomic.Int64
+		var queries atomic.Int64
 		s := mounted(t, func(path string, to *syscall.Statfs_t) error {
 			to.Frsize, to.Blocks = 1, 7
 			if path == "/dead" {
-				to.Blocks = uint64(queriedAt.Add(1))
+				to.Blocks = uint64(queries.Add(1))
 				<-hang
 			}
 			return nil
 		}, "/alive", "/dead")
 		for i, c := range []struct {
-			name             string
-			release          bool
-			after            time.Duration
-			alive, dead      float64
-			takes            time.Duration
-			queriedAt, fails int64
+			name           string
+			release        bool
+			after          time.Duration
+			alive, dead    float64
+			takes          time.Duration
+			queries, fails int64
 		}{
-			{name: "first query", alive: 7, takes: answerTimeout, queriedAt: 1},
-			{name: "not due", after: time.Second, alive: 7, queriedAt: 1},
-			{name: "due, but pending", after: 9 * time.Second, alive: 7, queriedAt: 1, fails: 1},
-			{name: "still pending", after: 9 * time.Second, alive: 7, queriedAt: 1, fails: 2},
-			{name: "answered", release: true, after: 9 * time.Second, alive: 7, dead: 1, queriedAt: 1, fails: 2},
-			{name: "queried again", after: 9 * time.Second, alive: 7, dead: 2, queriedAt: 2, fails: 2},
+			{name: "first query", alive: 7, takes: answerTimeout, queries: 1},
+			{name: "not due", after: time.Second, alive: 7, queries: 1},
+			{name: "due, but pending", after: 9 * time.Second, alive: 7, queries: 1, fails: 1},
+			{name: "still pending", after: 9 * time.Second, alive: 7, queries: 1, fails: 2},
+			{name: "answered", release: true, after: 9 * time.Second, alive: 7, dead: 1, queries: 1, fails: 2},
+			{name: "queried again", after: 9 * time.Second, alive: 7, dead: 2, queries: 2, fails: 2},
 		} {
 			if c.release {
 				close(hang)
 			}
-			time.Sleep(c.after) // in the bubble, where it takes no time
+			time.Sleep(c.after) // returns immediately, since the clock is fake
 			synctest.Wait()
 			begin := time.Now()
 			got := limits(s.collect())
@@ -93,36 +94,36 @@ func TestFileSystemThatDoesNotAnswerDelaysOneCollection(t *testing.T) {
 			if got["/alive"] != c.alive || got["/dead"] != c.dead {
 				t.Errorf("%d %s: sizes %v, want %v and %v", i, c.name, got, c.alive, c.dead)
 			}
-			if n, fails := queriedAt.Load(), s.failures; n != c.queriedAt || fails != c.fails {
+			if n, fails := queries.Load(), s.failures; n != c.queries || fails != c.fails {
 				t.Errorf(
-					"%d %s: asked %d times with %d errors, want %d with %d",
+					"%d %s: %d queries and %d errors, want %d and %d",
 					i,
 					c.name,
 					n,
 					fails,
-					c.queriedAt,
+					c.queries,
 					c.fails,
 				)
 			}
 		}
 		if n := strings.Count(s.log.String(), "is not responding"); n != 1 {
-			t.Errorf("logged %d times, want once:\n%s", n, s.log.String())
+			t.Errorf("logged that the file system is not responding %d times, want once:\n%s", n, s.log.String())
 		}
 	})
 }
 
-// The number of pending queries is bounded, and their goroutines end even if nothing reads the
+// The number of pending queries is bounded, and their goroutines exit even if nothing reads the
 // answers.
 func TestPendingQueriesAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hang := make(chan struct{})
-		var queriedAt atomic.Int64
+		var queries atomic.Int64
 		var points []string
 		for i := range maxPending + 5 {
 			points = append(points, fmt.Sprintf("/dead%d", i))
 		}
 		s := mounted(t, func(string, *syscall.Statfs_t) error {
-			queriedAt.Add(1)
+			queries.Add(1)
 			<-hang
 			return syscall.EIO
 		}, points...)
@@ -130,11 +131,11 @@ func TestPendingQueriesAreBounded(t *testing.T) {
 			s.collect()
 			time.Sleep(time.Minute)
 		}
-		if n := queriedAt.Load(); n != maxPending {
+		if n := queries.Load(); n != maxPending {
 			t.Errorf("%d queries, want %d", n, maxPending)
 		}
 		close(hang)
-		synctest.Wait() // the goroutines end, or else the bubble would not
+		synctest.Wait() // the test would not return if the goroutines did not
 	})
 }
 
@@ -147,15 +148,15 @@ func TestFileSystemErrorsAreReportedAndPermissionsNoted(t *testing.T) {
 		t.Errorf("points %v, want none", got)
 	}
 	if n := s.failures; n != 2 {
-		t.Errorf("%d errors, want those of two that failed:\n%s", n, s.log.String())
+		t.Errorf("%d errors, want 2, for the file systems that failed:\n%s", n, s.log.String())
 	}
 	if log := s.log.String(); !strings.Contains(log, `reason="file system at \"/closed\": permission denied"`) {
-		t.Errorf("got %s", log)
+		t.Errorf("got the log %s, want a note that permission was denied", log)
 	}
 }
 
 // Each limit is the volume's size according to statfs.
-func TestFileSystemSizesAreTheKernels(t *testing.T) {
+func TestFileSystemSizesMatchStatfs(t *testing.T) {
 	pod, err := NewPod(PodConfig{})
 	if err != nil {
 		t.Skip(err)
@@ -191,9 +192,9 @@ func TestVolumesAreBounded(t *testing.T) {
 	}
 }
 
-// Between two queries, volumes of a container that has ended are not reported.
-func TestVolumesOfAContainerThatIsGone(t *testing.T) {
-	l := newLife(t, PodConfig{})
+// Even between queries, volumes of a container that no longer exists are not reported.
+func TestVolumesOfAContainerThatIsGoneAreNotReported(t *testing.T) {
+	l := newLifecycle(t, PodConfig{})
 	l.pod.fileSystemInterval = time.Hour
 	l.pod.statfs = func(_ string, to *syscall.Statfs_t) error {
 		to.Frsize, to.Blocks = 1, 7

@@ -19,7 +19,7 @@ type group struct {
 	container   bool
 	base        []attribute.KeyValue // shared by all points
 	start       *collector.StartTime
-	figures     containerAttributes
+	attributes  containerAttributes
 	pressure    pressureAttributes
 	disks       map[string]diskAttributes // by device number
 	above       []*group                  // visible ancestors
@@ -27,22 +27,23 @@ type group struct {
 	watchedFile *watchedFile              // nil if events are not watched
 }
 
-// newGroup returns a group whose points have the path of the cgroup and the given attributes.
+// newGroup returns a group for g. Its points have the path of the cgroup as an attribute, in
+// addition to the given attributes.
 func newGroup(g *cgroup.Group, isContainer bool, start *collector.StartTime, more ...attribute.KeyValue) *group {
 	base := append([]attribute.KeyValue{catalog.CgroupPathKey.String(g.Path)}, more...)
 	return &group{
 		Group: g, container: isContainer, base: base, start: start,
-		figures: newContainerAttributes(start, base), pressure: newPressureAttributes(start, base),
+		attributes: newContainerAttributes(start, base), pressure: newPressureAttributes(start, base),
 		disks: map[string]diskAttributes{},
 	}
 }
 
-// available returns how many bytes of memory the cgroup may still use, given its own limit and
-// those of its ancestors.
+// available returns how many bytes of memory the cgroup may still use, given its own limit and the
+// limits of its ancestors.
 func (g *group) available() kernfile.Optional[int64] {
 	left := g.memory.Available()
-	for _, one := range g.above {
-		if other := one.memory.Available(); other.Defined && (!left.Defined || other.Value < left.Value) {
+	for _, ancestor := range g.above {
+		if other := ancestor.memory.Available(); other.Defined && (!left.Defined || other.Value < left.Value) {
 			left = other
 		}
 	}
@@ -52,13 +53,14 @@ func (g *group) available() kernfile.Optional[int64] {
 // diskAttributes holds the attribute sets of a cgroup's points about one device.
 type diskAttributes struct{ read, write *collector.Attributes }
 
+// disk returns the attribute sets for the device with the given number.
 func (g *group) disk(device string, names *disks) diskAttributes {
 	a, known := g.disks[device]
 	if !known {
-		on := semconv.SystemDevice(names.name(device))
+		dev := semconv.SystemDevice(names.name(device))
 		a = diskAttributes{
-			read:  attributes(g.start, g.base, on, semconv.DiskIODirectionRead),
-			write: attributes(g.start, g.base, on, semconv.DiskIODirectionWrite),
+			read:  attributes(g.start, g.base, dev, semconv.DiskIODirectionRead),
+			write: attributes(g.start, g.base, dev, semconv.DiskIODirectionWrite),
 		}
 		g.disks[device] = a
 	}

@@ -73,7 +73,7 @@ func NewHost() *Host {
 	return h
 }
 
-// booted returns when the host booted.
+// booted returns when the host booted, or the zero time if that is unknown.
 func booted(context.Context) time.Time { return proc.NewFS(os.Getenv("HOST_PROC")).Boot(time.Now()) }
 
 // Collect implements [collector.Source].
@@ -142,7 +142,7 @@ func (h *Host) load(data []byte, s *collector.Sample) error {
 // below 0, which lxcfs may report.
 const maxBytes = 1 << 55
 
-// memory reports memory by state. The values of all states add up to the total.
+// memory reports memory by state. The values of all states add up to the total memory.
 func (h *Host) memory(data []byte, s *collector.Sample) error {
 	var total, free, available, buffers, cached, slab, reclaimable, swap kernfile.Optional[int64]
 	kernfile.Table(data, s.Fail,

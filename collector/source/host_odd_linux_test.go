@@ -11,12 +11,13 @@ import (
 	"github.com/poolgauge/poolgauge/internal/fixture"
 )
 
-// TestOddHosts collects the readings of odd machines and compares the points of each, and the log,
-// with the section "want". Each fixture is named after its fault.
+// TestOddHosts reads hosts whose /proc has unusual contents, and compares the points of each
+// reading, and the log, with the fixture's "want" section. Each fixture is named after what is
+// unusual.
 func TestOddHosts(t *testing.T) {
 	files, _ := filepath.Glob("testdata/odd/*.txt")
 	if len(files) < 20 {
-		t.Fatalf("only %d fixtures", len(files))
+		t.Fatalf("found %d fixtures, want at least 20", len(files))
 	}
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
@@ -29,7 +30,7 @@ func TestOddHosts(t *testing.T) {
 				if _, err := os.Stat(reading); err != nil {
 					break
 				}
-				_ = os.Remove(filepath.Join(dir, "proc")) // there is none at first
+				_ = os.Remove(filepath.Join(dir, "proc")) // fails before the first reading
 				if err := os.Symlink(reading, filepath.Join(dir, "proc")); err != nil {
 					t.Fatal(err)
 				}
@@ -45,7 +46,8 @@ func TestOddHosts(t *testing.T) {
 	}
 }
 
-// compare compares got with the section "want" of a fixture or, with -update, replaces it.
+// compare compares got with the "want" section of a fixture or, with -update, replaces that
+// section.
 func compare(t *testing.T, file, dir, got string) {
 	t.Helper()
 	if *update {

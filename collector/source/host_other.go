@@ -49,8 +49,8 @@ func NewHost() *Host {
 	}
 }
 
-// cpuModes lists the modes that the operating system goos distinguishes. For other modes gopsutil
-// returns 0, which must not be reported.
+// cpuModes returns the modes that the operating system goos distinguishes. For other modes,
+// gopsutil returns 0, which must not be reported.
 func cpuModes(start *collector.StartTime, goos string) []cpuMode {
 	modes := []cpuMode{
 		{collector.NewAttributes(start, semconv.CPUModeUser), func(t *cpu.TimesStat) float64 { return t.User }},
@@ -93,7 +93,7 @@ func (h *Host) Collect(ctx context.Context, s *collector.Sample) {
 func (h *Host) cpu(ctx context.Context, s *collector.Sample) error {
 	all, err := cpu.TimesWithContext(ctx, false)
 	if err == nil && len(all) != 1 {
-		err = errors.New("none found")
+		err = fmt.Errorf("expected 1 set of times, got %d", len(all))
 	}
 	if err != nil {
 		return fmt.Errorf("host CPU times: %w", err)

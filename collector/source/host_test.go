@@ -16,8 +16,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// collectOne collects one source and returns its points by metric, the number of errors and the
-// log.
+// collectOne collects one source and returns the values of its points by metric, the number of
+// errors and the log.
 func collectOne(t *testing.T, source collector.Source) (values map[string][]float64, failures float64, log string) {
 	t.Helper()
 	var text strings.Builder
@@ -63,10 +63,10 @@ func sum(values []float64) (s float64) {
 func TestHostOfThisMachine(t *testing.T) {
 	values, failures, log := collectOne(t, NewHost())
 	if failures != 0 {
-		t.Errorf("failed: %s", log)
+		t.Errorf("%v errors, want none:\n%s", failures, log)
 	}
 	if cpus := values[catalog.SystemCPULogicalCount.Name]; len(cpus) != 1 || cpus[0] < float64(runtime.NumCPU()) {
-		t.Errorf("CPUs %v, the process may use %d", cpus, runtime.NumCPU())
+		t.Errorf("got the CPU counts %v, want one of at least %d", cpus, runtime.NumCPU())
 	}
 	if limit := values[catalog.SystemMemoryLimit.Name]; runtime.GOOS == "linux" &&
 		sum(values[catalog.SystemMemoryUsage.Name]) != limit[0] {
@@ -74,8 +74,7 @@ func TestHostOfThisMachine(t *testing.T) {
 	}
 }
 
-// Garbage in a file costs only the metrics of that file, counts as an error, and never becomes a
-// value.
+// Garbage in a file counts as an error and never becomes a value.
 func TestGarbageNeverBecomesAValue(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("needs /proc")
@@ -101,13 +100,13 @@ func TestGarbageNeverBecomesAValue(t *testing.T) {
 				}
 				t.Setenv("HOST_PROC", dir)
 				values, failures, _ := collectOne(t, NewHost())
-				if failures == 0 && file != "loadavg" { // some is still a valid load average
+				if failures == 0 && file != "loadavg" { // some of it is a valid load average
 					t.Error("no error was counted")
 				}
 				for metric, points := range values {
 					for _, v := range points {
 						if v < 0 || math.IsNaN(v) || v > 1<<52 {
-							t.Errorf("%s: %v", metric, v)
+							t.Errorf("%s: implausible value %v", metric, v)
 						}
 					}
 				}

@@ -13,7 +13,7 @@ import (
 )
 
 // Listener describes the process that listens on the given TCP address, for example as "sidecar,
-// process 4711". It returns "" if the process is unknown.
+// process 4711". It returns "" if it finds no such process.
 func Listener(address string) string {
 	_, port, err := net.SplitHostPort(address)
 	if err != nil {

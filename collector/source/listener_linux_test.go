@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-func TestListenerIsTheProcessOfTheAddress(t *testing.T) {
+func TestListenerDescribesTheProcess(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -27,7 +27,7 @@ func TestListenerIsTheProcessOfTheAddress(t *testing.T) {
 	}
 	for _, address := range []string{address, "no address"} {
 		if got := Listener(address); got != "" {
-			t.Errorf("%s: got %q, want none", address, got)
+			t.Errorf("%s: got %q, want \"\"", address, got)
 		}
 	}
 }

@@ -10,8 +10,8 @@ import (
 )
 
 // ignoredTypes lists file system types that are not reported, because they hold no files or because
-// a query would mount them. The kernel's other virtual file systems need no entry: they have no
-// size.
+// a query would mount them. The kernel's other virtual file systems need not be listed, since they
+// have no size.
 var ignoredTypes = []string{"autofs", "devtmpfs", "nsfs", "rpc_pipefs", "fuse.lxcfs", "fuse.gvfsd-fuse", "fuse.portal"}
 
 // ignoredPoints lists directories whose mounts are not reported. They belong to the kernel and to
@@ -23,7 +23,7 @@ var ignoredPoints = []string{
 	"/var/lib/docker", "/var/lib/containers", "/var/lib/containerd", "/var/lib/kubelet/pods",
 }
 
-// canFill reports whether files can be written to m.
+// canFill reports whether m can fill up and should be reported.
 func canFill(m *proc.Mount) bool {
 	switch {
 	case m.ReadOnly() || slices.Contains(ignoredTypes, m.FS):
@@ -40,9 +40,9 @@ func canFill(m *proc.Mount) bool {
 }
 
 // fillableMounts returns the mounts that can fill up, sorted by mount point. Of several mounts on
-// one mount point, it returns the last, which hides the others. Of several mounts of the same
-// directory, it returns the one with the shortest path. It skips malformed lines, and returns an
-// error about the first one.
+// one mount point, it considers only the last, which hides the others. Of several mounts of the
+// same directory, it returns the one with the shortest path. It skips malformed lines, and returns
+// an error about the first one.
 func fillableMounts(mountinfo []byte) (mounts []proc.Mount, first error) {
 	seen := map[string]proc.Mount{}
 	for line := range bytes.Lines(mountinfo) {

@@ -24,7 +24,7 @@ type Network struct {
 // series: a node has one interface per pod.
 const maxInterfaces = 20
 
-// interfaceAttributes holds the attributes of one interface's points, by direction.
+// interfaceAttributes holds the attributes of the points about one interface, by direction.
 type interfaceAttributes struct{ in, out *collector.Attributes }
 
 // NewNetwork returns a source of metrics about the network interfaces.
@@ -48,7 +48,7 @@ type interfaceStats struct {
 // Collect implements [collector.Source].
 func (n *Network) Collect(ctx context.Context, s *collector.Sample) {
 	if n.start.At.IsZero() {
-		n.start.At = booted(ctx) // when an interface was created is unknown
+		n.start.At = booted(ctx) // it is unknown when an interface was created
 	}
 	s.Try(func() error { return n.collect(ctx, s) })
 }
@@ -80,8 +80,8 @@ func (n *Network) collect(ctx context.Context, s *collector.Sample) error {
 }
 
 // attributes returns the attributes of the interface called interfaceName, or nil if it is not
-// reported. Loopback, the host's ends of pod links, and interfaces beyond maxInterfaces are not
-// reported.
+// reported. The loopback interface, the host's ends of the links to pods, and interfaces beyond
+// maxInterfaces are not reported.
 func (n *Network) attributes(interfaceName []byte) *interfaceAttributes {
 	if a := n.interfaces[string(interfaceName)]; a != nil {
 		return a

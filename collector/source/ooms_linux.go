@@ -10,14 +10,14 @@ import (
 	"github.com/poolgauge/poolgauge/internal/kernfile"
 )
 
-// ooms detects containers that ended because the OOM killer killed their main process. A few
+// ooms detects containers that exited because the OOM killer killed their main process. A few
 // milliseconds after the kill, the container's cgroup is removed together with its counter of
-// kills, so collections never see the increment. There are two ways to detect such a kill:
+// kills, so collections never see the counter increase. There are two ways to detect such a kill:
 //
 //   - Under v2, inotify reports each change of memory.events, and the file is read immediately.
 //   - Otherwise, or if inotify reported the change too late, a container with a memory limit counts
 //     as killed if the host's number of kills increased in the interval in which the container
-//     ended. On a crowded node, the kill may have been in another pod.
+//     exited. On a crowded node, that kill may have been in another pod.
 type ooms struct {
 	reader  kernfile.Reader
 	vmstat  kernfile.File
@@ -28,8 +28,8 @@ type ooms struct {
 	failed  bool // a watcher cannot be created
 }
 
-// read reads the host's number of kills, unless there are no containers that may end (needed is
-// false).
+// read reads the host's number of kills. If needed is false, because there are no containers to
+// attribute kills to, it only resets the state.
 func (o *ooms) read(fs *proc.FS, needed bool) {
 	o.kills = 0
 	if !needed {
@@ -50,15 +50,15 @@ func (o *ooms) read(fs *proc.FS, needed bool) {
 	o.known, o.host = now.Defined, now.Value
 }
 
-// wasKilled reports whether the OOM killer ended the container g, which is gone. If so, it updates
-// the last count of kills in g.
+// wasKilled reports whether the OOM killer killed the container of g, which no longer exists. If
+// so, it updates the number of kills in g.
 func (o *ooms) wasKilled(g *group) bool {
 	before := g.memory.Events.OOMKill.Value
-	last, sure := o.lastCount(g)
+	last, final := o.lastCount(g)
 	switch {
 	case last > before:
 		o.kills -= last - before
-	case sure, o.kills <= 0, !g.limited():
+	case final, o.kills <= 0, !g.limited():
 		return false
 	default:
 		last = before + 1
@@ -68,22 +68,23 @@ func (o *ooms) wasKilled(g *group) bool {
 	return true
 }
 
-// lastCount returns the last known number of kills in g. sure reports whether that number is final.
-func (o *ooms) lastCount(g *group) (kills int64, sure bool) {
+// lastCount returns the last known number of kills in g. final reports whether no kill can have
+// been missed.
+func (o *ooms) lastCount(g *group) (kills int64, final bool) {
 	if g.watchedFile != nil {
-		kills, sure = o.watcher.remove(g.watchedFile)
+		kills, final = o.watcher.remove(g.watchedFile)
 	}
-	if still := g.Memory(&o.reader, func(error) {}).Events.OOMKill; still.Defined {
-		return max(kills, still.Value), true
+	if current := g.Memory(&o.reader, func(error) {}).Events.OOMKill; current.Defined {
+		return max(kills, current.Value), true
 	}
-	return kills, sure
+	return kills, final
 }
 
 // limited reports whether the cgroup or an ancestor has a memory limit.
 func (g *group) limited() bool {
 	limited := g.memory.Limit.Defined
-	for _, one := range g.above {
-		limited = limited || one.memory.Limit.Defined
+	for _, ancestor := range g.above {
+		limited = limited || ancestor.memory.Limit.Defined
 	}
 	return limited
 }
@@ -165,9 +166,9 @@ func (w *watcher) add(path string) *watchedFile {
 	return one
 }
 
-// remove stops watching a file. kills is the last number of kills read from it; all reports whether
-// every change of the file was read.
-func (w *watcher) remove(one *watchedFile) (kills int64, all bool) {
+// remove stops watching a file. kills is the last number of kills read from the file; complete
+// reports whether every change to it was read.
+func (w *watcher) remove(one *watchedFile) (kills int64, complete bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	delete(w.watches, one.number)
@@ -185,7 +186,7 @@ func (w *watchedFile) read(r *kernfile.Reader) {
 	kernfile.Table(data, func(error) {}, kernfile.Key{Name: "oom_kill", To: &w.kills})
 }
 
-// run reads each file that changes, until the watcher is closed.
+// run reads each watched file when it changes, until the watcher is closed.
 func (w *watcher) run() {
 	defer close(w.done)
 	buf := make([]byte, 4096)
@@ -214,6 +215,6 @@ func (w *watcher) changed(number int32) {
 }
 
 func (w *watcher) close() {
-	_ = w.inotify.Close() // ends the goroutine
+	_ = w.inotify.Close() // makes run return
 	<-w.done
 }

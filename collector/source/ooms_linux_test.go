@@ -11,29 +11,29 @@ import (
 	"github.com/poolgauge/poolgauge/internal/fixture"
 )
 
-// before is the number of kills of the app's container in the fixture.
-const before = 4
+// killsBefore is the number of kills of the app's container in the fixture.
+const killsBefore = 4
 
-// oomLife is a pod whose app has a memory limit and whose host counts kills.
-func oomLife(t *testing.T) *life {
+// newOOMLifecycle returns a pod whose app has a memory limit and whose host counts kills.
+func newOOMLifecycle(t *testing.T) *lifecycle {
 	t.Helper()
-	l := newLife(t, PodConfig{})
+	l := newLifecycle(t, PodConfig{})
 	l.vmstat("7")
 	fixture.Write(t, l.dir, "proc/100/root/sys/fs/cgroup/memory.max", "67108864\n")
 	return l
 }
 
 // withoutInotify stops watching, as under v1 or if the user has no watches left.
-func (l *life) withoutInotify() {
+func (l *lifecycle) withoutInotify() {
 	l.pod.containers.ooms.failed = true
 	for _, other := range l.pod.containers.others {
 		other.group.watchedFile = nil
 	}
 }
 
-// watched returns the watched file of the app's container. It skips the test if the system has no
-// inotify.
-func (l *life) watched() *watchedFile {
+// watched returns the watched file of the app's container. It skips the test if inotify is not
+// available.
+func (l *lifecycle) watched() *watchedFile {
 	l.tb.Helper()
 	file := l.pod.containers.others[idB].group.watchedFile
 	if file != nil {
@@ -44,16 +44,16 @@ func (l *life) watched() *watchedFile {
 		l.tb.Skip(err)
 	}
 	w.close()
-	l.tb.Fatal("the events of the container are not watched")
+	l.tb.Fatal("the memory events of the container are not watched")
 	return nil
 }
 
-func (l *life) vmstat(kills string) {
+func (l *lifecycle) vmstat(kills string) {
 	l.tb.Helper()
 	fixture.Write(l.tb, l.dir, "proc/vmstat", "pgfault 1\noom_kill "+kills+"\n")
 }
 
-func (l *life) events(kills int) {
+func (l *lifecycle) events(kills int) {
 	l.tb.Helper()
 	fixture.Write(
 		l.tb,
@@ -75,16 +75,16 @@ func kills(points map[string]float64) float64 {
 // Without inotify, a kill is counted if the host's count has increased by the time the cgroup is
 // gone.
 func TestKillIsCountedFromTheHostsCount(t *testing.T) {
-	l := oomLife(t)
+	l := newOOMLifecycle(t)
 	l.withoutInotify()
-	if got := kills(l.collect()); got != before {
-		t.Fatalf("%v kills at first, want %d", got, before)
+	if got := kills(l.collect()); got != killsBefore {
+		t.Fatalf("%v kills at first, want %d", got, killsBefore)
 	}
 	l.vmstat("8")
 	l.stop(100, 101)
 	points := l.collect()
-	if got := kills(points); got != before+1 {
-		t.Errorf("%v kills, want one more", got)
+	if got := kills(points); got != killsBefore+1 {
+		t.Errorf("%v kills, want one more than before", got)
 	}
 	l.expect(points, 0, "container.memory.usage", idB)
 	if got := kills(l.collect()); got != -1 {
@@ -92,15 +92,15 @@ func TestKillIsCountedFromTheHostsCount(t *testing.T) {
 	}
 }
 
-// Neither the end of a container nor a kill elsewhere is counted as a kill of the container.
-func TestContainersThatEndOtherwiseAreNotCountedAsKilled(t *testing.T) {
+// Neither the exit of a container nor a kill elsewhere is counted as a kill of the container.
+func TestContainersThatExitOtherwiseAreNotCountedAsKilled(t *testing.T) {
 	for name, c := range map[string]struct{ vmstat, limit string }{
 		"the host killed nothing":   {"7", "67108864"},
 		"no limit":                  {"8", "max"},
-		"kernels that do not count": {"", "67108864"},
+		"the kernel does not count": {"", "67108864"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			l := oomLife(t)
+			l := newOOMLifecycle(t)
 			l.withoutInotify()
 			fixture.Write(t, l.dir, "proc/100/root/sys/fs/cgroup/memory.max", c.limit+"\n")
 			l.collect()
@@ -113,9 +113,9 @@ func TestContainersThatEndOtherwiseAreNotCountedAsKilled(t *testing.T) {
 	}
 }
 
-// If two containers end in an interval with one kill, only one of them is counted as killed.
+// If two containers exit in an interval with one kill, only one of them is counted as killed.
 func TestOneKillIsCountedOnce(t *testing.T) {
-	l := oomLife(t)
+	l := newOOMLifecycle(t)
 	l.withoutInotify()
 	l.start(300, "other", "0::/../cri-containerd-"+idC+".scope", 1)
 	fixture.Write(
@@ -132,27 +132,27 @@ func TestOneKillIsCountedOnce(t *testing.T) {
 	l.expect(l.collect(), 1, "memory.events", "=oom_kill,", "container.id")
 }
 
-// inotify reports the change of memory.events, so the file is read before the cgroup is gone.
+// inotify reports the change to memory.events, so the file is read before the cgroup is gone.
 func TestKillIsReadWhenMemoryEventsChange(t *testing.T) {
-	l := oomLife(t)
+	l := newOOMLifecycle(t)
 	l.collect()
 	watched := l.watched()
-	l.events(before + 1)
+	l.events(killsBefore + 1)
 	watcher := l.pod.containers.ooms.watcher
 	deadline := time.Now().Add(30 * time.Second)
 	for range time.Tick(time.Millisecond) {
 		watcher.mu.Lock()
 		seen := watched.kills.Value
 		watcher.mu.Unlock()
-		if seen == before+1 {
+		if seen == killsBefore+1 {
 			break
 		}
 		if time.Now().After(deadline) {
-			t.Fatal("the change was not read in 30 s")
+			t.Fatal("the change was not read within 30 s")
 		}
 	}
 	l.stop(100, 101)
-	if got := kills(l.collect()); got != before+1 {
+	if got := kills(l.collect()); got != killsBefore+1 {
 		t.Errorf("%v kills, want one more, though the host's count did not change", got)
 	}
 	if len(watcher.watches) != 0 {
@@ -161,8 +161,8 @@ func TestKillIsReadWhenMemoryEventsChange(t *testing.T) {
 }
 
 // If the container's own count shows no kill, a kill on the host is not attributed to it.
-func TestOwnCountPrecedesTheHosts(t *testing.T) {
-	l := oomLife(t)
+func TestContainersOwnCountTakesPrecedence(t *testing.T) {
+	l := newOOMLifecycle(t)
 	l.collect()
 	l.watched()
 	l.vmstat("8")
@@ -174,20 +174,20 @@ func TestOwnCountPrecedesTheHosts(t *testing.T) {
 
 // If the change was reported too late to read it, the host's count is used.
 func TestChangeReportedTooLateFallsBackToTheHostsCount(t *testing.T) {
-	l := oomLife(t)
+	l := newOOMLifecycle(t)
 	l.collect()
 	watched := l.watched()
 	l.vmstat("8")
 	l.stop(100, 101)
 	l.pod.containers.ooms.watcher.changed(watched.number)
-	if got := kills(l.collect()); got != before+1 {
-		t.Errorf("%v kills, want one more", got)
+	if got := kills(l.collect()); got != killsBefore+1 {
+		t.Errorf("%v kills, want one more than before", got)
 	}
 }
 
-// The watcher's goroutine ends when it is closed.
-func TestWatcherEndsWhenClosed(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) { // which fails if the goroutine does not end
+// The watcher's goroutine exits when the watcher is closed.
+func TestWatcherStopsWhenClosed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) { // fails if the goroutine does not exit
 		file := filepath.Join(t.TempDir(), "memory.events")
 		if err := os.WriteFile(file, []byte("oom_kill 3\n"), 0o600); err != nil {
 			t.Fatal(err)
@@ -200,16 +200,16 @@ func TestWatcherEndsWhenClosed(t *testing.T) {
 		if one == nil || w.add(strings.Repeat("/nowhere", 2)) != nil {
 			t.Error("add must watch a file that exists, and fail for one that does not")
 		}
-		if kills, all := w.remove(one); kills != 3 || !all {
-			t.Errorf("got %d, %v; want the count at the start, 3", kills, all)
+		if kills, complete := w.remove(one); kills != 3 || !complete {
+			t.Errorf("got %d, %v; want 3, the count at the start, and true", kills, complete)
 		}
 		w.close()
 	})
 }
 
 // Kills on the host before a container existed are not attributed to it.
-func TestKillsBeforeTheContainerAreNotItsOwn(t *testing.T) {
-	l := oomLife(t)
+func TestEarlierKillsAreNotAttributedToANewContainer(t *testing.T) {
+	l := newOOMLifecycle(t)
 	l.withoutInotify()
 	l.collect()
 	l.stop(100, 101)

@@ -4,14 +4,15 @@ package source
 // proc file system are mounted. The zero PodConfig is suitable both in a container and directly on
 // a host.
 type PodConfig struct {
-	// Processes are names of executables. Every process that runs one of them is reported, no
-	// matter in which container. If Processes is empty, all processes of the pod are reported. The
-	// sidecar's own process is always reported.
+	// Processes are names of executables. Every process that runs one of them is reported,
+	// whichever container it is in. If Processes is empty, all processes of the pod are reported.
+	// The sidecar's own process is always reported.
 	Processes []string
-	// Self is the name of the sidecar's process. Empty means the name of its executable.
+	// Self is the name under which the sidecar's own process is reported. Empty means the name of
+	// its executable.
 	Self string
-	// Container is the name that the pod gives the sidecar's container. The kernel does not know
-	// this name. Empty means unknown.
+	// Container is the name of the sidecar's container in the pod's specification, which the kernel
+	// does not know. Empty means unknown.
 	Container string
 	// CgroupRoot is a directory at or below which the host's cgroups are mounted, such as a
 	// hostPath volume. Empty means /sys/fs/cgroup.

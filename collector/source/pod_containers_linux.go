@@ -36,15 +36,15 @@ type containers struct {
 // container is a container of the pod. If the sidecar runs outside a container, its own cgroup
 // counts as one.
 type container struct {
-	generation uint64 // number of times that the sidecar's container has changed
-	id         string // "" if unknown
-	membership cgroup.Membership
-	inside     bool // this is a container, although its id may be unknown
-	group      *group
-	ancestors  []*cgroup.Group
-	viaPID     int   // process through whose root directory the cgroup is read; 0 if the cgroup is visible directly
-	err        error // why the cgroup is missing or incomplete
-	seen       int   // the cgroup's Incarnation at the last scan
+	generation  uint64 // number of times that the sidecar's container has changed
+	id          string // "" if unknown
+	membership  cgroup.Membership
+	isContainer bool // this is a container, although its id may be unknown
+	group       *group
+	ancestors   []*cgroup.Group
+	viaPID      int   // process through whose root directory the cgroup is read; 0 if the cgroup is visible directly
+	err         error // why the cgroup is missing or incomplete
+	seen        int   // the cgroup's Incarnation at the last scan
 }
 
 // initialNamespace is the kernel's name for the cgroup namespace of the host (PROC_CGROUP_INIT_INO
@@ -69,7 +69,7 @@ func (c *containers) scanOwn() {
 	c.own = container{id: c.pod.tree.ContainerID(m), err: err, generation: c.own.generation + 1}
 	_, c.own.membership = m.Container()
 	namespace, errNS := os.Readlink(c.pod.fs.Path(strconv.Itoa(c.pod.self), "ns", "cgroup"))
-	c.own.inside = c.own.id != "" || errNS == nil && namespace != initialNamespace
+	c.own.isContainer = c.own.id != "" || errNS == nil && namespace != initialNamespace
 	groups, err := c.pod.tree.Lineage(c.own.membership)
 	if len(groups) > 0 {
 		c.own.group, c.own.ancestors = newGroup(
@@ -84,7 +84,7 @@ func (c *containers) scanOwn() {
 	c.list = nil
 }
 
-// ownAttributes returns the attributes of the sidecar's container besides its path.
+// ownAttributes returns the known attributes of the sidecar's container, except its path.
 func (c *containers) ownAttributes() (known []attribute.KeyValue) {
 	if c.own.id != "" {
 		known = append(known, semconv.ContainerID(c.own.id))
@@ -98,19 +98,19 @@ func (c *containers) ownAttributes() (known []attribute.KeyValue) {
 // scan updates the pod's other containers from the processes found in them.
 func (c *containers) scan() {
 	c.errs = c.errs[:0]
-	c.errs = append(c.errs, c.pod.broken, c.own.err)
+	c.errs = append(c.errs, c.pod.treeErr, c.own.err)
 	byContainer := c.pod.processes.byContainer
 	if len(byContainer[c.own.id]) > 0 {
 		c.clearID()
 	}
 	c.removeGone(byContainer)
-	for id, inside := range byContainer {
+	for id, candidates := range byContainer {
 		switch other := c.others[id]; {
 		case other == nil:
-			c.add(c.find(id, inside))
+			c.add(c.find(id, candidates))
 		case other.group.Incarnation() != other.seen: // the container was restarted
 			other.seen = other.group.Incarnation()
-			other.group = newGroup(other.group.Group, true, c.startOf(inside), semconv.ContainerID(id))
+			other.group = newGroup(other.group.Group, true, c.startOf(candidates), semconv.ContainerID(id))
 			c.list = nil
 		}
 	}
@@ -143,11 +143,11 @@ func (c *containers) removeGone(byContainer map[string][]*candidate) {
 
 // startOf returns the start time of the container that contains the given processes: the start time
 // of the first process, or the boot time if no process's start time is known.
-func (c *containers) startOf(inside []*candidate) *collector.StartTime {
+func (c *containers) startOf(candidates []*candidate) *collector.StartTime {
 	first := int64(0)
-	for _, one := range inside {
-		if one.started > 0 && (first == 0 || one.started < first) {
-			first = one.started
+	for _, process := range candidates {
+		if process.started > 0 && (first == 0 || process.started < first) {
+			first = process.started
 		}
 	}
 	stat := proc.Stat{StartTime: first}
@@ -160,11 +160,11 @@ func (c *containers) setOwnStart() {
 	if c.own.group == nil || !c.own.group.start.At.IsZero() {
 		return
 	}
-	var inside []*candidate
-	if c.own.inside {
-		inside = c.pod.processes.own
+	var candidates []*candidate
+	if c.own.isContainer {
+		candidates = c.pod.processes.own
 	}
-	c.own.group.start.At = c.startOf(inside).At
+	c.own.group.start.At = c.startOf(candidates).At
 }
 
 // clearID clears the sidecar's container id, which turned out to be another container's: it was
@@ -191,41 +191,43 @@ func (c *containers) add(found *container) {
 	c.list = nil
 }
 
-// maxPIDsTried is the maximum number of a container's processes that are tried as a way to the
-// container's files. If the first process belongs to another user, a later one may not.
+// maxPIDsTried is how many of a container's processes are tried, at most, to access the container's
+// files. If the first process is not accessible because it belongs to another user, a later one may
+// be.
 const maxPIDsTried = 8
 
-// find finds the cgroups of the container with the given id in the visible hierarchy. If only the
-// container's own mounts show its cgroups, find reads them through the root directory of a process
-// in the container; that requires the same user id or privileges.
-func (c *containers) find(id string, inside []*candidate) *container {
+// find looks up the cgroups of the container with the given id in the visible hierarchy. If only
+// the container's own mounts show these cgroups, find reads them through the root directory of one
+// of the candidates, which requires the same user id or privileges. If it finds no cgroup, the
+// group of the result is nil.
+func (c *containers) find(id string, candidates []*candidate) *container {
 	found := &container{id: id}
 	if c.pod.tree != nil {
-		if groups, err := c.pod.tree.Lineage(inside[0].membership); len(groups) > 0 {
+		if groups, err := c.pod.tree.Lineage(candidates[0].membership); len(groups) > 0 {
 			found.group, found.ancestors, found.err = newGroup(
 				groups[0],
 				true,
-				c.startOf(inside),
+				c.startOf(candidates),
 				semconv.ContainerID(id),
 			), groups[1:], err
 			return found
 		}
 	}
-	for _, one := range inside[:min(maxPIDsTried, len(inside))] {
+	for _, one := range candidates[:min(maxPIDsTried, len(candidates))] {
 		group, err := c.findVia(one)
 		if group != nil {
 			found.group, found.viaPID, found.err = newGroup(
 				group,
 				true,
-				c.startOf(inside),
+				c.startOf(candidates),
 				semconv.ContainerID(id),
 			), one.pid, err
 			return found
 		}
-		// The process may have ended. A process that the container runtime has just created is not
+		// The process may have exited. A process that the container runtime has just created is not
 		// accessible until it calls exec. The pause container runs as another user and can be
 		// ignored.
-		if found.err == nil && !kernfile.Absent(err) && one.inspections > 2 && !onlyPause(inside) {
+		if found.err == nil && !kernfile.Absent(err) && one.inspections > 2 && !onlyPause(candidates) {
 			found.err = fmt.Errorf(
 				"container %.12s: cgroups are not readable; run the sidecar with the container's user id: %w",
 				id,
@@ -236,16 +238,16 @@ func (c *containers) find(id string, inside []*candidate) *container {
 	return found
 }
 
-// findVia finds the cgroup of one process (of) through that process's own mounts.
-func (c *containers) findVia(of *candidate) (*cgroup.Group, error) {
-	pid := strconv.Itoa(of.pid)
+// findVia looks up the cgroup of a process through that process's own mounts.
+func (c *containers) findVia(via *candidate) (*cgroup.Group, error) {
+	pid := strconv.Itoa(via.pid)
 	tree, err := cgroup.Open(cgroup.Config{
 		ProcRoot: c.pod.config.ProcRoot, Process: pid, Prefix: c.pod.fs.Path(pid, "root"),
 	})
 	if tree == nil {
 		return nil, err
 	}
-	groups, err := tree.Lineage(of.membership)
+	groups, err := tree.Lineage(via.membership)
 	if len(groups) == 0 {
 		return nil, err
 	}

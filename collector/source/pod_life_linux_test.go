@@ -12,13 +12,13 @@ import (
 
 var idB, idC = strings.Repeat("b2", 32), strings.Repeat("c3", 32)
 
-// life is a pod with a sidecar, pid 200, whose other containers come and go.
-type life struct {
+// lifecycle is a pod with a sidecar (pid 200) whose other containers start and stop.
+type lifecycle struct {
 	*sampler
 	pod *Pod
 }
 
-func newLife(t *testing.T, cfg PodConfig) *life {
+func newLifecycle(t *testing.T, cfg PodConfig) *lifecycle {
 	t.Helper()
 	dir := fixture.Lay(t, "testdata/pod-v2-private-namespaces.txt")
 	cfg.ProcRoot = dir + "/proc"
@@ -27,11 +27,11 @@ func newLife(t *testing.T, cfg PodConfig) *life {
 		t.Fatal(err)
 	}
 	t.Cleanup(pod.Close)
-	return &life{sampler: newSampler(t, dir, pod.Sources()...), pod: pod}
+	return &lifecycle{sampler: newSampler(t, dir, pod.Sources()...), pod: pod}
 }
 
 // start creates or replaces a process.
-func (l *life) start(pid int, comm, cgroup string, startTime int) {
+func (l *lifecycle) start(pid int, comm, cgroup string, startTime int) {
 	l.tb.Helper()
 	dir := fmt.Sprintf("proc/%d/", pid)
 	fixture.Write(l.tb, l.dir, dir+"stat",
@@ -40,12 +40,12 @@ func (l *life) start(pid int, comm, cgroup string, startTime int) {
 	l.thread(pid, 2000)
 }
 
-func (l *life) thread(pid, runDelay int) {
+func (l *lifecycle) thread(pid, runDelay int) {
 	l.tb.Helper()
 	fixture.Write(l.tb, l.dir, fmt.Sprintf("proc/%d/task/%d/schedstat", pid, pid), fmt.Sprintf("1 %d 1\n", runDelay))
 }
 
-func (l *life) stop(pids ...int) {
+func (l *lifecycle) stop(pids ...int) {
 	l.tb.Helper()
 	for _, pid := range pids {
 		if err := os.RemoveAll(filepath.Join(l.dir, "proc", fmt.Sprint(pid))); err != nil {
@@ -54,7 +54,8 @@ func (l *life) stop(pids ...int) {
 	}
 }
 
-// matching counts the points whose name and attributes contain all parts.
+// matching returns the number of points whose name and attributes contain all parts, and the sum of
+// their values.
 func matching(points map[string]float64, parts ...string) (n int, sum float64) {
 next:
 	for name, value := range points {
@@ -69,7 +70,7 @@ next:
 	return n, sum
 }
 
-func (l *life) expect(points map[string]float64, want int, parts ...string) {
+func (l *lifecycle) expect(points map[string]float64, want int, parts ...string) {
 	l.tb.Helper()
 	if n, _ := matching(points, parts...); n != want {
 		l.tb.Errorf("%d points of %v, want %d", n, parts, want)
@@ -77,19 +78,19 @@ func (l *life) expect(points map[string]float64, want int, parts ...string) {
 }
 
 func TestSourcesShareOneScan(t *testing.T) {
-	l := newLife(t, PodConfig{})
+	l := newLifecycle(t, PodConfig{})
 	before := l.pod.generation
 	for range 5 {
 		l.collect()
 	}
 	if got := l.pod.generation - before; got != 5 {
-		t.Errorf("%d scans in 5 collections by three sources", got)
+		t.Errorf("%d scans in 5 collections, want one per collection", got)
 	}
 }
 
-// The neighbor is the only other container. The pause container does not count.
+// The neighbor is the only container besides the sidecar's. The pause container does not count.
 func TestNeighborIsTheOnlyOtherContainer(t *testing.T) {
-	l := newLife(t, PodConfig{})
+	l := newLifecycle(t, PodConfig{})
 	expect := func(want string) {
 		t.Helper()
 		l.collect()
@@ -109,7 +110,7 @@ func TestNeighborIsTheOnlyOtherContainer(t *testing.T) {
 }
 
 func TestContainersThatAreGoneAreForgotten(t *testing.T) {
-	l := newLife(t, PodConfig{})
+	l := newLifecycle(t, PodConfig{})
 	points := l.collect()
 	l.expect(points, 1, "container.memory.usage", idB)
 	l.expect(points, 2, "process.thread.count", idB)
@@ -129,7 +130,7 @@ func TestContainersThatAreGoneAreForgotten(t *testing.T) {
 	}
 	c, p := &l.pod.containers, &l.pod.processes
 	if len(c.others) != 0 || len(c.list) != 1 || len(p.known) != 4 || len(p.byContainer) != 0 {
-		t.Errorf("remembers %d containers, %d groups, %d processes, %d inhabited; want 0, 1, 4, 0",
+		t.Errorf("remembers %d containers, %d cgroups, %d processes, %d containers with processes; want 0, 1, 4, 0",
 			len(c.others), len(c.list), len(p.known), len(p.byContainer))
 	}
 	if l.log.Len() > 0 {
@@ -137,9 +138,9 @@ func TestContainersThatAreGoneAreForgotten(t *testing.T) {
 	}
 }
 
-// A container is still read after the process through whose root directory it was read has ended.
+// A container is still read after the process through whose root directory it was read has exited.
 func TestContainerIsReadThroughAProcessThatStillRuns(t *testing.T) {
-	l := newLife(t, PodConfig{})
+	l := newLifecycle(t, PodConfig{})
 	l.collect()
 	for _, name := range []string{"mountinfo", "root"} {
 		if err := os.Rename(l.dir+"/proc/100/"+name, l.dir+"/proc/101/"+name); err != nil {
@@ -155,7 +156,7 @@ func TestContainerIsReadThroughAProcessThatStillRuns(t *testing.T) {
 // A container is read through a process that is accessible. The first process may belong to another
 // user, as in a server that starts as root.
 func TestContainerIsReadThroughAnAccessibleProcess(t *testing.T) {
-	l := newLife(t, PodConfig{})
+	l := newLifecycle(t, PodConfig{})
 	l.start(50, "master", "0::/../cri-containerd-"+idB+".scope", 1)
 	fixture.Write(
 		t,
@@ -163,7 +164,7 @@ func TestContainerIsReadThroughAnAccessibleProcess(t *testing.T) {
 		"proc/50/mountinfo",
 		"1 1 0:1 /../cri-containerd-"+idB+".scope /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n",
 	)
-	fixture.Write(t, l.dir, "proc/50/root", "no directory: the reading fails")
+	fixture.Write(t, l.dir, "proc/50/root", "not a directory, so reading below it fails")
 	pod, err := NewPod(l.pod.config)
 	if err != nil {
 		t.Fatal(err)
@@ -176,16 +177,16 @@ func TestContainerIsReadThroughAnAccessibleProcess(t *testing.T) {
 }
 
 func TestReusedPIDIsANewProcess(t *testing.T) {
-	l := newLife(t, PodConfig{})
+	l := newLifecycle(t, PodConfig{})
 	l.collect()
 	l.thread(101, 5000)
 	if _, delay := matching(l.collect(), "run_queue.time", "process.pid=101"); delay != 3e-6 {
-		t.Errorf("run delay %v s, want the gain of 3 µs", delay)
+		t.Errorf("run delay %v s, want the increase, 3 µs", delay)
 	}
 	l.start(101, "worker (1)", "0::/../cri-containerd-"+idB+".scope", 99)
 	l.thread(101, 9000)
 	if n, delay := matching(l.collect(), "run_queue.time", "process.pid=101"); n != 1 || delay != 0 {
-		t.Errorf("%d points, run delay %v s; want one that starts at 0", n, delay)
+		t.Errorf("%d points, run delay %v s; want one point that starts at 0", n, delay)
 	}
 	l.start(101, "stranger", "0::/../../pod2/cri-containerd-"+idC+".scope", 100)
 	l.expect(l.collect(), 0, "process.pid=101")
@@ -194,7 +195,7 @@ func TestReusedPIDIsANewProcess(t *testing.T) {
 func TestNamesSelectProcesses(t *testing.T) {
 	// Processes are selected by executable, by comm if that differs from the executable's name, and
 	// by comm if the executable is hidden.
-	l := newLife(t, PodConfig{Processes: []string{"application-server", "sh", "stranger"}})
+	l := newLifecycle(t, PodConfig{Processes: []string{"application-server", "sh", "stranger"}})
 	points := l.collect()
 	l.expect(points, 4, "process.thread.count")
 	for _, name := range []string{"sidecar", "application-server", "busybox", "stranger"} {
@@ -205,7 +206,7 @@ func TestNamesSelectProcesses(t *testing.T) {
 // On a crowded node, the processes of other pods are rechecked in turn, a few in each scan.
 func TestRecheckIsBoundedAndReachesEveryProcess(t *testing.T) {
 	const others = 10 * recheckCount
-	l := newLife(t, PodConfig{})
+	l := newLifecycle(t, PodConfig{})
 	for i := range others {
 		l.start(1000+i, "stranger", "0::/../../pod2/cri-containerd-"+idC+".scope", 1)
 	}
@@ -221,7 +222,7 @@ func TestRecheckIsBoundedAndReachesEveryProcess(t *testing.T) {
 	before := inspections()
 	l.collect()
 	if got := inspections() - before; got > recheckCount {
-		t.Errorf("%d of them inspected in one scan, want at most %d", got, recheckCount)
+		t.Errorf("%d processes of other pods inspected in one scan, want at most %d", got, recheckCount)
 	}
 	for i := range others { // all move into the pod
 		l.start(1000+i, "app", "0::/../cri-containerd-"+idB+".scope", 1)
@@ -239,7 +240,7 @@ func TestRecheckIsBoundedAndReachesEveryProcess(t *testing.T) {
 }
 
 func TestOwnProcessIsAlwaysReported(t *testing.T) {
-	l := newLife(t, PodConfig{})
+	l := newLifecycle(t, PodConfig{})
 	for i := range maxProcesses {
 		l.start(10+i, "app", "0::/../cri-containerd-"+idB+".scope", 1)
 	}
@@ -248,10 +249,10 @@ func TestOwnProcessIsAlwaysReported(t *testing.T) {
 	l.expect(points, 1, "process.thread.count", "process.executable.name=sidecar")
 }
 
-// With Docker's --network container:…, the sidecar shares the files that contain the id, so they
-// contain the id of the other container.
+// With Docker's --network container:…, the sidecar shares files such as /etc/hostname with another
+// container, and the paths of these files contain the id of that container.
 func TestIDOfAnotherContainerIsCleared(t *testing.T) {
-	l := newLife(t, PodConfig{})
+	l := newLifecycle(t, PodConfig{})
 	mountinfo, err := os.ReadFile(l.dir + "/proc/200/mountinfo")
 	if err != nil {
 		t.Fatal(err)
@@ -265,7 +266,7 @@ func TestIDOfAnotherContainerIsCleared(t *testing.T) {
 		t.Fatal(err)
 	}
 	if id := pod.ContainerID(); id != "" {
-		t.Errorf("uses %s as its own id", id)
+		t.Errorf("got the container id %s, want none, since it is another container's", id)
 	}
 	points := newSampler(t, l.dir, pod.Sources()...).collect()
 	l.expect(points, 1, "container.memory.usage", idB)
@@ -277,18 +278,17 @@ func TestIDOfAnotherContainerIsCleared(t *testing.T) {
 	}
 }
 
-func TestCgroupRootWithoutControlGroupsIsAnError(t *testing.T) {
-	l := newLife(t, PodConfig{})
+func TestCgroupRootWithoutCgroupsIsAnError(t *testing.T) {
+	l := newLifecycle(t, PodConfig{})
 	_, err := NewPod(PodConfig{ProcRoot: l.dir + "/proc", CgroupRoot: "/nowhere"})
 	if err == nil || !strings.Contains(err.Error(), "/nowhere") {
 		t.Errorf("got %v, want an error that names the directory", err)
 	}
 }
 
-// The sidecar's cgroup is followed when its process moves to another cgroup, as systemd may make it
-// do.
-func TestOwnGroupIsFollowedWhenItMoves(t *testing.T) {
-	l := newLife(t, PodConfig{})
+// If the sidecar's process is moved to another cgroup, as systemd may do, that cgroup is reported.
+func TestOwnCgroupIsFoundAgainAfterAMove(t *testing.T) {
+	l := newLifecycle(t, PodConfig{})
 	fixture.Write(t, l.dir, "own/sub/memory.current", "77\n")
 	fixture.Write(t, l.dir, "proc/200/cgroup", "0::/sub\n")
 	points := l.collect()
@@ -298,15 +298,15 @@ func TestOwnGroupIsFollowedWhenItMoves(t *testing.T) {
 
 // The sidecar's process is reported under the configured name, whatever its executable is called.
 func TestOwnProcessHasTheConfiguredName(t *testing.T) {
-	l := newLife(t, PodConfig{Self: "own-name"})
+	l := newLifecycle(t, PodConfig{Self: "own-name"})
 	points := l.collect()
 	l.expect(points, 1, "process.thread.count", "process.executable.name=own-name,", "process.pid=200")
 	l.expect(points, 0, "process.thread.count", "process.executable.name=sidecar,")
 }
 
-// A kernel without cgroups has no /proc/<pid>/cgroup. Processes are reported all the same.
-func TestProcessesAreReportedWithoutControlGroups(t *testing.T) {
-	l := newLife(t, PodConfig{Processes: []string{"application-server"}})
+// A kernel without cgroups has no /proc/<pid>/cgroup. Processes are still reported.
+func TestProcessesAreReportedWithoutCgroups(t *testing.T) {
+	l := newLifecycle(t, PodConfig{Processes: []string{"application-server"}})
 	for _, pid := range []string{"100", "101", "200", "201"} {
 		if err := os.Remove(filepath.Join(l.dir, "proc", pid, "cgroup")); err != nil {
 			t.Fatal(err)
@@ -321,8 +321,8 @@ func TestProcessesAreReportedWithoutControlGroups(t *testing.T) {
 
 // The kernel keeps only 15 bytes of a name, so a longer configured name matches by its first 15
 // bytes. A configured name that no process has is logged once.
-func TestNamesMatchTheir15Bytes(t *testing.T) {
-	l := newLife(t, PodConfig{Processes: []string{"averylongprocessname", "typo"}})
+func TestNamesMatchByTheirFirst15Bytes(t *testing.T) {
+	l := newLifecycle(t, PodConfig{Processes: []string{"averylongprocessname", "typo"}})
 	l.start(300, "averylongproces", "0::/../cri-containerd-"+idB+".scope", 1)
 	for range 3 {
 		l.expect(l.collect(), 1, "process.thread.count", "process.pid=300")
@@ -332,9 +332,9 @@ func TestNamesMatchTheir15Bytes(t *testing.T) {
 	}
 }
 
-// A limit of the parent bounds the container too, and a changed limit is used by the next
-// collection.
-func TestAvailableMemoryFollowsTheSmallestRemainder(t *testing.T) {
+// A limit of the parent cgroup also applies to the container, and the next collection uses a
+// changed limit.
+func TestAvailableMemoryIsTheSmallestRemainder(t *testing.T) {
 	dir := fixture.Lay(t, "testdata/pod-v2-cgroup-root.txt")
 	root, _ := os.ReadFile(filepath.Join(dir, "cgroup-root"))
 	pod, err := NewPod(PodConfig{ProcRoot: dir + "/proc", CgroupRoot: strings.TrimSpace(string(root))})

@@ -28,11 +28,11 @@ type Pod struct {
 	self       int
 	real       bool         // fs is the /proc of this process
 	tree       *cgroup.Tree // nil if no cgroup is visible
-	broken     error        // why the tree is missing or incomplete, reported at every collection
+	treeErr    error        // why the tree is missing or incomplete, reported at every collection
 	id         string       // id of the sidecar's container when NewPod was called
 	generation uint64       // number of scans
-	booted     time.Time    // when the machine booted, as read by scan number bootedAt
-	bootedAt   uint64
+	booted     time.Time    // when the machine booted
+	bootScan   uint64       // the generation in which booted was read
 
 	processes  processes
 	containers containers
@@ -56,7 +56,7 @@ func NewPod(cfg PodConfig) (*Pod, error) {
 		fs:                 proc.NewFS(cfg.ProcRoot),
 		self:               selfPID(cfg.ProcRoot),
 		tree:               tree,
-		broken:             err,
+		treeErr:            err,
 		real:               cfg.ProcRoot == "/proc",
 		statfs:             syscall.Statfs,
 		fileSystemInterval: fileSystemInterval,
@@ -65,7 +65,7 @@ func NewPod(cfg PodConfig) (*Pod, error) {
 	p.scan(new(uint64))
 	p.id = p.containers.own.id
 	if cfg.SkipContainers {
-		p.tree, p.broken, p.config.Processes = nil, nil, nil
+		p.tree, p.treeErr, p.config.Processes = nil, nil, nil
 		p.containers = containers{pod: p}
 	}
 	return p, nil
@@ -78,7 +78,7 @@ func (p *Pod) Sources() []collector.Named {
 		{Name: "pressure", Source: newPressureSource(p)},
 		{Name: "process", Source: &processSource{pod: p, seen: p.generation}},
 	}
-	// Every mount belongs to the host or to a container.
+	// Every mount belongs to the host or to a container, so if both are skipped, none is reported.
 	if !p.config.SkipHost || !p.config.SkipContainers {
 		sources = append(sources, collector.Named{Name: "filesystem", Source: newFileSystemSource(p)})
 	}
@@ -97,26 +97,27 @@ const pause = "pause"
 // collection. It returns "" if there is no such container or more than one. The pause container
 // does not count.
 func (p *Pod) Neighbor() (id string) {
-	for one, inside := range p.processes.byContainer {
-		if onlyPause(inside) {
+	for other, candidates := range p.processes.byContainer {
+		if onlyPause(candidates) {
 			continue
 		}
 		if id != "" {
 			return ""
 		}
-		id = one
+		id = other
 	}
 	return id
 }
 
-// onlyPause reports whether the given processes, which share a container, are those of the pod's
-// pause container.
-func onlyPause(inside []*candidate) bool {
-	return len(inside) == 1 && inside[0].process != nil && inside[0].process.name == pause
+// onlyPause reports whether the given processes, which are all processes of a container, are those
+// of the pod's pause container.
+func onlyPause(candidates []*candidate) bool {
+	return len(candidates) == 1 && candidates[0].process != nil && candidates[0].process.name == pause
 }
 
 // scan updates the pod, unless another source has done so since the calling source's last
-// collection. seen points to the generation that the calling source saw last.
+// collection. seen points to the calling source's copy of the last generation that it saw, which
+// scan updates.
 func (p *Pod) scan(seen *uint64) {
 	if *seen == p.generation {
 		p.generation++
@@ -130,8 +131,8 @@ func (p *Pod) scan(seen *uint64) {
 // boot returns when the machine booted. It reads the time again at each scan, since the clock may
 // be adjusted.
 func (p *Pod) boot() time.Time {
-	if p.booted.IsZero() || p.bootedAt != p.generation {
-		p.booted, p.bootedAt = p.fs.Boot(time.Now()), p.generation
+	if p.booted.IsZero() || p.bootScan != p.generation {
+		p.booted, p.bootScan = p.fs.Boot(time.Now()), p.generation
 	}
 	return p.booted
 }

@@ -23,7 +23,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/fixture"
 )
 
-var update = flag.Bool("update", false, "rewrite the section want of the fixtures")
+var update = flag.Bool("update", false, "rewrite the want sections of the fixtures")
 
 // sampler collects sources as the sidecar does.
 type sampler struct {
@@ -86,7 +86,7 @@ func addPoints[N int64 | float64](
 	s *sampler,
 	to map[string]float64,
 	name string,
-	counts bool,
+	monotonic bool,
 	points []metricdata.DataPoint[N],
 ) {
 	for _, p := range points {
@@ -99,7 +99,7 @@ func addPoints[N int64 | float64](
 			s.tb.Errorf("two points of %s", series)
 		}
 		to[series] = float64(p.Value)
-		if counts {
+		if monotonic {
 			s.starts[series] = p.StartTime
 		}
 		if p.StartTime.After(p.Time) {
@@ -123,7 +123,7 @@ func (s *sampler) start(series string) string {
 	return " since " + start.UTC().Format("2006-01-02T15:04:05.99")
 }
 
-// text returns the points, one a line, and the log after them.
+// text returns the points, one per line, followed by the log.
 func (s *sampler) text(points map[string]float64) string { return s.points(points) + s.logged() }
 
 func (s *sampler) points(points map[string]float64) string {
@@ -131,7 +131,7 @@ func (s *sampler) points(points map[string]float64) string {
 	for _, name := range slices.Sorted(maps.Keys(points)) {
 		value := points[name]
 		if strings.HasPrefix(name, "process.memory.usage{") {
-			value /= float64(os.Getpagesize()) // the kernel counts it in pages
+			value /= float64(os.Getpagesize()) // the kernel counts memory in pages
 		}
 		fmt.Fprintf(&b, "%s %v%s\n", name, value, s.start(name))
 	}
@@ -144,6 +144,7 @@ func (s *sampler) logged() string {
 	return strings.ReplaceAll(strings.Join(log, ""), s.dir, "")
 }
 
+// open returns a Pod as configured by the fixture in dir.
 func open(t testing.TB, dir string) (*Pod, error) {
 	t.Helper()
 	line := func(name string) string {
@@ -163,18 +164,18 @@ func open(t testing.TB, dir string) (*Pod, error) {
 	return pod, err
 }
 
-// statfsOf answers queries from the statfs file of a fixture. Each line has a quoted path, the
-// block size, the numbers of blocks, free blocks and available blocks, and the numbers of inodes
-// and free inodes.
+// statfsOf returns a statfs function that reads the statfs file of a fixture. Each line of that
+// file has a quoted path, the block size, the numbers of blocks, free blocks and available blocks,
+// and the numbers of inodes and free inodes.
 func statfsOf(dir string) func(string, *syscall.Statfs_t) error {
 	return func(path string, to *syscall.Statfs_t) error {
 		data, _ := os.ReadFile(filepath.Join(dir, "statfs")) // most fixtures have none
 		for line := range strings.Lines(string(data)) {
-			var of string
+			var mount string
 			_, err := fmt.Sscanf(
 				line,
 				"%q %d %d %d %d %d %d",
-				&of,
+				&mount,
 				&to.Frsize,
 				&to.Blocks,
 				&to.Bfree,
@@ -185,7 +186,7 @@ func statfsOf(dir string) func(string, *syscall.Statfs_t) error {
 			if err != nil {
 				return err
 			}
-			if of == path {
+			if mount == path {
 				to.Bsize = 1 << 20 // the preferred size of a write, not the unit
 				return nil
 			}
@@ -194,12 +195,12 @@ func statfsOf(dir string) func(string, *syscall.Statfs_t) error {
 	}
 }
 
-// TestPodFixtures collects every tree of testdata twice and compares the points and the log with
-// its section "want".
+// TestPodFixtures collects the sources of every fixture in testdata twice, and compares the points
+// of the second collection, and the log, with the fixture's "want" section.
 func TestPodFixtures(t *testing.T) {
 	files, _ := filepath.Glob("testdata/*.txt")
 	if len(files) < 7 {
-		t.Fatalf("only %d fixtures", len(files))
+		t.Fatalf("found %d fixtures, want at least 7", len(files))
 	}
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
@@ -216,11 +217,11 @@ func TestPodFixtures(t *testing.T) {
 	}
 }
 
-// Skipped figures are not reported, but the sidecar's own process always is.
+// If the host and the containers are skipped, only the sidecar's own process is reported.
 func TestPodSkipsHostAndContainers(t *testing.T) {
 	for _, name := range []string{"pod-v2-cgroup-root", "host-plain"} {
 		dir := fixture.Lay(t, "testdata/"+name+".txt")
-		root, _ := os.ReadFile(filepath.Join(dir, "cgroup-root")) // the plain host has none
+		root, _ := os.ReadFile(filepath.Join(dir, "cgroup-root")) // missing on the plain host
 		pod, err := NewPod(PodConfig{
 			ProcRoot: dir + "/proc", CgroupRoot: strings.TrimSpace(string(root)), SkipHost: true, SkipContainers: true,
 		})
@@ -235,14 +236,14 @@ func TestPodSkipsHostAndContainers(t *testing.T) {
 			}
 		}
 		if name == "pod-v2-cgroup-root" && pod.ContainerID() == "" {
-			t.Error("the sidecar's container id is unknown, which the resource needs")
+			t.Error("the sidecar's container id is unknown, but the resource needs it")
 		}
 	}
 }
 
-// Only the calling process's context switches are read as the kernel's totals. Those of other
+// The kernel provides totals of context switches only for the calling process. Those of other
 // processes are summed over their threads.
-func TestOnlyTheSidecarsContextSwitchesAreTheKernels(t *testing.T) {
+func TestOnlyTheSidecarsContextSwitchesAreTheKernelsTotals(t *testing.T) {
 	cmd := exec.Command("cat")
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -264,7 +265,7 @@ func TestOnlyTheSidecarsContextSwitchesAreTheKernels(t *testing.T) {
 	for _, p := range pod.processes.selected {
 		found[p.pid] = true
 		if own := p.pid == os.Getpid(); p.threads.RunDelayOnly != own {
-			t.Errorf("process %d: own %v, but RunDelayOnly is %v", p.pid, own, p.threads.RunDelayOnly)
+			t.Errorf("process %d: RunDelayOnly is %[3]v, want %[2]v", p.pid, own, p.threads.RunDelayOnly)
 		}
 	}
 	if !found[os.Getpid()] || !found[cmd.Process.Pid] {

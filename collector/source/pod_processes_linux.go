@@ -17,7 +17,7 @@ const (
 	// recheckCount is how many known processes each scan inspects again, in turn. This covers every
 	// process of a typical pod. On a node with thousands of processes, it takes several scans to
 	// notice that a process was moved or that its pid was reused. A new process is always inspected
-	// twice, since a container runtime moves it to its cgroup as it starts.
+	// twice, since container runtimes move a process to its cgroup while it starts.
 	recheckCount = 32
 	// maxProcesses is the maximum number of processes that are reported. Forking servers have
 	// hundreds.
@@ -26,7 +26,7 @@ const (
 	// read again even if comm has not changed: the process may have called exec with another file
 	// of the same name.
 	renameAfter = 20
-	// maxComm is the maximum length of a thread name in the kernel.
+	// maxComm is the maximum length of a thread name in the kernel, in bytes.
 	maxComm = 15
 )
 
@@ -49,7 +49,7 @@ type processes struct {
 type candidate struct {
 	pid         int
 	inspections int      // number of inspections so far
-	started     int64    // clock ticks after the boot; 0 if not yet read
+	started     int64    // clock ticks since boot; 0 if not yet read
 	scan        uint64   // the last scan in which the process existed
 	wanted      bool     // the process should be reported
 	process     *process // nil if not wanted or if there are too many
@@ -58,7 +58,7 @@ type candidate struct {
 	statFile   kernfile.File
 	cgroupFile kernfile.File
 
-	file       string // contents of /proc/<pid>/cgroup, from which the fields below follow
+	file       string // contents of /proc/<pid>/cgroup, from which the fields below are derived
 	locatedAt  uint64 // generation of the sidecar's container, on which these fields also depend
 	malformed  error
 	container  string            // id; "" if none or unknown
@@ -76,8 +76,8 @@ type process struct {
 	attributes      processAttributes
 }
 
-// newProcess returns a process with the given start time. own is true for the sidecar's own
-// process, whose context switches are known from its start.
+// newProcess returns a process that started at born. own is true for the sidecar's own process,
+// whose context switches are known since its start.
 func newProcess(born *collector.StartTime, own bool, pid int, name, containerID string) *process {
 	switched := &collector.StartTime{}
 	if own {
@@ -94,7 +94,7 @@ func (p *processes) scan() {
 	p.errs = p.errs[:0]
 	p.pids = p.pids[:0]
 	// Outside a container and without configured names, only the sidecar's process is reported.
-	if p.pod.containers.own.inside || len(p.pod.config.Processes) > 0 {
+	if p.pod.containers.own.isContainer || len(p.pod.config.Processes) > 0 {
 		var err error
 		if p.pids, err = p.pod.fs.Pids(p.pids); err != nil {
 			p.errs = append(p.errs, err)
@@ -132,8 +132,8 @@ func (p *processes) scan() {
 	}
 }
 
-// visit adds the process pid to the lists. It first inspects a process that is new, due or
-// reported.
+// visit adds the process pid to the lists. If the process is new, due or reported, visit inspects
+// it first.
 func (p *processes) visit(pid int, due bool) {
 	c := p.known[pid]
 	if c == nil {
@@ -159,25 +159,25 @@ func (p *processes) visit(pid int, due bool) {
 	}
 }
 
-// due returns a function that selects the processes that this scan rechecks: the next recheckCount
-// in ascending order of pids.
+// due returns a function that reports whether this scan rechecks the process pid. It rechecks the
+// next recheckCount processes in ascending order of pids.
 func (p *processes) due() func(pid int) bool {
 	first, _ := slices.BinarySearch(p.pids, p.cursor+1)
 	last := min(first+recheckCount, len(p.pids))
-	turn := p.pids[first:last]
+	batch := p.pids[first:last]
 	if p.cursor = 0; last < len(p.pids) {
 		p.cursor = p.pids[last-1]
 	}
-	return func(pid int) bool { return len(turn) > 0 && pid >= turn[0] && pid <= turn[len(turn)-1] }
+	return func(pid int) bool { return len(batch) > 0 && pid >= batch[0] && pid <= batch[len(batch)-1] }
 }
 
 // inspect reads the files of the process c. It returns false if the process is gone.
 func (p *processes) inspect(c *candidate) bool {
 	c.inspections++
 	err := p.locate(c)
-	if there := p.check(err); !p.mayBeWanted(c) {
+	if exists := p.check(err); !p.mayBeWanted(c) {
 		c.wanted, c.process = false, nil
-		return there
+		return exists
 	}
 	// A kernel without cgroups has no cgroup file, though the process exists.
 	c.statFile.Path = p.pod.fs.Path(strconv.Itoa(c.pid), "stat")
@@ -199,8 +199,8 @@ func (p *processes) inspect(c *candidate) bool {
 		c.process = nil
 		return true
 	case old == nil || old.name != c.name || old.container != c.container || old.stat.StartTime != stat.StartTime:
+		// The process is new or has changed, or a new process has the pid of an earlier one.
 		born := collector.StartedAt(stat.Started(p.pod.boot()))
-		// The process is new or has changed, or another process has its pid.
 		c.process = newProcess(born, c.pid == os.Getpid() && p.pod.real, c.pid, c.name, c.container)
 	}
 	c.process.stat = stat
@@ -256,8 +256,8 @@ func (p *processes) locate(c *candidate) error {
 		}
 		c.malformed = err
 		c.container, c.membership = m.Container()
-		c.inOwn = own.inside && c.membership.Within(own.membership)
-		c.inOther = own.inside && !c.inOwn && c.container != "" && c.membership.Sibling(own.membership)
+		c.inOwn = own.isContainer && c.membership.Within(own.membership)
+		c.inOther = own.isContainer && !c.inOwn && c.container != "" && c.membership.Sibling(own.membership)
 		if c.inOwn && c.container == "" {
 			c.container = own.id
 		}
@@ -276,8 +276,8 @@ func (p *processes) cgroupOf(c *candidate) (string, error) {
 	return string(data), err
 }
 
-// mayBeWanted reports whether c may have to be reported. For most processes of a node it returns
-// false, and none of their other files is read.
+// mayBeWanted reports whether c may have to be reported. It returns false for most processes of a
+// node, so that no other files of these processes are read.
 func (p *processes) mayBeWanted(c *candidate) bool {
 	return c.pid == p.pod.self || c.inOwn || c.inOther || len(p.pod.config.Processes) > 0
 }

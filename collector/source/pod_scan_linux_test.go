@@ -13,7 +13,7 @@ import (
 // A process may call exec with another file and keep its comm, so the name of its executable is
 // read again.
 func TestExecutableIsReadAgain(t *testing.T) {
-	l := newLife(t, PodConfig{})
+	l := newLifecycle(t, PodConfig{})
 	l.collect()
 	exe := filepath.Join(l.dir, "proc", "100", "exe")
 	_ = os.Remove(exe) // the fixture may have none
@@ -29,7 +29,7 @@ func TestExecutableIsReadAgain(t *testing.T) {
 
 // The boot time is read once per scan.
 func TestBootIsReadAgainAtEachScan(t *testing.T) {
-	l := newLife(t, PodConfig{})
+	l := newLifecycle(t, PodConfig{})
 	boot := func(seconds int64) {
 		t.Helper()
 		fixture.Write(t, l.dir, "proc/stat", fmt.Sprintf("cpu 1 2 3 4\nbtime %d\n", seconds))
@@ -49,7 +49,7 @@ func TestBootIsReadAgainAtEachScan(t *testing.T) {
 
 // A process that a container runtime has just created is not accessible until it calls exec.
 func TestInaccessibleContainerIsAnErrorOnlyAfterTwoScans(t *testing.T) {
-	l := newLife(t, PodConfig{})
+	l := newLifecycle(t, PodConfig{})
 	l.start(400, "other", "0::/../cri-containerd-"+idC+".scope", 1)
 	fixture.Write(t, l.dir, "proc/400/mountinfo",
 		"1 1 0:1 /../cri-containerd-"+idC+".scope /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n")

@@ -15,7 +15,7 @@ import (
 // container source reports.
 type pressureSource struct {
 	pod    *Pod
-	seen   uint64
+	seen   uint64 // see Pod.scan
 	reader kernfile.Reader
 	host   pressureAttributes
 	files  [len(pressureResources)]kernfile.File // the host's files
@@ -27,8 +27,8 @@ func newPressureSource(p *Pod) *pressureSource {
 		seen: p.generation,
 		host: newScopedPressureAttributes("host", collector.StartedAt(p.boot()), nil),
 	}
-	for _, of := range pressureResources {
-		source.files[of] = kernfile.NewFile(p.fs.Path("pressure", of.String()))
+	for _, r := range pressureResources {
+		source.files[r] = kernfile.NewFile(p.fs.Path("pressure", r.String()))
 	}
 	return source
 }
@@ -38,27 +38,27 @@ var pressureResources = [...]cgroup.Resource{cgroup.PressureCPU, cgroup.Pressure
 // Collect implements [collector.Source].
 func (p *pressureSource) Collect(_ context.Context, s *collector.Sample) {
 	p.pod.scan(&p.seen)
-	for _, of := range pressureResources {
+	for _, resource := range pressureResources {
 		if !p.pod.config.SkipHost {
-			p.collectHost(s, of)
+			p.collectHost(s, resource)
 		}
 		for _, g := range p.pod.containers.list {
-			g.pressure.observe(s, of, g.Pressure(&p.reader, of, s.Fail))
+			g.pressure.observe(s, resource, g.Pressure(&p.reader, resource, s.Fail))
 		}
 	}
 }
 
-func (p *pressureSource) collectHost(s *collector.Sample, of cgroup.Resource) {
-	pressure, err := p.reader.Pressure(&p.files[of])
+func (p *pressureSource) collectHost(s *collector.Sample, resource cgroup.Resource) {
+	pressure, err := p.reader.Pressure(&p.files[resource])
 	if err != nil && !kernfile.Absent(err) {
 		s.Fail(err)
 	}
-	if of == cgroup.PressureCPU {
+	if resource == cgroup.PressureCPU {
 		// The kernel does not define this value for the host, and writes a line of zeros only for
 		// compatibility.
 		pressure.Full.Defined = false
 	}
-	p.host.observe(s, of, pressure)
+	p.host.observe(s, resource, pressure)
 }
 
 // pressureAttributes holds, for each resource, the attribute sets of the points about one scope:
@@ -83,7 +83,7 @@ func newScopedPressureAttributes(
 	return a
 }
 
-func (a *pressureAttributes) observe(s *collector.Sample, of cgroup.Resource, p kernfile.Pressure) {
-	seconds(s, catalog.PressureStallTime, p.Some, a[of].some)
-	seconds(s, catalog.PressureStallTime, p.Full, a[of].full)
+func (a *pressureAttributes) observe(s *collector.Sample, resource cgroup.Resource, p kernfile.Pressure) {
+	seconds(s, catalog.PressureStallTime, p.Some, a[resource].some)
+	seconds(s, catalog.PressureStallTime, p.Full, a[resource].full)
 }

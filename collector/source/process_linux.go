@@ -14,7 +14,7 @@ import (
 // processSource reports the processes of the pod.
 type processSource struct {
 	pod  *Pod
-	seen uint64
+	seen uint64 // see Pod.scan
 }
 
 // Collect implements [collector.Source].
@@ -67,7 +67,7 @@ func (p *process) observe(s *collector.Sample) {
 }
 
 // processAttributes holds the attribute sets of a process's points. Counters that the kernel keeps
-// only per thread start when the process was first seen.
+// only per thread start when the process is first seen.
 type processAttributes struct {
 	base, user, system, minor, major *collector.Attributes
 	seen, voluntary, involuntary     *collector.Attributes

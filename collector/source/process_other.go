@@ -37,7 +37,7 @@ func (p *Pod) Neighbor() string { return "" }
 
 // processSource reports the calling process.
 type processSource struct {
-	name               string // name to report; empty: the name of the executable
+	name               string // name to report; empty means the name of the executable
 	self               *process.Process
 	base, user, system *collector.Attributes
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// A probe shows the mean of the runs since the last collection, and the last mean if there were
-// none.
+// The line of a probe shows the mean of the runs since the last collection, or the previous mean if
+// there were none.
 func TestSummaryShowsTheMeanOfTheLastRuns(t *testing.T) {
 	s := newScreen()
 	for i, c := range []struct {

@@ -9,10 +9,11 @@ import (
 	"github.com/poolgauge/poolgauge/collector/live"
 )
 
-// maxPools is the maximum number of pools shown. The worst are shown first.
+// maxPools is the maximum number of pools shown.
 const maxPools = 20
 
-// pools writes a table of all pools, the worst first, at most 80 columns wide.
+// pools writes a table of the first maxPools pools in all, which are sorted from worst to best. The
+// table is at most 80 columns wide.
 func (s *Summary) pools(b *strings.Builder, stamp string, all []live.Pool) {
 	if len(all) == 0 {
 		return
@@ -38,13 +39,13 @@ func (s *Summary) pools(b *strings.Builder, stamp string, all []live.Pool) {
 	}
 }
 
-// marks holds a prefix for each level, so that levels can be told apart without colors.
+// marks holds a prefix for each level, so that levels can be distinguished without colors.
 var marks = map[live.Level]string{live.Trouble: "!!", live.Warning: "! ", live.Good: "  ", live.Silent: "? "}
 
 func (s *Summary) pool(b *strings.Builder, p *live.Pool) {
 	name := p.Name
 	if p.Level == live.Silent {
-		fmt.Fprintf(b, "%s%s%-14s  %s%s\n", s.color(p.Level), marks[p.Level], cut(name, 13), p.Reason, s.plain())
+		fmt.Fprintf(b, "%s%s%-14s  %s%s\n", s.color(p.Level), marks[p.Level], cut(name, 13), p.Reason, s.resetColor())
 		return
 	}
 	used := p.Used.Text(live.Whole)
@@ -66,7 +67,7 @@ func (s *Summary) pool(b *strings.Builder, p *live.Pool) {
 		use(p).Text(live.Duration),
 		p.Rate.Text(live.Number),
 		p.NotServed.Text(live.Number),
-		s.plain(),
+		s.resetColor(),
 	)
 	if p.Verdict != "" {
 		fmt.Fprintf(b, "    %s\n", cut(p.Verdict, 76))
@@ -98,7 +99,7 @@ func (s *Summary) color(l live.Level) string {
 	return colors[l]
 }
 
-func (s *Summary) plain() string {
+func (s *Summary) resetColor() string {
 	if !s.colored {
 		return ""
 	}

@@ -17,7 +17,7 @@ func relay(p *live.Pipeline) line {
 	}
 	queued, age, counted := 0.0, 0.0, false
 	rates := map[string]float64{}
-	var away []string
+	var unavailable []string
 	for i := range p.Lanes {
 		lane := &p.Lanes[i]
 		n, ok := lane.Queued.Get()
@@ -31,13 +31,13 @@ func relay(p *live.Pipeline) line {
 			}
 		}
 		if lane.Available.Or(1) == 0 {
-			away = append(away, lane.Name)
+			unavailable = append(unavailable, lane.Name)
 		}
 	}
 	l.add(counted, "queued %s (%s of %s)", items(queued), size(p.QueueUsed.Or(0)), size(p.QueueLimit.Or(0)))
 	l.add(age > 0, "oldest %s", time.Duration(age*float64(time.Second)).Round(100*time.Millisecond))
 	l.add(p.Durable.Or(1) == 0, "queue storage is failing")
-	l.add(len(away) > 0, "the upstream is not accepting %s", strings.Join(away, ", "))
+	l.add(len(unavailable) > 0, "the upstream is not accepting %s", strings.Join(unavailable, ", "))
 	for _, name := range []string{"accepted", "sent", "rejected", "dropped", "refused"} {
 		n, ok := rates[name]
 		// The other rates are normally 0, and shown only if they are not.

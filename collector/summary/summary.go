@@ -1,5 +1,5 @@
-// Package summary shows on a terminal what the sidecar observes: a line for each pool, and a few
-// lines about the machine. Absent values are omitted.
+// Package summary shows on a terminal what the sidecar observes: one or more lines for each pool,
+// and a few lines about the machine. Absent values are omitted, or shown as a dash.
 package summary
 
 import (
@@ -11,20 +11,20 @@ import (
 	"github.com/poolgauge/poolgauge/collector/live"
 )
 
-// Summary writes one block of lines per picture. It writes from its own goroutine: if the terminal
-// is too slow, Summary skips blocks, and nothing else is delayed.
+// Summary writes one block of lines per picture. It writes from its own goroutine, so that a slow
+// terminal does not delay anything else. If the terminal is too slow, Summary skips blocks.
 type Summary struct {
 	out     io.Writer
 	colored bool
 	next    chan *live.Picture
-	ended   chan struct{}
+	done    chan struct{}
 }
 
 // Start returns a Summary that writes to out, in color if colored is set.
 func Start(out io.Writer, colored bool) *Summary {
-	s := &Summary{out: out, colored: colored, next: make(chan *live.Picture, 1), ended: make(chan struct{})}
+	s := &Summary{out: out, colored: colored, next: make(chan *live.Picture, 1), done: make(chan struct{})}
 	go func() {
-		defer close(s.ended)
+		defer close(s.done)
 		for p := range s.next {
 			_, _ = io.WriteString(s.out, s.block(p)) // continue even if the terminal is gone
 		}
@@ -45,7 +45,7 @@ func (s *Summary) Show(p *live.Picture) {
 func (s *Summary) Close() {
 	close(s.next)
 	select {
-	case <-s.ended:
+	case <-s.done:
 	case <-time.After(100 * time.Millisecond):
 	}
 }
@@ -59,7 +59,7 @@ func (s *Summary) block(p *live.Picture) string {
 		stamp = ""
 	}
 	for _, line := range lines(p) {
-		fmt.Fprintf(&b, "%8s  %-10s  %s\n", stamp, line.label, strings.Join(line.figures, "   "))
+		fmt.Fprintf(&b, "%8s  %-10s  %s\n", stamp, line.label, strings.Join(line.values, "   "))
 		stamp = ""
 	}
 	b.WriteByte('\n')
@@ -68,20 +68,20 @@ func (s *Summary) block(p *live.Picture) string {
 
 // line is one line of the summary: a label and values.
 type line struct {
-	label   string
-	figures []string
+	label  string
+	values []string
 }
 
 func (l *line) add(ok bool, format string, args ...any) {
 	if ok {
-		l.figures = append(l.figures, fmt.Sprintf(format, args...))
+		l.values = append(l.values, fmt.Sprintf(format, args...))
 	}
 }
 
-// put adds f unless it is absent.
-func (l *line) put(format string, f live.Figure, write func(float64) string) {
+// put adds f, rendered as text, unless it is absent.
+func (l *line) put(format string, f live.Figure, render func(float64) string) {
 	if v, ok := f.Get(); ok {
-		l.figures = append(l.figures, fmt.Sprintf(format, write(v)))
+		l.values = append(l.values, fmt.Sprintf(format, render(v)))
 	}
 }
 
@@ -96,7 +96,7 @@ func lines(p *live.Picture) []line {
 	all = append(all, relay(&p.Pipeline))
 	var filled []line
 	for _, l := range all {
-		if len(l.figures) > 0 {
+		if len(l.values) > 0 {
 			filled = append(filled, l)
 		}
 	}
@@ -128,9 +128,9 @@ func pressure(p *live.Pressure) line {
 }
 
 func container(c *live.Container) line {
-	l := line{label: "cgroup", figures: []string{c.Path}}
+	l := line{label: "cgroup", values: []string{c.Path}}
 	if c.ID != "" {
-		l = line{label: "container", figures: []string{c.ID[:min(12, len(c.ID))]}}
+		l = line{label: "container", values: []string{c.ID[:min(12, len(c.ID))]}}
 	}
 	used, ok := c.CPU.Get()
 	quota, limited := c.CPULimit.Get()

@@ -17,12 +17,13 @@ import (
 
 var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
-// machine builds a collection made at a time after noon.
+// machine builds a collection of metrics at the given time.
 type machine struct {
 	at      time.Time
 	metrics []metricdata.Metrics
 }
 
+// at begins a collection made the given time after noon.
 func at(after time.Duration) *machine {
 	m := &machine{at: noon.Add(after)}
 	return m.gauge(catalog.SourceDuration, 0.001)
@@ -60,7 +61,7 @@ func (m *machine) collection() *metricdata.ResourceMetrics {
 	return &metricdata.ResourceMetrics{ScopeMetrics: []metricdata.ScopeMetrics{{Metrics: m.metrics}}}
 }
 
-// everything is a machine with all figures that the summary knows, after s seconds of work.
+// everything returns a machine with most of the values in the summary, s seconds after noon.
 func everything(s float64) *machine {
 	path, id := catalog.CgroupPathKey.String("/pod/c"), semconv.ContainerID("0123456789abcdef")
 	disk, target := catalog.ProbeNameKey.String("disk"), catalog.ProbeTargetKey.String("/data")
@@ -89,7 +90,7 @@ func everything(s float64) *machine {
 		distribution(catalog.ProbeDuration, uint64(s), 0.0003*s, disk, target, catalog.ProbePhaseKey.String("read"))
 }
 
-// screen shows collections as in a sidecar that sends to an upstream.
+// screen shows collections as a sidecar with an upstream does.
 type screen struct{ picture *live.Live }
 
 func newScreen() screen { return screen{live.New(live.Config{Upstream: "http://collector:4317"})} }
@@ -110,7 +111,7 @@ func TestSummary(t *testing.T) {
 
 `
 	if got := s.block(everything(10).collection()); got != first {
-		t.Errorf("first:\n%s\nwant:\n%s", got, first)
+		t.Errorf("first block: got:\n%s\nwant:\n%s", got, first)
 	}
 	second := `12:00:20  host        cpu 40.0% of 4   iowait 10.0%   load 2.50   memory 2.0 GiB of 8.0 GiB
           pressure    cpu 25.0%
@@ -120,12 +121,12 @@ func TestSummary(t *testing.T) {
 
 `
 	if got := s.block(everything(20).collection()); got != second {
-		t.Errorf("second:\n%s\nwant:\n%s", got, second)
+		t.Errorf("second block: got:\n%s\nwant:\n%s", got, second)
 	}
 }
 
-// Absent figures are omitted and never shown as 0.
-func TestSummaryLeavesOutWhatIsAbsent(t *testing.T) {
+// Absent values are omitted, and never shown as 0.
+func TestSummaryOmitsAbsentValues(t *testing.T) {
 	s := newScreen()
 	path := catalog.CgroupPathKey.String("/")
 	bare := func(at *machine) *machine {
@@ -138,9 +139,9 @@ func TestSummaryLeavesOutWhatIsAbsent(t *testing.T) {
 	}
 }
 
-// A probe that did not run since the last collection shows its last results. A counter that went
-// back shows no rate.
-func TestSummaryKeepsProbesAndDistrustsResets(t *testing.T) {
+// If a probe has not run since the last collection, its last results are shown. A counter that was
+// reset has no rate.
+func TestSummaryKeepsProbeResultsAndOmitsRatesAfterResets(t *testing.T) {
 	s := newScreen()
 	s.block(
 		at(
@@ -161,7 +162,7 @@ func TestSummaryKeepsProbesAndDistrustsResets(t *testing.T) {
 	}
 }
 
-// A failing probe shows the failure, and nothing from earlier successful runs.
+// For a failing probe, the failure is shown, and nothing from earlier successful runs.
 func TestSummaryShowsFailures(t *testing.T) {
 	name, target, connect := catalog.ProbeNameKey.String(
 		"tcp",
@@ -196,8 +197,8 @@ func TestSummaryShowsFailures(t *testing.T) {
 	}
 }
 
-// A probe that fails from the first collection on, with the same or another error, or that hangs,
-// always has something to show.
+// A probe that fails from the first collection on, with the same or with different errors, or that
+// hangs, is always shown.
 func TestSummaryOfAFailingProbeIsNeverBlank(t *testing.T) {
 	name, target := catalog.ProbeNameKey.String("grpc"), catalog.ProbeTargetKey.String("app:1")
 	bad := func(m *machine, kind string, runs float64) *machine {
@@ -222,12 +223,11 @@ func TestSummaryOfAFailingProbeIsNeverBlank(t *testing.T) {
 	if got, want := first.block(
 		bad(at(0), "dns", 1).collection(),
 	), "12:00:00  probe grpc  app:1   failed: dns\n\n"; got != want {
-		t.Errorf("the first block: got:\n%s\nwant:\n%s", got, want)
+		t.Errorf("first block: got:\n%s\nwant:\n%s", got, want)
 	}
 }
 
-// With a relay there is a line for queued items and for what happened to points since the previous
-// collection.
+// With a relay, one line shows the queued items and the rates since the previous collection.
 func TestSummaryOfTheRelay(t *testing.T) {
 	metrics, traces := catalog.LaneKey.String("metrics"), catalog.LaneKey.String("traces")
 	of := func(m *machine, signal attribute.KeyValue, outcome string, n float64) *machine {
@@ -266,7 +266,7 @@ func TestSummaryOfTheRelay(t *testing.T) {
 	}
 }
 
-// stuck is a terminal that is never read.
+// stuck is a terminal to which writes block until it is closed.
 type stuck chan struct{}
 
 func (s stuck) Write(p []byte) (int, error) {
@@ -283,7 +283,7 @@ func TestSummaryDoesNotWaitForTheTerminal(t *testing.T) {
 			s.Show(&live.Picture{})
 		}
 		if waited := time.Since(begin); waited != 0 {
-			t.Errorf("Show waited %v", waited)
+			t.Errorf("Show waited %v, want 0", waited)
 		}
 		s.Close()
 		if waited := time.Since(begin); waited != 100*time.Millisecond {
@@ -293,8 +293,8 @@ func TestSummaryDoesNotWaitForTheTerminal(t *testing.T) {
 	})
 }
 
-// Each pool has one line in 80 columns whatever its name, in the given order. Colors are used only
-// if enabled.
+// Pools are shown in the given order. Their lines have at most 80 columns, whatever the names.
+// Colors are used only if enabled.
 func TestSummaryOfPools(t *testing.T) {
 	p := &live.Picture{At: noon, Pools: []live.Pool{
 		{
@@ -341,18 +341,18 @@ func TestSummaryOfPools(t *testing.T) {
 		p,
 	); !strings.Contains(got, "\x1b[1;31m!!thumbnails-o…") ||
 		strings.Contains(got, "\x1b[2J") {
-		t.Errorf("with colors: %q", got)
+		t.Errorf("with colors: got %q, want a red pool and no other escape sequence", got)
 	}
 	for line := range strings.Lines(want) {
 		if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > 80 {
-			t.Errorf("%d columns: %s", n, line)
+			t.Errorf("%d columns, want at most 80: %s", n, line)
 		}
 	}
 }
 
 // Containers with private cgroup namespaces are all at the root. They are distinguished by their
-// ids, and each kill belongs to one container. A container that was killed is shown once more.
-func TestSummaryTellsContainersApart(t *testing.T) {
+// IDs, and each kill belongs to one container. A container that was killed is shown once more.
+func TestSummaryDistinguishesContainers(t *testing.T) {
 	root, kill := catalog.CgroupPathKey.String("/"), catalog.CgroupEventKey.String("oom_kill")
 	app := semconv.ContainerID("aaaaaaaaaaaaaaaa")
 	pause := semconv.ContainerID("bbbbbbbbbbbbbbbb")
@@ -384,7 +384,7 @@ func TestSummaryTellsContainersApart(t *testing.T) {
 	}
 }
 
-func TestNamesAreCutAndHaveNoControlCharacters(t *testing.T) {
+func TestCutShortensNamesAndReplacesControlCharacters(t *testing.T) {
 	for text, want := range map[string]string{
 		"orders":             "orders",
 		"or\x1b[2Jd":         "or\uFFFD[2Jd",
@@ -393,7 +393,7 @@ func TestNamesAreCutAndHaveNoControlCharacters(t *testing.T) {
 		"été-à-Saint-Tropez": "été-à-Sai…",
 	} {
 		if got := cut(text, 10); got != want {
-			t.Errorf("%q becomes %q, want %q", text, got, want)
+			t.Errorf("cut(%q, 10) = %q, want %q", text, got, want)
 		}
 	}
 }

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Runs deploy/k8s/example in podman: builds the images twice and compares them, runs the pods, and
+# Tests deploy/k8s/example in podman: builds the images twice and compares them, runs the pods, and
 # waits until points of the app and of every sidecar have arrived at an OTLP sink. Exits with 77 if
 # podman cannot run containers here.
-# podman does not support native sidecars and their order of termination; e2e/k8s/podman.go lists what
-# is changed for it.
+# podman supports neither native sidecars nor their order of termination; e2e/k8s/podman.go changes
+# the manifests accordingly.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -31,8 +31,8 @@ say "an upstream"
 printf 'FROM scratch\nCOPY sink flood /\nUSER 65532:65532\nENTRYPOINT ["/sink"]\n' >"$work/sink/Dockerfile"
 podman build -q -t "localhost/$run" "$work/sink"
 
-# Starts the sink with the podman features that the pods need. Unless the user has configured
-# podman, some machines need the older runtime and its limits.
+# Starts the sink, with the podman features that the pods need. On some machines, that works only
+# with runc and lower ulimits; these are tried if the user has not configured podman.
 start() {
 	podman network create "$run" >/dev/null &&
 		podman run -d --name "$run" --network "$run" --network-alias otel-collector.monitoring \
@@ -47,7 +47,7 @@ if ! start 2>"$work/why" && [[ -z ${CONTAINERS_CONF:-} ]] && command -v runc >/d
 fi
 [[ $(podman inspect -f '{{.State.Running}}' "$run" 2>/dev/null) == true ]] || skip "podman cannot run a container: $(tail -n 1 "$work/why")"
 
-say "images: the same source gives the same image"
+say "images: the builds are reproducible"
 ids() { grep -ho 'image: ghcr.io/.*' deploy/k8s/sidecar/sidecar.yaml deploy/k8s/example/orders.yaml | while read -r _ image; do podman image inspect -f "$image {{.Id}}" "$image"; done; }
 make -s image IMAGE_FLAGS="-q --no-cache"
 first=$(ids)
@@ -55,7 +55,7 @@ rm -rf bin/image
 make -s image IMAGE_FLAGS="-q --no-cache"
 echo "$first"
 [[ $(ids) == "$first" ]] || {
-	echo "the second time:"
+	echo "the second build has other images:"
 	ids
 	exit 1
 }
@@ -64,7 +64,7 @@ say "the example"
 (cd e2e/k8s && go run ./podman ../../deploy/k8s/example) >"$work/pods.yaml"
 podman kube play --network "$run" "$work/pods.yaml" >/dev/null
 
-# A line of the sink: service, pod, scope.
+# Patterns for the sink's lines, which consist of service, pod and scope.
 wanted=("orders orders .*/instrument$" "poolgauge-sidecar orders " "poolgauge-sidecar payments " "poolgauge-sidecar load ")
 arrived() { podman logs "$run" 2>/dev/null | grep -q -- "$1"; }
 for want in "${wanted[@]}"; do
@@ -73,7 +73,7 @@ for want in "${wanted[@]}"; do
 		sleep 1
 	done
 	if ((left == 0)); then
-		echo "no point of \"$want\" arrived within a minute. These did:"
+		echo "no point that matches \"$want\" arrived within a minute. These arrived:"
 		podman logs "$run"
 		podman ps -a
 		for container in {orders,payments,load}-poolgauge; do
@@ -98,7 +98,7 @@ podman stop -t 10 load-load >/dev/null
 podman logs load-load
 podman logs load-load | grep -q ' [1-9][0-9]* accepted'
 
-say "floods do not kill a sidecar with 64 MiB"
+say "floods of requests do not kill a sidecar with 64 MiB"
 podman run -d --name "$run-flooded" --network "$run" --memory 64m --memory-swap 64m --read-only --cap-drop all -v "$run-queue:/queue:U" \
 	-e OTEL_EXPORTER_OTLP_ENDPOINT=http://otel-collector.monitoring:4317 -e POOLGAUGE_QUEUE_DIR=/queue -e POOLGAUGE_RELAY_HTTP_ADDRESS=:4318 \
 	-e POOLGAUGE_PROBE_DISK_INTERVAL=0 "$(sed -n 's/.*image: //p' deploy/k8s/sidecar/sidecar.yaml)" >/dev/null

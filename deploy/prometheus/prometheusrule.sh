@@ -1,5 +1,6 @@
 #!/bin/sh
-# Writes prometheusrule.yaml: the groups of rules.yaml as a resource of the Prometheus Operator. make generate runs it.
+# Writes prometheusrule.yaml, which contains the groups of rules.yaml as a resource of the
+# Prometheus Operator. `make generate` runs this script.
 cd "$(dirname "$0")" || exit
 {
 	cat <<-'END'

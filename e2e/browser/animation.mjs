@@ -1,30 +1,30 @@
-// The page over some minutes: node animation.mjs URL FILE.webp [SECONDS [EVERY]]
-// For the one of docs/page.md: start sidecar demo, and this script at once.
+// Records an animation of the page over some minutes: node animation.mjs URL FILE.webp [SECONDS [EVERY]]
+// For the animation in docs/page.md, start sidecar demo, and this script immediately after it.
 
 import { writeFileSync } from "node:fs";
 import { launch, open } from "./browser.mjs";
 
 const [url, file, seconds = 300, every = 20] = process.argv.slice(2);
 const [width, height] = [1280, 680];
-const shownFor = 1500; // ms a picture
+const shownFor = 1500; // ms per picture
 
-// number returns a little-endian number of some bytes.
+// number returns value as a little-endian number of size bytes.
 const number = (value, size) => Buffer.from(Array.from({ length: size }, (_, i) => value >> (8 * i) & 255));
 
-// chunk returns a part of a RIFF file: its name, its length and its data, of even length.
+// chunk returns a chunk of a RIFF file: its name, its length, and its data padded to even length.
 function chunk(name, ...data) {
   const all = Buffer.concat(data);
   return Buffer.concat([Buffer.from(name), number(all.length, 4), all, Buffer.alloc(all.length % 2)]);
 }
 
-// image returns the chunk of a WebP file that is the image itself.
+// image returns the chunk of a WebP file that holds the image.
 function image(webp) {
   for (let at = 12; at < webp.length;) {
     const size = webp.readUInt32LE(at + 4), end = at + 8 + size + size % 2;
     if (/^VP8[ L]$/.test(webp.toString("latin1", at, at + 4))) return webp.subarray(at, end);
     at = end;
   }
-  throw new Error("no image");
+  throw new Error("the WebP file has no image chunk");
 }
 
 const browser = await launch();

@@ -1,4 +1,4 @@
-// Debian's chromium, which can reach only the sidecar, and the errors in it.
+// Opens pages in Debian's chromium, which can reach only the sidecar, and collects their errors.
 
 import { chromium } from "playwright-core";
 
@@ -28,8 +28,8 @@ export async function open(browser, url, { width = 1280, height = 800, scheme = 
   return { page, faults, close: () => context.close() };
 }
 
-// longestTask returns the CPU time, in ms, of the longest task of the page while run runs. The load of
-// the machine does not count, as it does in the time between frames.
+// longestTask returns the CPU time, in ms, of the page's longest task while run executes. Unlike
+// the time between frames, it does not depend on the load of the machine.
 export async function longestTask(browser, page, run) {
   await browser.startTracing(page, { categories: ["toplevel", "devtools.timeline"] });
   await run();

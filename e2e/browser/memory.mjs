@@ -1,5 +1,6 @@
-// The memory of the page with 500 pools, in a browser that nothing is attached to: node memory.mjs [SECONDS]
-// Tools that are attached to a page keep what it receives, and collect its garbage when they measure.
+// Measures the memory of the page with 500 pools: node memory.mjs [SECONDS]
+// No tool is attached to the browser, since an attached tool keeps what the page receives, and
+// collects its garbage when it measures.
 
 import { spawn } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
@@ -16,24 +17,25 @@ const browser = spawn(process.env.CHROMIUM ?? "/usr/bin/chromium", [
   "--headless", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1280,800", `--user-data-dir=${profile}`, "--remote-debugging-port=0", `${sidecar.url}#${id}`,
 ], { stdio: "ignore", detached: true });
 
-const stat = (pid) => readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").at(-1).split(" "); // from the state on
-const worked = (pid) => Number(stat(pid)[11]) + Number(stat(pid)[12]);
+const stat = (pid) => readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").at(-1).split(" "); // the fields from the state on
+// cpuTicks returns the CPU time of a process, in clock ticks.
+const cpuTicks = (pid) => Number(stat(pid)[11]) + Number(stat(pid)[12]);
 
 // renderers returns the CPU time of each of the browser's renderers.
 function renderers() {
   const all = new Map();
   for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
     try {
-      if (Number(stat(pid)[2]) === browser.pid && readFileSync(`/proc/${pid}/cmdline`, "latin1").includes("--type=renderer")) all.set(pid, worked(pid));
+      if (Number(stat(pid)[2]) === browser.pid && readFileSync(`/proc/${pid}/cmdline`, "latin1").includes("--type=renderer")) all.set(pid, cpuTicks(pid));
     } catch {
-      // it has ended
+      // it has exited
     }
   }
   return all;
 }
 
-// Private memory is what no file backs: that of the browser's task manager. The resident set is 120 MB
-// larger by the program, which all of its processes share.
+// Private memory is memory that no file backs, as in the browser's task manager. The resident set
+// also includes 120 MB of the program itself, which all of the browser's processes share.
 function memory(pid) {
   const kB = (name) => Number(new RegExp(`${name}:\\s+(\\d+)`).exec(readFileSync(`/proc/${pid}/status`, "utf8"))[1]);
   return { private: kB("RssAnon") * 1024 / 1e6, resident: kB("VmRSS") * 1024 / 1e6 };

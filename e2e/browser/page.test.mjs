@@ -1,4 +1,5 @@
-// The page in a real browser: npm ci, then node --test. The variable SIDECAR names the program, ROUNDS how many seconds 500 pools are watched.
+// Tests the page in a real browser: npm ci, then node --test. The variable SIDECAR names the
+// sidecar's program, and ROUNDS for how many seconds the test with 500 pools measures.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -33,7 +34,7 @@ test("a pool appears soon after its first point", async () => {
   await close();
 });
 
-test("what stands in names stays text", async () => {
+test("markup in names is shown as text", async () => {
   const { page, faults, close } = await open(browser, sidecar.url);
   await send(sidecar.otlp, [{ name: hostile, kind: hostile, limit: 2, used: 2, pending: 1, oldest: 9 }], `${hostile}s`);
   await page.getByText(hostile, { exact: true }).first().waitFor();
@@ -45,7 +46,7 @@ test("what stands in names stays text", async () => {
   await close();
 });
 
-test("who holds a pool is in its details", async () => {
+test("a pool's details list its oldest holders", async () => {
   const { page, faults, close } = await open(browser, sidecar.url);
   const trace = "4bf92f3577b34da6a3ce929d0e0e4736";
   await send(sidecar.otlp, [{ name: "held", limit: 2, used: 2, pending: 3, oldest: 2, longest: { wait: 4.2, trace }, holders: [
@@ -62,7 +63,7 @@ test("who holds a pool is in its details", async () => {
   await close();
 });
 
-test("it fits every screen, and axe finds nothing", async () => {
+test("the page fits every screen, and axe finds no violations", async () => {
   for (const scheme of ["dark", "light"]) {
     for (const width of [360, 768, 1201, 1280, 1920]) {
       const { page, faults, close } = await open(browser, sidecar.url, { width, scheme });
@@ -79,7 +80,7 @@ test("it fits every screen, and axe finds nothing", async () => {
   }
 });
 
-test("the keyboard reaches everything", async () => {
+test("everything can be reached by keyboard", async () => {
   const { page, close } = await open(browser, sidecar.url);
   await page.locator(".name button").first().waitFor();
   const reached = [];
@@ -94,7 +95,7 @@ test("the keyboard reaches everything", async () => {
   await page.locator(".chart .single").first().waitFor();
   await page.keyboard.press("Tab");
   await page.keyboard.press("ArrowLeft");
-  assert.equal(await page.locator(".cursor[visibility=visible]").count(), await page.locator(".cursor").count(), "one cursor runs over all charts");
+  assert.equal(await page.locator(".cursor[visibility=visible]").count(), await page.locator(".cursor").count(), "every chart shows the cursor");
   await page.keyboard.press("Escape");
   assert.equal(await page.locator(".cursor[visibility=visible]").count(), 0);
   await page.keyboard.press("Escape");
@@ -107,7 +108,7 @@ test("the keyboard reaches everything", async () => {
   await close();
 });
 
-test("25 pools a page", async (t) => {
+test("25 pools per page", async (t) => {
   const own = await start();
   t.after(own.stop);
   const { page, faults, close } = await open(browser, own.url);
@@ -130,7 +131,7 @@ test("25 pools a page", async (t) => {
   assert.equal(await names.count(), 10);
   await page.locator("#filter").fill("");
   await page.getByText("1 to 25 of 120").waitFor();
-  // Nothing moves under the pointer, though the order changes; what is new comes below.
+  // While the pointer is over the rows, they do not move, even if their order changes.
   await page.locator("#sort").selectOption("fill");
   await page.waitForFunction(() => !document.querySelector(".name button").textContent.startsWith("pool-000"));
   await names.nth(3).hover();
@@ -145,11 +146,11 @@ test("25 pools a page", async (t) => {
   await close();
 });
 
-test("500 pools every second", { timeout: 20 * 60_000 }, async () => {
+test("500 pools that change every second", { timeout: 20 * 60_000 }, async () => {
   const rounds = Number(process.env.ROUNDS ?? 15);
   const { page, faults, close } = await open(browser, sidecar.url);
   const cdp = await page.context().newCDPSession(page);
-  await cdp.send("Performance.enable", { timeDomain: "threadTicks" }); // CPU time, whatever else the machine does
+  await cdp.send("Performance.enable", { timeDomain: "threadTicks" }); // CPU time, which does not depend on the load of the machine
   const measure = async () => {
     await cdp.send("HeapProfiler.collectGarbage");
     return Object.fromEntries((await cdp.send("Performance.getMetrics")).metrics.map((m) => [m.name, m.value]));
@@ -194,7 +195,7 @@ test("500 pools every second", { timeout: 20 * 60_000 }, async () => {
   await close();
 });
 
-test("it says when the sidecar is gone", async () => {
+test("the page says when the sidecar is gone", async () => {
   const other = await start();
   const { page, close } = await open(browser, other.url);
   await page.locator("#state[data-state=live]").waitFor();

@@ -1,5 +1,5 @@
-// Pictures of the page: node pictures.mjs URL DIRECTORY [POOL]
-// With the name of a pool, its charts are open.
+// Takes pictures of the page: node pictures.mjs URL DIRECTORY [POOL]
+// If a pool is named, its charts are open.
 
 import { launch, open } from "./browser.mjs";
 
@@ -14,7 +14,7 @@ for (const scheme of ["dark", "light"]) {
       await page.locator(".chart .single").first().waitFor();
       await page.waitForTimeout(500);
     }
-    if (pool || width < 500) { // all of the page: what is out of view is not drawn
+    if (pool || width < 500) { // the entire page: parts that are out of view are not drawn
       await page.setViewportSize({ width, height: await page.evaluate(() => document.documentElement.scrollHeight) });
       await page.waitForTimeout(500);
     }

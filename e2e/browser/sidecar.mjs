@@ -1,4 +1,4 @@
-// A sidecar, and apps that send to it.
+// Starts sidecars, and sends to them as apps do.
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -22,7 +22,7 @@ export async function start() {
   ], { stdio: ["ignore", "inherit", "inherit"] });
   const url = `http://127.0.0.1:${page}/`;
   for (;;) {
-    if (process_.exitCode !== null) throw new Error(`the sidecar ended with ${process_.exitCode}`);
+    if (process_.exitCode !== null) throw new Error(`the sidecar exited with code ${process_.exitCode}`);
     try {
       await fetch(`${url}api/v1/picture`);
       break;
@@ -72,7 +72,7 @@ export async function send(otlp, pools, service = "shop") {
   if (!answer.ok) throw new Error(`${answer.status}: ${await answer.text()}`);
 }
 
-// many returns a number of pools, a few of which are full.
+// many returns n pools, some of which have waiting requests.
 export function many(n, round = 0) {
   return Array.from({ length: n }, (_, i) => ({
     name: `pool-${String(i).padStart(3, "0")}`, limit: 4 + i % 40, used: (i * 7 + round) % (4 + i % 40), pending: i % 50 === 0 ? 3 + round % 5 : 0,

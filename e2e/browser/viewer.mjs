@@ -1,4 +1,5 @@
-// The sidecar's CPU time with 100 pools that change each second, without a viewer and with one, in the same minute: node viewer.mjs [SECONDS]
+// Compares the CPU time of two sidecars, one of them with a viewer, in the same minute and with 100
+// pools that change every second: node viewer.mjs [SECONDS]
 
 import { readdirSync, readFileSync } from "node:fs";
 import { launch, open } from "./browser.mjs";
@@ -9,8 +10,8 @@ const [none, one] = [await start(), await start()];
 const browser = await launch();
 const viewer = await open(browser, one.url);
 
-// worked returns how many seconds the threads of a process have run.
-const worked = (pid) => readdirSync(`/proc/${pid}/task`).reduce((sum, thread) => sum + Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, "utf8").split(" ")[0]) / 1e9, 0);
+// cpuSeconds returns the CPU time of a process, in seconds.
+const cpuSeconds = (pid) => readdirSync(`/proc/${pid}/task`).reduce((sum, thread) => sum + Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, "utf8").split(" ")[0]) / 1e9, 0);
 
 async function feed(rounds, from) {
   for (let round = from; round < from + rounds; round++) {
@@ -21,10 +22,10 @@ async function feed(rounds, from) {
 }
 
 await feed(10, 0);
-const before = [none, one].map((s) => worked(s.pid));
+const before = [none, one].map((s) => cpuSeconds(s.pid));
 await feed(seconds, 10);
-const [without, watched] = [none, one].map((s, i) => 100 * (worked(s.pid) - before[i]) / seconds);
-console.log(`without a viewer ${without.toFixed(3)} % of a core, with one ${watched.toFixed(3)} %: ${(watched - without).toFixed(3)} % more`);
+const [without, watched] = [none, one].map((s, i) => 100 * (cpuSeconds(s.pid) - before[i]) / seconds);
+console.log(`without a viewer ${without.toFixed(3)}% of a core, with one ${watched.toFixed(3)}%: ${(watched - without).toFixed(3)}% more`);
 if (watched >= 0.5 + without) process.exitCode = 1;
 await viewer.close();
 await browser.close();

@@ -78,9 +78,9 @@ func helmTemplate(t *testing.T, namespace, values string) ([]map[string]any, err
 	return objects, nil
 }
 
-// inOrder returns the objects as JSON, sorted, without the hashes of config maps' names and without
-// namespaces.
-func inOrder(t *testing.T, objects []map[string]any) string {
+// normalized returns the objects as sorted JSON, without the hashes in the names of config maps and
+// without Namespace objects.
+func normalized(t *testing.T, objects []map[string]any) string {
 	t.Helper()
 	var all []string
 	for _, object := range objects {
@@ -140,14 +140,14 @@ func TestChartRendersTheKustomizations(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got, want := inOrder(t, objects), inOrder(t, kustomized(t, path)); got != want || got == "" {
-				t.Errorf("the chart renders\n%s\nkustomize\n%s", got, want)
+			if got, want := normalized(t, objects), normalized(t, kustomized(t, path)); got != want || got == "" {
+				t.Errorf("the chart renders\n%s\nwant, as with kustomize:\n%s", got, want)
 			}
 		})
 	}
 }
 
-func TestChartOfNamespaces(t *testing.T) {
+func TestChartForSelectedNamespaces(t *testing.T) {
 	objects, err := helmTemplate(
 		t,
 		"poolgauge",
@@ -161,7 +161,7 @@ func TestChartOfNamespaces(t *testing.T) {
 func TestChartRefusesBadValues(t *testing.T) {
 	for _, values := range []string{"endpiont: http://x", "endpoint: collector:4317", "image: {tag: latest}", "gateway: {replicas: none}", "injection: {enabled: 1}"} {
 		if _, err := helmTemplate(t, "x", values); err == nil {
-			t.Errorf("%s is accepted", values)
+			t.Errorf("values %s are accepted, want an error", values)
 		}
 	}
 }

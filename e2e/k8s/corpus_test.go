@@ -18,18 +18,18 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// unsaid is the workload whose pod is rejected with the sidecar: its namespace has a LimitRange,
-// and no annotation sets the sidecar's requests.
-const unsaid = "limit-range-unsaid.yaml"
+// rejectedWorkload is the workload whose pod is rejected with the sidecar: its namespace has a
+// LimitRange, and no annotation sets the sidecar's requests.
+const rejectedWorkload = "limit-range-unsaid.yaml"
 
-var update = flag.Bool("update", false, "rewrite the golden differences")
+var update = flag.Bool("update", false, "rewrite the golden files")
 
-// For each workload, the component and the policy change exactly what its golden file says. The API
-// server admits every pod with the sidecar that it admits without it, except that of unsaid.
+// For each workload, the component and the policy change exactly what its golden file says. Except
+// for rejectedWorkload, the API server admits with the sidecar every pod that it admits without it.
 func TestWorkloadsChangeAsTheirGoldenFilesSay(t *testing.T) {
 	files, err := filepath.Glob("testdata/corpus/*.yaml")
 	if err != nil || len(files) < 25 {
-		t.Fatalf("%d workloads: %v", len(files), err)
+		t.Fatalf("found %d workloads (%v), want at least 25", len(files), err)
 	}
 	policies := mustBuild(t, "../../deploy/k8s/injection")
 	component := sidecarIn(t, podsOf(t, mustBuild(t, withComponent(t, "testdata/corpus/plain.yaml")))[0])
@@ -49,32 +49,32 @@ func TestWorkloadsChangeAsTheirGoldenFilesSay(t *testing.T) {
 				plain, errPlain := newServer(t, before...).create(t.Context(), pod)
 				injected, errInjected := newServer(t, slices.Concat(before, policies)...).create(t.Context(), pod)
 				if errPlain != nil {
-					t.Fatalf("the workload itself is refused: %v", errPlain)
+					t.Fatalf("the API server rejects the pod even without the sidecar: %v", errPlain)
 				}
 				if errInjected != nil {
-					if filepath.Base(file) != unsaid {
-						t.Errorf("the pod is refused with the sidecar, and not without: %v", errInjected)
+					if filepath.Base(file) != rejectedWorkload {
+						t.Errorf("the API server rejects the pod with the sidecar, but not without it: %v", errInjected)
 					}
-					got += "  " + inOrder(errInjected) + "\n"
+					got += "  " + sortReasons(errInjected) + "\n"
 					continue
 				}
 				got += difference(t, policy, []runtime.Object{plain}, []runtime.Object{injected})
-				keepsOrder(t, &plain.Spec, &injected.Spec)
+				checkOrder(t, &plain.Spec, &injected.Spec)
 			}
 			compareGolden(t, strings.TrimSuffix(file, ".yaml")+".golden", got)
 		})
 	}
 }
 
-// inOrder returns err with the reasons in brackets sorted, since the server returns them in map
-// order.
-func inOrder(err error) string {
+// sortReasons returns the text of err with the reasons in brackets sorted, since the server returns
+// them in map order.
+func sortReasons(err error) string {
 	before, rest, found := strings.Cut(err.Error(), ": [")
 	reasons, after, ends := strings.Cut(rest, "]")
 	if !found || !ends {
 		return err.Error()
 	}
-	// A reason contains a comma.
+	// Reasons themselves contain commas.
 	each := strings.Split(strings.ReplaceAll(reasons, ", minimum", "\nminimum"), "\n")
 	slices.Sort(each)
 	return before + ": [" + strings.Join(each, ", ") + "]" + after
@@ -88,11 +88,11 @@ func compareGolden(t *testing.T, file, got string) {
 		}
 	}
 	if want, err := os.ReadFile(file); err != nil || got != string(want) {
-		t.Errorf("%v; %s is\n%s\ngot\n%s", err, file, want, got)
+		t.Errorf("golden file differs (%v): %s is\n%s\ngot\n%s", err, file, want, got)
 	}
 }
 
-// withComponent returns a kustomization of the file with the component.
+// withComponent returns the directory of a kustomization that adds the sidecar's component to file.
 func withComponent(t *testing.T, file string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -130,7 +130,7 @@ func mustRead(t *testing.T, file string) (objects []runtime.Object) {
 	return objects
 }
 
-// withoutConfigMaps omits the config map that the component adds.
+// withoutConfigMaps returns objects without config maps, such as the one that the component adds.
 func withoutConfigMaps(objects []runtime.Object) []runtime.Object {
 	return slices.DeleteFunc(
 		objects,
@@ -175,18 +175,18 @@ func foreignPod(t *testing.T, object *unstructured.Unstructured) *corev1.Pod {
 		t.Fatal(err)
 	}
 	if pod.Spec.Containers[0].Name == "" {
-		pod.Spec.Containers[0].Name = "user-container" // as Knative calls it
+		pod.Spec.Containers[0].Name = "user-container" // as Knative names it
 	}
 	return pod
 }
 
-// keepsOrder checks that a native sidecar comes first, so that it starts before all other
+// checkOrder checks that a native sidecar comes first, so that it starts before all other
 // containers, and that the other containers keep their order.
-func keepsOrder(t *testing.T, before, after *corev1.PodSpec) {
+func checkOrder(t *testing.T, before, after *corev1.PodSpec) {
 	t.Helper()
 	names := func(containers []corev1.Container) (names []string) {
 		for _, c := range containers {
-			if c.Name != name {
+			if c.Name != sidecarName {
 				names = append(names, c.Name)
 			}
 		}
@@ -197,7 +197,7 @@ func keepsOrder(t *testing.T, before, after *corev1.PodSpec) {
 		t.Error("the order of containers has changed")
 	}
 	if c, native := sidecarOf(after); native && after.InitContainers[0].Name != c.Name {
-		t.Error("the sidecar is not the first")
+		t.Error("the sidecar is not the first init container")
 	}
 }
 
@@ -212,8 +212,8 @@ func sidecarIn(t *testing.T, pod *corev1.Pod) map[string]any {
 	return fields
 }
 
-// difference lists the fields that were added, removed and changed, one on each line. The standard
-// sidecar takes one line.
+// difference lists the fields that were added, removed and changed, one per line. A sidecar that
+// equals standard takes one line.
 func difference(t *testing.T, standard map[string]any, before, after []runtime.Object) string {
 	t.Helper()
 	was, is := map[string]string{}, map[string]string{}
@@ -262,8 +262,8 @@ func collapse(standard map[string]any, value any) {
 		}
 		list, _ := v["initContainers"].([]any)
 		for i, item := range list {
-			if m, ok := item.(map[string]any); ok && m["name"] == name {
-				list[i] = map[string]any{"name": name, "is": summary(standard, m)}
+			if m, ok := item.(map[string]any); ok && m["name"] == sidecarName {
+				list[i] = map[string]any{"name": sidecarName, "is": summary(standard, m)}
 			}
 		}
 	case []any:

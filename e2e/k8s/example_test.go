@@ -15,8 +15,8 @@ import (
 
 const example = "../../deploy/k8s/example"
 
-// named returns the pods of a kustomization by label.
-func named(objects []runtime.Object) map[string]*corev1.PodTemplateSpec {
+// podsByName returns the pod templates of objects, by their label app.kubernetes.io/name.
+func podsByName(objects []runtime.Object) map[string]*corev1.PodTemplateSpec {
 	found := map[string]*corev1.PodTemplateSpec{}
 	for _, object := range objects {
 		if pod := template(object); pod != nil {
@@ -29,7 +29,7 @@ func named(objects []runtime.Object) map[string]*corev1.PodTemplateSpec {
 // The example's network policies allow the connections that the apps need, and no others.
 func TestExampleNetworkAllowsOnlyWhatTheAppsNeed(t *testing.T) {
 	objects := mustBuild(t, example)
-	n, pods := networkOf(objects), named(objects)
+	n, pods := networkOf(objects), podsByName(objects)
 	tcp := func(port int32) corev1.ContainerPort {
 		return corev1.ContainerPort{ContainerPort: port, Protocol: corev1.ProtocolTCP}
 	}
@@ -38,42 +38,42 @@ func TestExampleNetworkAllowsOnlyWhatTheAppsNeed(t *testing.T) {
 			want := from == "load" && to == "orders" || from == "orders" && to == "payments"
 			port := pods[to].Spec.Containers[0].Ports[0]
 			port.Protocol = corev1.ProtocolTCP // as the API server sets it
-			if got := n.lets(pods[from], pods[to], port); got != want {
+			if got := n.allows(pods[from], pods[to], port); got != want {
 				t.Errorf("%s may connect to %s: %t, want %t", from, to, got, want)
 			}
-			if n.lets(pods[from], pods[to], tcp(4317)) {
+			if n.allows(pods[from], pods[to], tcp(4317)) {
 				t.Errorf("%s may connect to the sidecar of %s", from, to)
 			}
 		}
-		names := corev1.ContainerPort{ContainerPort: 53, Protocol: corev1.ProtocolUDP}
-		if !n.letsOut(pods[from], nil, names) || !n.letsOut(pods[from], nil, tcp(4317)) {
-			t.Errorf("%s cannot look up names, or its sidecar cannot send", from)
+		dns := corev1.ContainerPort{ContainerPort: 53, Protocol: corev1.ProtocolUDP}
+		if !n.allowsEgress(pods[from], nil, dns) || !n.allowsEgress(pods[from], nil, tcp(4317)) {
+			t.Errorf("%s may not look up names, or its sidecar may not send", from)
 		}
-		if n.letsOut(pods[from], nil, tcp(80)) {
+		if n.allowsEgress(pods[from], nil, tcp(80)) {
 			t.Errorf("%s may connect to anything", from)
 		}
 	}
-	stranger := &corev1.PodTemplateSpec{}
-	if n.letsIn(nil, stranger, tcp(80)) || n.letsOut(stranger, nil, tcp(80)) {
+	unlabeled := &corev1.PodTemplateSpec{}
+	if n.allowsIngress(nil, unlabeled, tcp(80)) || n.allowsEgress(unlabeled, nil, tcp(80)) {
 		t.Error("traffic that is not listed is not denied")
 	}
 }
 
 func TestDaemonSetNetwork(t *testing.T) {
 	objects := mustBuild(t, "../../deploy/k8s/daemonset")
-	n, pod := networkOf(objects), named(objects)["poolgauge-node"]
-	if n.letsIn(nil, pod, corev1.ContainerPort{ContainerPort: 4319, Protocol: corev1.ProtocolTCP}) {
-		t.Error("anything may connect to it")
+	n, pod := networkOf(objects), podsByName(objects)["poolgauge-node"]
+	if n.allowsIngress(nil, pod, corev1.ContainerPort{ContainerPort: 4319, Protocol: corev1.ProtocolTCP}) {
+		t.Error("any peer may connect to port 4319 of the DaemonSet's pod")
 	}
-	if !n.letsOut(pod, nil, corev1.ContainerPort{ContainerPort: 4317, Protocol: corev1.ProtocolTCP}) {
-		t.Error("it cannot send")
+	if !n.allowsEgress(pod, nil, corev1.ContainerPort{ContainerPort: 4317, Protocol: corev1.ProtocolTCP}) {
+		t.Error("the DaemonSet's pod may not connect to port 4317")
 	}
 }
 
 // Every Service selects a pod and targets one of its ports.
 func TestExampleServices(t *testing.T) {
 	objects := mustBuild(t, example)
-	pods, services := named(objects), 0
+	pods, services := podsByName(objects), 0
 	for _, object := range objects {
 		s, ok := object.(*corev1.Service)
 		if !ok {
@@ -84,7 +84,7 @@ func TestExampleServices(t *testing.T) {
 		if pod == nil || !slices.ContainsFunc(pod.Spec.Containers[0].Ports, func(p corev1.ContainerPort) bool {
 			return p.Name == s.Spec.Ports[0].TargetPort.StrVal
 		}) {
-			t.Errorf("service %s leads nowhere", s.Name)
+			t.Errorf("service %s selects no pod with its target port", s.Name)
 		}
 	}
 	if services != 2 {
@@ -113,13 +113,13 @@ func TestExampleJobCompletes(t *testing.T) {
 		}
 		return
 	}
-	t.Error("no Job")
+	t.Error("the example has no Job")
 }
 
 // The example's own containers have a read-only root file system, resource settings, and no
 // service-account token.
 func TestExampleContainers(t *testing.T) {
-	for name, pod := range named(mustBuild(t, example)) {
+	for name, pod := range podsByName(mustBuild(t, example)) {
 		c := &pod.Spec.Containers[0]
 		if !isTrue(c.SecurityContext.ReadOnlyRootFilesystem) || c.Resources.Limits.Memory().IsZero() ||
 			c.Resources.Requests.Cpu().IsZero() {
@@ -149,7 +149,7 @@ func TestImagesHaveOneVersion(t *testing.T) {
 		}
 	}
 	if len(versions) != 1 || versions[""] != nil || versions["latest"] != nil {
-		t.Errorf("versions %v, want one", versions)
+		t.Errorf("the images have the versions %v, want one, and not latest", versions)
 	}
 }
 
@@ -159,11 +159,11 @@ func TestReleasePinsTheImageByDigest(t *testing.T) {
 	dir := t.TempDir()
 	if text, err := exec.CommandContext(t.Context(), "make", "-C", "../..", "pinned", "DIGEST="+digest, "PINNED="+dir).
 		CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, text)
+		t.Fatalf("make pinned: %v\n%s", err, text)
 	}
 	for _, object := range mustBuild(t, filepath.Join(dir, "k8s", "daemonset")) {
 		if pod := template(object); pod != nil && pod.Spec.Containers[0].Image != "ghcr.io/poolgauge/sidecar@"+digest {
-			t.Errorf("the DaemonSet's image is %s", pod.Spec.Containers[0].Image)
+			t.Errorf("the DaemonSet's image is %s, want it pinned by digest", pod.Spec.Containers[0].Image)
 		}
 	}
 	for name, want := range map[string]string{
@@ -176,7 +176,7 @@ func TestReleasePinsTheImageByDigest(t *testing.T) {
 		text, err := os.ReadFile(filepath.Join(dir, name))
 		if err != nil || !strings.Contains(string(text), want+"\n") && !strings.Contains(string(text), want+",\n") ||
 			strings.Contains(string(text), "poolgauge/sidecar:") {
-			t.Errorf("%s has no %s, or a tag: %v", name, want, err)
+			t.Errorf("%s: want %q and no image with a tag: %v", name, want, err)
 		}
 	}
 }
@@ -185,7 +185,7 @@ func TestReleasePinsTheImageByDigest(t *testing.T) {
 func TestPinned(t *testing.T) {
 	for kind, pod := range pods(t, "testdata/pinned") {
 		if c, _ := sidecarOf(&pod.Spec); !strings.HasPrefix(c.Image, "registry.example.com/poolgauge@sha256:0123") {
-			t.Errorf("%s: the image is %s", kind, c.Image)
+			t.Errorf("%s: the image is %s, want the pinned one", kind, c.Image)
 		}
 		if err := check(&pod.Spec); err != nil {
 			t.Errorf("%s: %v", kind, err)

@@ -8,15 +8,15 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// plainPod is the pod of an app without poolgauge.
+// plainPod returns the pod of an app without poolgauge.
 func plainPod(t *testing.T) *corev1.Pod {
 	t.Helper()
 	template := pods(t, "testdata/bare/app")["Deployment"]
 	return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "app", Labels: template.Labels}, Spec: template.Spec}
 }
 
-// injected returns pod as admitted by a server that has the policy and the given annotations of the
-// namespace.
+// injected returns pod as admitted by an API server that has the policy, in a namespace with the
+// given annotations.
 func injected(t *testing.T, pod *corev1.Pod, annotations map[string]string) *corev1.Pod {
 	t.Helper()
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
@@ -38,14 +38,14 @@ func TestInjection(t *testing.T) {
 		t.Error(err)
 	}
 	if again := injected(t, pod, nil); len(again.Spec.InitContainers) != 1 {
-		t.Errorf("%d init containers when called again, want 1", len(again.Spec.InitContainers))
+		t.Errorf("%d init containers after a second admission, want 1", len(again.Spec.InitContainers))
 	}
 	if v := env(
 		&pod.Spec.Containers[0],
 		"OTEL_EXPORTER_OTLP_ENDPOINT",
 	); v == nil ||
 		v.Value != "http://127.0.0.1:4317" {
-		t.Errorf("the app's endpoint is %v", v)
+		t.Errorf("the app's endpoint is %v, want http://127.0.0.1:4317", v)
 	}
 }
 
@@ -65,19 +65,19 @@ func TestInjectionByNamespace(t *testing.T) {
 		}
 	}
 	if c.SecurityContext.RunAsUser != nil || c.SecurityContext.RunAsGroup != nil {
-		t.Error("the sidecar has a user of its own, where the platform assigns one")
+		t.Error("the sidecar sets its user or group, although the platform assigns them")
 	}
 	if v := env(
 		c,
 		"OTEL_EXPORTER_OTLP_CLIENT_KEY",
 	); v == nil ||
 		!slices.ContainsFunc(made.Spec.Volumes, func(v corev1.Volume) bool { return v.Name == "poolgauge-tls" }) {
-		t.Error("no TLS")
+		t.Error("the sidecar has no client key, or the pod has no volume poolgauge-tls")
 	}
 }
 
-// Pods of a namespace without the label are not changed.
-func TestInjectionWhereItIsNotWanted(t *testing.T) {
+// Pods are not changed in a namespace whose label does not enable injection.
+func TestInjectionNeedsTheNamespaceLabel(t *testing.T) {
 	namespace := &corev1.Namespace{
 		ObjectMeta: metav1.ObjectMeta{
 			Name:   "shop",
@@ -88,6 +88,6 @@ func TestInjectionWhereItIsNotWanted(t *testing.T) {
 		t,
 		append(mustBuild(t, "../../deploy/k8s/injection"), namespace)...).create(t.Context(), plainPod(t))
 	if err != nil || len(made.Spec.InitContainers) != 0 {
-		t.Errorf("%v, %v", made.Spec.InitContainers, err)
+		t.Errorf("init containers %v (error %v), want none", made.Spec.InitContainers, err)
 	}
 }

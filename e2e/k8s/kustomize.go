@@ -24,7 +24,7 @@ import (
 // unknown field is an error.
 func build(dir string) ([]runtime.Object, error) {
 	options := krusty.MakeDefaultOptions()
-	// Overlays of the tests use components outside of their directory, in deploy.
+	// The tests' overlays use components outside of their directory, in deploy.
 	options.LoadRestrictions = types.LoadRestrictionsNone
 	resources, err := krusty.MakeKustomizer(options).Run(filesys.MakeFsOnDisk(), dir)
 	if err != nil {

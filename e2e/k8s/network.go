@@ -21,44 +21,46 @@ func networkOf(objects []runtime.Object) (n network) {
 	return n
 }
 
-// lets reports whether one pod (from) may connect to port, a container port of another pod (to).
+// allows reports whether one pod (from) may connect to port, a container port of another pod (to).
 // The policies of both pods must allow the connection.
-func (n network) lets(from, to *corev1.PodTemplateSpec, port corev1.ContainerPort) bool {
-	return n.letsOut(from, to, port) && n.letsIn(from, to, port)
+func (n network) allows(from, to *corev1.PodTemplateSpec, port corev1.ContainerPort) bool {
+	return n.allowsEgress(from, to, port) && n.allowsIngress(from, to, port)
 }
 
-// letsOut reports whether the policies of one pod (from) allow it to connect to port of another pod
-// (to), which is nil for a peer outside the namespace.
-func (n network) letsOut(from, to *corev1.PodTemplateSpec, port corev1.ContainerPort) bool {
-	held := false
+// allowsEgress reports whether the policies of one pod (from) allow it to connect to port of
+// another pod (to), which is nil for a peer outside the namespace.
+func (n network) allowsEgress(from, to *corev1.PodTemplateSpec, port corev1.ContainerPort) bool {
+	restricted := false
 	for _, p := range n {
-		if !selects(&p.Spec.PodSelector, from) || !has(p, networkingv1.PolicyTypeEgress) {
+		if !selects(&p.Spec.PodSelector, from) || !hasType(p, networkingv1.PolicyTypeEgress) {
 			continue
 		}
-		held = true
+		restricted = true
 		for _, rule := range p.Spec.Egress {
-			if peer(rule.To, to) && open(rule.Ports, port) {
+			if matchesPeer(rule.To, to) && matchesPort(rule.Ports, port) {
 				return true
 			}
 		}
 	}
-	return !held
+	return !restricted
 }
 
-func (n network) letsIn(from, to *corev1.PodTemplateSpec, port corev1.ContainerPort) bool {
-	held := false
+// allowsIngress reports whether the policies of one pod (to) allow another pod (from) to connect to
+// its port. from is nil for a peer outside the namespace.
+func (n network) allowsIngress(from, to *corev1.PodTemplateSpec, port corev1.ContainerPort) bool {
+	restricted := false
 	for _, p := range n {
-		if !selects(&p.Spec.PodSelector, to) || !has(p, networkingv1.PolicyTypeIngress) {
+		if !selects(&p.Spec.PodSelector, to) || !hasType(p, networkingv1.PolicyTypeIngress) {
 			continue
 		}
-		held = true
+		restricted = true
 		for _, rule := range p.Spec.Ingress {
-			if peer(rule.From, from) && open(rule.Ports, port) {
+			if matchesPeer(rule.From, from) && matchesPort(rule.Ports, port) {
 				return true
 			}
 		}
 	}
-	return !held
+	return !restricted
 }
 
 func selects(s *metav1.LabelSelector, pod *corev1.PodTemplateSpec) bool {
@@ -66,7 +68,7 @@ func selects(s *metav1.LabelSelector, pod *corev1.PodTemplateSpec) bool {
 	return err == nil && pod != nil && selector.Matches(labels.Set(pod.Labels))
 }
 
-func has(p *networkingv1.NetworkPolicy, kind networkingv1.PolicyType) bool {
+func hasType(p *networkingv1.NetworkPolicy, kind networkingv1.PolicyType) bool {
 	for _, t := range p.Spec.PolicyTypes {
 		if t == kind {
 			return true
@@ -75,7 +77,7 @@ func has(p *networkingv1.NetworkPolicy, kind networkingv1.PolicyType) bool {
 	return false
 }
 
-func peer(peers []networkingv1.NetworkPolicyPeer, pod *corev1.PodTemplateSpec) bool {
+func matchesPeer(peers []networkingv1.NetworkPolicyPeer, pod *corev1.PodTemplateSpec) bool {
 	for _, p := range peers {
 		if p.PodSelector != nil && p.NamespaceSelector == nil && selects(p.PodSelector, pod) {
 			return true
@@ -84,7 +86,7 @@ func peer(peers []networkingv1.NetworkPolicyPeer, pod *corev1.PodTemplateSpec) b
 	return len(peers) == 0
 }
 
-func open(ports []networkingv1.NetworkPolicyPort, port corev1.ContainerPort) bool {
+func matchesPort(ports []networkingv1.NetworkPolicyPort, port corev1.ContainerPort) bool {
 	for _, p := range ports {
 		protocol := p.Protocol == nil || *p.Protocol == port.Protocol
 		if protocol &&

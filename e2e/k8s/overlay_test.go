@@ -44,13 +44,14 @@ func TestOverlays(t *testing.T) {
 				}
 			}
 			if seen != pods {
-				t.Errorf("%d kinds of pods, want %d", seen, pods)
+				t.Errorf("%d pod templates, want %d", seen, pods)
 			}
 		})
 	}
 }
 
-// Each of the smaller components makes the change that it is for.
+// Each of the smaller components makes the change that it exists for, and pods that have opted out
+// are left unchanged.
 func TestComponentsChangeTheSidecarAsTheyShould(t *testing.T) {
 	for dir, holds := range map[string]func(c *corev1.Container) bool{
 		"guaranteed": func(c *corev1.Container) bool {
@@ -69,11 +70,11 @@ func TestComponentsChangeTheSidecarAsTheyShould(t *testing.T) {
 		made := pods(t, "testdata/"+dir)
 		for kind, pod := range made {
 			if c, native := sidecarOf(&pod.Spec); !native || !holds(c) {
-				t.Errorf("%s, %s: the sidecar is %v", dir, kind, c)
+				t.Errorf("%s, %s: the sidecar is not as expected: %v", dir, kind, c)
 			}
 		}
 		if len(made) < 5 || made["CronJob"] == nil {
-			t.Errorf("%s: %d kinds of pods, want 5 and a CronJob's", dir, len(made))
+			t.Errorf("%s: %d kinds of pods, want at least 5, including that of a CronJob", dir, len(made))
 		}
 	}
 	for kind, pod := range pods(t, "testdata/opted-out") {
@@ -107,7 +108,7 @@ func TestOverlaysThatBreakARuleFail(t *testing.T) {
 		"cpu-limit":          "limits memory but not CPU",
 		"unlimited":          "with a size limit",
 		"writable":           "read-only",
-		"job-blocks":         "restarts always",
+		"job-blocks":         "always restarts",
 		"host":               "pod security: ",
 		"small-queue-volume": "larger than the queue",
 		"small-probe-volume": "larger than its file",
@@ -126,7 +127,7 @@ func TestOverlaysThatBreakARuleFail(t *testing.T) {
 				}
 			}
 			if err == nil || !strings.Contains(err.Error(), want) {
-				t.Errorf("got %v, want an error with %q", err, want)
+				t.Errorf("got %v, want an error that contains %q", err, want)
 			}
 		})
 	}

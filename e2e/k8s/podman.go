@@ -117,8 +117,8 @@ func resolve(
 	return resolved, nil
 }
 
-// resolveFrom returns the variables that come from whole config maps, except those that variables
-// overrides.
+// resolveFrom returns the variables from those sources that are config maps, except those that
+// variables overrides.
 func resolveFrom(
 	sources []corev1.EnvFromSource,
 	variables []corev1.EnvVar,
@@ -165,7 +165,7 @@ func valueFrom(from *corev1.EnvVarSource, pod *corev1.Pod, objects []runtime.Obj
 		if value, known := fields[from.FieldRef.FieldPath]; known {
 			return value, nil
 		}
-		return "", fmt.Errorf("unsupported field %s", from.FieldRef.FieldPath)
+		return "", fmt.Errorf("unsupported fieldRef %s", from.FieldRef.FieldPath)
 	}
 	if key := from.ConfigMapKeyRef; key != nil {
 		return fromConfigMap(key, objects)

@@ -13,7 +13,8 @@ import (
 	"k8s.io/pod-security-admission/policy"
 )
 
-const name = "poolgauge"
+// sidecarName is the name of the sidecar's container.
+const sidecarName = "poolgauge"
 
 const (
 	// bytes of memory used with an app that sends as fast as the relay accepts; docs/benchmarks.md
@@ -40,12 +41,12 @@ func admit(meta *metav1.ObjectMeta, spec *corev1.PodSpec) error {
 // is an init container.
 func sidecarOf(spec *corev1.PodSpec) (c *corev1.Container, native bool) {
 	for i := range spec.InitContainers {
-		if spec.InitContainers[i].Name == name {
+		if spec.InitContainers[i].Name == sidecarName {
 			return &spec.InitContainers[i], true
 		}
 	}
 	for i := range spec.Containers {
-		if spec.Containers[i].Name == name {
+		if spec.Containers[i].Name == sidecarName {
 			return &spec.Containers[i], false
 		}
 	}
@@ -59,7 +60,7 @@ type rule struct {
 }
 
 var rules = []rule{
-	{"a native sidecar restarts always", func(_ *corev1.PodSpec, c *corev1.Container, native bool) bool {
+	{"a native sidecar always restarts", func(_ *corev1.PodSpec, c *corev1.Container, native bool) bool {
 		return !native || c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways
 	}},
 	{"it runs as an explicit user other than root", func(_ *corev1.PodSpec, c *corev1.Container, _ bool) bool {
@@ -105,7 +106,7 @@ var rules = []rule{
 		},
 	},
 	{
-		"its queue and its probe have a volume each with a size limit",
+		"its queue and its probe each have a volume with a size limit",
 		func(spec *corev1.PodSpec, c *corev1.Container, _ bool) bool {
 			return volumeOf(spec, c, "POOLGAUGE_QUEUE_DIR") > 0 && volumeOf(spec, c, "POOLGAUGE_PROBE_DIR") > 0
 		},
@@ -126,11 +127,14 @@ var rules = []rule{
 		_, tag, tagged := strings.Cut(c.Image[strings.LastIndex(c.Image, "/")+1:], ":")
 		return tagged && tag != "latest"
 	}},
-	{"it reports its pod, from the downward API", func(_ *corev1.PodSpec, c *corev1.Container, _ bool) bool {
-		return env(c, "K8S_POD") != nil && env(c, "K8S_NAMESPACE") != nil && env(c, "K8S_NODE") != nil &&
-			env(c, "OTEL_RESOURCE_ATTRIBUTES") != nil
-	}},
-	{"it uses nothing of the host", func(spec *corev1.PodSpec, _ *corev1.Container, _ bool) bool {
+	{
+		"it reports its pod's attributes, from the downward API",
+		func(_ *corev1.PodSpec, c *corev1.Container, _ bool) bool {
+			return env(c, "K8S_POD") != nil && env(c, "K8S_NAMESPACE") != nil && env(c, "K8S_NODE") != nil &&
+				env(c, "OTEL_RESOURCE_ATTRIBUTES") != nil
+		},
+	},
+	{"it shares no namespace with the host", func(spec *corev1.PodSpec, _ *corev1.Container, _ bool) bool {
 		return !spec.HostNetwork && !spec.HostPID && !spec.HostIPC
 	}},
 }
@@ -139,15 +143,15 @@ var rules = []rule{
 func check(spec *corev1.PodSpec) error {
 	c, native := sidecarOf(spec)
 	if c == nil {
-		return errors.New("no sidecar")
+		return errors.New("the pod has no sidecar")
 	}
-	var broken []error
+	var violations []error
 	for _, r := range rules {
 		if !r.holds(spec, c, native) {
-			broken = append(broken, errors.New("the sidecar violates a rule: "+r.says))
+			violations = append(violations, errors.New("the sidecar violates a rule: "+r.says))
 		}
 	}
-	return errors.Join(broken...)
+	return errors.Join(violations...)
 }
 
 func isTrue(b *bool) bool { return b != nil && *b }
@@ -159,7 +163,7 @@ func hasNoToken(spec *corev1.PodSpec, c *corev1.Container, _ bool) bool {
 		return true
 	}
 	return slices.ContainsFunc(c.VolumeMounts, func(m corev1.VolumeMount) bool {
-		return m.MountPath == "/var/run/secrets/kubernetes.io/serviceaccount" && limit(spec, m.Name) > 0
+		return m.MountPath == "/var/run/secrets/kubernetes.io/serviceaccount" && sizeLimit(spec, m.Name) > 0
 	})
 }
 
@@ -174,10 +178,11 @@ func volumeOf(spec *corev1.PodSpec, c *corev1.Container, variable string) int64 
 	if i < 0 {
 		return 0
 	}
-	return limit(spec, c.VolumeMounts[i].Name)
+	return sizeLimit(spec, c.VolumeMounts[i].Name)
 }
 
-func limit(spec *corev1.PodSpec, volume string) int64 {
+// sizeLimit returns the size limit of the emptyDir with the given name, or 0 if there is none.
+func sizeLimit(spec *corev1.PodSpec, volume string) int64 {
 	for _, v := range spec.Volumes {
 		if v.Name == volume && v.EmptyDir != nil && v.EmptyDir.SizeLimit != nil {
 			return v.EmptyDir.SizeLimit.Value()

@@ -41,7 +41,7 @@ func newMutator(p *admissionv1.MutatingAdmissionPolicy, namespace *corev1.Namesp
 	for i := range p.Spec.MatchConditions {
 		conditions = append(conditions, (*matchconditions.MatchCondition)(&p.Spec.MatchConditions[i]))
 	}
-	fail := admissionv1.Fail // an error of an expression is an error of the test
+	fail := admissionv1.Fail // an error in an expression fails the test
 	matches := matchconditions.NewMatcher(
 		compiler.CompileCondition(conditions, options, stored),
 		&fail,

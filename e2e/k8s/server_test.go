@@ -27,7 +27,7 @@ import (
 	"k8s.io/kubernetes/pkg/api/legacyscheme"
 	podutil "k8s.io/kubernetes/pkg/api/pod"
 	"k8s.io/kubernetes/pkg/apis/core"
-	_ "k8s.io/kubernetes/pkg/apis/core/install" // its defaults
+	_ "k8s.io/kubernetes/pkg/apis/core/install" // for its defaults
 	"k8s.io/kubernetes/pkg/apis/core/validation"
 	"k8s.io/kubernetes/pkg/capabilities"
 	quota "k8s.io/kubernetes/pkg/quota/v1/evaluator/core"
@@ -40,11 +40,11 @@ import (
 type server struct {
 	plugins   []admission.Interface
 	namespace *corev1.Namespace
-	demanded  []corev1.ResourceName // by quotas
+	demanded  []corev1.ResourceName // resources that quotas require
 }
 
-// newServer returns a server with the given objects. It uses the policies, their bindings, one
-// namespace, quotas and limit ranges.
+// newServer returns a server with those of the given objects that are a policy, a namespace, quotas
+// or limit ranges. In place of the policy's binding, it checks the namespace's label.
 func newServer(t *testing.T, objects ...runtime.Object) *server {
 	t.Helper()
 	capabilities.Setup(true, 0) // privileged pods, as most clusters admit them
@@ -156,30 +156,30 @@ func (s *server) create(ctx context.Context, pod *corev1.Pod) (*corev1.Pod, erro
 		nil,
 	)
 	scheme := admission.NewObjectInterfacesFromScheme(legacyscheme.Scheme)
-	var refused []error
+	var rejections []error
 	for range 2 { // the API server calls its plugins again after a change
 		for _, p := range s.plugins {
 			if m, ok := p.(admission.MutationInterface); ok {
-				refused = append(refused, m.Admit(ctx, attributes, scheme))
+				rejections = append(rejections, m.Admit(ctx, attributes, scheme))
 			}
 		}
 	}
 	options := podutil.GetValidationOptionsFromPodSpecAndMeta(&stored.Spec, nil, &stored.ObjectMeta, nil)
-	refused = append(refused, validation.ValidatePodCreate(stored, options).ToAggregate())
+	rejections = append(rejections, validation.ValidatePodCreate(stored, options).ToAggregate())
 	for _, p := range s.plugins {
 		if v, ok := p.(admission.ValidationInterface); ok {
-			refused = append(refused, v.Validate(ctx, attributes, scheme))
+			rejections = append(rejections, v.Validate(ctx, attributes, scheme))
 		}
 	}
-	refused = append(refused, quota.NewPodEvaluator(nil, clock.RealClock{}).Constraints(s.demanded, stored))
+	rejections = append(rejections, quota.NewPodEvaluator(nil, clock.RealClock{}).Constraints(s.demanded, stored))
 	result := &corev1.Pod{}
 	if err := legacyscheme.Scheme.Convert(stored, result, nil); err != nil {
 		return nil, err
 	}
 	if s.namespace.Labels["pod-security.kubernetes.io/enforce"] == "restricted" {
-		refused = append(refused, admit(&result.ObjectMeta, &result.Spec))
+		rejections = append(rejections, admit(&result.ObjectMeta, &result.Spec))
 	}
-	if err := errors.Join(refused...); err != nil {
+	if err := errors.Join(rejections...); err != nil {
 		return result, fmt.Errorf("rejected: %w", err)
 	}
 	return result, nil

@@ -9,8 +9,7 @@ import (
 )
 
 // Every overlay builds to the same bytes with the kustomize of each kubectl from 1.29 to 1.36, and
-// with that of the system. Each version is a program that is built from a module of its own,
-// testdata/kustomize/VERSION.
+// with that of the system. Each version is built from its own module, testdata/kustomize/VERSION.
 func TestEveryKustomizeBuildsTheSame(t *testing.T) {
 	overlays := []string{
 		"../../deploy/k8s/example", "../../deploy/k8s/injection", "../../deploy/k8s/daemonset", "../../deploy/gateway",
@@ -20,15 +19,15 @@ func TestEveryKustomizeBuildsTheSame(t *testing.T) {
 	for _, overlay := range overlays {
 		newest[overlay] = kustomized(t, overlay, kustomize(t, "5.8.1"), "build")
 	}
-	// kubectl 1.28 has 5.0.1, 1.29 and 1.30 a commit after 5.0.3, 1.31 has 5.4.2, 1.32 5.5, 1.33 5.6,
-	// 1.34 5.7.1, 1.35 and 1.36 5.8
+	// kubectl 1.28 has 5.0.1, 1.29 and 1.30 a commit after 5.0.3, 1.31 has 5.4.2, 1.32 5.5, 1.33
+	// 5.6, 1.34 5.7.1, 1.35 and 1.36 5.8
 	for _, version := range []string{"5.0.1", "5.4.2", "5.5.0", "5.6.0", "5.7.1"} {
 		t.Run(version, func(t *testing.T) {
 			t.Parallel()
 			program := kustomize(t, version)
 			for _, overlay := range overlays {
 				if got := kustomized(t, overlay, program, "build"); !bytes.Equal(got, newest[overlay]) {
-					t.Errorf("%s: it builds\n%s\n5.8.1\n%s", overlay, got, newest[overlay])
+					t.Errorf("%s builds to\n%s\nwant, as with 5.8.1:\n%s", overlay, got, newest[overlay])
 				}
 			}
 		})
@@ -40,13 +39,13 @@ func TestEveryKustomizeBuildsTheSame(t *testing.T) {
 		}
 		for _, overlay := range overlays {
 			if got := kustomized(t, overlay, program, "kustomize"); !bytes.Equal(got, newest[overlay]) {
-				t.Errorf("%s: it builds\n%s\n5.8.1\n%s", overlay, got, newest[overlay])
+				t.Errorf("%s builds to\n%s\nwant, as with 5.8.1:\n%s", overlay, got, newest[overlay])
 			}
 		}
 	})
 }
 
-// kustomize builds a version of the program and returns its path. Go's build cache keeps its
+// kustomize builds the given version of kustomize and returns its path. Go's build cache keeps the
 // packages.
 func kustomize(t *testing.T, version string) string {
 	t.Helper()
@@ -55,7 +54,7 @@ func kustomize(t *testing.T, version string) string {
 	build.Dir = "testdata/kustomize/" + version
 	build.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=-mod=readonly -buildvcs=false")
 	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+		t.Fatalf("building kustomize: %v\n%s", err, out)
 	}
 	return path
 }
@@ -63,11 +62,11 @@ func kustomize(t *testing.T, version string) string {
 func kustomized(t *testing.T, overlay, program, verb string) []byte {
 	t.Helper()
 	build := exec.CommandContext(t.Context(), program, verb, "--load-restrictor", "LoadRestrictionsNone", overlay)
-	var problems bytes.Buffer
-	build.Stderr = &problems
+	var stderr bytes.Buffer
+	build.Stderr = &stderr
 	out, err := build.Output()
 	if err != nil {
-		t.Fatalf("%s of %s: %v\n%s", verb, overlay, err, &problems)
+		t.Fatalf("%s of %s: %v\n%s", verb, overlay, err, &stderr)
 	}
 	return out
 }

@@ -18,14 +18,15 @@ import (
 // fault is a fault that occurs next to three calm pools and a healthy sidecar, with exactly the
 // alerts that it must raise.
 type fault struct {
-	app     app
-	world   func(*catalog.Metric, attribute.Set) (float64, bool)
-	pods    []pod         // in place of app and world
-	lasting time.Duration // half an hour if 0
-	alerts  []string      // each is a name, or name ×n if the alert fires n times at once
+	app      app
+	world    func(*catalog.Metric, attribute.Set) (float64, bool)
+	pods     []pod         // in place of app and world
+	duration time.Duration // half an hour if 0
+	alerts   []string      // each is a name, or name ×n if the alert fires n times at the same time
 }
 
-// wrong overrides the growth or the value of those series of m that have the matching attributes.
+// wrong returns a function that overrides the growth or the value of those series of m that have
+// the matching attributes.
 func wrong(
 	m *catalog.Metric,
 	v float64,
@@ -51,7 +52,7 @@ var (
 	full    = []attribute.KeyValue{catalog.LaneKey.String("metrics"), catalog.PointOutcomeKey.String("dropped")}
 )
 
-// three returns the sidecars of one node, which all report the same figures.
+// three returns three sidecars of one node, which all report the same values.
 func three(w func(*catalog.Metric, attribute.Set) (float64, bool)) []pod {
 	var pods []pod
 	for _, name := range []string{"a", "b", "c"} {
@@ -63,36 +64,36 @@ func three(w func(*catalog.Metric, attribute.Set) (float64, bool)) []pod {
 }
 
 var faults = map[string]fault{
-	"three hours at 70 %":        {pods: []pod{{app: busy.run, world: healthy(), until: 3 * time.Hour}}},
+	"three hours at 70%":         {pods: []pod{{app: busy.run, world: healthy(), until: 3 * time.Hour}}},
 	"rolling restart":            {pods: rolling(busy.run)},
 	"uses get slower, with room": {app: slower},
-	"young and in bursts":        {pods: []pod{{app: bursts, world: healthy(), until: 20 * time.Minute}}},
+	"bursts at the start":        {pods: []pod{{app: bursts, world: healthy(), until: 20 * time.Minute}}},
 	"scaled to zero": {
 		pods: []pod{
 			{app: calm.run, world: healthy(), until: 20 * time.Minute},
 			{name: "other", world: healthy(), until: time.Hour},
 		},
 	},
-	"saturated":                 {app: saturated, alerts: []string{"PoolSaturated"}},
-	"waiting for ever":          {app: hangs, alerts: []string{"PoolStuck"}},
-	"deadlock of database/sql":  {app: deadlock, lasting: 40 * time.Minute, alerts: []string{"PoolStuck"}},
-	"rejected":                  {app: rejecting, alerts: []string{"PoolNotServing"}},
-	"timed out":                 {app: timingOut, alerts: []string{"PoolNotServing"}},
-	"creating is refused":       {app: refusing, alerts: []string{"PoolCreateFailing"}},
-	"creating gets no answer":   {app: unreachable, alerts: []string{"PoolCreateFailing"}},
-	"the database is down":      {app: down, alerts: []string{"PoolCreateFailing"}},
-	"tasks fail":                {app: failing, alerts: []string{"PoolUsesFailing"}},
-	"tasks panic":               {app: panicking, alerts: []string{"PoolUsesFailing"}},
-	"head of line":              {app: headOfLine, alerts: []string{"PoolWaitsWithRoom"}},
-	"larger than the pool":      {app: tooLarge, alerts: []string{"PoolWaitsWithRoom"}},
-	"one full host of many":     {app: fullHost, alerts: []string{"PoolSaturated"}},
-	"a full listener":           {app: fullListener, alerts: []string{"PoolFull"}},
-	"leases are not given back": {app: leaking, lasting: 150 * time.Minute, alerts: []string{"PoolLeaking"}},
-	"bursts":                    {app: bursts, lasting: 90 * time.Minute, alerts: []string{"PoolWaitsOverObjective"}},
+	"saturated":                {app: saturated, alerts: []string{"PoolSaturated"}},
+	"waiting forever":          {app: hangs, alerts: []string{"PoolStuck"}},
+	"deadlock of database/sql": {app: deadlock, duration: 40 * time.Minute, alerts: []string{"PoolStuck"}},
+	"rejected":                 {app: rejecting, alerts: []string{"PoolNotServing"}},
+	"timed out":                {app: timingOut, alerts: []string{"PoolNotServing"}},
+	"creating fails":           {app: refusing, alerts: []string{"PoolCreateFailing"}},
+	"creating times out":       {app: unreachable, alerts: []string{"PoolCreateFailing"}},
+	"the database is down":     {app: down, alerts: []string{"PoolCreateFailing"}},
+	"tasks fail":               {app: failing, alerts: []string{"PoolUsesFailing"}},
+	"tasks panic":              {app: panicking, alerts: []string{"PoolUsesFailing"}},
+	"head of line":             {app: headOfLine, alerts: []string{"PoolWaitsWithRoom"}},
+	"larger than the pool":     {app: tooLarge, alerts: []string{"PoolWaitsWithRoom"}},
+	"one full host of many":    {app: fullHost, alerts: []string{"PoolSaturated"}},
+	"a full listener":          {app: fullListener, alerts: []string{"PoolFull"}},
+	"leases are not returned":  {app: leaking, duration: 150 * time.Minute, alerts: []string{"PoolLeaking"}},
+	"bursts":                   {app: bursts, duration: 90 * time.Minute, alerts: []string{"PoolWaitsOverObjective"}},
 	"quota": {
-		world:   wrong(catalog.CgroupCPUThrottledPeriods, 4),
-		lasting: 40 * time.Minute,
-		alerts:  []string{"ContainerThrottled"},
+		world:    wrong(catalog.CgroupCPUThrottledPeriods, 4),
+		duration: 40 * time.Minute,
+		alerts:   []string{"ContainerThrottled"},
 	},
 	"memory pressure": {
 		world:  wrong(catalog.PressureStallTime, 0.2, ofGroup...),
@@ -102,7 +103,7 @@ var faults = map[string]fault{
 		pods:   three(wrong(catalog.PressureStallTime, 0.2, ofHost...)),
 		alerts: []string{"MemoryPressure"},
 	},
-	"killed for memory": {
+	"OOM kill": {
 		world: wrong(
 			catalog.CgroupMemoryEvents,
 			0.005,
@@ -182,7 +183,7 @@ func (f fault) timeline(t *testing.T) []export {
 	if f.pods != nil {
 		return timeline(t, f.pods...)
 	}
-	p := pod{app: calm.run, world: healthy(), until: f.lasting}
+	p := pod{app: calm.run, world: healthy(), until: f.duration}
 	p.world.fault = f.world
 	if f.app != nil {
 		p.app = together(calm.run, f.app)
@@ -193,7 +194,7 @@ func (f fault) timeline(t *testing.T) []export {
 	return timeline(t, p)
 }
 
-func TestEveryAlertFiresInItsFaultOnly(t *testing.T) {
+func TestEveryAlertFiresOnlyInItsFault(t *testing.T) {
 	withoutRace(t)
 	covered := map[string]bool{}
 	for name, f := range faults {
@@ -229,14 +230,14 @@ func TestAlertNamesTheFullHost(t *testing.T) {
 		}
 	})
 	if len(summaries) != 1 || !strings.HasPrefix(summaries[0], "Pool faulty (host-7:443) of ") {
-		t.Errorf("got %q", summaries)
+		t.Errorf("summaries %q, want one that starts with \"Pool faulty (host-7:443) of \"", summaries)
 	}
 }
 
-// Three minutes after a process is gone, none of its alerts fires.
+// Three minutes after a process has exited, none of its alerts fires.
 func TestNoAlertOfAProcessThatIsGone(t *testing.T) {
 	withoutRace(t)
-	const lasting = 30 * time.Minute
+	const duration = 30 * time.Minute
 	for name, a := range map[string]app{
 		"saturated": saturated, "stuck": hangs, "rejecting": rejecting, "bursts": bursts, "refusing": refusing, "failing": failing, "full": fullListener,
 		"head of line": headOfLine,
@@ -244,12 +245,12 @@ func TestNoAlertOfAProcessThatIsGone(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			exports := timeline(
 				t,
-				pod{app: a, until: lasting},
-				pod{name: "other", app: calm.run, world: healthy(), until: lasting + 20*time.Minute},
+				pod{app: a, until: duration},
+				pod{name: "other", app: calm.run, world: healthy(), until: duration + 20*time.Minute},
 			)
 			t.Parallel()
-			if got := fired(t, exports, lasting+3*time.Minute); len(got) > 0 {
-				t.Errorf("fired: %q", got)
+			if got := fired(t, exports, duration+3*time.Minute); len(got) > 0 {
+				t.Errorf("fired: %q, want none", got)
 			}
 		})
 	}
@@ -260,19 +261,19 @@ func TestNoAlertOfAProcessThatIsGone(t *testing.T) {
 func withoutRace(t *testing.T) {
 	t.Helper()
 	if raceEnabled {
-		t.Skip("make alerts runs it")
+		t.Skip("too slow with the race detector; make alerts runs it")
 	}
 }
 
-// fired returns the alerts that fired after a time, sorted.
-func fired(t *testing.T, exports []export, after time.Duration) []string {
+// fired returns the sorted names of the alerts that fired, ignoring the period skip at the start.
+func fired(t *testing.T, exports []export, skip time.Duration) []string {
 	t.Helper()
-	most := map[string]int{}
-	evaluate(t, exports, after, func(g *rules.Group) { count(g, most) })
+	maxFiring := map[string]int{}
+	evaluate(t, exports, skip, func(g *rules.Group) { count(g, maxFiring) })
 	var list []string
-	for _, name := range slices.Sorted(maps.Keys(most)) {
-		if most[name] > 1 {
-			name += fmt.Sprintf(" ×%d", most[name])
+	for _, name := range slices.Sorted(maps.Keys(maxFiring)) {
+		if maxFiring[name] > 1 {
+			name += fmt.Sprintf(" ×%d", maxFiring[name])
 		}
 		list = append(list, strings.TrimSpace(name))
 	}
@@ -280,8 +281,8 @@ func fired(t *testing.T, exports []export, after time.Duration) []string {
 }
 
 // evaluate replays exports into a new Prometheus and evaluates the rules as Prometheus does. It
-// calls show with each group after each evaluation that is later than the given time.
-func evaluate(t *testing.T, exports []export, after time.Duration, show func(*rules.Group)) {
+// calls show with each group after each evaluation, except in the period skip at the start.
+func evaluate(t *testing.T, exports []export, skip time.Duration, show func(*rules.Group)) {
 	t.Helper()
 	e := startEngine(t)
 	groups, err := e.Rules(t.Context(), deploy+"/prometheus/rules.yaml", evaluation)
@@ -289,12 +290,12 @@ func evaluate(t *testing.T, exports []export, after time.Duration, show func(*ru
 		t.Fatal(err)
 	}
 	next := exports[0].at.Truncate(evaluation).Add(evaluation)
-	since := exports[0].at.Add(after - interval)
+	since := exports[0].at.Add(skip - interval)
 	for _, x := range exports {
 		for ; x.at.After(next); next = next.Add(evaluation) {
 			for _, g := range groups {
 				g.Eval(t.Context(), next)
-				healthyRules(t, g)
+				checkRuleErrors(t, g)
 				if next.After(since) {
 					show(g)
 				}
@@ -308,9 +309,8 @@ func evaluate(t *testing.T, exports []export, after time.Duration, show func(*ru
 // the interval in prometheus.yml.
 const evaluation = time.Minute
 
-// count raises each value in the map most to the number of times that the alert is firing now, if
-// that is higher.
-func count(g *rules.Group, most map[string]int) {
+// count updates maxFiring, the maximum number of times that each alert fired at the same time.
+func count(g *rules.Group, maxFiring map[string]int) {
 	firing := map[string]int{}
 	for _, r := range g.AlertingRules() {
 		r.ForEachActiveAlert(func(a *rules.Alert) {
@@ -320,15 +320,15 @@ func count(g *rules.Group, most map[string]int) {
 		})
 	}
 	for name, n := range firing {
-		most[name] = max(most[name], n)
+		maxFiring[name] = max(maxFiring[name], n)
 	}
 }
 
-func healthyRules(t *testing.T, g *rules.Group) {
+func checkRuleErrors(t *testing.T, g *rules.Group) {
 	t.Helper()
 	for _, r := range g.Rules() {
 		if err := r.LastError(); err != nil {
-			t.Fatalf("%s: %v", r.Name(), err)
+			t.Fatalf("evaluating rule %s: %v", r.Name(), err)
 		}
 	}
 }

@@ -54,7 +54,7 @@ func dashboards(t *testing.T) map[string]dashboard {
 	t.Helper()
 	files, err := filepath.Glob(deploy + "/grafana/*.json")
 	if err != nil || len(files) != 3 {
-		t.Fatalf("dashboards: %v %v", files, err)
+		t.Fatalf("found the dashboards %v (%v), want 3", files, err)
 	}
 	all := map[string]dashboard{}
 	for _, f := range files {
@@ -118,7 +118,7 @@ func checkVariables(t *testing.T, d dashboard) {
 		}
 		if v.Type == "query" && (!v.Multi || !v.IncludeAll || v.AllValue != ".*" || v.Refresh != 2) {
 			t.Errorf(
-				"variable %s: multi, with All (also what lacks the label), and refreshed with the time range",
+				"variable %s: want multi, with All (.*, which also matches series without the label), and refreshed with the time range",
 				v.Name,
 			)
 		}
@@ -150,7 +150,7 @@ func checkPanel(t *testing.T, d dashboard, p panel) {
 	}
 	for _, target := range p.Targets {
 		if target.Datasource.UID != "${datasource}" {
-			t.Errorf("panel %q: data source %q of a query", p.Title, target.Datasource.UID)
+			t.Errorf("panel %q: a query has the data source %q", p.Title, target.Datasource.UID)
 		}
 		expr, err := engine.Parser().ParseExpr(interpolate(d, target.Expr, "4m"))
 		if err != nil {
@@ -167,7 +167,7 @@ func checkPanel(t *testing.T, d dashboard, p panel) {
 			target.Expr,
 			"[2m])",
 		) {
-			t.Errorf("panel %q: a range that is not $__rate_interval: %s", p.Title, target.Expr)
+			t.Errorf("panel %q: a range is neither $__rate_interval nor 2m: %s", p.Title, target.Expr)
 		}
 		parser.Inspect(expr, func(n parser.Node, path []parser.Node) error {
 			if v, ok := n.(*parser.VectorSelector); ok {
@@ -188,7 +188,7 @@ func checkSelector(t *testing.T, p panel, v *parser.VectorSelector, path []parse
 		}
 	}
 	if _, ok := path[len(path)-1].(*parser.MatrixSelector); !ok {
-		t.Errorf("panel %q: %s without a range counts what is gone", p.Title, v.Name)
+		t.Errorf("panel %q: %s has no range, so it includes processes that have exited", p.Title, v.Name)
 	}
 	inRate := slices.ContainsFunc(path, func(n parser.Node) bool {
 		c, ok := n.(*parser.Call)

@@ -19,13 +19,15 @@ import (
 	"github.com/poolgauge/poolgauge/pools"
 )
 
-// The apps below are healthy until the onset of a fault.
+// Most of the apps below are healthy until the onset of their fault.
 
-func late(ctx context.Context, began time.Time) bool {
+// pastOnset reports whether the fault of an app that started at began has set in. It returns false
+// once ctx is done.
+func pastOnset(ctx context.Context, began time.Time) bool {
 	return ctx.Err() == nil && time.Since(began) >= onset
 }
 
-// saturated runs a semaphore that is 97 % busy, and whose callers have no deadline.
+// saturated runs a semaphore that is 97% busy, and whose callers have no deadline.
 func saturated(ctx context.Context, meters instrument.Option) {
 	s := semaphore("faulty", 8, meters)
 	defer s.Close()
@@ -45,7 +47,7 @@ func bursts(ctx context.Context, meters instrument.Option) {
 			go hold(ctx, s, 100*time.Millisecond)
 		}
 	}
-	time.Sleep(time.Second) // until the last requests have ended
+	time.Sleep(time.Second) // until the last requests have completed
 }
 
 // hangs runs a semaphore whose holders hang, and whose callers have no deadline.
@@ -55,7 +57,7 @@ func hangs(ctx context.Context, meters instrument.Option) {
 	began := time.Now()
 	requests(ctx, time.Second, func(float64) {
 		if s.Acquire(ctx, 1) == nil {
-			if late(ctx, began) {
+			if pastOnset(ctx, began) {
 				<-ctx.Done()
 			}
 			s.Release(1)
@@ -81,7 +83,7 @@ func deadlock(ctx context.Context, meters instrument.Option) {
 		if err != nil {
 			return
 		}
-		if late(ctx, began) {
+		if pastOnset(ctx, began) {
 			time.Sleep(3 * time.Second)
 			if c, err := db.Conn(ctx); err == nil {
 				_ = c.Close()
@@ -99,12 +101,12 @@ func down(ctx context.Context, meters instrument.Option) {
 	defer func() { _ = db.Close() }()
 	began := time.Now()
 	requests(ctx, time.Second, func(float64) {
-		server.down = late(ctx, began)
+		server.down = pastOnset(ctx, began)
 		_, _ = db.ExecContext(ctx, "x")
 	})
 }
 
-// database is a driver of an empty database.
+// database is a driver for an empty database.
 type database struct{ down bool }
 
 func (d *database) Connect(context.Context) (driver.Conn, error) {
@@ -115,7 +117,7 @@ func (d *database) Connect(context.Context) (driver.Conn, error) {
 }
 func (d *database) Driver() driver.Driver { return nil }
 
-type connection struct{ of *database }
+type connection struct{ db *database }
 
 func (c connection) Prepare(string) (driver.Stmt, error) { return nil, driver.ErrSkip }
 func (c connection) Close() error                        { return nil }
@@ -123,19 +125,20 @@ func (c connection) Begin() (driver.Tx, error)           { return c, nil }
 func (c connection) Commit() error                       { return nil }
 func (c connection) Rollback() error                     { return nil }
 func (c connection) ExecContext(context.Context, string, []driver.NamedValue) (driver.Result, error) {
-	if c.of.down {
+	if c.db.down {
 		return nil, driver.ErrBadConn
 	}
 	return driver.ResultNoRows, nil
 }
 
-// resources returns an app with a pool of eight resources, each used for 100 ms twice a second and
-// then created again. A use has a deadline of 5 s.
-func resources(construct func(late bool) error) app {
+// resources returns an app with a pool of eight resources. Twice a second, a request acquires a
+// resource, uses it for 100 ms and destroys it, so that it has to be created again. Requests have a
+// deadline of 5 s.
+func resources(construct func(pastOnset bool) error) app {
 	return func(ctx context.Context, meters instrument.Option) {
 		began := time.Now()
 		p, err := pools.NewResources("faulty", 8, func(ctx context.Context) (int, error) {
-			return 0, construct(late(ctx, began))
+			return 0, construct(pastOnset(ctx, began))
 		}, pools.ResourcesConfig[int]{}, meters)
 		must(err)
 		defer p.Close()
@@ -151,14 +154,14 @@ func resources(construct func(late bool) error) app {
 }
 
 var (
-	refusing = resources(func(late bool) error {
-		if late {
+	refusing = resources(func(pastOnset bool) error {
+		if pastOnset {
 			return errors.New("too many connections")
 		}
 		return nil
 	})
-	unreachable = resources(func(late bool) error {
-		if !late {
+	unreachable = resources(func(pastOnset bool) error {
+		if !pastOnset {
 			return nil
 		}
 		time.Sleep(3 * time.Second)
@@ -166,8 +169,9 @@ var (
 	})
 )
 
-// workers returns an app with eight workers and a queue of 16 that gets ten tasks a second.
-func workers(task func(late bool) error) app {
+// workers returns an app with eight workers and a queue of 16 tasks, which receives ten tasks a
+// second.
+func workers(task func(pastOnset bool) error) app {
 	return func(ctx context.Context, meters instrument.Option) {
 		began := time.Now()
 		quiet := func(*pools.PanicError) {}
@@ -175,40 +179,40 @@ func workers(task func(late bool) error) app {
 		must(err)
 		defer p.Close()
 		requests(ctx, 100*time.Millisecond, func(float64) {
-			_ = p.TrySubmit(func(context.Context) error { return task(late(ctx, began)) })
+			_ = p.TrySubmit(func(context.Context) error { return task(pastOnset(ctx, began)) })
 		})
 	}
 }
 
 var (
-	failing = workers(func(late bool) error {
-		if late {
+	failing = workers(func(pastOnset bool) error {
+		if pastOnset {
 			return errors.New("no such table")
 		}
 		return nil
 	})
-	panicking = workers(func(late bool) error {
-		if late {
+	panicking = workers(func(pastOnset bool) error {
+		if pastOnset {
 			panic("nil map")
 		}
 		return nil
 	})
-	rejecting = workers(func(late bool) error {
-		if late {
+	rejecting = workers(func(pastOnset bool) error {
+		if pastOnset {
 			time.Sleep(2 * time.Second)
 		}
 		return nil
 	})
-	slower = workers(func(late bool) error { // and still has room
-		if late {
+	slower = workers(func(pastOnset bool) error { // with room left
+		if pastOnset {
 			time.Sleep(400 * time.Millisecond)
 		}
 		return nil
 	})
 )
 
-// timingOut runs a semaphore with twice the work that it can handle, whose callers wait for half a
-// second.
+// timingOut runs a semaphore with twice the work that it can handle, whose callers wait for at most
+// half a second.
 func timingOut(ctx context.Context, meters instrument.Option) {
 	s := semaphore("faulty", 8, meters)
 	defer s.Close()
@@ -216,7 +220,7 @@ func timingOut(ctx context.Context, meters instrument.Option) {
 	requests(ctx, 100*time.Millisecond, func(float64) {
 		patience, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
 		defer cancel()
-		if late(ctx, began) {
+		if pastOnset(ctx, began) {
 			hold(patience, s, 1600*time.Millisecond)
 		} else {
 			hold(patience, s, 100*time.Millisecond)
@@ -232,7 +236,7 @@ func headOfLine(ctx context.Context, meters instrument.Option) {
 	began := time.Now()
 	asked := false
 	requests(ctx, time.Second, func(float64) {
-		if !asked && late(ctx, began) {
+		if !asked && pastOnset(ctx, began) {
 			asked = true
 			must(s.Acquire(context.Background(), 1))
 			if s.Acquire(ctx, 8) == nil {
@@ -245,14 +249,14 @@ func headOfLine(ctx context.Context, meters instrument.Option) {
 	})
 }
 
-// tooLarge runs a semaphore with a request for more permits than there are. It waits forever, while
-// others are served.
+// tooLarge runs a semaphore whose requests need more permits than there are. They wait forever,
+// although all permits are free.
 func tooLarge(ctx context.Context, meters instrument.Option) {
 	s := semaphore("faulty", 8, meters)
 	defer s.Close()
 	began := time.Now()
 	requests(ctx, time.Second, func(float64) {
-		if late(ctx, began) {
+		if pastOnset(ctx, began) {
 			_ = s.Acquire(ctx, 9)
 		}
 	})
@@ -274,7 +278,7 @@ func fullListener(ctx context.Context, meters instrument.Option) {
 		if err != nil {
 			break
 		}
-		if late(ctx, began) {
+		if pastOnset(ctx, began) {
 			staying = append(staying, c)
 		} else {
 			_ = c.Close()
@@ -285,7 +289,7 @@ func fullListener(ctx context.Context, meters instrument.Option) {
 	}
 }
 
-// clients is a listener that gets a connection every second.
+// clients is a listener that accepts a connection every second.
 type clients struct{ ctx context.Context }
 
 func (l clients) Accept() (net.Conn, error) {
@@ -298,22 +302,22 @@ func (l clients) Accept() (net.Conn, error) {
 func (clients) Close() error   { return nil }
 func (clients) Addr() net.Addr { return &net.TCPAddr{} }
 
-// fullHost reports what an http.Transport with 20 hosts of 5 connections each does when one host is
-// full and slow, and requests wait.
+// fullHost reports the values of an http.Transport with 20 hosts and up to 5 connections to each.
+// From the onset on, all connections to one host are in use, and requests wait for them.
 func fullHost(ctx context.Context, meters instrument.Option) {
 	began := time.Now()
 	r, err := instrument.Observe("faulty", wraphttp.Kind, func() (s instrument.Stats) {
 		for host := range int64(20) {
 			used, waiting := int64(1), int64(0)
-			if host == 7 && late(ctx, began) {
+			if host == 7 && pastOnset(ctx, began) {
 				used, waiting = 5, 3
 			}
 			elapsed := time.Since(began).Seconds()
 			served := int64(elapsed)
-			var of instrument.Stats
-			of.Limit, of.Pending = instrument.Some[int64](5), instrument.Some(waiting)
-			of.Usage[instrument.Used] = instrument.Some(used)
-			of.Requests[instrument.Acquired], of.Completed[instrument.OK] = instrument.Some(
+			var stats instrument.Stats
+			stats.Limit, stats.Pending = instrument.Some[int64](5), instrument.Some(waiting)
+			stats.Usage[instrument.Used] = instrument.Some(used)
+			stats.Requests[instrument.Acquired], stats.Completed[instrument.OK] = instrument.Some(
 				served,
 			), instrument.Some(
 				max(0, served-used),
@@ -324,7 +328,7 @@ func fullHost(ctx context.Context, meters instrument.Option) {
 					semconv.ServerPort(443),
 					semconv.URLScheme("https"),
 				},
-				Stats: of,
+				Stats: stats,
 			})
 		}
 		return s

@@ -10,16 +10,16 @@ import (
 	"github.com/poolgauge/poolgauge/pools"
 )
 
-// load is an app's load on three healthy pools: requests arrive at random, each with a worker's
-// task, a permit and a lease.
+// load is an app's load on three healthy pools. Requests arrive at random times, and each uses a
+// worker, a permit and a lease.
 type load struct {
 	slots int           // of each pool
 	every time.Duration // time between requests, on average
 	use   time.Duration // time that a request holds a slot, on average
 }
 
-// Calm pools are nearly idle, and busy ones are 70 % busy. The more slots a busy pool has, the
-// fewer of its requests wait.
+// Calm pools are nearly idle, and busy ones are 70% busy. The more slots a busy pool has, the fewer
+// of its requests wait.
 var (
 	calm = load{slots: 8, every: 250 * time.Millisecond, use: 50 * time.Millisecond}
 	busy = load{slots: 64, every: 45 * time.Millisecond, use: 2 * time.Second}
@@ -57,7 +57,7 @@ func semaphore(name string, slots int, meters instrument.Option) *pools.Semaphor
 	return s
 }
 
-// hold holds a permit for a while, unless the context ends before it gets one.
+// hold acquires a permit and holds it for the duration use, unless ctx is done first.
 func hold(ctx context.Context, s *pools.Semaphore, use time.Duration) {
 	if s.Acquire(ctx, 1) == nil {
 		time.Sleep(use)
@@ -65,8 +65,9 @@ func hold(ctx context.Context, s *pools.Semaphore, use time.Duration) {
 	}
 }
 
-// requests calls request at random moments, each time in a new goroutine, until the context is done
-// and all have returned. Its argument is exponentially distributed, with the mean 1.
+// requests calls request at random times until ctx is done, each time in a new goroutine, and waits
+// until all calls have returned. The mean time between calls is every. x is exponentially
+// distributed with the mean 1.
 func requests(ctx context.Context, every time.Duration, request func(x float64)) {
 	r := rand.New(rand.NewPCG(1, 2))
 	var running sync.WaitGroup
@@ -77,7 +78,7 @@ func requests(ctx context.Context, every time.Duration, request func(x float64))
 	}
 }
 
-// wait waits for d. It returns false if the context ended first.
+// wait waits for d. It returns false if ctx is done first.
 func wait(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

@@ -31,7 +31,7 @@ func rows(f func(*catalog.Group, *catalog.Metric)) {
 	}
 }
 
-func TestNamesAreTheTranslators(t *testing.T) {
+func TestNamesMatchTheTranslator(t *testing.T) {
 	metrics := otlptranslator.NewMetricNamer("", otlptranslator.UnderscoreEscapingWithSuffixes)
 	labels := otlptranslator.LabelNamer{}
 	rows(func(g *catalog.Group, m *catalog.Metric) {

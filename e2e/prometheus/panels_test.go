@@ -52,7 +52,7 @@ var faulty = []string{
 	"kube_pod_status_phase",
 }
 
-// checkData evaluates every query of d whose series all exist.
+// checkData checks that every query of d has data if all of its series exist.
 func checkData(
 	t *testing.T,
 	e *engine.Engine,
@@ -93,7 +93,7 @@ func hasData(t *testing.T, e *engine.Engine, query string, at time.Time) bool {
 	t.Helper()
 	v, err := e.Instant(t.Context(), query, at)
 	if err != nil {
-		t.Errorf("%v: %s", err, query)
+		t.Errorf("evaluating a query: %v: %s", err, query)
 	}
 	return slices.ContainsFunc(v, func(s promql.Sample) bool { return s.H != nil || !math.IsNaN(s.F) })
 }
@@ -103,7 +103,7 @@ func selectors(t *testing.T, query string) []*parser.VectorSelector {
 	t.Helper()
 	expr, err := engine.Parser().ParseExpr(query)
 	if err != nil {
-		t.Fatalf("%v: %s", err, query)
+		t.Fatalf("parsing a query: %v: %s", err, query)
 	}
 	var list []*parser.VectorSelector
 	parser.Inspect(expr, func(n parser.Node, _ []parser.Node) error {

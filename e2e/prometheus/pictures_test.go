@@ -20,7 +20,7 @@ import (
 
 var (
 	pictures = flag.String("pictures", "", "directory for pictures of the dashboards; without it, none are taken")
-	minutes  = flag.Int("minutes", 8, "how long the pools run for the pictures")
+	minutes  = flag.Int("minutes", 8, "number of minutes that the pools run for the pictures")
 )
 
 // TestPictures draws the dashboards from what the real sidecar and the example service report while
@@ -29,25 +29,25 @@ var (
 //	go test -run TestPictures -timeout 30m -args -pictures ../../docs/images
 func TestPictures(t *testing.T) {
 	if *pictures == "" {
-		t.Skip("no -pictures")
+		t.Skip("needs -pictures")
 	}
 	e := startEngine(t)
-	lasting := time.Duration(*minutes) * time.Minute
+	duration := time.Duration(*minutes) * time.Minute
 	s := startStack(t, e)
 	from := time.Now().Add(20 * time.Second)
-	go s.load(t, 90, lasting)
-	time.Sleep(lasting * 2 / 5)
+	go s.load(t, 90, duration)
+	time.Sleep(duration * 2 / 5)
 	s.payments(t, "110ms")
-	time.Sleep(lasting / 4)
+	time.Sleep(duration / 4)
 	s.payments(t, "20ms")
-	time.Sleep(lasting * 7 / 20)
+	time.Sleep(duration * 7 / 20)
 	to := time.Now()
 	s.stop()
 	for file, d := range dashboards(t) {
 		page := filepath.Join(t.TempDir(), "page.html")
-		writePage(t, page, file, figures(t, e, d, from, to))
+		writePage(t, page, file, queryAll(t, e, d, from, to))
 		for _, width := range []int{1280, 1920} {
-			shoot(
+			screenshot(
 				t,
 				page,
 				d,
@@ -67,7 +67,8 @@ type results struct {
 
 const pictureRate = "20s"
 
-func figures(t *testing.T, e *engine.Engine, d dashboard, from, to time.Time) results {
+// queryAll returns the results of all queries of d between two times.
+func queryAll(t *testing.T, e *engine.Engine, d dashboard, from, to time.Time) results {
 	t.Helper()
 	step := max(time.Second, to.Sub(from)/160).Truncate(time.Second)
 	r := results{Minutes: int(to.Sub(from).Round(time.Minute).Minutes())}
@@ -84,7 +85,7 @@ func figures(t *testing.T, e *engine.Engine, d dashboard, from, to time.Time) re
 			}
 			m, err := e.Range(t.Context(), expr, from, to, step)
 			if err != nil {
-				t.Fatalf("%v: %s", err, expr)
+				t.Fatalf("evaluating a query: %v: %s", err, expr)
 			}
 			if target.Format == "heatmap" {
 				queries = append(queries, cellsOf(m))
@@ -101,7 +102,7 @@ func rowsOf(t *testing.T, e *engine.Engine, expr string, at time.Time) []map[str
 	t.Helper()
 	v, err := e.Instant(t.Context(), expr, at)
 	if err != nil {
-		t.Fatalf("%v: %s", err, expr)
+		t.Fatalf("evaluating a query: %v: %s", err, expr)
 	}
 	list := []map[string]any{}
 	for _, s := range v {
@@ -184,8 +185,9 @@ func writePage(t *testing.T, path, file string, r results) {
 	}
 }
 
-// shoot takes a screenshot of the whole page: the grid and what is above it.
-func shoot(t *testing.T, page string, d dashboard, picture string, width int) {
+// screenshot writes a picture of the entire page to the file picture: the grid of panels and the
+// header above it.
+func screenshot(t *testing.T, page string, d dashboard, picture string, width int) {
 	t.Helper()
 	rows := 0
 	for _, p := range d.Panels {

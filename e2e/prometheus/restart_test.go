@@ -18,16 +18,16 @@ func constant(ctx context.Context, meters instrument.Option) {
 	s.Release(18)
 }
 
-// A restarted app counts once, although Prometheus still returns the series of the previous
-// instance for a while. A node counts once, although three sidecars report it.
-func TestRestartedAppsAndSharedNodesCountOnce(t *testing.T) {
-	const lasting = 12 * time.Minute
+// A restarted app is counted once, although Prometheus still returns the series of the previous
+// instance for a while. A node is counted once, although three sidecars report it.
+func TestRestartedAppsAndSharedNodesAreCountedOnce(t *testing.T) {
+	const duration = 12 * time.Minute
 	pods := []pod{
 		{name: "a", app: constant, world: healthy(), until: 7 * time.Minute},
 		{name: "b", app: constant, world: healthy(), from: 7 * time.Minute, until: 9 * time.Minute},
-		{name: "c", app: constant, world: healthy(), from: 9 * time.Minute, until: lasting},
-		{name: "d", world: healthy(), until: lasting},
-		{name: "e", world: healthy(), until: lasting},
+		{name: "c", app: constant, world: healthy(), from: 9 * time.Minute, until: duration},
+		{name: "d", world: healthy(), until: duration},
+		{name: "e", world: healthy(), until: duration},
 	}
 	exports := timeline(t, pods...)
 	e := startEngine(t)
@@ -53,7 +53,7 @@ func TestRestartedAppsAndSharedNodesCountOnce(t *testing.T) {
 		p := d.Panels[panelAt(t, d, want.title)]
 		v, err := e.Instant(t.Context(), interpolate(d, p.Targets[want.query].Expr, "4m"), at)
 		if err != nil || len(v) == 0 {
-			t.Errorf("%s: %s: %v %v", want.file, want.title, v, err)
+			t.Errorf("%s: %s: got %v (error %v), want a value", want.file, want.title, v, err)
 			continue
 		}
 		if got := v[0].F; math.Abs(got-want.value) > 0.02*want.value {
@@ -62,7 +62,7 @@ func TestRestartedAppsAndSharedNodesCountOnce(t *testing.T) {
 	}
 }
 
-// panelAt returns the index of the last panel with a title.
+// panelAt returns the index of the last panel with the given title, not counting rows.
 func panelAt(t *testing.T, d dashboard, title string) int {
 	t.Helper()
 	for i := len(d.Panels) - 1; i >= 0; i-- {

@@ -24,7 +24,7 @@ func read(t *testing.T, file string) string {
 	return string(text)
 }
 
-func TestTheOperatorsRulesAreCurrent(t *testing.T) {
+func TestPrometheusRuleIsUpToDate(t *testing.T) {
 	var rules, resource struct {
 		Groups any
 		Spec   struct{ Groups any }
@@ -69,7 +69,7 @@ func TestEveryAlertHasARunbook(t *testing.T) {
 
 // Every metric, label and value in a rule exists in the table, in a recording rule or in
 // kube-state-metrics.
-func TestRulesNameWhatThereIs(t *testing.T) {
+func TestRulesReferToKnownMetrics(t *testing.T) {
 	table := tableLabels()
 	groups, err := startEngine(t).Rules(t.Context(), deploy+"/prometheus/rules.yaml", interval)
 	if err != nil {
@@ -97,7 +97,7 @@ func checkMatchers(t *testing.T, rule string, v *parser.VectorSelector, table ma
 	t.Helper()
 	name := strings.TrimSuffix(strings.TrimSuffix(v.Name, "_bucket"), "_sum")
 	if table[name] == nil {
-		t.Errorf("rule %s: %s is not in the table", rule, v.Name)
+		t.Errorf("rule %s: %s is not in the table of metrics", rule, v.Name)
 		return
 	}
 	for _, m := range v.LabelMatchers {
@@ -116,15 +116,16 @@ func checkMatchers(t *testing.T, rule string, v *parser.VectorSelector, table ma
 	}
 }
 
-// tableLabels returns the values of each metric's labels. No values mean an open set.
+// tableLabels returns the possible values of each label of each metric. A label without values may
+// have any value.
 func tableLabels() map[string]map[string][]string {
 	all := map[string]map[string][]string{}
 	rows(func(g *catalog.Group, m *catalog.Metric) {
-		of := map[string][]string{}
+		labels := map[string][]string{}
 		for _, a := range append(append([]catalog.Attribute(nil), g.Attributes...), m.Attributes...) {
-			of[promql.Label(a.Key)] = a.Values
+			labels[promql.Label(a.Key)] = a.Values
 		}
-		all[promql.Name(m)] = of
+		all[promql.Name(m)] = labels
 	})
 	return all
 }

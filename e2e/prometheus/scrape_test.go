@@ -25,8 +25,8 @@ scrape_configs:
 `
 
 // A scrape of the sidecar's page is equivalent to OTLP: it has the same series with the same
-// labels, the same counts and quantiles, and data for every panel and rule. A scrape in text has
-// explicit buckets.
+// labels, the same counts and quantiles, and data for every panel and rule. A scrape in the text
+// format has explicit buckets.
 func TestScrape(t *testing.T) {
 	overOTLP := startEngine(t)
 	s := startStack(t, overOTLP)
@@ -90,25 +90,25 @@ func samePanels(t *testing.T, overOTLP *engine.Engine, scraped map[bool]*engine.
 		}
 		with++
 		for native, e := range scraped {
-			// In text a histogram has explicit buckets, under another name: panels accept both, and
-			// so do the rules, with two selectors.
+			// In the text format, a histogram has explicit buckets, under another name. Panels
+			// accept both, and so do the rules, with two selectors.
 			if strings.HasPrefix(of, "rule ") && !native {
 				continue
 			}
 			// Some data is temporary, such as that of a queue that is not empty.
 			if !hasData(t, e, query, at) && !getsData(t, e, query, time.Now().Add(patience)) &&
 				hasData(t, overOTLP, query, time.Now()) {
-				t.Errorf("%s has no data where it is scraped (native %t): %s", of, native, query)
+				t.Errorf("%s has no data when scraped (native %t): %s", of, native, query)
 			}
 		}
 	}
 	if t.Logf("%d of %d queries have data", with, len(queries)); with < len(queries)/2 {
-		t.Error("too few queries have data")
+		t.Error("fewer than half of the queries have data")
 	}
 }
 
 // sameSeries waits until both engines have the same recent series, with the same labels. A new
-// series may have arrived by one route only so far, and on a busy machine a scrape may time out.
+// series may so far have arrived by only one route, and on a busy machine, a scrape may time out.
 // Gauges that are absent at times, such as the age of the oldest waiting request, may be missing
 // from either engine.
 func sameSeries(t *testing.T, overOTLP, scraped *engine.Engine) {
@@ -144,8 +144,8 @@ func sameSeries(t *testing.T, overOTLP, scraped *engine.Engine) {
 	}
 }
 
-// recentSeries returns the names of metrics by series, without those that only OTLP or only a scrape
-// adds.
+// recentSeries returns the names of metrics by series, without the series that only OTLP or only a
+// scrape adds.
 func recentSeries(t *testing.T, e *engine.Engine, at time.Time) map[string]string {
 	t.Helper()
 	v, err := e.Instant(t.Context(), `{__name__=~".+"}`, at)
@@ -162,7 +162,7 @@ func recentSeries(t *testing.T, e *engine.Engine, at time.Time) map[string]strin
 	return found
 }
 
-// sameValue waits until a query has the same value in both engines, within 5 %, since one of them
+// sameValue waits until a query has the same value in both engines, within 5%, since one of them
 // may be a collection ahead of the other.
 func sameValue(t *testing.T, overOTLP, scraped *engine.Engine, query string) {
 	t.Helper()
@@ -186,7 +186,7 @@ func value(t *testing.T, e *engine.Engine, query string, at time.Time) float64 {
 	t.Helper()
 	v, err := e.Instant(t.Context(), query, at)
 	if err != nil || len(v) > 1 {
-		t.Fatalf("%s: %v, %v", query, v, err)
+		t.Fatalf("%s: got %v, %v, want at most one value", query, v, err)
 	}
 	if len(v) == 0 {
 		return math.NaN()

@@ -34,11 +34,11 @@ func startStack(t *testing.T, e *engine.Engine) *stack {
 	s := &stack{binary: build(t, "../../examples/orders", ".", "orders"), page: freeAddress(t)}
 	server := httptest.NewServer(e.OTLP)
 	relay := freeAddress(t)
-	endSidecar := s.sidecar(t, server.URL, relay)
-	endOrders := s.serve(t, relay)
+	stopSidecar := s.sidecar(t, server.URL, relay)
+	stopOrders := s.serve(t, relay)
 	s.stop = func() {
-		endOrders()
-		endSidecar()
+		stopOrders()
+		stopSidecar()
 		server.Close()
 	}
 	return s
@@ -49,12 +49,12 @@ func build(t *testing.T, module, pkg, name string, args ...string) string {
 	binary := filepath.Join(t.TempDir(), name)
 	args = append(append([]string{"build", "-C", module, "-o", binary}, args...), pkg)
 	if text, err := exec.Command("go", args...).CombinedOutput(); err != nil {
-		t.Fatalf("build %s: %v\n%s", name, err, text)
+		t.Fatalf("building %s: %v\n%s", name, err, text)
 	}
 	return binary
 }
 
-func (s *stack) sidecar(t *testing.T, upstream, relay string) (end func()) {
+func (s *stack) sidecar(t *testing.T, upstream, relay string) (stop func()) {
 	t.Helper()
 	tags := []string{"-tags", "grpcnotrace,nethttpomithttp2"}
 	if raceEnabled {
@@ -83,7 +83,7 @@ func (s *stack) sidecar(t *testing.T, upstream, relay string) (end func()) {
 
 var serving = regexp.MustCompile(`serving (http://\S+), payments at (http://\S+)`)
 
-func (s *stack) serve(t *testing.T, relay string) (end func()) {
+func (s *stack) serve(t *testing.T, relay string) (stop func()) {
 	t.Helper()
 	cmd := exec.Command(s.binary, "serve", "-listen=127.0.0.1:0", "-sqlite="+filepath.Join(t.TempDir(), "orders.db"))
 	cmd.Env = []string{
@@ -98,18 +98,19 @@ func (s *stack) serve(t *testing.T, relay string) (end func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	end = run(t, cmd)
+	stop = run(t, cmd)
 	line, err := bufio.NewReader(out).ReadString('\n')
 	found := serving.FindStringSubmatch(line)
 	if found == nil {
-		t.Fatalf("the service says %q (%v)", line, err)
+		t.Fatalf("the service printed %q (%v), want its addresses", line, err)
 	}
 	s.orders, s.paid = found[1], found[2]
-	return end
+	return stop
 }
 
-// run starts a program that exits on an interrupt.
-func run(t *testing.T, cmd *exec.Cmd) (end func()) {
+// run starts a program that exits on an interrupt. stop interrupts it and waits until it has
+// exited.
+func run(t *testing.T, cmd *exec.Cmd) (stop func()) {
 	t.Helper()
 	var log bytes.Buffer
 	cmd.Stderr = &log
@@ -125,9 +126,9 @@ func run(t *testing.T, cmd *exec.Cmd) (end func()) {
 	}
 }
 
-// load sends orders for a time, or until the test ends.
-func (s *stack) load(t *testing.T, rate int, lasting time.Duration) {
-	_ = exec.CommandContext(t.Context(), s.binary, "load", "-target="+s.orders, fmt.Sprintf("-rate=%d", rate), "-duration="+lasting.String()).
+// load sends rate orders a second for the given duration, or until the test ends.
+func (s *stack) load(t *testing.T, rate int, duration time.Duration) {
+	_ = exec.CommandContext(t.Context(), s.binary, "load", "-target="+s.orders, fmt.Sprintf("-rate=%d", rate), "-duration="+duration.String()).
 		Run()
 }
 
@@ -150,7 +151,7 @@ func (s *stack) payments(t *testing.T, latency string) {
 	_ = answer.Body.Close()
 }
 
-// freeAddress returns an address on loopback that was free a moment ago.
+// freeAddress returns a loopback address with a port that was free during the call.
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

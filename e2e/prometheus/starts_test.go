@@ -13,8 +13,8 @@ import (
 	"github.com/poolgauge/poolgauge/e2e/prometheus/internal/engine"
 )
 
-// awaitPoints waits until the series of idle CPU time has the wanted number of points since the
-// given time.
+// awaitPoints waits until the series of idle CPU time has at least want points since the given
+// time.
 func awaitPoints(t *testing.T, e *engine.Engine, since time.Time, want float64) {
 	t.Helper()
 	deadline := time.Now().Add(patience)
@@ -37,13 +37,13 @@ func awaitPoints(t *testing.T, e *engine.Engine, since time.Time, want float64) 
 			return
 		}
 		if <-tick.C; time.Now().After(deadline) {
-			t.Fatalf("not %v points in %v", want, patience)
+			t.Fatalf("fewer than %v points of idle CPU time arrived in %v", want, patience)
 		}
 	}
 }
 
-// The sidecar is started three times on a host whose counters do not change except iowait, which
-// falls by a tick at every second reading. Prometheus's rate() shows no spike, neither at the first
+// The sidecar is started three times on a host whose counters are constant, except that iowait
+// repeatedly falls and rises by a tick. Prometheus's rate() shows no spike, neither at the first
 // point nor at a restart nor when iowait falls.
 func TestRateHasNoSpikes(t *testing.T) {
 	if runtime.GOOS != "linux" {
@@ -53,7 +53,7 @@ func TestRateHasNoSpikes(t *testing.T) {
 	server := httptest.NewServer(e.OTLP)
 	t.Cleanup(server.Close)
 	host := t.TempDir()
-	turn := func(iowait int) {
+	setIOWait := func(iowait int) {
 		t.Helper()
 		stat := fmt.Sprintf(
 			"cpu0 30000000 7000000 11000000 190000000 %d 2900000 3700000 4300000 0 0\nbtime 1700000000\n",
@@ -68,12 +68,12 @@ func TestRateHasNoSpikes(t *testing.T) {
 			}
 		}
 	}
-	turn(548282)
+	setIOWait(548282)
 	binary := build(t, "../..", "./cmd/sidecar", "sidecar", "-tags", "grpcnotrace,nethttpomithttp2")
 	begin := time.Now()
 	for round := range 3 {
 		// The counter does not fall between runs: a run cannot know what the previous one reported.
-		turn(548282)
+		setIOWait(548282)
 		since := time.Now()
 		cmd := exec.Command(
 			binary,
@@ -90,15 +90,15 @@ func TestRateHasNoSpikes(t *testing.T) {
 			"PATH=" + os.Getenv("PATH"), "TMPDIR=" + t.TempDir(), identityVariable, "HOST_PROC=" + host,
 			"OTEL_EXPORTER_OTLP_ENDPOINT=" + server.URL + "/api/v1/otlp", "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf",
 		}
-		end := run(t, cmd)
+		stop := run(t, cmd)
 		for n := range 4 { // until Prometheus has several points of this run
 			awaitPoints(t, e, since, float64(2*n+2))
-			turn(548282 - n%2)
+			setIOWait(548282 - n%2)
 		}
-		end()
+		stop()
 		t.Logf("run %d took %v", round+1, time.Since(since))
 	}
-	for query, most := range map[string]float64{
+	for query, limit := range map[string]float64{
 		`max_over_time(max(rate(system_cpu_time_seconds_total[2s]))[1m:100ms])`:                                     .1,
 		`max_over_time(max(rate(system_paging_faults_total[2s]))[1m:100ms])`:                                        0,
 		`max_over_time(max(rate(poolgauge_host_oom_kills_total[2s]))[1m:100ms])`:                                    0,
@@ -111,11 +111,11 @@ func TestRateHasNoSpikes(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, s := range v {
-			if s.F > most {
-				t.Errorf("%s is %v, want at most %v", query, s.F, most)
+			if s.F > limit {
+				t.Errorf("%s is %v, want at most %v", query, s.F, limit)
 			}
 		}
 		t.Logf("%s: %v", query, v)
 	}
-	t.Logf("all took %v", time.Since(begin))
+	t.Logf("the test took %v", time.Since(begin))
 }

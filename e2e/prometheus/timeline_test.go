@@ -33,7 +33,7 @@ type export struct {
 	body []byte
 }
 
-// app uses pools until the context is done. It passes the option to its pools.
+// app uses pools until ctx is done. It passes the option meters to its pools.
 type app func(ctx context.Context, meters instrument.Option)
 
 // together returns an app that runs all apps.
@@ -55,7 +55,7 @@ type pod struct {
 	from, until time.Duration // since the start of the timeline
 }
 
-// timeline runs pods for hours on synctest's fake clock, and returns their exports in order.
+// timeline runs pods on synctest's fake clock, and returns their exports, sorted by time.
 func timeline(t *testing.T, pods ...pod) []export {
 	t.Helper()
 	var all []export
@@ -66,7 +66,8 @@ func timeline(t *testing.T, pods ...pod) []export {
 	return all
 }
 
-// run runs real pools and a sidecar that reads from a world, and returns their exports.
+// run runs the app's real pools and a simulated sidecar that reports p.world, and returns their
+// exports.
 func (p pod) run(t *testing.T) (exports []export) {
 	t.Helper()
 	time.Sleep(p.from)
@@ -96,9 +97,9 @@ func (p pod) run(t *testing.T) (exports []export) {
 	w.start(t, sidecarProvider)
 	ctx, cancel := context.WithTimeout(t.Context(), p.until-p.from)
 	defer cancel()
-	ended := make(chan struct{})
+	exited := make(chan struct{})
 	go func() {
-		defer close(ended)
+		defer close(exited)
 		if p.app != nil {
 			p.app(ctx, instrument.WithMeterProvider(appProvider))
 		}
@@ -113,7 +114,7 @@ func (p pod) run(t *testing.T) (exports []export) {
 			sendSidecar()
 		}
 	}
-	<-ended
+	<-exited
 	return exports
 }
 
@@ -146,12 +147,12 @@ func identity(service, pod string) *resource.Resource {
 func pipeline(
 	t *testing.T,
 	client http.RoundTripper,
-	who *resource.Resource,
+	res *resource.Resource,
 	options []sdkmetric.ManualReaderOption,
 ) (*sdkmetric.MeterProvider, func()) {
 	t.Helper()
 	reader := sdkmetric.NewManualReader(options...)
-	provider := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader), sdkmetric.WithResource(who))
+	provider := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader), sdkmetric.WithResource(res))
 	out, err := otlpmetrichttp.New(
 		t.Context(),
 		otlpmetrichttp.WithInsecure(),
@@ -161,11 +162,11 @@ func pipeline(
 		t.Fatal(err)
 	}
 	return provider, func() {
-		var figures metricdata.ResourceMetrics
-		if err := reader.Collect(t.Context(), &figures); err != nil {
+		var metrics metricdata.ResourceMetrics
+		if err := reader.Collect(t.Context(), &metrics); err != nil {
 			t.Error(err)
 		}
-		if err := out.Export(t.Context(), &figures); err != nil {
+		if err := out.Export(t.Context(), &metrics); err != nil {
 			t.Error(err)
 		}
 	}
@@ -187,7 +188,7 @@ func ingest(t *testing.T, e *engine.Engine, body []byte) {
 	answer := httptest.NewRecorder()
 	e.OTLP.ServeHTTP(answer, r)
 	if answer.Code/100 != 2 {
-		t.Fatalf("Prometheus answered %d %s", answer.Code, answer.Body)
+		t.Fatalf("ingesting an export: Prometheus answered %d %s", answer.Code, answer.Body)
 	}
 }
 

@@ -13,9 +13,9 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// world simulates what a sidecar reads: every row of the table except those of pools, with every
-// value of every attribute. Most values are derived from the kind of metric and are healthy. The
-// values that matter to an alert are explicit.
+// world simulates what a sidecar reports: every row of the table of metrics except those of pools,
+// with every value of every attribute. Most values are derived from the kind of metric and are
+// healthy. The values that matter to an alert are explicit.
 type world struct {
 	perSecond map[*catalog.Metric]float64 // growth of a counter
 	value     map[*catalog.Metric]float64 // of a gauge, or what a histogram records
@@ -28,7 +28,7 @@ type world struct {
 	histograms []func()
 }
 
-// healthy is a pod in which nothing is wrong.
+// healthy returns the world of a pod in which nothing is wrong.
 func healthy() *world {
 	return &world{
 		perSecond: map[*catalog.Metric]float64{
@@ -106,7 +106,7 @@ func (w *world) level(m *catalog.Metric) float64 {
 
 func (w *world) dead() bool { return w.diesAt > 0 && time.Since(w.began) >= w.diesAt }
 
-// tick records the durations of an interval.
+// tick records a value in each histogram.
 func (w *world) tick() {
 	for _, record := range w.histograms {
 		record()

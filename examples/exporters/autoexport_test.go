@@ -15,10 +15,10 @@ import (
 )
 
 // Contrib's autoexport chooses the exporter by OTEL_METRICS_EXPORTER. It passes the Producer to the
-// exporter's reader, unless OTEL_METRICS_PRODUCERS names other producers; after a call of
-// RegisterMetricProducer("poolgauge", …) that variable can name this one too. The default exporter
-// sends http/protobuf to localhost:4318, where the sidecar listens too. For the exporter
-// prometheus, see Example_nativeHistograms.
+// exporter's reader, unless OTEL_METRICS_PRODUCERS names other producers. To make that variable
+// accept the name poolgauge, call RegisterMetricProducer("poolgauge", …). The default exporter
+// sends http/protobuf to localhost:4318, where the sidecar listens. For the exporter prometheus,
+// see Example_nativeHistograms.
 func Example_autoexport() {
 	pools := producer.New()
 	defer pools.Close()
@@ -42,7 +42,7 @@ func Example_autoexport() {
 	}
 }
 
-// The example exports the pool's metrics.
+// The example above exports the pool's metrics.
 func TestAutoexportExportsPools(t *testing.T) {
 	got := map[string]otlptest.Point{}
 	receiver, err := otlptest.Start(
@@ -64,6 +64,6 @@ func TestAutoexportExportsPools(t *testing.T) {
 	Example_autoexport()
 	receiver.Close()
 	if got["poolgauge.pool.limit"].Value != 4 || got["poolgauge.pool.wait.duration"].Count != 10 {
-		t.Errorf("received %v", got)
+		t.Errorf("received %v, want a limit of 4 and 10 waits", got)
 	}
 }

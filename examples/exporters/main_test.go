@@ -17,7 +17,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// pool returns the figures of an example pool: 4 slots, and 10 requests that waited 2 ms each.
+// pool returns the Stats of an example pool: 4 slots, and 10 requests that waited 2 ms each.
 func pool() instrument.Stats {
 	waits := new(instrument.Histogram)
 	waits.RecordN(2*time.Millisecond, 10)
@@ -31,14 +31,14 @@ func pool() instrument.Stats {
 func scrape(h http.Handler, accept string) (contentType, body string) {
 	request := httptest.NewRequest(http.MethodGet, "/metrics", http.NoBody)
 	request.Header.Set("Accept", accept)
-	answer := httptest.NewRecorder()
-	h.ServeHTTP(answer, request)
-	text, _ := io.ReadAll(answer.Body) // in memory, so it cannot fail
-	return answer.Header().Get("Content-Type"), string(text)
+	response := httptest.NewRecorder()
+	h.ServeHTTP(response, request)
+	text, _ := io.ReadAll(response.Body) // in memory, so it cannot fail
+	return response.Header().Get("Content-Type"), string(text)
 }
 
-// show prints the series in a scrape that begin with prefix. Of their labels, it prints only the
-// bound of a bucket.
+// show prints the series in a scrape whose names begin with prefix. The only label that it prints
+// is the upper bound of a bucket.
 func show(body, prefix string) {
 	for lines := bufio.NewScanner(strings.NewReader(body)); lines.Scan(); {
 		series, value, _ := strings.Cut(lines.Text(), "} ")

@@ -29,7 +29,7 @@ func Example_prometheus() {
 	provider := sdkmetric.NewMeterProvider(sdkmetric.WithReader(exporter))
 	defer func() { _ = provider.Shutdown(context.Background()) }()
 
-	// otel.SetMeterProvider(provider) does it for all pools at once.
+	// Alternatively, otel.SetMeterProvider(provider) does this for all pools.
 	reg, err := instrument.Observe("uploads", "semaphore", pool, instrument.WithMeterProvider(provider))
 	if err != nil {
 		fmt.Println(err)
@@ -54,10 +54,10 @@ func Example_prometheus() {
 	// poolgauge_pool_wait_duration_seconds_count 10
 }
 
-// With the Producer, the exporter makes native histograms. Prometheus must request them
+// With the Producer, the exporter exposes native histograms. Prometheus must request them
 // (scrape_native_histograms: true, or --enable-feature=native-histograms before 3.8). A scrape in
-// text shows only their count, their sum and the bucket +Inf, and so no quantile: a Prometheus that
-// does not request native histograms silently loses the distribution.
+// the text format contains only their count, their sum and the bucket +Inf, which yield no
+// quantiles: a Prometheus that does not request native histograms silently loses the distribution.
 func Example_nativeHistograms() {
 	pools := producer.New()
 	defer pools.Close()
@@ -89,7 +89,7 @@ func Example_nativeHistograms() {
 
 const protobufFormat = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited"
 
-// A scrape in protobuf contains the native histogram, with the pool's resolution.
+// A scrape in the protobuf format contains the native histogram, with the pool's resolution.
 func TestNativeHistogramInProtobuf(t *testing.T) {
 	pools := producer.New()
 	defer pools.Close()
@@ -110,23 +110,23 @@ func TestNativeHistogramInProtobuf(t *testing.T) {
 	families := parse(t, []byte(body))
 	family := families["poolgauge_pool_wait_duration_seconds"]
 	if family == nil || len(family.GetMetric()) != 1 {
-		t.Fatalf("no waits among %v", families)
+		t.Fatalf("want one histogram of waits, got %v", families)
 	}
 	h := family.GetMetric()[0].GetHistogram()
 	if h.GetSampleCount() != 10 || h.GetSchema() != instrument.Scale || len(h.GetPositiveSpan()) != 1 ||
 		len(h.GetBucket()) != 0 {
-		t.Errorf("the histogram is %v", h)
+		t.Errorf("got histogram %v, want 10 waits, the scale %d and no explicit buckets", h, instrument.Scale)
 	}
 }
 
-// parse parses messages that are each preceded by their length.
+// parse parses length-delimited messages, and returns them by the name of the metric.
 func parse(t *testing.T, data []byte) map[string]*dto.MetricFamily {
 	t.Helper()
 	families := map[string]*dto.MetricFamily{}
 	for len(data) > 0 {
 		size, n := binary.Uvarint(data)
 		if n <= 0 || size > uint64(len(data)-n) {
-			t.Fatalf("not a length: %d, %d", size, n)
+			t.Fatalf("invalid message length %d (%d bytes read, %d left)", size, n, len(data))
 		}
 		family := new(dto.MetricFamily)
 		if err := proto.Unmarshal(data[n:n+int(size)], family); err != nil {

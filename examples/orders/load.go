@@ -13,11 +13,11 @@ import (
 	"time"
 )
 
-// maxOpen is the maximum number of requests in flight. It keeps a hung service from exhausting this
-// machine. Requests above the maximum are not sent and count as missed.
-const maxOpen = 4096
+// maxInFlight is the maximum number of requests in flight. It keeps a hung service from exhausting
+// this machine. Requests above the maximum are not sent, and count as missed.
+const maxInFlight = 4096
 
-// tally counts the responses.
+// tally counts the requests by result.
 type tally struct{ accepted, rejected, failed, missed atomic.Int64 }
 
 // load sends orders at a steady rate, however slow the responses are, like users who do not wait
@@ -25,8 +25,8 @@ type tally struct{ accepted, rejected, failed, missed atomic.Int64 }
 func load(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("load", flag.ContinueOnError)
 	target := flags.String("target", "http://127.0.0.1:8080", "`URL` of the service")
-	rate := flags.Float64("rate", 50, "orders a second")
-	duration := flags.Duration("duration", time.Minute, "for how long")
+	rate := flags.Float64("rate", 50, "orders per second")
+	duration := flags.Duration("duration", time.Minute, "how long to send orders")
 	if err := parse(flags, args, stderr); err != nil {
 		return err
 	}
@@ -46,7 +46,7 @@ func load(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	sent, elapsed := pace(ctx, *rate, int(*rate*duration.Seconds()), &t, func() { t.send(client, *target) })
 	fmt.Fprintf(
 		stdout,
-		"orders: %d sent in %.1f s (%.1f a second): %d accepted, %d rejected, %d failed; %d missed\n",
+		"orders: %d sent in %.1f s (%.1f per second): %d accepted, %d rejected, %d failed; %d missed\n",
 		sent,
 		elapsed.Seconds(),
 		float64(sent)/elapsed.Seconds(),
@@ -62,7 +62,7 @@ func load(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 // and pace waits for all of them.
 func pace(ctx context.Context, rate float64, n int, t *tally, f func()) (sent int, elapsed time.Duration) {
 	var wg sync.WaitGroup
-	open := make(chan struct{}, maxOpen)
+	inFlight := make(chan struct{}, maxInFlight)
 	tick := time.NewTicker(min(max(time.Duration(float64(time.Second)/rate), time.Millisecond), time.Second))
 	defer tick.Stop()
 	start := time.Now()
@@ -73,9 +73,9 @@ func pace(ctx context.Context, rate float64, n int, t *tally, f func()) (sent in
 		}
 		for ; due < min(n, int(rate*time.Since(start).Seconds())); due++ {
 			select {
-			case open <- struct{}{}:
+			case inFlight <- struct{}{}:
 				sent++
-				wg.Go(func() { f(); <-open })
+				wg.Go(func() { f(); <-inFlight })
 			default:
 				t.missed.Add(1)
 			}

@@ -21,7 +21,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	_ = os.Unsetenv("DATABASE_URL") // the tests have databases of their own
+	_ = os.Unsetenv("DATABASE_URL") // the tests use their own databases
 	goleak.VerifyTestMain(m)
 }
 
@@ -35,7 +35,7 @@ type running struct {
 
 	mu     sync.Mutex // guards the fields below
 	points map[string]float64
-	names  map[string]string // service.name
+	names  map[string]string // the latest metric, by service.name
 }
 
 // runOrders starts the program as a user would, with an OTLP receiver in place of the sidecar.
@@ -56,13 +56,13 @@ func runOrders(t *testing.T, args ...string) *running {
 	t.Setenv("OTEL_SERVICE_NAME", "orders")
 	ctx, cancel := context.WithCancel(t.Context())
 	r.stop = cancel
-	stdout, printed := io.Pipe()
+	stdout, writer := io.Pipe()
 	go func() {
-		r.code <- run(ctx, append([]string{"serve", "-listen", "127.0.0.1:0", "-sqlite", r.file, "-payment-latency", "1ms", "-admission", "1m"}, args...), printed, &r.stderr)
-		_ = printed.Close()
+		r.code <- run(ctx, append([]string{"serve", "-listen", "127.0.0.1:0", "-sqlite", r.file, "-payment-latency", "1ms", "-admission", "1m"}, args...), writer, &r.stderr)
+		_ = writer.Close()
 	}()
 	if _, err := fmt.Fscanf(stdout, "orders: serving %s payments", &r.url); err != nil {
-		t.Fatalf("%v; exit code %d: %s", err, <-r.code, r.stderr.String())
+		t.Fatalf("the service did not start: %v; exit code %d: %s", err, <-r.code, r.stderr.String())
 	}
 	r.url = strings.TrimSuffix(r.url, ",")
 	go func() { _, _ = io.Copy(io.Discard, stdout) }()
@@ -70,7 +70,7 @@ func runOrders(t *testing.T, args ...string) *running {
 	return r
 }
 
-// receive keeps the last value of each series, or the count of a histogram.
+// receive stores the latest value of each series; for a histogram, that is its count.
 func (r *running) receive(_ context.Context, request *otlptest.Request) (*otlptest.Response, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -90,7 +90,7 @@ func (r *running) receive(_ context.Context, request *otlptest.Request) (*otlpte
 	return &otlptest.Response{}, nil
 }
 
-// finish stops the service as SIGTERM does, and checks the last points of its telemetry.
+// finish stops the service as SIGTERM does, and checks the final values in its telemetry.
 func (r *running) finish(t *testing.T, want map[string]float64) {
 	t.Helper()
 	r.stop()
@@ -99,7 +99,7 @@ func (r *running) finish(t *testing.T, want map[string]float64) {
 	}
 	for key, v := range want {
 		if got, ok := r.points[key]; !ok || got != v {
-			t.Errorf("%s is %v (there: %v), want %v", key, got, ok, v)
+			t.Errorf("%s is %v (reported: %v), want %v", key, got, ok, v)
 		}
 	}
 	if t.Failed() {
@@ -116,7 +116,7 @@ func (r *running) post(t *testing.T, want int) order {
 	defer response.Body.Close()
 	text, err := io.ReadAll(response.Body)
 	if err != nil || response.StatusCode != want {
-		t.Fatalf("POST: %s %s, %v; want %d", response.Status, text, err, want)
+		t.Fatalf("POST /orders: got %s, %s, error %v; want %d", response.Status, text, err, want)
 	}
 	var o order
 	if want == http.StatusAccepted {
@@ -137,7 +137,7 @@ func (r *running) get(t *testing.T, path string, want int) string {
 	defer response.Body.Close()
 	text, _ := io.ReadAll(response.Body)
 	if response.StatusCode != want {
-		t.Errorf("GET %s: %s, want %d", path, response.Status, want)
+		t.Errorf("GET %s: got %s, want %d", path, response.Status, want)
 	}
 	return string(text)
 }
@@ -177,7 +177,7 @@ func TestMetricsMatchTheRequests(t *testing.T) {
 		last = r.post(t, http.StatusAccepted)
 	}
 	if got := r.get(t, "/orders/"+last.ID, http.StatusOK); !strings.Contains(got, `"item":"tea","cents":350`) {
-		t.Errorf("the last order is %s", got)
+		t.Errorf("the last order is %s, want tea for 350 cents", got)
 	}
 	r.get(t, "/orders/none", http.StatusNotFound)
 	r.get(t, "/healthz", http.StatusOK)
@@ -212,29 +212,29 @@ func TestMetricsMatchTheRequests(t *testing.T) {
 		"poolgauge.pool.usage payments-http http used":                    0,
 		"poolgauge.pool.pending payments-http http":                       0,
 	})
-	if made := r.points["poolgauge.pool.resources payments-http http created"]; made < 1 || made > 2 {
-		t.Errorf("%v connections to the payment service were created, want 1 or 2", made)
+	if created := r.points["poolgauge.pool.resources payments-http http created"]; created < 1 || created > 2 {
+		t.Errorf("%v connections to the payment service were created, want 1 or 2", created)
 	}
-	accepted, isUsed := r.points["poolgauge.pool.requests orders-http http acquired"], r.points["poolgauge.pool.usage orders-http http used"]
+	accepted, used := r.points["poolgauge.pool.requests orders-http http acquired"], r.points["poolgauge.pool.usage orders-http http used"]
 	if done := r.points["poolgauge.pool.completed orders-http http ok"]; accepted < 1 || accepted > n+3 ||
-		accepted-done != isUsed {
-		t.Errorf("%v connections were accepted, %v closed and %v are open", accepted, done, isUsed)
+		accepted-done != used {
+		t.Errorf("%v connections were accepted and %v closed, but %v are open", accepted, done, used)
 	}
 	if idle := r.points["poolgauge.pool.usage orders-db sql idle"]; idle < 1 || idle > 2 {
-		t.Errorf("%v connections are idle, want 1 or 2", idle)
+		t.Errorf("%v database connections are idle, want 1 or 2", idle)
 	}
 	if r.points["go.goroutine.count"] == 0 {
-		t.Error("the Go runtime is not reported")
+		t.Error("the metrics of the Go runtime are not reported")
 	}
 	if len(r.names) != 1 || r.names["orders"] == "" {
-		t.Errorf("services are %v, want orders", r.names)
+		t.Errorf("metrics by service.name: %v, want only those of orders", r.names)
 	}
 	if got := r.states(t); got[paid] != n || len(got) != 1 {
 		t.Errorf("orders: %v, want %d paid", got, n)
 	}
 }
 
-// Payments that fail are counted as uses that end with an error.
+// Orders whose payments fail count as uses that end in an error.
 func TestFailedPaymentsAreFailedUses(t *testing.T) {
 	r := runOrders(t, "-payment-errors", "1")
 	for range 5 {
@@ -244,7 +244,7 @@ func TestFailedPaymentsAreFailedUses(t *testing.T) {
 		"poolgauge.pool.completed orders worker error":        5,
 		"poolgauge.pool.completed orders worker ok":           0,
 		"poolgauge.pool.requests payments semaphore acquired": 5,
-		// the response was 500, but the connection is fine
+		// the response is an error, but the request got its connection
 		"poolgauge.pool.requests payments-http http acquired": 5,
 	})
 	if got := r.states(t); got[failed] != 5 || len(got) != 1 {
@@ -263,7 +263,7 @@ func TestFullQueueRejectsOrders(t *testing.T) {
 	r := runOrders(t, "-workers", "1", "-queue", "1", "-payments", slow.URL, "-admission", "1ms")
 	r.post(t, http.StatusAccepted)
 	<-arrived                      // the worker is busy
-	r.post(t, http.StatusAccepted) // this one waits
+	r.post(t, http.StatusAccepted) // this order waits
 	r.post(t, http.StatusServiceUnavailable)
 	r.post(t, http.StatusServiceUnavailable)
 	go func() { <-arrived }()
@@ -279,8 +279,8 @@ func TestFullQueueRejectsOrders(t *testing.T) {
 	}
 }
 
-// Orders that a killed service had accepted are processed by the next service.
-func TestOrdersOfAKilledServiceAreProcessedByTheNext(t *testing.T) {
+// Orders that a killed service had accepted are processed after its restart.
+func TestAcceptedOrdersOfAKilledServiceAreProcessed(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "left.db")
 	db, err := openStore(t.Context(), "", file, 1)
 	if err != nil {
@@ -315,14 +315,14 @@ func TestLoadCountsTheResponses(t *testing.T) {
 	var seconds, rate float64
 	if _, err := fmt.Sscanf(
 		stdout.String(),
-		"orders: %d sent in %f s (%f a second): %d accepted, 0 rejected, 0 failed",
+		"orders: %d sent in %f s (%f per second): %d accepted, 0 rejected, 0 failed",
 		&sent,
 		&seconds,
 		&rate,
 		&ok,
 	); err != nil || sent == 0 ||
 		ok != sent {
-		t.Errorf("load printed %q: %v", stdout.String(), err)
+		t.Errorf("load printed %q, want all orders accepted (error: %v)", stdout.String(), err)
 	}
 	r.finish(t, map[string]float64{"poolgauge.pool.completed orders worker ok": float64(ok)})
 }

@@ -41,8 +41,8 @@ func newTransport(conns int) *http.Transport {
 
 func (p *paymentClient) Close() { p.http.CloseIdleConnections() }
 
-// charge charges o and returns the number of the charge. The request carries o's ID as its
-// idempotency key, so charge may be repeated.
+// charge charges o and returns the ID of the charge. The request carries o's ID as its idempotency
+// key, so charge may be repeated.
 func (p *paymentClient) charge(ctx context.Context, o order) (string, error) {
 	if err := p.permits.Acquire(ctx, 1); err != nil {
 		return "", err
@@ -64,7 +64,7 @@ func (p *paymentClient) charge(ctx context.Context, o order) (string, error) {
 	defer response.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(response.Body, 1<<10))
 	if err == nil && response.StatusCode != http.StatusOK {
-		err = fmt.Errorf("payment of order %s: %s", o.ID, response.Status)
+		err = fmt.Errorf("charge order %s: the payment service returned %s", o.ID, response.Status)
 	}
 	return string(text), err
 }
@@ -81,9 +81,9 @@ func (f *faults) flags(flags *flag.FlagSet) {
 		&f.latency,
 		"payment-latency",
 		20*time.Millisecond,
-		"how long a payment takes, with half of it as jitter",
+		"average duration of a payment; the actual duration varies by up to half of it",
 	)
-	flags.Func("payment-errors", "share of the payments that fail, from 0 to 1", func(given string) error {
+	flags.Func("payment-errors", "share of payments that fail, from 0 to 1", func(given string) error {
 		_, err := fmt.Sscan(given, &f.errors)
 		if err != nil || !(f.errors >= 0 && f.errors <= 1) {
 			return errors.New("expected a share from 0 to 1")
@@ -147,14 +147,14 @@ func payments(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 	if l.err != nil {
 		return l.err
 	}
-	ended := serveHTTP(&l, listener, f.handler())
+	failed := serveHTTP(&l, listener, f.handler())
 	fmt.Fprintf(stdout, "orders: serving payments on http://%s\n", listener.Addr())
 	select {
-	case err := <-ended:
+	case err := <-failed:
 		return err
 	case <-ctx.Done():
-		stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		stopCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer cancel()
-		return l.stop(stopping)
+		return l.stop(stopCtx)
 	}
 }

@@ -17,8 +17,8 @@ import (
 	"testing"
 )
 
-// The service works the same with the PostgreSQL database that DATABASE_URL names, and a second run
-// processes the orders that the first one left.
+// The service works the same with the PostgreSQL database that DATABASE_URL names. A second run
+// processes the orders that the first run left unfinished.
 func TestServiceWorksTheSameWithPostgreSQL(t *testing.T) {
 	t.Setenv("DATABASE_URL", startPostgres(t))
 	const n = 20
@@ -79,11 +79,11 @@ func startPostgres(t *testing.T) string {
 			t.Fatal(err)
 		}
 	}
-	made := command(t.Context(), initdb, "-D", data, "-U", "orders", "--auth=trust", "--no-sync", "--encoding=UTF8")
-	if out, err := made.CombinedOutput(); err != nil {
+	create := command(t.Context(), initdb, "-D", data, "-U", "orders", "--auth=trust", "--no-sync", "--encoding=UTF8")
+	if out, err := create.CombinedOutput(); err != nil {
 		t.Fatalf("initdb: %v\n%s", err, out)
 	}
-	// The server gets no context: a signal stops it, which lets it clean up.
+	// A signal stops the server, rather than a context, so that it can clean up.
 	cmd := command(
 		context.Background(),
 		server,
@@ -105,37 +105,39 @@ func startPostgres(t *testing.T) string {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	ready, ended := make(chan struct{}), make(chan string)
-	go readLog(bufio.NewScanner(log), ready, ended)
+	ready, exited := make(chan struct{}), make(chan string)
+	go readLog(bufio.NewScanner(log), ready, exited)
 	t.Cleanup(func() {
 		_ = cmd.Process.Signal(os.Interrupt) // fast shutdown
-		<-ended
+		<-exited
 		_ = cmd.Wait()
 	})
 	select {
 	case <-ready:
-	case lines := <-ended:
-		close(ended)
+	case lines := <-exited:
+		close(exited)
 		t.Fatalf("postgres did not start:\n%s", lines)
 	}
 	return fmt.Sprintf("postgres://orders@/postgres?host=%s", url.QueryEscape(dir))
 }
 
-// readLog closes ready when the server accepts connections, and sends its log when it has exited.
-func readLog(log *bufio.Scanner, ready chan<- struct{}, ended chan<- string) {
+// readLog closes ready when the server accepts connections, and sends the server's log to exited
+// when the server has exited.
+func readLog(log *bufio.Scanner, ready chan<- struct{}, exited chan<- string) {
 	var lines []string
-	said := false
+	isReady := false
 	for log.Scan() {
 		lines = append(lines, log.Text())
-		if !said && strings.Contains(log.Text(), "ready to accept connections") {
-			said = true
+		if !isReady && strings.Contains(log.Text(), "ready to accept connections") {
+			isReady = true
 			close(ready)
 		}
 	}
-	ended <- strings.Join(lines, "\n")
+	exited <- strings.Join(lines, "\n")
 }
 
-// postgresProgram returns the path of a program of the newest PostgreSQL, or "" if there is none.
+// postgresProgram returns the path of the PostgreSQL program called name, or "" if it is not found.
+// It prefers the program in PATH to those of the installed versions, and among these the newest.
 func postgresProgram(name string) string {
 	if path, err := exec.LookPath(name); err == nil {
 		return path

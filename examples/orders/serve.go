@@ -35,10 +35,10 @@ func (c *config) parse(args []string, stderr io.Writer) error {
 		"SQLite `file`, unless the variable DATABASE_URL names a PostgreSQL database",
 	)
 	flags.StringVar(&c.payments, "payments", "", "`URL` of the payment service; if empty, serve runs one itself")
-	flags.IntVar(&c.workers, "workers", 8, "orders processed at a time")
-	flags.IntVar(&c.queue, "queue", 64, "orders that may wait for a worker")
-	flags.IntVar(&c.conns, "db-conns", 4, "database connections")
-	flags.IntVar(&c.permits, "payment-permits", 4, "payments in flight")
+	flags.IntVar(&c.workers, "workers", 8, "maximum number of orders processed at a time")
+	flags.IntVar(&c.queue, "queue", 64, "maximum number of orders that wait for a worker")
+	flags.IntVar(&c.conns, "db-conns", 4, "maximum number of database connections")
+	flags.IntVar(&c.permits, "payment-permits", 4, "maximum number of payments in flight")
 	flags.DurationVar(
 		&c.admission,
 		"admission",
@@ -49,7 +49,7 @@ func (c *config) parse(args []string, stderr io.Writer) error {
 		&c.drain,
 		"drain",
 		10*time.Second,
-		"how long accepted orders may take to finish when the service stops",
+		"how long the service waits for accepted orders when it stops",
 	)
 	c.faults.flags(flags)
 	if err := parse(flags, args, stderr); err != nil {
@@ -66,9 +66,9 @@ func (c *config) parse(args []string, stderr io.Writer) error {
 	return nil
 }
 
-// serve runs the service until ctx is done. Then it stops the parts in reverse order: it stops
-// accepting requests, finishes the accepted orders, and closes the resources that orders need.
-// Telemetry stops last, so that the shutdown is reported too.
+// serve runs the service until ctx is done. It then stops the parts in reverse order of their
+// start: it stops accepting requests, finishes the accepted orders, and closes the resources that
+// orders need. Telemetry stops last, so that the shutdown is reported too.
 func serve(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
 	var cfg config
 	if err := cfg.parse(args, stderr); err != nil {
@@ -76,9 +76,9 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) (err er
 	}
 	var l lifecycle
 	defer func() {
-		stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), cfg.drain)
+		stopCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cfg.drain)
 		defer cancel()
-		err = errors.Join(err, l.stop(stopping))
+		err = errors.Join(err, l.stop(stopCtx))
 	}()
 	l.add(telemetry.Start(ctx)) // poolgauge
 	s := start(ctx, &l, &cfg)
@@ -163,11 +163,12 @@ func listen(ctx context.Context, l *lifecycle, address string) net.Listener {
 	return listener
 }
 
-// serveHTTP serves h until l stops. If serving fails earlier, failed receives the error.
+// serveHTTP serves h in the background until l stops. If serving fails earlier, failed receives the
+// error.
 func serveHTTP(l *lifecycle, listener net.Listener, h http.Handler) (failed <-chan error) {
 	server := &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second}
-	ended := make(chan error, 1)
-	go func() { ended <- server.Serve(listener) }()
+	done := make(chan error, 1)
+	go func() { done <- server.Serve(listener) }()
 	l.add(func(ctx context.Context) error { return errors.Join(server.Shutdown(ctx), server.Close()) }, nil)
-	return ended
+	return done
 }

@@ -64,17 +64,17 @@ func (s *service) post(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "database: "+err.Error(), http.StatusInternalServerError)
 		return
 	}
-	waiting, cancel := context.WithTimeout(r.Context(), s.admission)
+	submitCtx, cancel := context.WithTimeout(r.Context(), s.admission)
 	defer cancel()
-	if err := s.workers.Submit(waiting, s.task(o)); err != nil {
-		// If this fails, the service processes the order after its next start, which is fine too.
+	if err := s.workers.Submit(submitCtx, s.task(o)); err != nil {
+		// If this fails, the service will process the order after a restart, which is acceptable.
 		_ = s.store.finish(context.WithoutCancel(r.Context()), o.ID, rejected, nil)
 		w.Header().Set("Retry-After", "1")
 		http.Error(w, "queue full: "+err.Error(), http.StatusServiceUnavailable)
 		return
 	}
 	w.Header().Set("Location", "/orders/"+o.ID)
-	answer(w, http.StatusAccepted, o)
+	respond(w, http.StatusAccepted, o)
 }
 
 func (s *service) get(w http.ResponseWriter, r *http.Request) {
@@ -85,11 +85,11 @@ func (s *service) get(w http.ResponseWriter, r *http.Request) {
 	case err != nil:
 		http.Error(w, "database: "+err.Error(), http.StatusInternalServerError)
 	default:
-		answer(w, http.StatusOK, o)
+		respond(w, http.StatusOK, o)
 	}
 }
 
-func answer(w http.ResponseWriter, status int, v any) {
+func respond(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(v) // fails only if the client has disconnected
@@ -122,8 +122,8 @@ func (s *service) print(ctx context.Context, o order, charge string) ([]byte, er
 
 // resume queues the orders that an earlier run accepted but did not finish.
 func (s *service) resume(ctx context.Context) error {
-	left, err := s.store.unfinished(ctx)
-	for _, o := range left {
+	orders, err := s.store.unfinished(ctx)
+	for _, o := range orders {
 		if err := s.workers.Submit(ctx, s.task(o)); err != nil {
 			return err
 		}

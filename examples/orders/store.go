@@ -23,14 +23,14 @@ func openStore(ctx context.Context, databaseURL, file string, conns int) (*store
 	}
 	db, err := sql.Open(driver, source)
 	if err != nil {
-		return nil, fmt.Errorf("database: %w", err)
+		return nil, fmt.Errorf("cannot open the database: %w", err)
 	}
 	db.SetMaxOpenConns(conns)
 	db.SetMaxIdleConns(conns)
 	const schema = `CREATE TABLE IF NOT EXISTS orders
 		(id TEXT PRIMARY KEY, item TEXT NOT NULL, cents BIGINT NOT NULL, state TEXT NOT NULL, receipt BYTEA)`
 	if _, err := db.ExecContext(ctx, schema); err != nil {
-		return nil, fmt.Errorf("database: %w", errors.Join(err, db.Close()))
+		return nil, fmt.Errorf("cannot create the table of orders: %w", errors.Join(err, db.Close()))
 	}
 	return &store{db}, nil
 }
@@ -60,7 +60,7 @@ func (s *store) order(ctx context.Context, id string) (o order, err error) {
 	return o, err
 }
 
-func (s *store) unfinished(ctx context.Context) (left []order, err error) {
+func (s *store) unfinished(ctx context.Context) (orders []order, err error) {
 	rows, err := s.QueryContext(ctx, `SELECT id, item, cents, state FROM orders WHERE state = $1`, accepted)
 	if err != nil {
 		return nil, err
@@ -71,7 +71,7 @@ func (s *store) unfinished(ctx context.Context) (left []order, err error) {
 		if err := rows.Scan(&o.ID, &o.Item, &o.Cents, &o.State); err != nil {
 			return nil, err
 		}
-		left = append(left, o)
+		orders = append(orders, o)
 	}
-	return left, rows.Err()
+	return orders, rows.Err()
 }

@@ -18,6 +18,6 @@
 //
 // A run also reports its results through a MeterProvider, as the metrics poolgauge.run.* listed in
 // docs/metrics.md: tasks as they end, everything else at the end of the run. Runs with the same
-// name share their series, so use one name for each kind of run. A run has one goroutine, which
-// reads the process's memory use ten times a second; [Run.End] waits until the goroutine has ended.
+// name share their series, so use one name for each kind of run. On Linux, a run has a goroutine
+// that reads the process's memory use ten times a second; [Run.End] waits until it has exited.
 package monitor

@@ -5,6 +5,7 @@ import (
 	"time"
 )
 
+// memoryInterval is the time between two readings of the process's memory use.
 const memoryInterval = 100 * time.Millisecond
 
 // Memory describes the process's resident memory during a run, in bytes.
@@ -15,7 +16,7 @@ type Memory struct {
 	// previous peak, since the kernel records the peak. Otherwise it is the highest of ten readings
 	// per second, which may miss a short peak.
 	Peak  int64
-	Exact bool
+	Exact bool // whether Peak is exact
 }
 
 // reading is the process's resident memory as the kernel reports it.
@@ -24,14 +25,14 @@ type reading struct {
 	peak     int64 // highest value since the process started
 }
 
-// watch reads the process's memory use at regular intervals.
+// watch reads the process's memory use at regular intervals, in a goroutine.
 type watch struct {
-	read  func() (reading, bool)
-	stop  chan struct{}
-	done  sync.WaitGroup
-	known bool
-	first reading
-	most  int64 // highest resident memory; owned by the watching goroutine until it ends
+	read    func() (reading, bool)
+	stop    chan struct{}
+	done    sync.WaitGroup
+	known   bool // memory use can be read
+	first   reading
+	highest int64 // highest resident memory; owned by the goroutine until it exits
 }
 
 // watchMemory starts a watch. If the memory use cannot be read, it starts no goroutine.
@@ -39,10 +40,11 @@ func watchMemory() *watch {
 	return newWatch(readMemory)
 }
 
+// newWatch is like watchMemory, but reads the memory use with the given function.
 func newWatch(read func() (reading, bool)) *watch {
 	w := &watch{read: read, stop: make(chan struct{})}
 	if w.first, w.known = read(); w.known {
-		w.most = w.first.resident
+		w.highest = w.first.resident
 		w.done.Go(w.run)
 	}
 	return w
@@ -54,7 +56,7 @@ func (w *watch) run() {
 		select {
 		case <-ticks:
 			if now, ok := w.read(); ok {
-				w.most = max(w.most, now.resident)
+				w.highest = max(w.highest, now.resident)
 			}
 		case <-w.stop:
 			return
@@ -70,7 +72,7 @@ func (w *watch) end() *Memory {
 	if !w.known || !ok {
 		return nil
 	}
-	m := &Memory{Start: w.first.resident, End: last.resident, Peak: max(w.most, last.resident)}
+	m := &Memory{Start: w.first.resident, End: last.resident, Peak: max(w.highest, last.resident)}
 	if last.peak > w.first.peak {
 		m.Peak, m.Exact = max(m.Peak, last.peak), true
 	}

@@ -14,7 +14,7 @@ func TestParseStatus(t *testing.T) {
 	} {
 		got, ok := parseStatus([]byte(in))
 		if ok != (want != reading{}) || ok && got != want {
-			t.Errorf("%q: %+v, %v, want %+v", in, got, ok, want)
+			t.Errorf("parseStatus(%q) = %+v, %v, want %+v", in, got, ok, want)
 		}
 	}
 }
@@ -23,7 +23,7 @@ func FuzzParseStatus(f *testing.F) {
 	f.Add([]byte("VmHWM:\t    2048 kB\nVmRSS:\t    1024 kB\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if m, ok := parseStatus(b); ok && (m.resident < 0 || m.peak < 0) {
-			t.Errorf("%q gave %+v", b, m)
+			t.Errorf("parseStatus(%q) = %+v, want no negative value", b, m)
 		}
 	})
 }

@@ -2,5 +2,5 @@
 
 package monitor
 
-// readMemory returns false: memory use can be read only on Linux.
+// readMemory returns false, since memory use can be read only on Linux.
 func readMemory() (reading, bool) { return reading{}, false }

@@ -37,7 +37,7 @@ func start(t *testing.T, name string, opts ...Option) *Run {
 
 var errWrong = errors.New("wrong")
 
-func TestRunCountsAndTimesItsTasks(t *testing.T) {
+func TestRunMeasuresTasks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := start(t, "import")
 		for i := range 8 {
@@ -56,27 +56,32 @@ func TestRunCountsAndTimesItsTasks(t *testing.T) {
 		r.Record(3*time.Second, errWrong)
 		p := r.End()
 		if p.Elapsed != 8*time.Second || p.Tasks() != 10 || p.Throughput() != 1.25 {
-			t.Errorf("%d tasks in %v, %v a second", p.Tasks(), p.Elapsed, p.Throughput())
+			t.Errorf("got %d tasks in %v, %v per second; want 10 in 8s, 1.25", p.Tasks(), p.Elapsed, p.Throughput())
 		}
 		if share, known := p.ErrorRate(); !known || share != 0.2 || p.Endings != [4]int64{8, 2, 0, 0} {
-			t.Errorf("error rate %v, %v, endings %v", share, known, p.Endings)
+			t.Errorf("got error rate %v, %v, endings %v; want 0.2, true, [8 2 0 0]", share, known, p.Endings)
 		}
 		if p.Latency.Count() != 10 || p.Latency.Max() != 3*time.Second || p.Latency.Min() != time.Second {
-			t.Errorf("latency of %d from %v to %v", p.Latency.Count(), p.Latency.Min(), p.Latency.Max())
+			t.Errorf(
+				"got %d latencies from %v to %v, want 10 from 1s to 3s",
+				p.Latency.Count(),
+				p.Latency.Min(),
+				p.Latency.Max(),
+			)
 		}
 		if r.End() != p {
-			t.Error("a second End returns another report")
+			t.Error("the second End returned a different report")
 		}
 		r.Record(time.Second, nil)
 		if p.Tasks() != 10 || r.End().Tasks() != 10 {
-			t.Error("a task that came after the end is part of the run")
+			t.Error("a task recorded after End was added to the report")
 		}
 	})
 }
 
-func TestPanicAndGoexitAreCountedAndNotStopped(t *testing.T) {
+func TestPanicAndGoexitAreCountedAndPropagate(t *testing.T) {
 	r := start(t, "import")
-	for _, end := range []func(){func() { panic("as meant") }, runtime.Goexit} {
+	for _, end := range []func(){func() { panic("test panic") }, runtime.Goexit} {
 		var wg sync.WaitGroup
 		var value any
 		returned := false
@@ -86,16 +91,16 @@ func TestPanicAndGoexitAreCountedAndNotStopped(t *testing.T) {
 			returned = true
 		})
 		wg.Wait()
-		if returned || value != nil && value != "as meant" {
-			t.Errorf("returned %v, recovered %v", returned, value)
+		if returned || value != nil && value != "test panic" {
+			t.Errorf("Do returned: %v, recovered %v; want no return, and the task's panic or none", returned, value)
 		}
 	}
 	if got := r.End().Endings; got != [4]int64{instrument.Panicked: 1, instrument.Exited: 1} {
-		t.Errorf("endings %v, want one panic and one exit", got)
+		t.Errorf("got endings %v, want one panic and one exit", got)
 	}
 }
 
-func TestConcurrentAndNestedRunsDoNotMix(t *testing.T) {
+func TestConcurrentAndNestedRunsAreIndependent(t *testing.T) {
 	outer, twin := start(t, "outer"), start(t, "outer")
 	var wg sync.WaitGroup
 	for range 4 {
@@ -106,7 +111,7 @@ func TestConcurrentAndNestedRunsDoNotMix(t *testing.T) {
 					defer inner.End()
 					_ = inner.Do(func() error { return errWrong })
 					if p := inner.End(); p.Tasks() != 1 || !slices.Contains(p.Beside, "outer") {
-						t.Errorf("inner run: %d tasks beside %v", p.Tasks(), p.Beside)
+						t.Errorf("inner run: got %d tasks, beside %v; want 1, and outer", p.Tasks(), p.Beside)
 					}
 					return nil
 				})
@@ -116,18 +121,18 @@ func TestConcurrentAndNestedRunsDoNotMix(t *testing.T) {
 	wg.Wait()
 	twin.Record(time.Second, nil)
 	if p := outer.End(); p.Endings != [4]int64{400, 0, 0, 0} || !slices.Equal(p.Beside, []string{"inner", "outer"}) {
-		t.Errorf("outer run: %v beside %v", p.Endings, p.Beside)
+		t.Errorf("outer run: got endings %v, beside %v; want [400 0 0 0], [inner outer]", p.Endings, p.Beside)
 	}
 	if p := twin.End(); p.Tasks() != 1 || p.Latency.Max() != time.Second {
-		t.Errorf("its twin: %d tasks", p.Tasks())
+		t.Errorf("other run with the same name: got %d tasks of at most %v, want 1 of 1s", p.Tasks(), p.Latency.Max())
 	}
 	alone := start(t, "alone")
 	if p := alone.End(); len(p.Beside) > 0 {
-		t.Errorf("a run alone is beside %v", p.Beside)
+		t.Errorf("run that was never concurrent: got beside %v, want none", p.Beside)
 	}
 }
 
-// A run keeps only a bounded number of names of other runs.
+// A run keeps the names of only a limited number of concurrent runs.
 func TestBesideIsBounded(t *testing.T) {
 	long := start(t, "long")
 	for i := range 2000 {
@@ -139,19 +144,19 @@ func TestBesideIsBounded(t *testing.T) {
 		kept := len(live.beside[long])
 		live.mu.Unlock()
 		if kept > maxBeside {
-			t.Fatalf("%d names are kept after %d runs", kept, i)
+			t.Fatalf("after %d runs, %d names are kept, want at most %d", i, kept, maxBeside)
 		}
 		start(t, name).End()
 	}
 	if p := long.End(); len(p.Beside) != maxBeside || !slices.Contains(p.Beside, "short") {
-		t.Errorf("beside %d: %v", len(p.Beside), p.Beside)
+		t.Errorf("got %d names %v, want %d that include short", len(p.Beside), p.Beside, maxBeside)
 	}
 }
 
-func TestReportHasFiguresOfTheProcess(t *testing.T) {
-	before := thread.ProcessCPU()
-	var heap, end runtime.MemStats
-	runtime.ReadMemStats(&heap)
+func TestReportHasProcessUsage(t *testing.T) {
+	cpuBefore := thread.ProcessCPU()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
 	r := start(t, "alloc")
 	var sink []byte
 	for range 100 {
@@ -159,35 +164,35 @@ func TestReportHasFiguresOfTheProcess(t *testing.T) {
 	}
 	runtime.GC()
 	p := r.End()
-	runtime.ReadMemStats(&end)
-	if p.ProcessBytes > end.TotalAlloc-heap.TotalAlloc || p.ProcessAllocs > end.Mallocs-heap.Mallocs {
+	runtime.ReadMemStats(&after)
+	if p.ProcessBytes > after.TotalAlloc-before.TotalAlloc || p.ProcessAllocs > after.Mallocs-before.Mallocs {
 		t.Errorf(
-			"%d bytes in %d objects, and less between two readings around the run",
+			"got %d bytes in %d objects, which is more than between two readings around the run",
 			p.ProcessBytes,
 			p.ProcessAllocs,
 		)
 	}
 	if len(sink) == 0 || p.ProcessAllocs < 100 || p.ProcessBytes < 1_000_000 || p.GCs < 1 || p.ProcessCPU < 0 {
-		t.Errorf("%+v", p)
+		t.Errorf("got %+v, want at least 100 objects of 10,000 bytes and a garbage collection", p)
 	}
-	if used := thread.ProcessCPU() - before; p.ProcessCPU > used || p.ProcessBytes > 1<<30 || p.ProcessAllocs > 1<<30 ||
-		p.GCs > 1000 {
-		t.Errorf("%+v includes what was before the run", p)
+	if used := thread.ProcessCPU() - cpuBefore; p.ProcessCPU > used || p.ProcessBytes > 1<<30 ||
+		p.ProcessAllocs > 1<<30 || p.GCs > 1000 {
+		t.Errorf("%+v includes usage from before the run", p)
 	}
 	if runtime.GOOS == "linux" &&
 		(p.Memory == nil || p.Memory.Start <= 0 || p.Memory.Peak < max(p.Memory.Start, p.Memory.End)) {
-		t.Errorf("memory %+v", p.Memory)
+		t.Errorf("got memory %+v, want a positive start, and a peak no lower than start and end", p.Memory)
 	}
 }
 
-func TestPeakIsExactIfTheRunExceededTheFormerOne(t *testing.T) {
+func TestPeakIsExactIfAbovePreviousPeak(t *testing.T) {
 	for name, c := range map[string]struct {
 		first, between, last reading
 		want                 Memory
 	}{
-		"a higher peak than ever": {reading{10, 50}, reading{60, 70}, reading{20, 90}, Memory{10, 20, 90, true}},
-		"below an older peak":     {reading{10, 50}, reading{30, 50}, reading{20, 50}, Memory{10, 20, 30, false}},
-		"falling all the time":    {reading{40, 50}, reading{30, 50}, reading{20, 50}, Memory{40, 20, 40, false}},
+		"above the previous peak": {reading{10, 50}, reading{60, 70}, reading{20, 90}, Memory{10, 20, 90, true}},
+		"below the previous peak": {reading{10, 50}, reading{30, 50}, reading{20, 50}, Memory{10, 20, 30, false}},
+		"highest at the start":    {reading{40, 50}, reading{30, 50}, reading{20, 50}, Memory{40, 20, 40, false}},
 		"highest at the end":      {reading{10, 50}, reading{20, 50}, reading{45, 50}, Memory{10, 45, 45, false}},
 	} {
 		synctest.Test(t, func(t *testing.T) {
@@ -200,29 +205,29 @@ func TestPeakIsExactIfTheRunExceededTheFormerOne(t *testing.T) {
 			synctest.Wait()
 			now.Store(&c.last)
 			if m := w.end(); m == nil || *m != c.want {
-				t.Errorf("%s: %+v, want %+v", name, m, c.want)
+				t.Errorf("%s: got %+v, want %+v", name, m, c.want)
 			}
 		})
 	}
 	if m := newWatch(func() (reading, bool) { return reading{}, false }).end(); m != nil {
-		t.Errorf("memory %+v where nothing is known", m)
+		t.Errorf("got memory %+v although it cannot be read, want nil", m)
 	}
 }
 
-// Every listed metric is reported, and no other.
-func TestEveryMetricOfARunIsReported(t *testing.T) {
+// Every metric of runs in the catalog is reported, and no other metric is.
+func TestRunReportsEveryMetric(t *testing.T) {
 	reader := sdkmetric.NewManualReader()
 	r := start(t, "import", WithMeterProvider(sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))))
 	r.Record(time.Second, nil)
 	r.Record(time.Second, errWrong)
 	failed := attribute.NewSet(catalog.RunNameKey.String("import"), catalog.RunOutcomeKey.String("error"))
 	if n := pooltest.Collect(t, reader)[pooltest.Series{Metric: catalog.RunTaskDuration.Name, Attributes: failed.Equivalent()}]; n != 1 {
-		t.Errorf("%v tasks failed, want 1 while the run goes on", n)
+		t.Errorf("during the run: got %v failed tasks, want 1", n)
 	}
 	r.End()
-	r.Record(time.Second, errWrong) // too late
+	r.Record(time.Second, errWrong) // after the end: not counted
 	if n := pooltest.Collect(t, reader)[pooltest.Series{Metric: catalog.RunTaskDuration.Name, Attributes: failed.Equivalent()}]; n != 1 {
-		t.Errorf("%v tasks failed, want 1 after the end", n)
+		t.Errorf("after the end: got %v failed tasks, want 1", n)
 	}
 	var data metricdata.ResourceMetrics
 	if err := reader.Collect(context.Background(), &data); err != nil {
@@ -240,11 +245,11 @@ func TestEveryMetricOfARunIsReported(t *testing.T) {
 	slices.Sort(got)
 	slices.Sort(want)
 	if !slices.Equal(got, want) {
-		t.Errorf("reported %v, want %v", got, want)
+		t.Errorf("got metrics %v, want %v", got, want)
 	}
 }
 
-func TestTableHasKnownFiguresOnly(t *testing.T) {
+func TestTableOmitsUnknownValues(t *testing.T) {
 	h := new(instrument.Histogram)
 	h.RecordN(10*time.Millisecond, 99)
 	h.Record(time.Second)
@@ -259,25 +264,25 @@ func TestTableHasKnownFiguresOnly(t *testing.T) {
 		Beside:       []string{"other"},
 	}
 	for _, want := range []string{
-		`"import": 100 tasks in 10s`, "10/s", "10.00 %", "9 error", "1 panic", "max 1s", "0.50 CPUs on average", "-10 MiB", "peak at least 30 MiB", "3 MiB", "other", "whole process",
+		`"import": 100 tasks in 10s`, "10/s", "10.00%", "9 error", "1 panic", "max 1s", "0.50 CPUs on average", "-10 MiB", "peak at least 30 MiB", "3 MiB", "other", "whole process",
 	} {
 		if !strings.Contains(p.String(), want) {
-			t.Errorf("%q is not in\n%v", want, p)
+			t.Errorf("%q is missing from\n%v", want, p)
 		}
 	}
 	p.Memory.End = 25 << 20
 	if want := "+5 MiB"; !strings.Contains(p.String(), want) {
-		t.Errorf("%q is not in\n%v", want, p)
+		t.Errorf("%q is missing from\n%v", want, p)
 	}
 	empty := (&Report{Name: "none", Latency: new(instrument.Histogram)}).String()
 	for _, absent := range []string{"errors", "latency", "memory", "on average", "NaN", "Inf"} {
 		if strings.Contains(empty, absent) {
-			t.Errorf("%q is in\n%s", absent, empty)
+			t.Errorf("%q must not be in\n%s", absent, empty)
 		}
 	}
 }
 
-func TestStartNeedsAName(t *testing.T) {
+func TestStartRejectsEmptyName(t *testing.T) {
 	if r, err := Start(""); err == nil || r != nil {
 		t.Error("a run without a name was started")
 	}

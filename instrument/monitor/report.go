@@ -17,7 +17,7 @@ type Report struct {
 
 	// The tasks of this run.
 	Endings [4]int64              // number of tasks by [instrument.Ending]
-	Latency *instrument.Histogram // its quantiles have an error of at most 4.5 %
+	Latency *instrument.Histogram // its quantiles have an error of at most 4.5%
 
 	// Resources used by the whole process during the run.
 	ProcessCPU    time.Duration
@@ -25,7 +25,7 @@ type Report struct {
 	ProcessBytes  uint64 // total size of these objects
 	GCs           uint32 // garbage collections completed
 	GCPause       time.Duration
-	Memory        *Memory // nil if unknown, as on any system but Linux
+	Memory        *Memory // nil if unknown, as on all systems except Linux
 
 	// Beside holds the names of at most 100 concurrent runs. The fields that start with Process
 	// include what these runs used.
@@ -70,17 +70,17 @@ func (p *Report) WriteTo(to io.Writer) (int64, error) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "run %q: %d tasks in %v\n\n", p.Name, p.Tasks(), short(p.Elapsed))
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	p.tasks(w)
-	p.process(w)
+	p.writeTasks(w)
+	p.writeProcess(w)
 	_ = w.Flush() // writes to a Builder, which never fails
 	n, err := io.WriteString(to, b.String())
 	return int64(n), err
 }
 
-func (p *Report) tasks(w io.Writer) {
+func (p *Report) writeTasks(w io.Writer) {
 	fmt.Fprintf(w, "throughput\t%.4g/s\n", p.Throughput())
 	if share, known := p.ErrorRate(); known {
-		fmt.Fprintf(w, "errors\t%.2f %%", 100*share)
+		fmt.Fprintf(w, "errors\t%.2f%%", 100*share)
 		for ending := instrument.Failed; ending <= instrument.Exited; ending++ {
 			if n := p.Endings[ending]; n > 0 {
 				fmt.Fprintf(w, "\t%d %v", n, ending)
@@ -95,8 +95,8 @@ func (p *Report) tasks(w io.Writer) {
 	}
 }
 
-func (p *Report) process(w io.Writer) {
-	fmt.Fprintln(w, "\nof the whole process:")
+func (p *Report) writeProcess(w io.Writer) {
+	fmt.Fprintln(w, "\nwhole process:")
 	fmt.Fprintf(w, "CPU\t%v", short(p.ProcessCPU))
 	if p.Elapsed > 0 {
 		fmt.Fprintf(w, "\t%.2f CPUs on average", p.ProcessCPU.Seconds()/p.Elapsed.Seconds())
@@ -118,13 +118,13 @@ func (p *Report) process(w io.Writer) {
 		)
 	}
 	fmt.Fprintf(w, "allocated\t%s\tin %d objects\n", size(int64(p.ProcessBytes)), p.ProcessAllocs)
-	fmt.Fprintf(w, "garbage collected\t%d times\t%v paused\n", p.GCs, short(p.GCPause))
+	fmt.Fprintf(w, "garbage collections\t%d\tpaused for %v in total\n", p.GCs, short(p.GCPause))
 	if len(p.Beside) > 0 {
 		fmt.Fprintf(w, "concurrent runs\t%s\n", strings.Join(p.Beside, ", "))
 	}
 }
 
-// short rounds a duration to three digits.
+// short rounds a duration to three significant digits.
 func short(d time.Duration) time.Duration {
 	unit := time.Duration(1)
 	for limit := time.Duration(1000); d.Abs() >= limit && unit < time.Hour; limit *= 10 {
@@ -133,6 +133,7 @@ func short(d time.Duration) time.Duration {
 	return d.Round(unit)
 }
 
+// sign returns "+" unless n is negative, in which case its formatted value already has a sign.
 func sign(n int64) string {
 	if n >= 0 {
 		return "+"
@@ -140,7 +141,7 @@ func sign(n int64) string {
 	return ""
 }
 
-// size formats n bytes in a suitable unit.
+// size formats n, a number of bytes, with a unit from B to GiB.
 func size(n int64) string {
 	v := float64(n)
 	for _, unit := range []string{"B", "KiB", "MiB"} {

@@ -48,7 +48,7 @@ type Run struct {
 	report   *Report
 }
 
-// maxBeside is the maximum number of names of concurrent runs that a run keeps.
+// maxBeside limits how many names of concurrent runs a run keeps.
 const maxBeside = 100
 
 // live maps each run in progress to the names of the runs that have been concurrent with it.
@@ -70,7 +70,7 @@ func (n names) add(name string) {
 // should use only a few names. The caller must call [Run.End].
 func Start(name string, opts ...Option) (*Run, error) {
 	if name == "" {
-		return nil, errors.New("monitor: the run's name is empty")
+		return nil, errors.New("monitor: cannot start a run: its name is empty")
 	}
 	r := &Run{name: name}
 	for _, o := range opts {
@@ -85,7 +85,7 @@ func Start(name string, opts ...Option) (*Run, error) {
 	if r.recorders, err = instruments.NewRecorders(
 		r.provider.Meter(instrument.ScopeName),
 		catalog.Run.Metrics...); err != nil {
-		return nil, fmt.Errorf("monitor run %q: %w", name, err)
+		return nil, fmt.Errorf("monitor: cannot start run %q: %w", name, err)
 	}
 	key := catalog.RunNameKey.String(name)
 	r.attribute = metric.WithAttributes(key)
@@ -126,7 +126,7 @@ func (r *Run) leave() []string {
 }
 
 // Do calls task, measures it and returns its error. If task panics or calls [runtime.Goexit], Do
-// counts that and lets it propagate to the caller. A task that ends after the run is not counted.
+// counts that and lets it propagate. A task that returns after [Run.End] was called is not counted.
 func (r *Run) Do(task func() error) error {
 	start := time.Now()
 	ending := instrument.Exited
@@ -149,7 +149,7 @@ func (r *Run) Do(task func() error) error {
 	return err
 }
 
-// Record adds a task that the caller has measured itself.
+// Record adds a task that the caller has measured itself: how long it took, and its error or nil.
 func (r *Run) Record(took time.Duration, err error) {
 	r.record(took, endingOf(err))
 }
@@ -197,7 +197,7 @@ func (r *Run) measure() *Report {
 	return p
 }
 
-// emit reports the metrics that are known only at the end of the run.
+// emit records the metrics that are known only at the end of the run.
 func (r *Run) emit() {
 	p := r.report
 	record := func(m *catalog.Metric, v float64) { r.recorders[m](context.Background(), v, r.attribute) }

@@ -13,14 +13,14 @@ import (
 	"github.com/poolgauge/poolgauge/pools"
 )
 
-// A program with its own MeterProvider passes the Producer to the reader. Every reader of the
-// program should have it.
+// A program with its own MeterProvider passes the Producer to the reader. If the program has
+// several readers, pass it to each of them.
 func Example() {
 	pool := producer.New()
 	defer pool.Close() // after the provider's Shutdown, which flushes
-	// or NewPeriodicReader(exporter, sdkmetric.WithProducer(pool))
+	// or sdkmetric.NewPeriodicReader(exporter, sdkmetric.WithProducer(pool))
 	reader := sdkmetric.NewManualReader(sdkmetric.WithProducer(pool))
-	// and your resource and views
+	// add your resource and views here
 	provider := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))
 	otel.SetMeterProvider(provider)
 	defer otel.SetMeterProvider(noop.NewMeterProvider())

@@ -10,13 +10,13 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// waits converts instrument's exemplars of waits to SDK exemplars.
-func waits(of []instrument.Exemplar) []metricdata.Exemplar[float64] {
-	if len(of) == 0 {
+// waitExemplars converts waits to SDK exemplars.
+func waitExemplars(waits []instrument.Exemplar) []metricdata.Exemplar[float64] {
+	if len(waits) == 0 {
 		return nil
 	}
-	all := make([]metricdata.Exemplar[float64], len(of))
-	for i, w := range of {
+	all := make([]metricdata.Exemplar[float64], len(waits))
+	for i, w := range waits {
 		all[i] = metricdata.Exemplar[float64]{
 			Time: w.Ended, Value: w.Wait.Seconds(), TraceID: w.Trace[:], SpanID: w.Span[:],
 		}
@@ -24,9 +24,9 @@ func waits(of []instrument.Exemplar) []metricdata.Exemplar[float64] {
 	return all
 }
 
-// exemplars converts holders to SDK exemplars. Unlike attributes, exemplars add no series, however
-// many lines of code hold slots.
-func exemplars[N int64 | float64](holders []instrument.Holder, now time.Time) []metricdata.Exemplar[N] {
+// holderExemplars converts holders to SDK exemplars. Unlike attributes, exemplars add no series, no
+// matter how many different lines of code hold slots.
+func holderExemplars[N int64 | float64](holders []instrument.Holder, now time.Time) []metricdata.Exemplar[N] {
 	if len(holders) == 0 {
 		return nil
 	}

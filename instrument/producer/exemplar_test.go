@@ -37,16 +37,16 @@ func TestWaitsHaveExemplars(t *testing.T) {
 			got := map[string][]metricdata.Exemplar[float64]{}
 			all := produce(t, p)[catalog.PoolWaitDuration.Name].Data.(metricdata.ExponentialHistogram[float64])
 			for _, point := range all.DataPoints {
-				how, _ := point.Attributes.Value(catalog.PoolOutcomeKey)
-				got[how.AsString()] = point.Exemplars
+				outcome, _ := point.Attributes.Value(catalog.PoolOutcomeKey)
+				got[outcome.AsString()] = point.Exemplars
 			}
 			if len(got) != 2 || len(got["acquired"]) != 0 || len(got["timeout"]) != c.want {
-				t.Fatalf("%+v", got)
+				t.Fatalf("got exemplars %+v, want none for acquired and %d for timeout", got, c.want)
 			}
 			for _, e := range got["timeout"] {
 				id, span := trace.TraceID(e.TraceID), trace.SpanID(e.SpanID)
 				if e.Value != 2 || !e.Time.Equal(ended) || id != (trace.TraceID{1, 2}) || span != (trace.SpanID{3}) {
-					t.Errorf("%+v", e)
+					t.Errorf("got exemplar %+v, want a wait of 2 s with the time, trace and span of the Stats", e)
 				}
 			}
 		})

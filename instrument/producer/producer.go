@@ -9,14 +9,14 @@
 // This is the most complete way to report pools: with exponential histograms, and at no cost
 // between collections. A collection takes 7 to 15 µs per pool. Settings for the SDK's instruments
 // do not apply to a Producer: its points are cumulative, whatever temporality the reader prefers,
-// and views, cardinality limits and the default aggregation do not affect them. The resource is the
-// reader's. For explicit buckets or delta temporality, omit the Producer: pools then report through
-// the MeterProvider; see package instrument.
+// and views, cardinality limits and the default aggregation do not affect them. The points have the
+// reader's resource. For explicit buckets or delta temporality, omit the Producer: pools are then
+// reported through the MeterProvider; see package instrument.
 //
-// A Producer adds two kinds of exemplars. Points for the age of the oldest use carry the pool's
-// holders. Points for the durations of waits carry, for each outcome, the longest wait in about the
-// last minute that was part of a sampled trace. A MeterProvider's exemplar filter does not apply to
-// a Producer; set OTEL_METRICS_EXEMPLAR_FILTER=always_off to omit the exemplars of waits.
+// A Producer adds two kinds of exemplars. The age of the oldest use has the pool's holders as
+// exemplars. The durations of waits have, for each outcome, the longest wait that ended in about
+// the last minute and was part of a sampled trace. A MeterProvider's exemplar filter does not apply
+// to a Producer; set OTEL_METRICS_EXEMPLAR_FILTER=always_off to omit the exemplars of waits.
 //
 // The package is separate from instrument because it needs the SDK.
 package producer
@@ -41,8 +41,8 @@ import (
 type Producer struct {
 	pools *instrument.Reader
 
-	verdicts *verdicts // nil if disabled
-	waits    bool      // add exemplars to the durations of waits
+	verdicts      *verdicts // nil if disabled
+	waitExemplars bool      // add exemplars to the durations of waits
 
 	mu    sync.Mutex
 	sizes map[*catalog.Metric]int // number of points at the last collection
@@ -57,15 +57,15 @@ func WithoutVerdicts() Option {
 	return func(p *Producer) { p.verdicts = nil }
 }
 
-// New returns a Producer. Until it is closed, pools are reported only through Producers. At a
-// collection, the Producer judges the pools if it last did so at least nine seconds ago; see
+// New returns a Producer. Until it is closed, pools are reported only through Producers. A
+// collection also judges the pools, unless the Producer did so less than nine seconds before; see
 // package diagnose.
 func New(opts ...Option) *Producer {
 	p := &Producer{
-		pools:    instrument.OpenReader(),
-		sizes:    map[*catalog.Metric]int{},
-		verdicts: &verdicts{pools: map[attribute.Distinct]*judged{}},
-		waits:    !strings.EqualFold(os.Getenv("OTEL_METRICS_EXEMPLAR_FILTER"), "always_off"),
+		pools:         instrument.OpenReader(),
+		sizes:         map[*catalog.Metric]int{},
+		verdicts:      &verdicts{pools: map[attribute.Distinct]*judgedPool{}},
+		waitExemplars: !strings.EqualFold(os.Getenv("OTEL_METRICS_EXEMPLAR_FILTER"), "always_off"),
 	}
 	for _, opt := range opts {
 		opt(p)
@@ -74,8 +74,8 @@ func New(opts ...Option) *Producer {
 }
 
 // Close closes the Producer, which then produces nothing. Pools are reported through their
-// MeterProviders again. Shut down the reader before closing its Producer, so that the reader can
-// flush. Further calls do nothing.
+// MeterProviders again. Shut down the reader before closing the Producer, so that the reader's last
+// export contains the pools. Further calls do nothing.
 func (p *Producer) Close() {
 	p.pools.Close()
 }
@@ -91,7 +91,7 @@ func (p *Producer) Produce(context.Context) ([]metricdata.ScopeMetrics, error) {
 		judge = p.verdicts.begin(now)
 	}
 	for point := range p.pools.PointsWithVerdicts(judge) {
-		if !p.waits {
+		if !p.waitExemplars {
 			point.Exemplars = nil
 		}
 		r, known := rows[point.Metric]
@@ -107,7 +107,7 @@ func (p *Producer) Produce(context.Context) ([]metricdata.ScopeMetrics, error) {
 	metrics := make([]metricdata.Metrics, 0, len(rows))
 	catalog.Each(func(_ *catalog.Group, m *catalog.Metric) {
 		if r, known := rows[m]; known {
-			p.remember(m, r.size())
+			p.setLastSize(m, r.size())
 			metrics = append(
 				metrics,
 				metricdata.Metrics{Name: m.Name, Description: m.Help, Unit: m.Unit, Data: r.data()},
@@ -125,7 +125,7 @@ func (p *Producer) lastSize(m *catalog.Metric) int {
 	return p.sizes[m]
 }
 
-func (p *Producer) remember(m *catalog.Metric, size int) {
+func (p *Producer) setLastSize(m *catalog.Metric, size int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.sizes[m] = size

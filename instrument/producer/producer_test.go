@@ -53,8 +53,8 @@ func produce(t testing.TB, p *producer.Producer) map[string]metricdata.Metrics {
 	return all
 }
 
-// Every metric of pools in the catalog is produced as described there, and nothing else is.
-func TestProducesTheWholeTable(t *testing.T) {
+// Every metric of pools in the catalog is produced as described there, and no other metric is.
+func TestProducesEveryMetric(t *testing.T) {
 	p := producer.New()
 	defer p.Close()
 	before := time.Now()
@@ -71,23 +71,30 @@ func TestProducesTheWholeTable(t *testing.T) {
 			continue
 		}
 		if m.Unit != row.Unit || m.Description != row.Help {
-			t.Errorf("%s: unit %q, description %q", row.Name, m.Unit, m.Description)
+			t.Errorf(
+				"%s: unit %q, description %q; want %q, %q",
+				row.Name,
+				m.Unit,
+				m.Description,
+				row.Unit,
+				row.Help,
+			)
 		}
-		checkForm(t, row, m.Data)
+		checkKind(t, row, m.Data)
 		for _, start := range starts(m.Data) {
 			if start.Before(before) || start.After(after) {
-				t.Errorf("%s starts at %v, want the time when the pool was observed", row.Name, start)
+				t.Errorf("%s: start time %v, want the time of Observe", row.Name, start)
 			}
 		}
 		delete(got, row.Name)
 	}
 	for name := range got {
-		t.Errorf("%s is not in the table", name)
+		t.Errorf("%s is produced but not in the catalog", name)
 	}
 }
 
-// checkForm checks that data is cumulative and of the kind that the row specifies.
-func checkForm(t *testing.T, row *catalog.Metric, data metricdata.Aggregation) {
+// checkKind checks that data is cumulative and of the kind that row specifies.
+func checkKind(t *testing.T, row *catalog.Metric, data metricdata.Aggregation) {
 	t.Helper()
 	sum := func(temporality metricdata.Temporality, monotonic bool) (catalog.Kind, metricdata.Temporality) {
 		if monotonic {
@@ -105,10 +112,11 @@ func checkForm(t *testing.T, row *catalog.Metric, data metricdata.Aggregation) {
 		kind, temporality = catalog.Histogram, d.Temporality
 	}
 	if kind != row.Kind || temporality != metricdata.CumulativeTemporality {
-		t.Errorf("%s is a %v, and comes as a %v, %v", row.Name, row.Kind, kind, temporality)
+		t.Errorf("%s: got kind %v, %v; want %v, cumulative", row.Name, kind, temporality, row.Kind)
 	}
 }
 
+// starts returns the start times of data's points. Gauges have none.
 func starts(data metricdata.Aggregation) (all []time.Time) {
 	switch d := data.(type) {
 	case metricdata.Sum[int64]:
@@ -127,9 +135,9 @@ func starts(data metricdata.Aggregation) (all []time.Time) {
 	return all
 }
 
-// The point equals the one that the SDK's own histogram yields for the same durations at the same
-// scale.
-func TestHistogramIsTheOneOfTheSDK(t *testing.T) {
+// A histogram point equals that of the SDK's own exponential histogram for the same durations at
+// the same scale.
+func TestHistogramMatchesSDK(t *testing.T) {
 	reader := sdkmetric.NewManualReader(
 		sdkmetric.WithAggregationSelector(func(sdkmetric.InstrumentKind) sdkmetric.Aggregation {
 			return sdkmetric.AggregationBase2ExponentialHistogram{MaxSize: 400, MaxScale: instrument.Scale}
@@ -160,15 +168,15 @@ func TestHistogramIsTheOneOfTheSDK(t *testing.T) {
 	expected := want.ScopeMetrics[0].Metrics[0].Data.(metricdata.ExponentialHistogram[float64])
 	gotSum, wantSum := &got.DataPoints[0].Sum, &expected.DataPoints[0].Sum
 	if math.Abs(*gotSum / *wantSum - 1) > 1e-12 {
-		t.Errorf("sum %v, want %v", *gotSum, *wantSum)
+		t.Errorf("got sum %v, want %v", *gotSum, *wantSum)
 	}
 	*gotSum = *wantSum
 	metricdatatest.AssertAggregationsEqual(t, expected, got, metricdatatest.IgnoreTimestamp())
 }
 
-// A reader exports the pools together with its provider's instruments. Only the pool that panics is
-// omitted.
-func TestReaderExportsWhatItCan(t *testing.T) {
+// A reader exports the pools together with its provider's instruments. Of three pools, only the one
+// whose stats function panics is omitted.
+func TestReaderOmitsOnlyPanickingPool(t *testing.T) {
 	var reported []error
 	defer otel.SetErrorHandler(otel.GetErrorHandler())
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { reported = append(reported, err) }))
@@ -195,17 +203,17 @@ func TestReaderExportsWhatItCan(t *testing.T) {
 	}
 	got := <-exporter
 	if got["own"] != 1 || got[catalog.PoolLimit.Name] != 2 || got[catalog.PoolUseDuration.Name] != 2 {
-		t.Errorf("exported points: %v; want 1 own and 2 pools", got)
+		t.Errorf("exported points %v, want 1 for the own instrument and 2 for each metric of pools", got)
 	}
 	if len(reported) != 1 {
-		t.Errorf("reported %v, want one error", reported)
+		t.Errorf("reported the errors %v, want one", reported)
 	}
 	if err := provider.Shutdown(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// exports is an exporter that sends the number of points of each metric.
+// exports is an exporter that sends the number of points of each metric to the channel.
 type exports chan map[string]int
 
 func (e exports) Export(_ context.Context, data *metricdata.ResourceMetrics) error {
@@ -224,7 +232,7 @@ func (e exports) Export(_ context.Context, data *metricdata.ResourceMetrics) err
 	case e <- got:
 		return nil
 	default:
-		return errors.New("nobody waits for this export")
+		return errors.New("more exports than the test expects")
 	}
 }
 
@@ -238,9 +246,9 @@ func (exports) Aggregation(k sdkmetric.InstrumentKind) sdkmetric.Aggregation {
 func (exports) ForceFlush(context.Context) error { return nil }
 func (exports) Shutdown(context.Context) error   { return nil }
 
-// worker returns a function with the Stats of a busy pool of workers: three outcomes with their
-// waits, and uses from 10 µs to 1 s. Like a pool's, the function returns clones.
-func worker() func() instrument.Stats {
+// workerStats returns a function that returns the Stats of a busy worker pool: three outcomes with
+// their waits, and uses from 10 µs to 1 s. As in a real pool, the histograms are clones.
+func workerStats() func() instrument.Stats {
 	full := pooltest.Full()
 	full.Resources, full.Create, full.CPUTime = nil, nil, [3]instrument.Optional[float64]{}
 	full.Wait[instrument.Rejected], full.Wait[instrument.WasClosed] = nil, nil
@@ -263,7 +271,7 @@ func BenchmarkCollect100Pools(b *testing.B) {
 	p := producer.New()
 	defer p.Close()
 	for i := range 100 {
-		observe(b, fmt.Sprint("pool", i), worker())
+		observe(b, fmt.Sprint("pool", i), workerStats())
 	}
 	b.ReportAllocs()
 	for b.Loop() {
@@ -273,8 +281,8 @@ func BenchmarkCollect100Pools(b *testing.B) {
 	}
 }
 
-// The SDK's exporter exports holders as exemplars, which do not add series.
-func TestHoldersAreExemplars(t *testing.T) {
+// Holders are reported as exemplars, which do not add series.
+func TestHoldersAreReportedAsExemplars(t *testing.T) {
 	p := producer.New()
 	defer p.Close()
 	id := trace.TraceID{0xab, 1}
@@ -304,9 +312,9 @@ func TestHoldersAreExemplars(t *testing.T) {
 		attribute.String("code.stacktrace", stack),
 	}
 	if first.Value != 3 || !bytes.Equal(first.TraceID, id[:]) || !slices.Equal(first.FilteredAttributes, want) {
-		t.Errorf("the first is %+v", first)
+		t.Errorf("first exemplar: got %+v, want age, trace and calls of the first holder", first)
 	}
 	if second.Value != 1 || second.TraceID != nil || second.FilteredAttributes != nil {
-		t.Errorf("the second is %+v, want an age only", second)
+		t.Errorf("second exemplar: got %+v, want only an age", second)
 	}
 }

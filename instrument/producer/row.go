@@ -25,13 +25,13 @@ func newRow(m *catalog.Metric, size int) row {
 	case m.Number == catalog.Int:
 		return &numbers[int64]{
 			metric: m,
-			of:     func(p instrument.Point) int64 { return p.Int },
+			value:  func(p instrument.Point) int64 { return p.Int },
 			points: make([]metricdata.DataPoint[int64], 0, size),
 		}
 	default:
 		return &numbers[float64]{
 			metric: m,
-			of:     func(p instrument.Point) float64 { return p.Float },
+			value:  func(p instrument.Point) float64 { return p.Float },
 			points: make([]metricdata.DataPoint[float64], 0, size),
 		}
 	}
@@ -40,7 +40,7 @@ func newRow(m *catalog.Metric, size int) row {
 // numbers collects the points of a sum or a gauge.
 type numbers[N int64 | float64] struct {
 	metric *catalog.Metric
-	of     func(instrument.Point) N
+	value  func(instrument.Point) N
 	points []metricdata.DataPoint[N]
 }
 
@@ -49,8 +49,8 @@ func (n *numbers[N]) add(p instrument.Point, now time.Time) {
 		Attributes: p.Attributes,
 		StartTime:  p.Start,
 		Time:       now,
-		Value:      n.of(p),
-		Exemplars:  exemplars[N](p.Holders, now),
+		Value:      n.value(p),
+		Exemplars:  holderExemplars[N](p.Holders, now),
 	})
 }
 
@@ -84,7 +84,7 @@ func (h *histograms) add(p instrument.Point, now time.Time) {
 		Scale:          instrument.Scale,
 		ZeroCount:      p.Histogram.Zeros(),
 		PositiveBucket: buckets(p.Histogram),
-		Exemplars:      waits(p.Exemplars),
+		Exemplars:      waitExemplars(p.Exemplars),
 	})
 }
 

@@ -12,29 +12,30 @@ import (
 	"github.com/poolgauge/poolgauge/internal/ownfigures"
 )
 
-// window is the minimum time over which pools are judged. If collections are further apart, pools
-// are judged over the interval between two collections.
+// window is the minimum length of the interval over which pools are judged. If collections are
+// further apart, pools are judged over the interval between two collections.
 const window = 9 * time.Second
 
 // verdicts judges the pools of the process. It uses the pools' Stats and measurements of the
-// process itself: its CPU time, how long its threads wait for a CPU, how many goroutines wait for a
-// CPU, and how long goroutines wait for locks.
+// process itself: its CPU time, how long its threads wait for a CPU, how many goroutines are
+// waiting for a CPU, and how long goroutines wait for locks.
 type verdicts struct {
-	mu      sync.Mutex // guards everything below
-	last    diagnose.HostFigures
-	machine diagnose.Machine // describes the last window
-	round   uint64           // number of windows
-	pools   map[attribute.Distinct]*judged
+	mu      sync.Mutex           // guards everything below
+	last    diagnose.HostFigures // at the start of the current round
+	machine diagnose.Machine     // describes the last window
+	round   uint64               // number of windows so far
+	pools   map[attribute.Distinct]*judgedPool
 }
 
-// judged holds the judge of one pool.
-type judged struct {
+// judgedPool is the state of judging one pool.
+type judgedPool struct {
 	judge diagnose.Judge
 	round uint64 // last round in which the pool was judged
-	seen  bool   // the pool was seen during this collection
+	seen  bool   // the pool was collected in the current round
 }
 
-// begin starts a collection at the given time, and returns the function that judges its pools.
+// begin starts a collection, which happens at the given time. It returns the function that judges
+// the pools of that collection.
 func (v *verdicts) begin(now time.Time) instrument.Judge {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -49,7 +50,7 @@ func (v *verdicts) begin(now time.Time) instrument.Judge {
 	) (limit instrument.Optional[int64]) {
 		v.mu.Lock()
 		defer v.mu.Unlock()
-		judge := v.on(pool, s, now)
+		judge := v.update(pool, s, now)
 		for verdict, holds := range judge.States() {
 			add(verdict, holds)
 		}
@@ -60,7 +61,7 @@ func (v *verdicts) begin(now time.Time) instrument.Judge {
 	}
 }
 
-// forget drops the pools that were not seen during the last window. The caller must hold mu.
+// forget removes the pools that were not collected in the last round. The caller must hold mu.
 func (v *verdicts) forget() {
 	for key, p := range v.pools {
 		if !p.seen {
@@ -70,11 +71,11 @@ func (v *verdicts) forget() {
 	}
 }
 
-// on judges a pool if a judgment is due, and returns the pool's Judge. The caller must hold mu.
-func (v *verdicts) on(pool attribute.Set, s *instrument.Stats, now time.Time) *diagnose.Judge {
+// update judges a pool if a judgment is due, and returns the pool's Judge. The caller must hold mu.
+func (v *verdicts) update(pool attribute.Set, s *instrument.Stats, now time.Time) *diagnose.Judge {
 	p := v.pools[pool.Equivalent()]
 	if p == nil {
-		p = &judged{}
+		p = &judgedPool{}
 		v.pools[pool.Equivalent()] = p
 	}
 	p.seen = true

@@ -14,8 +14,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// leaky is a pool of ten slots that serves 100 requests per second with uses of 50 ms, and may leak
-// slots.
+// leaky is a pool that serves 100 requests per second with uses of 50 ms, and may leak slots.
 type leaky struct {
 	begin  time.Time
 	limit  int64
@@ -23,8 +22,8 @@ type leaky struct {
 }
 
 func (l *leaky) stats() (s instrument.Stats) {
-	passed := time.Since(l.begin)
-	uses := int64(passed.Seconds() * 100)
+	elapsed := time.Since(l.begin)
+	uses := int64(elapsed.Seconds() * 100)
 	var use, wait instrument.Histogram
 	use.RecordN(50*time.Millisecond, uint64(uses))
 	wait.RecordN(0, uint64(uses))
@@ -40,8 +39,8 @@ func (l *leaky) stats() (s instrument.Stats) {
 	return s
 }
 
-// holds returns the verdict that holds for a pool, or "" if there is none.
-func holds(t *testing.T, p *producer.Producer, pool string) (verdict string) {
+// verdictOf returns the verdict that holds for a pool, or "" if there is none.
+func verdictOf(t *testing.T, p *producer.Producer, pool string) (verdict string) {
 	t.Helper()
 	m, ok := produce(t, p)[catalog.PoolVerdict.Name]
 	if !ok {
@@ -60,12 +59,12 @@ func holds(t *testing.T, p *producer.Producer, pool string) (verdict string) {
 		}
 	}
 	if n > 0 && ones != 1 {
-		t.Errorf("%d of %d series are 1, want 1", ones, n)
+		t.Errorf("%d of %d verdicts hold, want 1", ones, n)
 	}
 	return verdict
 }
 
-func TestVerdictOfAPool(t *testing.T) {
+func TestVerdict(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := producer.New()
 		defer p.Close()
@@ -76,25 +75,25 @@ func TestVerdictOfAPool(t *testing.T) {
 		}
 		expect := func(want string) {
 			t.Helper()
-			if got := holds(t, p, "leaky"); got != want {
-				t.Errorf("the verdict is %q, want %q", got, want)
+			if got := verdictOf(t, p, "leaky"); got != want {
+				t.Errorf("got verdict %q, want %q", got, want)
 			}
 		}
 		expect("undetermined")
 		for range 6 {
 			time.Sleep(10 * time.Second)
-			holds(t, p, "leaky")
+			verdictOf(t, p, "leaky")
 		}
 		expect("ok")
 		l.leaked = append(l.leaked, time.Now(), time.Now(), time.Now())
 		for range 4 {
 			time.Sleep(time.Second) // too short for a window
-			holds(t, p, "leaky")
+			verdictOf(t, p, "leaky")
 		}
 		expect("ok")
 		for range 4 {
 			time.Sleep(10 * time.Second)
-			holds(t, p, "leaky")
+			verdictOf(t, p, "leaky")
 		}
 		expect("leaking")
 		r.Close()
@@ -111,12 +110,12 @@ func recommended(t *testing.T, p *producer.Producer) int64 {
 	}
 	points := m.Data.(metricdata.Gauge[int64]).DataPoints
 	if len(points) != 1 || points[0].Attributes.Len() != 2 {
-		t.Fatalf("%+v, want one point with the attributes of the pool", points)
+		t.Fatalf("got points %+v, want one with only the pool's name and kind", points)
 	}
 	return points[0].Value
 }
 
-// A limit is recommended while a pool is healthy or oversized, but not while slots leak.
+// A limit is recommended while a pool is healthy or oversized, but not while it leaks slots.
 func TestRecommendedLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := producer.New()
@@ -126,21 +125,21 @@ func TestRecommendedLimit(t *testing.T) {
 		expect := func(when string, want int64) {
 			t.Helper()
 			if got := recommended(t, p); got != want {
-				t.Errorf("%s a limit of %d is recommended, want %d", when, got, want)
+				t.Errorf("%s: got recommended limit %d, want %d", when, got, want)
 			}
 		}
-		expect("at first", 0)
+		expect("before the first window", 0)
 		for range 5 {
 			time.Sleep(10 * time.Second)
 			produce(t, p)
 		}
-		expect("while the pool is well", 10)
+		expect("while the pool is healthy", 10)
 		for range 40 {
 			l.limit = 80
 			time.Sleep(10 * time.Second)
 			produce(t, p)
 		}
-		expect("when most slots were idle for long", 60)
+		expect("after most slots were idle for a long time", 60)
 		l.limit = 10
 		l.leaked = append(l.leaked, time.Now(), time.Now(), time.Now())
 		for range 6 {
@@ -151,20 +150,20 @@ func TestRecommendedLimit(t *testing.T) {
 	})
 }
 
-// A pool without figures gets no verdict. An example is a client that has not contacted any host:
-// its figures will be those of its parts, which have attributes of their own.
-func TestNoVerdictWithoutFigures(t *testing.T) {
+// A pool without values gets no verdict. An example is an HTTP client that has not contacted any
+// host yet: all of its values will be in parts, each with its own attributes.
+func TestNoVerdictWithoutValues(t *testing.T) {
 	p := producer.New()
 	defer p.Close()
 	var s instrument.Stats
 	observe(t, "hosts", func() instrument.Stats { return s })
-	if got := holds(t, p, "hosts"); got != "" {
-		t.Errorf("the verdict on a pool without figures is %q, want none", got)
+	if got := verdictOf(t, p, "hosts"); got != "" {
+		t.Errorf("pool without values: got verdict %q, want none", got)
 	}
-	figures := instrument.Stats{Limit: instrument.Some(int64(2))}
-	s.Parts = []instrument.Part{{Attributes: []attribute.KeyValue{attribute.String("host", "db")}, Stats: figures}}
-	if got := holds(t, p, "hosts"); got != "undetermined" {
-		t.Errorf("the verdict on its only part is %q, want undetermined", got)
+	part := instrument.Stats{Limit: instrument.Some(int64(2))}
+	s.Parts = []instrument.Part{{Attributes: []attribute.KeyValue{attribute.String("host", "db")}, Stats: part}}
+	if got := verdictOf(t, p, "hosts"); got != "undetermined" {
+		t.Errorf("pool with one part: got verdict %q, want undetermined", got)
 	}
 }
 
@@ -173,13 +172,13 @@ func TestWithoutVerdicts(t *testing.T) {
 	defer p.Close()
 	l := &leaky{begin: time.Now(), limit: 10}
 	observe(t, "leaky", l.stats)
-	if got := holds(t, p, "leaky"); got != "" {
-		t.Errorf("the verdict is %q, want none", got)
+	if got := verdictOf(t, p, "leaky"); got != "" {
+		t.Errorf("got verdict %q, want none", got)
 	}
 }
 
-// BenchmarkVerdicts judges 100 pools, which happens once in ten seconds: 10 ms per operation would
-// be 0.1 % of a CPU.
+// BenchmarkVerdicts collects 100 pools, with and without verdicts. With one collection every ten
+// seconds, 10 ms per operation would be 0.1% of a CPU.
 func BenchmarkVerdicts(b *testing.B) {
 	for _, opts := range [][]producer.Option{nil, {producer.WithoutVerdicts()}} {
 		b.Run(fmt.Sprintf("%d options", len(opts)), func(b *testing.B) {

@@ -14,12 +14,12 @@ const (
 	ioBound       = 0.1                   // maximum share of the task's own time on a CPU
 	tolerance     = 0.15                  // maximum distance between a share's bounds at which their mean is used
 	lockContended = 0.3                   // minimum share of the task's own time waiting for mutexes
-	elsewhere     = 0.25                  // minimum run time of goroutines that the task started, relative to own time
-	quick         = 10 * time.Microsecond // upper bound for quick tasks: submitting one takes over 1 % of its time
+	elsewhere     = 0.25                  // maximum ratio of started goroutines' run time to own time
+	quick         = 10 * time.Microsecond // upper bound for quick tasks: submitting one takes over 1% of its time
 )
 
-// figures holds the measurements that determine the class. Times are totals over all calls.
-type figures struct {
+// factors holds the measurements that determine the class. Times are totals over all calls.
+type factors struct {
 	calls      int
 	processors int // number of processors of Go's scheduler (GOMAXPROCS)
 	wall       time.Duration
@@ -38,7 +38,7 @@ type figures struct {
 // span holds the bounds of a duration that is not known exactly.
 type span struct{ low, high time.Duration }
 
-func (s span) middle() time.Duration { return s.low + (s.high-s.low)/2 }
+func (s span) midpoint() time.Duration { return s.low + (s.high-s.low)/2 }
 
 // own is the task's own time: the wall time without waits for a CPU or for Go's scheduler.
 type own struct {
@@ -49,12 +49,12 @@ type own struct {
 // scheduler, during which the thread sleeps. The trace does not show waits for a CPU, during which
 // the goroutine counts as running. Both waits may overlap for an unknown time while the thread
 // wakes up, so only bounds can be computed. In addition, the timer or goroutine that makes the task
-// ready again waits in the same queues first. So a blocked time may be too long by as much as the
-// scheduler wait that follows it.
+// ready again must first wait in the same queues. So a blocked time may be overstated by as much as
+// the scheduler wait that follows it.
 //
 // A quota that throttles the process also delays that timer or goroutine, so a blocked time may be
-// too long by all of the throttled time.
-func (f *figures) split() own {
+// overstated by the entire throttled time.
+func (f *factors) split() own {
 	o := f.splitUnlimited()
 	if f.quota != nil {
 		o.blocked.low = max(o.blocked.low-f.quota.Time, 0)
@@ -62,7 +62,8 @@ func (f *figures) split() own {
 	return o
 }
 
-func (f *figures) splitUnlimited() own {
+// splitUnlimited is split without the effect of a quota.
+func (f *factors) splitUnlimited() own {
 	if f.trace != nil {
 		return f.splitTraced()
 	}
@@ -70,12 +71,12 @@ func (f *figures) splitUnlimited() own {
 	if !known {
 		return own{span{0, f.wall}, span{0, f.wall}}
 	}
-	rest := max(f.wall-cpu, 0)
+	offCPU := max(f.wall-cpu, 0)
 	queue, known := f.queue.Get()
 	if !known {
-		return own{span{cpu, cpu}, span{0, rest}}
+		return own{span{cpu, cpu}, span{0, offCPU}}
 	}
-	high := max(rest-queue, 0)
+	high := max(offCPU-queue, 0)
 	latency, known := f.latency.Get()
 	if !known {
 		latency = high // unknown: the runtime samples one wait in eight
@@ -84,20 +85,21 @@ func (f *figures) splitUnlimited() own {
 	return own{span{cpu, cpu}, span{max(high-scheduler, 0), high}}
 }
 
-func (f *figures) splitTraced() own {
+// splitTraced is splitUnlimited with a trace.
+func (f *factors) splitTraced() own {
 	waiting := f.trace.waiting()
 	active := f.trace.active // on a CPU, waiting for one, or blocked in a system call
 	cpu, known := f.cpu.Get()
 	if !known {
 		return own{span{0, active}, span{max(waiting-f.trace.runnable, 0), waiting + active}}
 	}
-	rest := max(active-cpu, 0)
+	offCPU := max(active-cpu, 0)
 	queue := f.queue.Or(0)
-	both := min(queue, f.trace.runnable)
-	least := max(waiting-f.trace.runnable, 0)
-	blocked := span{least + max(rest-queue, 0), waiting + max(rest-queue+both, 0)}
+	maxOverlap := min(queue, f.trace.runnable)
+	minWaiting := max(waiting-f.trace.runnable, 0)
+	blocked := span{minWaiting + max(offCPU-queue, 0), waiting + max(offCPU-queue+maxOverlap, 0)}
 	if _, known := f.queue.Get(); !known {
-		blocked = span{least, waiting + rest}
+		blocked = span{minWaiting, waiting + offCPU}
 	}
 	blocked.high = min(blocked.high, max(f.wall-cpu, 0))
 	blocked.low = min(blocked.low, blocked.high)
@@ -115,13 +117,13 @@ func (o own) cpuShare() (low, high float64) {
 	return share(o.cpu.low, o.blocked.high), share(o.cpu.high, o.blocked.low)
 }
 
-// most returns the upper bound of the task's own time, which is at most wall.
-func (o own) most(wall time.Duration) time.Duration {
+// upperBound returns the upper bound of the task's own time, which is at most wall.
+func (o own) upperBound(wall time.Duration) time.Duration {
 	return min(o.cpu.high+o.blocked.high, wall)
 }
 
-// classify returns the profile for measurements f.
-func (f *figures) classify() *Profile {
+// classify returns the Profile that f determines.
+func (f *factors) classify() *Profile {
 	o := f.split()
 	p := &Profile{Calls: f.calls, Wall: f.wall}
 	f.describe(p, o)
@@ -130,25 +132,24 @@ func (f *figures) classify() *Profile {
 	return p
 }
 
-// class returns the class and the reasons for it. It first checks that the measurements are
-// meaningful.
-func (f *figures) class(o own) (Class, []string) {
+// class returns the class and the reasons for it.
+func (f *factors) class(o own) (Class, []string) {
 	low, high := o.cpuShare()
-	most := o.most(f.wall)
+	maxOwn := o.upperBound(f.wall)
 	queued := append(f.queuedReason(o), f.quotaReason()...)
-	switch lock, known := f.locks(); {
-	case f.isElsewhere(most):
-		return Undetermined, []string{f.elsewhereReason(most)}
-	case known && lock > 0 && float64(lock) > lockContended*float64(most):
-		return LockContended, append([]string{f.lockReason(lock, most)}, queued...)
-	case most < quick*time.Duration(f.calls):
-		return Quick, append([]string{f.quickReason(most)}, queued...)
-	case !known && low < cpuBound && float64(f.mutex) > lockContended*float64(most):
+	switch lock, known := f.mutexWaits(); {
+	case f.workIsElsewhere(maxOwn):
+		return Undetermined, []string{f.elsewhereReason(maxOwn)}
+	case known && lock > 0 && float64(lock) > lockContended*float64(maxOwn):
+		return LockContended, append([]string{f.lockReason(lock, maxOwn)}, queued...)
+	case maxOwn < quick*time.Duration(f.calls):
+		return Quick, append([]string{f.quickReason(maxOwn)}, queued...)
+	case !known && low < cpuBound && float64(f.mutex) > lockContended*float64(maxOwn):
 		return Undetermined, append([]string{f.mutexReason()}, queued...)
 	}
 	switch share := (low + high) / 2; {
 	case high-low > tolerance && grade(low) != grade(high):
-		return Undetermined, append(f.unsureReasons(o), queued...)
+		return Undetermined, append(f.undeterminedReasons(o), queued...)
 	default:
 		return grade(share), append([]string{f.shareReason(o)}, queued...)
 	}
@@ -165,22 +166,23 @@ func grade(share float64) Class {
 	return Mixed
 }
 
-// locks returns how long the task waited for mutexes. Only the trace shows these waits.
-func (f *figures) locks() (time.Duration, bool) {
+// mutexWaits returns how long the task waited for mutexes. It returns false without a trace, since
+// only the trace shows these waits.
+func (f *factors) mutexWaits() (total time.Duration, known bool) {
 	if f.trace == nil {
 		return 0, false
 	}
 	return f.trace.waits[mutexWait].Time, true
 }
 
-// isElsewhere reports whether goroutines that the task started did much of its work. most is the
-// upper bound of the task's own time.
-func (f *figures) isElsewhere(most time.Duration) bool {
-	return f.trace != nil && f.trace.ran > 0 && float64(f.trace.ran) > elsewhere*float64(most)
+// workIsElsewhere reports whether goroutines that the task started did much of its work. maxOwn is
+// the upper bound of the task's own time.
+func (f *factors) workIsElsewhere(maxOwn time.Duration) bool {
+	return f.trace != nil && f.trace.ran > 0 && float64(f.trace.ran) > elsewhere*float64(maxOwn)
 }
 
-// describe sets the fields of p that break down the time.
-func (f *figures) describe(p *Profile, o own) {
+// describe copies the measurements into p, and sets p's breakdown of the wall time.
+func (f *factors) describe(p *Profile, o own) {
 	if a := f.trace; a != nil {
 		p.GoQueue = instrument.Some(a.runnable)
 		p.Started, p.Ran = a.started, a.ran
@@ -197,21 +199,22 @@ func (f *figures) describe(p *Profile, o own) {
 	if _, known := f.queue.Get(); !known || o.cpu.low != o.cpu.high {
 		return
 	}
-	blocked := min(o.blocked.middle(), f.wall-o.cpu.low)
+	blocked := min(o.blocked.midpoint(), f.wall-o.cpu.low)
 	p.Blocked = instrument.Some(blocked)
 	p.BlockedError = (o.blocked.high - o.blocked.low) / 2
 	p.RunQueue = instrument.Some(f.wall - o.cpu.low - blocked)
 }
 
 // busyWorkers returns how many tasks keep all processors busy: N = processors × (1 + wait /
-// compute), from Goetz, Java Concurrency in Practice, 8.2. The formula holds for the times of a
-// task that runs alone, as here. Times measured in a full pool would include queueing.
-func (f *figures) busyWorkers(o own) (int64, bool) {
-	cpu := o.cpu.middle()
+// compute), from Goetz, Java Concurrency in Practice, 8.2. The formula needs the times of a task
+// that runs alone, as here. Times measured in a full pool would include queueing. busyWorkers
+// returns false if the number is unknown or very large.
+func (f *factors) busyWorkers(o own) (int64, bool) {
+	cpu := o.cpu.midpoint()
 	if cpu <= 0 {
 		return 0, false
 	}
-	n := float64(f.processors) * (1 + float64(o.blocked.middle())/float64(cpu))
+	n := float64(f.processors) * (1 + float64(o.blocked.midpoint())/float64(cpu))
 	if n > math.MaxInt32 {
 		return 0, false
 	}

@@ -18,6 +18,6 @@ func ExampleTimes() {
 		fmt.Println(err)
 		return
 	}
-	fmt.Println(p.Class) // fmt.Print(p) prints the measurements behind the class, and a recommendation
+	fmt.Println(p.Class) // fmt.Print(p) also prints the measurements behind the class, and advice
 	// Output: I/O-bound
 }

@@ -15,7 +15,7 @@ import (
 
 // measurement holds everything that is measured during the calls.
 type measurement struct {
-	figures
+	factors
 
 	counts     thread.Counts
 	hasCounts  bool
@@ -24,8 +24,8 @@ type measurement struct {
 	bytes      uint64
 }
 
-// take makes up to n calls of fn and measures them.
-func (m *measurement) take(ctx context.Context, n int, fn func(context.Context) error) error {
+// measure makes up to n calls of fn and measures them.
+func (m *measurement) measure(ctx context.Context, n int, fn func(context.Context) error) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	t := startTracer()
@@ -33,12 +33,12 @@ func (m *measurement) take(ctx context.Context, n int, fn func(context.Context) 
 	var before, after runtime.MemStats
 	// ReadMemStats stops the world but, unlike runtime/metrics, counts every small object.
 	runtime.ReadMemStats(&before)
-	run, stops := readRuntime(), throttle.Read()
-	err := m.call(ctx, n, fn)
-	if q, ok := throttle.Read().Since(stops); ok {
+	runtimeBefore, quotaBefore := readRuntime(), throttle.Read()
+	err := m.timeCalls(ctx, n, fn)
+	if q, ok := throttle.Read().Since(quotaBefore); ok {
 		m.quota = &q
 	}
-	m.mutex, m.latency = readRuntime().since(run)
+	m.mutex, m.latency = readRuntime().since(runtimeBefore)
 	runtime.ReadMemStats(&after)
 	m.allocs, m.bytes = after.Mallocs-before.Mallocs, after.TotalAlloc-before.TotalAlloc
 	t.stop()
@@ -47,10 +47,10 @@ func (m *measurement) take(ctx context.Context, n int, fn func(context.Context) 
 	return err
 }
 
-// call makes the calls between two readings of the thread's clocks. It reads the wall clock last
-// before the calls and first after them, so that reading the other clocks does not look like
-// blocking.
-func (m *measurement) call(ctx context.Context, n int, fn func(context.Context) error) (err error) {
+// timeCalls makes the calls between two readings of the thread's clocks. The wall clock is the last
+// clock that it reads before the calls and the first that it reads after them, so that reading the
+// others does not look like blocking.
+func (m *measurement) timeCalls(ctx context.Context, n int, fn func(context.Context) error) (err error) {
 	delay, _ := thread.OpenDelay() // on an error delay is nil, which is valid
 	defer delay.Close()
 	defer trace.StartRegion(ctx, regionName).End()
@@ -82,7 +82,7 @@ func (m *measurement) call(ctx context.Context, n int, fn func(context.Context) 
 	return err
 }
 
-// profile returns the profile for the measurement.
+// profile returns the Profile of the measured calls.
 func (m *measurement) profile() *Profile {
 	p := m.classify()
 	p.ProcessCPU, p.ProcessAllocs, p.ProcessBytes, p.ProcessMutex = m.processCPU, m.allocs, m.bytes, m.mutex
@@ -116,9 +116,9 @@ func readRuntime() runtimeReading {
 	return r
 }
 
-// since returns how long goroutines waited for mutexes since the earlier reading, and how long a
-// ready goroutine waited for Go's scheduler on average. latency is absent if the runtime sampled no
-// such wait.
+// since returns, for the time between before and r, how long goroutines waited for mutexes in
+// total, and how long a ready goroutine waited for Go's scheduler on average. latency is absent if
+// the runtime sampled no such wait.
 func (r runtimeReading) since(before runtimeReading) (mutex time.Duration, latency instrument.Optional[time.Duration]) {
 	mutex = time.Duration((r.mutex - before.mutex) * float64(time.Second))
 	if r.latency == nil || before.latency == nil || len(r.latency.Counts) != len(before.latency.Counts) {
@@ -126,13 +126,13 @@ func (r runtimeReading) since(before runtimeReading) (mutex time.Duration, laten
 	}
 	var sum, count float64
 	for i, n := range r.latency.Counts {
-		news := float64(n - before.latency.Counts[i])
+		added := float64(n - before.latency.Counts[i])
 		upper := r.latency.Buckets[i+1]
 		if math.IsInf(upper, 1) {
 			upper = r.latency.Buckets[i]
 		}
-		sum += news * upper
-		count += news
+		sum += added * upper
+		count += added
 	}
 	if count > 0 {
 		latency = instrument.Some(time.Duration(sum / count * float64(time.Second)))

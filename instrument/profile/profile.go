@@ -9,18 +9,18 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// Class says what limits a task, and thus how many such tasks should run at once.
+// Class describes what limits a task, and thus how many such tasks should run concurrently.
 type Class uint8
 
 // The classes of tasks. A task's own time is its time on a CPU plus its time blocked.
 // docs/profile.md describes the rules.
 const (
 	Undetermined  Class = iota // the measurements allow more than one answer
-	CPUBound                   // spends at least 90 % of its own time on a CPU
-	IOBound                    // is blocked for at least 90 % of its own time: by network, disk, timer, channel …
+	CPUBound                   // spends at least 90% of its own time on a CPU
+	IOBound                    // is blocked for at least 90% of its own time: by network, disk, timer, channel …
 	Mixed                      // is neither CPU-bound nor I/O-bound
 	Quick                      // takes less than 10 µs
-	LockContended              // waits for mutexes for more than 30 % of its own time
+	LockContended              // waits for mutexes for more than 30% of its own time
 )
 
 // String returns the name of the class.
@@ -28,14 +28,15 @@ func (c Class) String() string {
 	return [...]string{"undetermined", "CPU-bound", "I/O-bound", "mixed", "quick", "lock-contended"}[c]
 }
 
-// Profile describes one or several calls of a task. Times are totals over the calls.
+// Profile describes one or more calls of a task. Times are totals over the calls.
 type Profile struct {
 	Class   Class
 	Reasons []string // why the task has this class, with the measurements
-	Advice  string   // how many to run at once, in a sentence or two
+	Advice  string   // how many to run concurrently, in a sentence or two
 
-	// Workers is the number of tasks to run at once to keep the CPUs busy. It is 1 if running more
-	// would not help, and absent if unknown. The resource that the task waits for may allow fewer.
+	// Workers is the number of tasks to run concurrently to keep the CPUs busy. It is 1 if running
+	// more would not help, and absent if unknown. The resource that the task waits for may allow
+	// fewer.
 	Workers instrument.Optional[int64]
 
 	Calls int
@@ -57,9 +58,9 @@ type Profile struct {
 	Started int                                // number of goroutines that the calls started
 	Ran     time.Duration                      // total run time of these goroutines
 
-	// Counts for the thread, absent if the system does not report them. A major page fault had to
-	// wait for a disk. A context switch is voluntary if the thread waits for something, and
-	// otherwise involuntary.
+	// Counts for the thread, absent if the system does not report them. A major page fault waits
+	// for a disk. A context switch is voluntary if the thread waits for something, and otherwise
+	// involuntary.
 	MinorFaults, MajorFaults               instrument.Optional[int64]
 	VoluntarySwitches, InvoluntarySwitches instrument.Optional[int64]
 
@@ -77,13 +78,13 @@ type Profile struct {
 	ProcessMutex  time.Duration // total wait of goroutines for mutexes, estimated by the runtime
 }
 
-// Wait says how often and how long the task's goroutine waited for one reason.
+// Wait describes the waits of the task's goroutine that had the same reason.
 type Wait struct {
 	// Reason is mutex, wait group, condition, or the runtime's name for the reason, such as sleep,
 	// network, chan receive or select.
 	Reason string
-	Time   time.Duration
-	Count  int
+	Time   time.Duration // total time
+	Count  int           // number of waits
 }
 
 // Run calls fn once and returns its profile. See [Times].
@@ -92,15 +93,15 @@ func Run(ctx context.Context, fn func(context.Context) error) (*Profile, error) 
 }
 
 // Times calls fn up to n times in the calling goroutine and returns the profile of these calls. It
-// stops at the first error of fn, or when ctx is done. Then it returns the error together with the
+// stops when fn returns an error or ctx is done. It then returns the error together with the
 // Profile of the calls so far, including the one that failed. If there was no call, the Profile is
 // nil. Times does not recover from panics in fn.
 //
 // During the calls the goroutine is locked to its thread, and the process records an execution
 // trace in memory, which takes a few MB per second in a busy process. If another trace is already
-// being recorded, for example by a concurrent call of Times, there is no trace for this one, and
-// less can be determined. The calls should take between a tenth of a second and a few seconds in
-// total. Times is safe for concurrent use.
+// being recorded, for example by a concurrent call of Times, this call records none, and less can
+// be determined. The calls should take between a tenth of a second and a few seconds in total.
+// Times is safe for concurrent use.
 func Times(ctx context.Context, n int, fn func(context.Context) error) (*Profile, error) {
 	if fn == nil {
 		return nil, errors.New("profile: fn is nil, expected a function")
@@ -112,7 +113,7 @@ func Times(ctx context.Context, n int, fn func(context.Context) error) (*Profile
 		return nil, fmt.Errorf("profile: fn was not called: %w", err)
 	}
 	var m measurement
-	err := m.take(ctx, n, fn)
+	err := m.measure(ctx, n, fn)
 	return m.profile(), err
 }
 

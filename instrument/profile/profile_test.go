@@ -34,13 +34,13 @@ func TestSleepIsIOBound(t *testing.T) {
 		t.Fatal(err)
 	}
 	if p.Class != IOBound || p.Calls != 3 || p.Wall < 60*time.Millisecond {
-		t.Errorf("sleeping is not I/O-bound:\n%v", p)
+		t.Errorf("sleeping: want I/O-bound, 3 calls and 60ms or more, got\n%v", p)
 	}
 	if len(p.Waits) == 0 || p.Waits[0].Reason != "sleep" || p.Waits[0].Count < 3 {
-		t.Errorf("waits %+v, want 3 for sleep", p.Waits)
+		t.Errorf("got waits %+v, want at least 3 for sleep", p.Waits)
 	}
 	if n, known := p.Workers.Get(); known && n < int64(runtime.GOMAXPROCS(0)) {
-		t.Errorf("%d workers", n)
+		t.Errorf("got %d workers, want at least GOMAXPROCS", n)
 	}
 }
 
@@ -48,7 +48,7 @@ func TestSleepIsIOBound(t *testing.T) {
 // I/O-bound.
 func TestComputingIsNeverIOBound(t *testing.T) {
 	if !thread.HasClock {
-		t.Skip("the CPU time of threads is not known here")
+		t.Skip("this system does not report the CPU time of a thread")
 	}
 	var stop atomic.Bool
 	var busy sync.WaitGroup
@@ -66,10 +66,10 @@ func TestComputingIsNeverIOBound(t *testing.T) {
 		t.Fatal(err)
 	}
 	if p.Class == IOBound || p.Class == Mixed || p.Class == LockContended {
-		t.Errorf("computing is called %v:\n%v", p.Class, p)
+		t.Errorf("computing was classified as %v:\n%v", p.Class, p)
 	}
 	if cpu := p.OnCPU.Or(0); cpu < 50*time.Millisecond {
-		t.Errorf("%v on the CPU, want 50ms", cpu)
+		t.Errorf("got %v on a CPU, want at least 50ms", cpu)
 	}
 }
 
@@ -86,7 +86,7 @@ func TestMutexAndChannelAreDistinguished(t *testing.T) {
 		t.Fatal(err)
 	}
 	if p.Class != LockContended {
-		t.Errorf("waiting for a mutex:\n%v", p)
+		t.Errorf("waiting for a mutex: want lock-contended, got\n%v", p)
 	}
 	p, err = Run(t.Context(), func(context.Context) error {
 		<-time.NewTimer(20 * time.Millisecond).C
@@ -96,11 +96,11 @@ func TestMutexAndChannelAreDistinguished(t *testing.T) {
 		t.Fatal(err)
 	}
 	if p.Class == LockContended || len(p.Waits) == 0 || p.Waits[0].Reason != "chan receive" {
-		t.Errorf("waiting for a channel:\n%v", p)
+		t.Errorf("waiting for a channel: want that reason, and not lock-contended, got\n%v", p)
 	}
 }
 
-func TestWaitsInPackageSyncAreNamedByWhatIsAwaited(t *testing.T) {
+func TestWaitsInPackageSyncAreDistinguished(t *testing.T) {
 	for want, wait := range map[string]func(){
 		"wait group": func() {
 			var wg sync.WaitGroup
@@ -113,7 +113,7 @@ func TestWaitsInPackageSyncAreNamedByWhatIsAwaited(t *testing.T) {
 			mu.Lock()
 			defer mu.Unlock()
 			time.AfterFunc(20*time.Millisecond, func() {
-				mu.Lock() // once Wait has released it
+				mu.Lock() // succeeds after Wait has released it
 				defer mu.Unlock()
 				c.Broadcast()
 			})
@@ -125,7 +125,7 @@ func TestWaitsInPackageSyncAreNamedByWhatIsAwaited(t *testing.T) {
 			t.Fatal(err)
 		}
 		if len(p.Waits) == 0 || p.Waits[0].Reason != want {
-			t.Errorf("waiting for a %s:\n%v", want, p)
+			t.Errorf("waiting for a %s: want that reason, got\n%v", want, p)
 		}
 	}
 }
@@ -148,11 +148,11 @@ func TestWorkOfOtherGoroutinesIsUndetermined(t *testing.T) {
 	}
 	if p.Class != Undetermined || p.Started != 3 || p.Ran < 10*time.Millisecond || p.Ran > 2*p.Wall ||
 		!strings.Contains(p.Reasons[0], "3 goroutines") {
-		t.Errorf("the work is done elsewhere:\n%v", p)
+		t.Errorf("work in 3 other goroutines: want undetermined, with that reason, got\n%v", p)
 	}
 }
 
-func TestWithoutATraceLessIsKnown(t *testing.T) {
+func TestTimesWithoutTrace(t *testing.T) {
 	var other bytes.Buffer
 	if err := trace.Start(&other); err != nil {
 		t.Fatal(err)
@@ -163,11 +163,11 @@ func TestWithoutATraceLessIsKnown(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, known := p.GoQueue.Get(); known || len(p.Waits) > 0 || p.Class == CPUBound || p.Class == LockContended {
-		t.Errorf("there is no trace:\n%v", p)
+		t.Errorf("another trace is running: want no scheduler wait and no reasons of waits, got\n%v", p)
 	}
 }
 
-func TestAnErrorOrTheContextEndsTheCalls(t *testing.T) {
+func TestErrorOrContextStopsCalls(t *testing.T) {
 	wrong := errors.New("wrong")
 	calls := 0
 	p, err := Times(t.Context(), 10, func(context.Context) error {
@@ -177,26 +177,26 @@ func TestAnErrorOrTheContextEndsTheCalls(t *testing.T) {
 		return nil
 	})
 	if !errors.Is(err, wrong) || p == nil || p.Calls != 3 {
-		t.Errorf("%v, %+v, want the error of the third call", err, p)
+		t.Errorf("third call fails: got error %v, %+v; want its error and 3 calls", err, p)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	p, err = Times(ctx, 10, func(context.Context) error { cancel(); return nil })
 	if !errors.Is(err, context.Canceled) || p == nil || p.Calls != 1 {
-		t.Errorf("%v, %+v, want one call and the error of the context", err, p)
+		t.Errorf("first call cancels ctx: got error %v, %+v; want the error of ctx and one call", err, p)
 	}
 	if p, err = Run(ctx, sleep); !errors.Is(err, context.Canceled) || p != nil {
-		t.Errorf("%v, %+v, want no call", err, p)
+		t.Errorf("ctx is already done: got error %v, %+v; want the error of ctx and no call", err, p)
 	}
 	if p, err = Times(t.Context(), 0, sleep); err == nil || p != nil {
-		t.Error("0 calls are accepted")
+		t.Error("0 calls were accepted")
 	}
 	if p, err = Run(t.Context(), nil); err == nil || p != nil {
-		t.Error("a nil function is accepted")
+		t.Error("a nil function was accepted")
 	}
 }
 
-func TestPanicAndGoexitAreNotStoppedAndUnlock(t *testing.T) {
-	for name, end := range map[string]func(){"panic": func() { panic(name) }, "Goexit": runtime.Goexit} {
+func TestPanicAndGoexitPropagateAndUnlockThread(t *testing.T) {
+	for name, end := range map[string]func(){"panic": func() { panic("test panic") }, "Goexit": runtime.Goexit} {
 		var value any
 		var returned, inside, after bool
 		var wg sync.WaitGroup
@@ -210,7 +210,7 @@ func TestPanicAndGoexitAreNotStoppedAndUnlock(t *testing.T) {
 		wg.Wait()
 		if returned || !inside || after || (value != nil) != (name == "panic") {
 			t.Errorf(
-				"%s: returned %v, locked inside %v and after %v, recovered %v",
+				"%s: returned: %v, thread locked during the call: %v, afterwards: %v, recovered %v",
 				name,
 				returned,
 				inside,
@@ -219,13 +219,12 @@ func TestPanicAndGoexitAreNotStoppedAndUnlock(t *testing.T) {
 			)
 		}
 		if trace.IsEnabled() {
-			t.Fatalf("%s: the trace is still on", name)
+			t.Fatalf("%s: the trace is still running", name)
 		}
 	}
 }
 
-const name = "as meant"
-
+// locked reports whether the calling goroutine is locked to its thread.
 func locked() bool {
 	buf := make([]byte, 200)
 	return bytes.Contains(buf[:runtime.Stack(buf, false)], []byte("locked to thread"))
@@ -241,6 +240,6 @@ func TestAllocationsAreCounted(t *testing.T) {
 		t.Fatal(err)
 	}
 	if p.ProcessAllocs < 100 || p.ProcessBytes < 100_000 || p.ProcessAllocs > 1<<30 || p.ProcessBytes > 1<<30 {
-		t.Errorf("%d objects of %d bytes, want 100 of 1000 bytes each at least", p.ProcessAllocs, p.ProcessBytes)
+		t.Errorf("got %d objects, %d bytes; want at least 100 objects of 1000 bytes", p.ProcessAllocs, p.ProcessBytes)
 	}
 }

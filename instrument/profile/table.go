@@ -22,38 +22,40 @@ func (p *Profile) WriteTo(to io.Writer) (int64, error) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%v: %s\n%s\n\n", p.Class, strings.Join(p.Reasons, "; "), p.Advice)
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	p.times(w)
-	p.rest(w)
+	p.writeTimes(w)
+	p.writeCounts(w)
 	_ = w.Flush() // writes to a Builder, which never fails
 	n, err := io.WriteString(to, b.String())
 	return int64(n), err
 }
 
-func (p *Profile) per(total time.Duration) time.Duration {
+// perCall divides a total by the number of calls, and rounds the result to three significant
+// digits.
+func (p *Profile) perCall(total time.Duration) time.Duration {
 	return short(total / time.Duration(max(p.Calls, 1)))
 }
 
-func (p *Profile) times(w io.Writer) {
-	fmt.Fprintf(w, "wall\t%v\tper call, %d calls\n", p.per(p.Wall), p.Calls)
+func (p *Profile) writeTimes(w io.Writer) {
+	fmt.Fprintf(w, "wall\t%v\tper call, %d calls\n", p.perCall(p.Wall), p.Calls)
 	part := func(name string, d instrument.Optional[time.Duration], note string) {
 		if d, known := d.Get(); known {
-			fmt.Fprintf(w, "%s\t%v\t%.1f %%%s\n", name, p.per(d), percent(d, p.Wall), note)
+			fmt.Fprintf(w, "%s\t%v\t%.1f%%%s\n", name, p.perCall(d), percent(d, p.Wall), note)
 		}
 	}
-	sure := ""
+	uncertainty := ""
 	if p.BlockedError > p.Wall/100 {
-		sure = fmt.Sprintf(" ± %.1f %%", percent(p.BlockedError, p.Wall))
+		uncertainty = fmt.Sprintf(" ± %.1f%%", percent(p.BlockedError, p.Wall))
 	}
 	part("  on a CPU", p.OnCPU, "")
-	part("  run queue", p.RunQueue, sure)
-	part("  blocked", p.Blocked, sure)
+	part("  run queue", p.RunQueue, uncertainty)
+	part("  blocked", p.Blocked, uncertainty)
 	for _, wait := range p.Waits {
 		if wait.Time > p.Wall/100 {
 			fmt.Fprintf(
 				w,
-				"  for %s\t%v\t%.1f %%, %d times\n",
+				"  for %s\t%v\t%.1f%%, %d times\n",
 				wait.Reason,
-				p.per(wait.Time),
+				p.perCall(wait.Time),
 				percent(wait.Time, p.Wall),
 				wait.Count,
 			)
@@ -65,12 +67,12 @@ func (p *Profile) times(w io.Writer) {
 			w,
 			"started\t%d\tgoroutines in total, which together ran for %v per call\n",
 			p.Started,
-			p.per(p.Ran),
+			p.perCall(p.Ran),
 		)
 	}
 }
 
-func (p *Profile) rest(w io.Writer) {
+func (p *Profile) writeCounts(w io.Writer) {
 	if n, known := p.VoluntarySwitches.Get(); known {
 		fmt.Fprintf(w, "context switches\t%d\tvoluntary and %d involuntary, in total\n", n, p.InvoluntarySwitches.Or(0))
 	}
@@ -93,5 +95,5 @@ func (p *Profile) rest(w io.Writer) {
 		float64(p.ProcessBytes)/calls,
 		float64(p.ProcessAllocs)/calls,
 	)
-	fmt.Fprintf(w, "CPU\t%v\tper call, of the whole process\n", p.per(p.ProcessCPU))
+	fmt.Fprintf(w, "CPU\t%v\tper call, of the whole process\n", p.perCall(p.ProcessCPU))
 }

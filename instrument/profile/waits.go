@@ -41,13 +41,14 @@ func (a *account) waiting() (sum time.Duration) {
 
 // tracer records an execution trace of limited size.
 type tracer struct {
-	data bytes.Buffer
-	cut  bool
-	on   bool
-	err  error // why there is no trace
+	data      bytes.Buffer
+	truncated bool  // the trace exceeded maxTrace
+	on        bool  // the trace is running
+	err       error // why there is no trace
 }
 
-// startTracer starts a trace, unless one is already running: a process can have only one at a time.
+// startTracer starts a trace, unless one is already running, since a process can have only one at a
+// time.
 func startTracer() *tracer {
 	t := new(tracer)
 	t.err = trace.Start(t)
@@ -58,9 +59,9 @@ func startTracer() *tracer {
 // Write implements io.Writer. The runtime, which calls it, ignores the error.
 func (t *tracer) Write(p []byte) (int, error) {
 	if t.data.Len()+len(p) > maxTrace {
-		t.cut = true
+		t.truncated = true
 	}
-	if t.cut {
+	if t.truncated {
 		return len(p), nil
 	}
 	return t.data.Write(p)
@@ -74,12 +75,12 @@ func (t *tracer) stop() {
 	}
 }
 
-// account parses the trace. Call it only after stop.
+// account returns the account of the goroutine that made the calls. It must be called after stop.
 func (t *tracer) account() (*account, error) {
 	switch {
 	case t.err != nil:
 		return nil, t.err
-	case t.cut:
+	case t.truncated:
 		return nil, errTraceTooLarge
 	}
 	return readTrace(&t.data)
@@ -90,7 +91,7 @@ func (t *tracer) account() (*account, error) {
 func readTrace(data io.Reader) (*account, error) {
 	r, err := exptrace.NewReader(data)
 	if err != nil {
-		return nil, fmt.Errorf("execution trace: %w", err)
+		return nil, fmt.Errorf("reading the execution trace: %w", err)
 	}
 	a := accountant{ran: map[exptrace.GoID]exptrace.Time{}}
 	a.waits = map[string]Wait{}
@@ -100,7 +101,7 @@ func readTrace(data io.Reader) (*account, error) {
 			return nil, errors.New("execution trace does not contain the profiled calls")
 		}
 		if err != nil {
-			return nil, fmt.Errorf("execution trace: %w", err)
+			return nil, fmt.Errorf("reading the execution trace: %w", err)
 		}
 		if a.add(ev) {
 			return &a.account, nil
@@ -108,14 +109,14 @@ func readTrace(data io.Reader) (*account, error) {
 	}
 }
 
-// accountant adds up the events of a trace.
+// accountant computes an account from the events of a trace.
 type accountant struct {
 	account
-	inside bool
-	self   exptrace.GoID
-	state  exptrace.GoState
-	reason string
-	since  exptrace.Time
+	inside bool             // the region of the calls has begun
+	self   exptrace.GoID    // the goroutine that makes the calls
+	state  exptrace.GoState // current state of self
+	reason string           // what self is waiting for
+	since  exptrace.Time    // when self entered its current state
 	// ran maps each goroutine started by the calls to when it last started running, or to 0 if it
 	// is not running
 	ran map[exptrace.GoID]exptrace.Time
@@ -146,7 +147,7 @@ func (a *accountant) transition(ev exptrace.Event, st exptrace.StateTransition) 
 	id := st.Resource.Goroutine()
 	from, to := st.Goroutine()
 	if id == a.self {
-		a.leave(ev.Time())
+		a.endState(ev.Time())
 		a.state, a.reason = to, reasonOf(st)
 		return
 	}
@@ -165,14 +166,14 @@ func (a *accountant) transition(ev exptrace.Event, st exptrace.StateTransition) 
 	}
 }
 
-// isOurs reports whether the goroutine with the given id makes the calls or was started by them.
+// isOurs reports whether the goroutine with the given ID makes the calls or was started by them.
 func (a *accountant) isOurs(id exptrace.GoID) bool {
 	_, child := a.ran[id]
 	return child || id == a.self
 }
 
-// leave adds the time that the goroutine has spent in its current state to the account.
-func (a *accountant) leave(now exptrace.Time) {
+// endState adds the time that self has spent in its current state to the account.
+func (a *accountant) endState(now exptrace.Time) {
 	took := now.Sub(a.since)
 	a.since = now
 	switch a.state {
@@ -186,8 +187,9 @@ func (a *accountant) leave(now exptrace.Time) {
 	}
 }
 
+// close completes the account at the end of the calls.
 func (a *accountant) close(now exptrace.Time) {
-	a.leave(now)
+	a.endState(now)
 	for _, since := range a.ran {
 		if since != 0 {
 			a.account.ran += now.Sub(since)
@@ -195,8 +197,8 @@ func (a *accountant) close(now exptrace.Time) {
 	}
 }
 
-// reasonOf returns what a goroutine waits for. It is the runtime's reason, except in package sync,
-// where the runtime gives the same reason for everything and the stack tells more.
+// reasonOf returns what a goroutine waits for. It is the reason that the runtime gives, except for
+// waits in package sync, which all have the same reason and are distinguished by the stack.
 func reasonOf(st exptrace.StateTransition) string {
 	if !strings.HasPrefix(st.Reason, "sync") {
 		return st.Reason

@@ -51,56 +51,57 @@ func (console) ForceFlush(context.Context) error { return nil }
 // Shutdown implements sdkmetric.Exporter.
 func (console) Shutdown(context.Context) error { return nil }
 
-// values yields the attributes and the value of each point as text.
+// values yields the attributes and the value of each point, as text.
 func values(data metricdata.Aggregation) func(yield func(attributes, value string) bool) {
 	return func(yield func(attributes, value string) bool) {
 		switch d := data.(type) {
 		case metricdata.Sum[int64]:
-			numbers(d.DataPoints, yield)
+			yieldNumbers(d.DataPoints, yield)
 		case metricdata.Sum[float64]:
-			numbers(d.DataPoints, yield)
+			yieldNumbers(d.DataPoints, yield)
 		case metricdata.Gauge[int64]:
-			numbers(d.DataPoints, yield)
+			yieldNumbers(d.DataPoints, yield)
 		case metricdata.Gauge[float64]:
-			numbers(d.DataPoints, yield)
+			yieldNumbers(d.DataPoints, yield)
 		case metricdata.Histogram[float64]:
 			for _, p := range d.DataPoints {
-				yield(listed(p.Attributes), distribution(p.Count, p.Sum, p.Max))
+				yield(formatAttributes(p.Attributes), formatHistogram(p.Count, p.Sum, p.Max))
 			}
 		case metricdata.ExponentialHistogram[float64]:
 			for _, p := range d.DataPoints {
-				yield(listed(p.Attributes), distribution(p.Count, p.Sum, p.Max))
+				yield(formatAttributes(p.Attributes), formatHistogram(p.Count, p.Sum, p.Max))
 			}
 		}
 	}
 }
 
-func numbers[N int64 | float64](points []metricdata.DataPoint[N], yield func(attributes, value string) bool) {
+func yieldNumbers[N int64 | float64](points []metricdata.DataPoint[N], yield func(attributes, value string) bool) {
 	for _, p := range points {
-		yield(listed(p.Attributes), figure(float64(p.Value)))
+		yield(formatAttributes(p.Attributes), formatNumber(float64(p.Value)))
 	}
 }
 
-func distribution(count uint64, sum float64, most metricdata.Extrema[float64]) string {
+// formatHistogram formats the count, the mean and the maximum of a histogram, as far as known.
+func formatHistogram(count uint64, sum float64, maximum metricdata.Extrema[float64]) string {
 	text := fmt.Sprintf("%d", count)
 	if count > 0 {
-		text += ", mean " + figure(sum/float64(count))
+		text += ", mean " + formatNumber(sum/float64(count))
 	}
-	if v, ok := most.Value(); ok {
-		text += ", at most " + figure(v)
+	if v, ok := maximum.Value(); ok {
+		text += ", max " + formatNumber(v)
 	}
 	return text
 }
 
-// figure formats a value with four digits, or as an integer.
-func figure(v float64) string {
+// formatNumber formats v with four significant digits, or as an integer if it is one or large.
+func formatNumber(v float64) string {
 	if v == math.Trunc(v) || math.Abs(v) >= 10_000 {
 		return strconv.FormatFloat(math.Round(v), 'f', -1, 64)
 	}
 	return strconv.FormatFloat(v, 'g', 4, 64)
 }
 
-// withUnit appends the unit to value, unless the unit only names what is counted.
+// withUnit appends the unit to value, unless the unit is only an annotation such as {request}.
 func withUnit(value, unit string) string {
 	if unit == "" || unit == "1" || strings.HasPrefix(unit, "{") {
 		return value
@@ -108,8 +109,8 @@ func withUnit(value, unit string) string {
 	return value + " " + unit
 }
 
-// listed formats the attributes in set, with only the last part of each key.
-func listed(set attribute.Set) string {
+// formatAttributes formats the attributes in set, using only the last component of each key.
+func formatAttributes(set attribute.Set) string {
 	var list []string
 	for _, a := range set.ToSlice() {
 		key := string(a.Key)

@@ -13,7 +13,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/pooltest"
 )
 
-func TestConsolePrintsATable(t *testing.T) {
+func TestConsolePrintsTable(t *testing.T) {
 	var printed strings.Builder
 	env, err := read(map[string]string{"OTEL_METRICS_EXPORTER": "console"})
 	if err != nil {
@@ -21,7 +21,7 @@ func TestConsolePrintsATable(t *testing.T) {
 	}
 	env.interval = time.Hour
 	if e, err := env.newExporter(t.Context()); err != nil {
-		t.Errorf("the exporter is a %T: %v", e, err)
+		t.Errorf("newExporter returned a %T and error %v", e, err)
 	}
 	otel.SetMeterProvider(noop.NewMeterProvider())
 	s := newSession(env, &outageExporter{Exporter: console{&printed}}, sdkmetric.WithResource(detect(t.Context(), nil)))
@@ -36,7 +36,7 @@ func TestConsolePrintsATable(t *testing.T) {
 	for _, line := range []string{
 		"poolgauge.pool.limit kind=semaphore name=uploads 1",
 		"poolgauge.pool.usage kind=semaphore name=uploads state=idle 1",
-		"poolgauge.pool.use.duration kind=semaphore name=uploads 6, mean 0.007, at most 0.04 s",
+		"poolgauge.pool.use.duration kind=semaphore name=uploads 6, mean 0.007, max 0.04 s",
 		"poolgauge.pool.pending.age kind=semaphore name=uploads 1 s",
 	} {
 		found := false
@@ -44,7 +44,7 @@ func TestConsolePrintsATable(t *testing.T) {
 			found = found || strings.Join(strings.Fields(row), " ") == line
 		}
 		if !found {
-			t.Errorf("there is no %q in\n%s", line, printed.String())
+			t.Errorf("%q is missing from\n%s", line, printed.String())
 		}
 	}
 }

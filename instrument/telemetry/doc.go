@@ -4,7 +4,7 @@
 //	if err != nil {
 //		return err
 //	}
-//	defer shutdown(flushCtx) // last of all, when the pools are closed
+//	defer shutdown(flushCtx) // must run last, after the pools have been closed
 //
 // From then on, the metrics of all pools, of Go's runtime and of everything that uses
 // OpenTelemetry's global MeterProvider are exported over OTLP. The default receiver is a poolgauge
@@ -14,7 +14,7 @@
 //
 // All settings are OpenTelemetry's environment variables, with the meaning that OpenTelemetry's
 // specification gives them. An empty variable counts as unset. [Start] returns an error for an
-// invalid value, whereas the SDK would log it and use the default.
+// invalid value, whereas the SDK would log an error and use the default.
 //
 //	OTEL_EXPORTER_OTLP_ENDPOINT  http://, https:// (TLS), unix:/// or host:port; by default
 //	                             http://localhost:4317
@@ -25,9 +25,9 @@
 //	                             specification's 60000
 //	OTEL_METRIC_EXPORT_TIMEOUT   in milliseconds; by default 30000
 //	OTEL_METRICS_EXPORTER        otlp (default); console, a table on standard output; none;
-//	                             prometheus, which starts nothing and tells otel.Handle how to serve
-//	                             Prometheus
-//	OTEL_SDK_DISABLED            true starts nothing
+//	                             prometheus, which starts nothing, and passes an explanation of how
+//	                             to serve Prometheus to otel.Handle
+//	OTEL_SDK_DISABLED            if true, nothing is started
 //	OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES
 //	OTEL_METRICS_EXEMPLAR_FILTER
 //	OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE
@@ -35,19 +35,18 @@
 //
 // OTEL_EXPORTER_OTLP_METRICS_X overrides OTEL_EXPORTER_OTLP_X.
 //
-// The Producer of instrument/producer exports the pools, with cumulative exponential histograms. If
-// the settings request explicit buckets, or delta or lowmemory temporality, pools report through
-// the MeterProvider instead. That costs more per use, and loses what a pool did between the last
-// export and its Close.
+// Pools are reported through the Producer of instrument/producer, with cumulative exponential
+// histograms. If the settings request explicit buckets, or delta or lowmemory temporality, pools
+// are reported through the MeterProvider instead, which costs more per use.
 //
 // # Resource
 //
 // The resource describes the program: the telemetry SDK, host.name, os.*, process.* (without the
-// command's arguments, which may hold secrets), container.id if the cgroup shows it, service.name
-// (unknown_service:EXECUTABLE unless set), service.version if the build contains one, and
-// service.instance.id, which is random at each start, so that no two processes share a series.
+// command's arguments, which may contain secrets), container.id if the cgroup shows it,
+// service.name (unknown_service:EXECUTABLE unless set), service.version if the build contains one,
+// and service.instance.id, which is random at each start, so that no two processes share a series.
 // Attributes that cannot be determined are omitted. [WithAttributes] overrides the detected
-// attributes, and the variables override both: for readable names in Kubernetes, set
+// attributes, and the variables override both. For readable names in Kubernetes, set
 // OTEL_RESOURCE_ATTRIBUTES=service.instance.id=$(POD),k8s.pod.name=$(POD).
 //
 // # GOMAXPROCS

@@ -9,7 +9,7 @@ import (
 	"github.com/poolgauge/poolgauge/pools"
 )
 
-// Telemetry stops last, so that it exports the final values of everything else.
+// Telemetry is shut down last, so that it exports the final values of everything else.
 func ExampleStart() {
 	ctx := context.Background()
 	// exports to the sidecar at localhost:4317, or to OTEL_EXPORTER_OTLP_ENDPOINT if that is set

@@ -9,9 +9,9 @@ import (
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 )
 
-// newExporter returns an exporter, which reads most environment variables itself. newExporter
-// passes the endpoint explicitly where the exporter would not interpret the variable as specified:
-// the exporter uses TLS if no endpoint is set, and ignores an endpoint of the form host:port.
+// newExporter returns an exporter. The OTLP exporters read most environment variables themselves.
+// newExporter passes the endpoint explicitly if they would not interpret the variable as specified:
+// they use TLS if no endpoint is set, and ignore an endpoint of the form host:port.
 func (s settings) newExporter(ctx context.Context) (sdkmetric.Exporter, error) {
 	if s.console {
 		return console{os.Stdout}, nil

@@ -12,10 +12,11 @@ import (
 )
 
 // outageExporter reports an outage only twice: when the receiver becomes unreachable, and when it
-// is accepting metrics again. The wrapped exporter would report an error at each export.
+// is accepting metrics again. With the wrapped exporter alone, every export during the outage would
+// report an error.
 type outageExporter struct {
 	sdkmetric.Exporter
-	where string
+	endpoint string // for messages
 
 	unreachable atomic.Bool
 	closing     atomic.Bool // shutting down: shutdown returns the last export's error
@@ -29,7 +30,7 @@ func (e *outageExporter) Export(ctx context.Context, rm *metricdata.ResourceMetr
 		return err
 	case err == nil:
 		if e.unreachable.CompareAndSwap(true, false) {
-			otel.Handle(fmt.Errorf("telemetry: %s is accepting metrics again", e.where))
+			otel.Handle(fmt.Errorf("telemetry: %s is accepting metrics again", e.endpoint))
 		}
 		return nil
 	case !isUnreachable(err):
@@ -38,10 +39,10 @@ func (e *outageExporter) Export(ctx context.Context, rm *metricdata.ResourceMetr
 	if e.unreachable.CompareAndSwap(false, true) {
 		otel.Handle(
 			fmt.Errorf(
-				"telemetry: %s is unreachable: metrics are lost until it is accepting again. Start the sidecar there: "+
+				"telemetry: %s is unreachable: metrics are lost until it accepts them again. Start the sidecar there: "+
 					"go run github.com/poolgauge/poolgauge/cmd/sidecar@latest; or set OTEL_EXPORTER_OTLP_ENDPOINT to a receiver, "+
 					"or OTEL_METRICS_EXPORTER=none (%w)",
-				e.where,
+				e.endpoint,
 				err,
 			),
 		)
@@ -49,13 +50,13 @@ func (e *outageExporter) Export(ctx context.Context, rm *metricdata.ResourceMetr
 	return nil
 }
 
-// isUnreachable reports whether an export failed because nothing listens at the endpoint. Most of
-// the exporters' errors can be recognized only by their text.
+// isUnreachable reports whether an export failed because nothing is listening at the endpoint. Most
+// of the exporters' errors can be recognized only by their text.
 func isUnreachable(err error) bool {
-	for _, sign := range []string{
+	for _, text := range []string{
 		"connection refused", "no such host", "no such file or directory", "no route to host",
 	} {
-		if strings.Contains(err.Error(), sign) {
+		if strings.Contains(err.Error(), text) {
 			return true
 		}
 	}

@@ -9,10 +9,10 @@ import (
 	"github.com/poolgauge/poolgauge/internal/throttle"
 )
 
-// warnOfProcessors logs a warning if GOMAXPROCS does not match the CPU quota.
-func warnOfProcessors() {
+// warnOfGOMAXPROCS logs a warning if GOMAXPROCS does not match the CPU quota.
+func warnOfGOMAXPROCS() {
 	quota, limited := throttle.Read().Quota()
-	if why := processors(
+	if why := explainMismatch(
 		runtime.GOMAXPROCS(0),
 		runtime.NumCPU(),
 		quota,
@@ -31,16 +31,17 @@ func warnOfProcessors() {
 	}
 }
 
-// processors explains why n, the value of GOMAXPROCS, does not match the CPU quota, or returns ""
-// if it does. Go rounds the quota up, and to at least 2 if there are at least two CPUs.
-func processors(n, cpus int, quota float64, limited, pinned bool) string {
-	fits := min(cpus, max(2, int(math.Ceil(quota))))
+// explainMismatch explains why n, the value of GOMAXPROCS, does not match the CPU quota, or returns
+// "" if it does. limited is whether there is a quota, and pinned whether the environment variable
+// sets GOMAXPROCS. Go rounds the quota up, and to at least 2 if there are at least two CPUs.
+func explainMismatch(n, cpus int, quota float64, limited, pinned bool) string {
+	matching := min(cpus, max(2, int(math.Ceil(quota))))
 	switch {
-	case !limited || n == fits:
+	case !limited || n == matching:
 		return ""
 	case pinned:
 		return "the environment variable GOMAXPROCS sets it, so it does not follow the quota"
-	case n > fits:
+	case n > matching:
 		return "the program set it, or the lower quota belongs to a parent cgroup, which Go does not see (golang/go#81180): " +
 			"threads are throttled while they run"
 	default:

@@ -9,8 +9,8 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 )
 
-// detect returns a resource that describes the program. Later attributes override earlier ones. If
-// a detector fails, the attributes that it could not find are omitted.
+// detect returns a resource that describes the program. Later options override the attributes of
+// earlier ones. If a detector fails, the attributes that it could not find are omitted.
 func detect(ctx context.Context, attributes []attribute.KeyValue) *resource.Resource {
 	r, _ := resource.New(
 		ctx,

@@ -22,13 +22,13 @@ const (
 // settings holds the values of variables that the SDK does not read itself, or does not interpret
 // as specified.
 type settings struct {
-	off          bool
-	advice       string // what to do instead, if the settings request metrics that Start does not export
-	console      bool
-	protocol     string
-	endpointURL  string // if empty, the SDK reads the variable itself
-	interval     time.Duration
-	producerFits bool // the settings request no explicit buckets or deltas, which a Producer does not support
+	off         bool
+	advice      string // what to do instead, if the settings request an exporter that Start does not support
+	console     bool
+	protocol    string
+	endpointURL string // if empty, the SDK reads the variable itself
+	interval    time.Duration
+	useProducer bool // the settings request neither explicit buckets nor deltas, which a Producer does not support
 }
 
 const prometheusAdvice = "OTEL_METRICS_EXPORTER=prometheus: nothing is started, since the program must serve Prometheus itself: " +
@@ -68,9 +68,9 @@ func readSettings(get func(string) string) (settings, error) {
 		exponential,
 		"explicit_bucket_histogram",
 	)
-	s.producerFits = temporality == "cumulative" && histogram == exponential
+	s.useProducer = temporality == "cumulative" && histogram == exponential
 	if s.console {
-		s.producerFits = true
+		s.useProducer = true
 		return s, e.err
 	}
 	e.checkConnection()
@@ -108,13 +108,14 @@ func (e *environment) value(name string) string {
 	return strings.TrimSpace(e.get(name))
 }
 
+// fail records the first error, for the variable called name. A nil err is ignored.
 func (e *environment) fail(name string, err error) {
 	if e.err == nil && err != nil {
 		e.err = fmt.Errorf("%s: %w", name, err)
 	}
 }
 
-// check calls f with the value of the variable called name if it is set.
+// check calls f with the value of the named variable if the variable is set.
 func (e *environment) check(name string, f func(given string) error) {
 	if given := e.value(name); given != "" {
 		e.fail(name, f(given))
@@ -145,11 +146,11 @@ func (e *environment) flag(name string) bool {
 
 // milliseconds returns the variable's value as a positive duration, or 0 if the variable is unset.
 func (e *environment) milliseconds(name string) (d time.Duration) {
-	const most = 24 * time.Hour
+	const limit = 24 * time.Hour
 	e.check(name, func(given string) error {
 		ms, err := strconv.ParseInt(given, 10, 64)
-		if err != nil || ms <= 0 || ms > most.Milliseconds() {
-			return fmt.Errorf("expected a number of milliseconds from 1 to %d, got %q", most.Milliseconds(), given)
+		if err != nil || ms <= 0 || ms > limit.Milliseconds() {
+			return fmt.Errorf("expected a number of milliseconds from 1 to %d, got %q", limit.Milliseconds(), given)
 		}
 		d = time.Duration(ms) * time.Millisecond
 		return nil
@@ -192,8 +193,8 @@ func (e *environment) clientCertificate(prefix string) {
 	}
 }
 
-// where returns the endpoint as shown in messages.
-func (s settings) where(get func(string) string) string {
+// displayEndpoint returns the endpoint as shown in messages.
+func (s settings) displayEndpoint(get func(string) string) string {
 	if s.endpointURL != "" {
 		return strings.TrimSuffix(strings.TrimPrefix(s.endpointURL, "http://"), "/v1/metrics")
 	}
@@ -201,8 +202,8 @@ func (s settings) where(get func(string) string) string {
 	return strings.TrimPrefix(given, "http://")
 }
 
-// endpoint returns the URL to pass to the exporter, or "" if the exporter itself interprets the
-// variable as specified.
+// endpoint returns the URL to pass to the exporter, or "" if the exporter can read the variable
+// itself.
 func (e *environment) endpoint(protocol string) string {
 	name, given := e.otlp("ENDPOINT")
 	switch {
@@ -230,6 +231,7 @@ func (e *environment) endpoint(protocol string) string {
 	return ""
 }
 
+// isURL reports whether given is a URL that exporters for protocol interpret as specified.
 func isURL(given, protocol string) bool {
 	u, err := url.Parse(given)
 	if err != nil || u.User != nil || u.RawQuery != "" {

@@ -11,12 +11,12 @@ func read(variables map[string]string) (settings, error) {
 	return readSettings(func(name string) string { return variables[name] })
 }
 
-func TestSettingsFromVariables(t *testing.T) {
+func TestReadSettings(t *testing.T) {
 	initial := settings{
-		protocol:     "grpc",
-		endpointURL:  "http://localhost:4317",
-		interval:     10 * time.Second,
-		producerFits: true,
+		protocol:    "grpc",
+		endpointURL: "http://localhost:4317",
+		interval:    10 * time.Second,
+		useProducer: true,
 	}
 	with := func(change func(*settings)) settings {
 		s := initial
@@ -27,44 +27,45 @@ func TestSettingsFromVariables(t *testing.T) {
 		variables map[string]string
 		want      settings
 	}{
-		"nothing set":       {nil, initial},
-		"empty is unset":    {map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": " ", "OTEL_SDK_DISABLED": ""}, initial},
-		"exporter none":     {map[string]string{"OTEL_METRICS_EXPORTER": "none"}, settings{off: true}},
-		"disabled":          {map[string]string{"OTEL_SDK_DISABLED": "True"}, settings{off: true}},
-		"not disabled":      {map[string]string{"OTEL_SDK_DISABLED": "false", "OTEL_METRICS_EXPORTER": "otlp"}, initial},
-		"URL":               {map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "https://collector"}, with(func(s *settings) { s.endpointURL = "" })},
-		"metrics URL first": {map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "?", "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": "unix:///run/s"}, with(func(s *settings) { s.endpointURL = "" })},
-		"host and port":     {map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "10.0.0.1:4317"}, with(func(s *settings) { s.endpointURL = "https://10.0.0.1:4317" })},
-		"the same without TLS": {
+		"nothing set":                      {nil, initial},
+		"empty variables":                  {map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": " ", "OTEL_SDK_DISABLED": ""}, initial},
+		"exporter none":                    {map[string]string{"OTEL_METRICS_EXPORTER": "none"}, settings{off: true}},
+		"disabled":                         {map[string]string{"OTEL_SDK_DISABLED": "True"}, settings{off: true}},
+		"not disabled":                     {map[string]string{"OTEL_SDK_DISABLED": "false", "OTEL_METRICS_EXPORTER": "otlp"}, initial},
+		"URL":                              {map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "https://collector"}, with(func(s *settings) { s.endpointURL = "" })},
+		"URL for metrics takes precedence": {map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "?", "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": "unix:///run/s"}, with(func(s *settings) { s.endpointURL = "" })},
+		"host and port":                    {map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "10.0.0.1:4317"}, with(func(s *settings) { s.endpointURL = "https://10.0.0.1:4317" })},
+		"host and port without TLS": {
 			map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "collector:4317", "OTEL_EXPORTER_OTLP_INSECURE": "TRUE"},
 			with(func(s *settings) { s.endpointURL = "http://collector:4317" }),
 		},
 		"OTLP/HTTP": {map[string]string{"OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}, with(func(s *settings) {
 			s.protocol, s.endpointURL = "http/protobuf", "http://localhost:4318/v1/metrics"
 		})},
-		"metrics protocol first": {map[string]string{"OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf", "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL": "grpc"}, initial},
-		"interval":               {map[string]string{"OTEL_METRIC_EXPORT_INTERVAL": "250"}, with(func(s *settings) { s.interval = 250 * time.Millisecond })},
+		"protocol for metrics takes precedence": {map[string]string{"OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf", "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL": "grpc"}, initial},
+		"interval":                              {map[string]string{"OTEL_METRIC_EXPORT_INTERVAL": "250"}, with(func(s *settings) { s.interval = 250 * time.Millisecond })},
 		"delta": {map[string]string{"OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE": "delta"}, with(func(s *settings) {
-			s.producerFits = false
+			s.useProducer = false
 		})},
 		"explicit buckets": {
 			map[string]string{"OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION": "explicit_bucket_histogram"},
-			with(func(s *settings) { s.producerFits = false }),
+			with(func(s *settings) { s.useProducer = false }),
 		},
-		"good ones that the SDK reads": {map[string]string{
+		"valid variables that the SDK reads": {map[string]string{
 			"OTEL_EXPORTER_OTLP_HEADERS": "authorization=Bearer%20x, tenant=a", "OTEL_EXPORTER_OTLP_METRICS_COMPRESSION": "gzip",
 			"OTEL_EXPORTER_OTLP_TIMEOUT": "500", "OTEL_RESOURCE_ATTRIBUTES": "a=b,c=", "OTEL_METRIC_EXPORT_TIMEOUT": "1000",
 			"OTEL_METRICS_EXEMPLAR_FILTER": "always_off",
 		}, initial},
 	} {
 		if got, err := read(c.variables); err != nil || got != c.want {
-			t.Errorf("%s: %+v, %v; want %+v", name, got, err, c.want)
+			t.Errorf("%s: got %+v, error %v; want %+v", name, got, err, c.want)
 		}
 	}
 }
 
-// Every error is one line that begins with the variable and does not reveal a secret.
-func TestBadSettingsAreOneLineThatHelps(t *testing.T) {
+// Every error is a single line that begins with the variable's name, says what was expected and
+// does not reveal a secret.
+func TestInvalidSettings(t *testing.T) {
 	missing := filepath.Join(t.TempDir(), "missing.pem")
 	for _, c := range []struct{ name, given, want string }{
 		{"OTEL_SDK_DISABLED", "yes", `expected true or false, got "yes"`},
@@ -92,25 +93,25 @@ func TestBadSettingsAreOneLineThatHelps(t *testing.T) {
 	} {
 		_, err := read(map[string]string{c.name: c.given})
 		if err == nil {
-			t.Errorf("%s=%s is accepted", c.name, c.given)
+			t.Errorf("%s=%s was accepted", c.name, c.given)
 			continue
 		}
 		text := err.Error()
 		if !strings.HasPrefix(text, c.name+": ") || !strings.Contains(text, c.want) ||
 			strings.ContainsAny(text, "\n") ||
 			strings.Contains(text, "hush") {
-			t.Errorf("%s=%s: %s\nwant %s", c.name, c.given, text, c.want)
+			t.Errorf("%s=%s: got error %s\nwant one line with %s, and no secret", c.name, c.given, text, c.want)
 		}
 	}
 	_, err := read(
 		map[string]string{"OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf", "OTEL_EXPORTER_OTLP_ENDPOINT": "c:4318"},
 	)
 	if err == nil || !strings.Contains(err.Error(), "expected http://host:4318 or https://host:4318") {
-		t.Errorf("OTLP/HTTP to an endpoint without a scheme: %v", err)
+		t.Errorf("OTLP/HTTP to an endpoint without a scheme: got error %v, want one with the expected form", err)
 	}
 	if _, err := read(map[string]string{
 		"OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE": missing, "OTEL_EXPORTER_OTLP_CLIENT_KEY": missing,
 	}); err == nil || !strings.Contains(err.Error(), "expected a PEM certificate") {
-		t.Errorf("a client certificate that is not there: %v", err)
+		t.Errorf("missing client certificate: got error %v, want one with what was expected", err)
 	}
 }

@@ -18,8 +18,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/goroutines"
 )
 
-// defaultInterval is the default export interval, which is the sidecar's too. The specification's
-// default of a minute would hide what happens in a pool within the minute.
+// defaultInterval is the default export interval, the same as the sidecar's. The specification's
+// default of a minute would hide anything that a pool does for less than a minute.
 const defaultInterval = 10 * time.Second
 
 // scopeName is the instrumentation scope of this package's own metrics.
@@ -45,28 +45,28 @@ func WithAttributes(kv ...attribute.KeyValue) Option {
 }
 
 // Start starts exporting all metrics of the process, as described in the package documentation, and
-// sets the global MeterProvider. ctx bounds only the start. Start does not wait for the receiver;
-// points are lost while the receiver is unreachable. Start reports the beginning and the end of
-// such an outage, and every other export error, to [go.opentelemetry.io/otel.Handle].
+// sets the global MeterProvider. ctx applies only to Start itself. Start does not wait for the
+// receiver; points are lost while the receiver is unreachable. The beginning and the end of such an
+// outage, and all other export errors, are reported to [go.opentelemetry.io/otel.Handle].
 //
 // The error for an invalid variable is a single line with the variable's name, what was expected,
-// and the value unless that may be a secret.
+// and the value, unless it may be a secret.
 //
 // Call shutdown last, after closing the pools. It exports once more, stops exporting and waits for
 // the exporting goroutine. If shutdown's ctx is done first, shutdown returns an error; if that ctx
 // has no deadline, OTEL_METRIC_EXPORT_TIMEOUT applies. Further calls do nothing and return nil.
 // shutdown is never nil: if Start fails or has nothing to start, shutdown does nothing.
 func Start(ctx context.Context, opts ...Option) (shutdown func(context.Context) error, err error) {
-	nothing := func(context.Context) error { return nil }
+	noop := func(context.Context) error { return nil }
 	env, err := readSettings(os.Getenv)
 	if err != nil {
-		return nothing, fmt.Errorf("telemetry: %w", err)
+		return noop, fmt.Errorf("telemetry: %w", err)
 	}
 	if env.off {
 		if env.advice != "" {
 			otel.Handle(errors.New("telemetry: " + env.advice))
 		}
-		return nothing, nil
+		return noop, nil
 	}
 	var o options
 	for _, opt := range opts {
@@ -76,28 +76,28 @@ func Start(ctx context.Context, opts ...Option) (shutdown func(context.Context) 
 	}
 	exporter, err := env.newExporter(ctx)
 	if err != nil {
-		return nothing, fmt.Errorf("telemetry: OTLP exporter: %w", err)
+		return noop, fmt.Errorf("telemetry: creating the OTLP exporter: %w", err)
 	}
 	if !started.CompareAndSwap(false, true) {
-		return nothing, errors.Join(ErrStarted, exporter.Shutdown(ctx))
+		return noop, errors.Join(ErrStarted, exporter.Shutdown(ctx))
 	}
 	s := newSession(
 		env,
-		&outageExporter{Exporter: exporter, where: env.where(os.Getenv)},
+		&outageExporter{Exporter: exporter, endpoint: env.displayEndpoint(os.Getenv)},
 		sdkmetric.WithResource(detect(ctx, o.attributes)),
 	)
 	if err := errors.Join(
-		// reading runtime metrics is cheap
+		// no minimum interval, since reading runtime metrics is cheap
 		runtimemetrics.Start(
 			runtimemetrics.WithMeterProvider(s.provider),
 			runtimemetrics.WithMinimumReadMemStatsInterval(0),
 		),
 		goroutines.Start(s.provider.Meter(scopeName)),
 	); err != nil {
-		return nothing, fmt.Errorf("telemetry: runtime metrics: %w", errors.Join(err, s.shutdown(ctx)))
+		return noop, fmt.Errorf("telemetry: starting runtime metrics: %w", errors.Join(err, s.shutdown(ctx)))
 	}
 	otel.SetMeterProvider(s.provider)
-	warnOfProcessors()
+	warnOfGOMAXPROCS()
 	return s.shutdown, nil
 }
 
@@ -105,14 +105,14 @@ func Start(ctx context.Context, opts ...Option) (shutdown func(context.Context) 
 type session struct {
 	provider *sdkmetric.MeterProvider
 	exporter *outageExporter
-	pools    *producer.Producer // nil if pools report through the MeterProvider
+	pools    *producer.Producer // nil if pools are reported through the MeterProvider
 	once     sync.Once
 }
 
 func newSession(env settings, exporter *outageExporter, opts ...sdkmetric.Option) *session {
 	s := &session{exporter: exporter}
 	readerOptions := []sdkmetric.PeriodicReaderOption{sdkmetric.WithInterval(env.interval)}
-	if env.producerFits {
+	if env.useProducer {
 		s.pools = producer.New()
 		readerOptions = append(readerOptions, sdkmetric.WithProducer(s.pools))
 	}

@@ -29,7 +29,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	otel.SetMeterProvider(noop.NewMeterProvider()) // so that the first Start behaves like all others
+	otel.SetMeterProvider(noop.NewMeterProvider()) // so that the first Start behaves like later ones
 	goleak.VerifyTestMain(m)
 }
 
@@ -51,8 +51,8 @@ func start(t *testing.T, opts ...telemetry.Option) func(context.Context) error {
 	return shutdown
 }
 
-// receive runs a receiver at addr, and returns its address and its requests.
-func receive(t *testing.T, addr string) (at string, got <-chan *otlptest.Request) {
+// receive starts a receiver at addr, and returns its actual address and the requests that it gets.
+func receive(t *testing.T, addr string) (actual string, got <-chan *otlptest.Request) {
 	t.Helper()
 	requests := make(chan *otlptest.Request, 10)
 	r, err := otlptest.Start(addr, func(_ context.Context, r *otlptest.Request) (*otlptest.Response, error) {
@@ -68,8 +68,8 @@ func receive(t *testing.T, addr string) (at string, got <-chan *otlptest.Request
 
 // The metrics of pools and of the runtime are exported, and no others.
 func TestExportsPoolsAndRuntime(t *testing.T) {
-	at, requests := receive(t, "127.0.0.1:0")
-	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://"+at)
+	addr, requests := receive(t, "127.0.0.1:0")
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://"+addr)
 	if err := start(t)(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -77,25 +77,25 @@ func TestExportsPoolsAndRuntime(t *testing.T) {
 	for p := range otlptest.Points(<-requests) {
 		arrived[p.Metric] = true
 		if strings.HasPrefix(p.Metric, "poolgauge.pool.") && p.Attributes[string(catalog.PoolNameKey)] != "uploads" {
-			t.Errorf("%s has the attributes %v", p.Metric, p.Attributes)
+			t.Errorf("%s: got attributes %v, want the name of the pool", p.Metric, p.Attributes)
 		}
 	}
-	// The first is unknown without a memory limit, the second so soon after the start.
+	// The first is unknown without a memory limit, the second because the pool is new.
 	unknown := []string{"go.memory.limit", catalog.PoolLimitRecommended.Name}
 	for _, m := range append(catalog.Pool.Metrics, catalog.Runtime.Metrics...) {
 		if !arrived[m.Name] && !slices.Contains(unknown, m.Name) {
-			t.Errorf("%s did not arrive", m.Name)
+			t.Errorf("%s was not exported", m.Name)
 		}
 		delete(arrived, m.Name)
 	}
 	for name := range arrived {
-		t.Errorf("%s is in neither group of the table", name)
+		t.Errorf("%s was exported, but is in neither group of the catalog", name)
 	}
 }
 
 func TestResourceDescribesTheProgram(t *testing.T) {
-	at, requests := receive(t, "127.0.0.1:0")
-	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", at)
+	addr, requests := receive(t, "127.0.0.1:0")
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", addr)
 	t.Setenv("OTEL_EXPORTER_OTLP_INSECURE", "true")
 	t.Setenv("OTEL_SERVICE_NAME", "shop")
 	t.Setenv("OTEL_RESOURCE_ATTRIBUTES", "team=checkout%20a,service.name=other")
@@ -120,20 +120,20 @@ func TestResourceDescribesTheProgram(t *testing.T) {
 	}
 	for key, want := range map[string]string{"service.name": "shop", "team": "checkout a", "tier": "2", "host.name": host} {
 		if resource[key] != want {
-			t.Errorf("%s is %q, want %q", key, resource[key], want)
+			t.Errorf("got %s=%q, want %q", key, resource[key], want)
 		}
 	}
 	if !strings.Contains(resource["process.pid"], strconv.Itoa(os.Getpid())) {
-		t.Errorf("process.pid is %q", resource["process.pid"])
+		t.Errorf("got process.pid=%q, want %d", resource["process.pid"], os.Getpid())
 	}
 	for _, key := range []string{"service.instance.id", "os.type", "process.runtime.version", "telemetry.sdk.name"} {
 		if resource[key] == "" {
-			t.Errorf("%s is absent from %v", key, resource)
+			t.Errorf("%s is missing from %v", key, resource)
 		}
 	}
 	for key := range resource {
 		if strings.HasPrefix(key, "process.command") {
-			t.Errorf("%s may hold secrets", key)
+			t.Errorf("the resource contains %s, which may contain secrets", key)
 		}
 	}
 }
@@ -146,7 +146,7 @@ func TestExportsToAUnixSocket(t *testing.T) {
 		t.Fatal(err)
 	}
 	if n := otlptest.Count(<-requests); n == 0 {
-		t.Error("nothing arrived")
+		t.Error("got a request without points")
 	}
 }
 
@@ -167,10 +167,11 @@ func TestExportsOverHTTP(t *testing.T) {
 		t.Fatal(err)
 	}
 	if useDuration(<-requests).GetExponentialHistogram() == nil {
-		t.Error("pools did not arrive as exponential histograms")
+		t.Error("use durations were not exported as an exponential histogram")
 	}
 }
 
+// useDuration returns the metric for the durations of uses in r, or nil.
 func useDuration(r *otlptest.Request) *metricpb.Metric {
 	for _, rm := range r.GetResourceMetrics() {
 		for _, sm := range rm.GetScopeMetrics() {
@@ -184,9 +185,9 @@ func useDuration(r *otlptest.Request) *metricpb.Metric {
 	return nil
 }
 
-// Pools report through the MeterProvider if the settings request something that a Producer cannot
-// provide.
-func TestSettingsDecideTheFormOfHistograms(t *testing.T) {
+// Pools are reported through the MeterProvider if the settings request something that a Producer
+// does not support.
+func TestSettingsSelectHistogramType(t *testing.T) {
 	for _, c := range []struct {
 		name, given string
 		explicit    bool
@@ -197,8 +198,8 @@ func TestSettingsDecideTheFormOfHistograms(t *testing.T) {
 		{"TEMPORALITY_PREFERENCE", "delta", true, metricpb.AggregationTemporality_AGGREGATION_TEMPORALITY_DELTA},
 	} {
 		t.Run(c.given, func(t *testing.T) {
-			at, requests := receive(t, "127.0.0.1:0")
-			t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://"+at)
+			addr, requests := receive(t, "127.0.0.1:0")
+			t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://"+addr)
 			t.Setenv("OTEL_EXPORTER_OTLP_METRICS_"+c.name, c.given)
 			if err := start(t)(t.Context()); err != nil {
 				t.Fatal(err)
@@ -209,24 +210,24 @@ func TestSettingsDecideTheFormOfHistograms(t *testing.T) {
 				m.GetHistogram().
 					GetAggregationTemporality()
 			if (m.GetHistogram() != nil) != c.explicit || temporality != c.temporality {
-				t.Errorf("arrived as %v", m)
+				t.Errorf("explicit buckets: want %v, temporality: want %v, got %v", c.explicit, c.temporality, m)
 			}
 		})
 	}
 }
 
-func TestNothingStartsWhenTurnedOff(t *testing.T) {
+func TestNothingStartsWhenDisabled(t *testing.T) {
 	before := otel.GetMeterProvider()
 	for name, given := range map[string]string{"OTEL_METRICS_EXPORTER": "none", "OTEL_SDK_DISABLED": "true"} {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv(name, given)
-			for range 2 { // nothing is started, so a second Start is no error
+			for range 2 { // nothing is started, so a second Start is not an error
 				shutdown, err := telemetry.Start(t.Context())
 				if err != nil {
 					t.Fatal(err)
 				}
 				if otel.GetMeterProvider() != before {
-					t.Error("there is a MeterProvider")
+					t.Error("the global MeterProvider was replaced")
 				}
 				if err := shutdown(t.Context()); err != nil {
 					t.Error(err)
@@ -236,24 +237,24 @@ func TestNothingStartsWhenTurnedOff(t *testing.T) {
 	}
 }
 
-func TestStartReturnsTheErrorOfASetting(t *testing.T) {
+func TestStartReturnsSettingsError(t *testing.T) {
 	t.Setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "carrier pigeon")
 	shutdown, err := telemetry.Start(t.Context())
 	if want := `telemetry: OTEL_EXPORTER_OTLP_PROTOCOL: expected grpc or http/protobuf, got "carrier pigeon"`; err == nil ||
 		err.Error() != want {
-		t.Errorf("error %v, want %s", err, want)
+		t.Errorf("got error %v, want %s", err, want)
 	}
 	if err := shutdown(t.Context()); err != nil {
 		t.Error(err)
 	}
 }
 
-func TestStartsOnceUntilShutDown(t *testing.T) {
-	at, _ := receive(t, "127.0.0.1:0")
-	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://"+at)
+func TestStartTwiceIsAnError(t *testing.T) {
+	addr, _ := receive(t, "127.0.0.1:0")
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://"+addr)
 	shutdown := start(t)
 	if _, err := telemetry.Start(t.Context()); !errors.Is(err, telemetry.ErrStarted) {
-		t.Errorf("second Start: %v", err)
+		t.Errorf("second Start: got error %v, want ErrStarted", err)
 	}
 	for range 2 {
 		if err := shutdown(t.Context()); err != nil {
@@ -270,7 +271,7 @@ func TestStartsOnceUntilShutDown(t *testing.T) {
 }
 
 // A receiver that never responds does not delay shutdown beyond its context.
-func TestShutdownEndsWithItsContext(t *testing.T) {
+func TestShutdownReturnsWhenContextIsDone(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	r, err := otlptest.Start("127.0.0.1:0", func(ctx context.Context, _ *otlptest.Request) (*otlptest.Response, error) {
 		cancel()
@@ -285,11 +286,11 @@ func TestShutdownEndsWithItsContext(t *testing.T) {
 	t.Setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "3600000")
 	t.Setenv("OTEL_METRIC_EXPORT_TIMEOUT", "3600000")
 	if err := start(t)(ctx); !errors.Is(err, context.Canceled) {
-		t.Errorf("error %v, want that of the context", err)
+		t.Errorf("shutdown: got error %v, want context.Canceled", err)
 	}
 }
 
-func TestShutdownWithoutAReceiverIsAnError(t *testing.T) {
+func TestShutdownWithoutReceiverIsAnError(t *testing.T) {
 	r, err := otlptest.Start("127.0.0.1:0", nil)
 	if err != nil {
 		t.Fatal(err)
@@ -299,37 +300,38 @@ func TestShutdownWithoutAReceiverIsAnError(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := start(t)(ctx); err == nil || !strings.HasPrefix(err.Error(), "telemetry: shutdown: ") {
-		t.Errorf("error %v, want one of the shutdown", err)
+		t.Errorf(`shutdown: got error %v, want one that begins with "telemetry: shutdown: "`, err)
 	}
 }
 
-// handled returns a channel that receives the errors passed to otel.Handle during a test.
-func handled(t *testing.T) <-chan string {
-	said := make(chan string, 100)
-	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { said <- err.Error() }))
+// captureErrors returns a channel that receives the errors passed to otel.Handle during a test.
+func captureErrors(t *testing.T) <-chan string {
+	reported := make(chan string, 100)
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { reported <- err.Error() }))
 	t.Cleanup(func() { otel.SetErrorHandler(otel.ErrorHandlerFunc(func(error) {})) })
-	return said
+	return reported
 }
 
 func TestPrometheusStartsNothingAndSaysWhatToDo(t *testing.T) {
-	said := handled(t)
+	reported := captureErrors(t)
 	t.Setenv("OTEL_METRICS_EXPORTER", "prometheus")
 	shutdown, err := telemetry.Start(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if text := <-said; !strings.Contains(text, "OTEL_METRICS_EXPORTER=prometheus") ||
+	if text := <-reported; !strings.Contains(text, "OTEL_METRICS_EXPORTER=prometheus") ||
 		!strings.Contains(text, "otel.SetMeterProvider") {
-		t.Errorf("said %s", text)
+		t.Errorf("reported %s, want the variable and what to do", text)
 	}
 	if err := shutdown(t.Context()); err != nil {
 		t.Error(err)
 	}
 }
 
-// An unreachable receiver is reported once, with what to do, and once when it is accepting again.
-func TestAnOutageIsReportedOnce(t *testing.T) {
-	said := handled(t)
+// An unreachable receiver is reported once, with what to do, and once more when it is accepting
+// metrics again.
+func TestOutageIsReportedOnce(t *testing.T) {
+	reported := captureErrors(t)
 	r, err := otlptest.Start("127.0.0.1:0", nil)
 	if err != nil {
 		t.Fatal(err)
@@ -345,14 +347,14 @@ func TestAnOutageIsReportedOnce(t *testing.T) {
 	}
 	defer func() { _ = shutdown(context.Background()) }()
 	t.Cleanup(func() { otel.SetMeterProvider(noop.NewMeterProvider()) })
-	text := <-said
+	text := <-reported
 	if !strings.Contains(text, addr+" is unreachable") || !strings.Contains(text, "cmd/sidecar") {
-		t.Errorf("said %s", text)
+		t.Errorf("reported %s, want that %s is unreachable, and how to start the sidecar", text, addr)
 	}
 	_, requests := receive(t, addr)
-	for text = <-said; !strings.Contains(text, addr+" is accepting metrics again"); text = <-said {
+	for text = <-reported; !strings.Contains(text, addr+" is accepting metrics again"); text = <-reported {
 		if strings.Contains(text, "unreachable") {
-			t.Error("reported it again")
+			t.Error("the same outage was reported again")
 		}
 	}
 	<-requests

@@ -11,27 +11,27 @@ import (
 type Channel struct {
 	ch      chan struct{}
 	permits permits
-	// number of calls of Release that wait for a slot, or have just received one; guarded by the
-	// lock of permits
+	// number of calls of Release that are waiting for a slot, or have just received one; guarded by
+	// the lock of permits
 	releasing int64
 }
 
 // NewChannel instruments a channel that is used as a semaphore: a send takes a slot, a receive
-// returns one, and the number of slots is ch's capacity, at least 1. The caller keeps the channel,
-// but replaces the operations on it with methods:
+// returns one, and the number of slots is ch's capacity, which must be at least 1. The caller keeps
+// the channel, but replaces the operations on it with methods:
 //
 //	ch <- struct{}{}            slots.Acquire(context.Background())
 //	select { case ch <- …:      slots.TryAcquire()
 //	select { … <-ctx.Done():    slots.Acquire(ctx)
 //	<-ch                        slots.Release()
 //
-// NewChannel reports the channel as a pool of the kind semaphore, with
+// The channel is reported as a pool of the kind semaphore, with
 //
 //   - the limit and the number of slots used, read from the channel itself, so that direct
 //     operations on the channel count as well,
-//   - the slot-seconds used. They are exact if all operations use the methods. Otherwise the number
-//     of slots used is read when a method is called or the Stats are read, and is assumed to have
-//     been constant since the previous reading,
+//   - the slot-seconds used. They are exact if all operations use the methods. Otherwise, the
+//     number of slots used is read when a method is called or the Stats are read, and is assumed to
+//     have been constant since the previous reading,
 //   - for requests made through the methods only: how many are waiting, how long the oldest has
 //     waited, how long each waited, how they ended, and how many of their slots were returned
 //     (completed), by Release or by a receive. A Release of a slot that was taken by a send is not
@@ -128,24 +128,25 @@ func (s *Channel) Release() {
 	p.Unlock()
 }
 
-// held returns the number of slots that were taken by the methods and not yet returned. Caller must
-// hold the lock of permits.
+// held returns the number of slots that were taken by the methods and are not known to have been
+// returned. Caller must hold the lock of permits.
 func (s *Channel) held() int64 {
 	return s.permits.Requests.Ended(instrument.Acquired) - s.permits.released
 }
 
-// settle counts slots that were taken by the methods and returned by a direct receive. It finds
-// them because more slots are held than used. Caller must hold the lock of permits.
-func (s *Channel) settle() {
+// countDirectReceives counts the slots that were taken by the methods and returned by a direct
+// receive: if more slots are held than used, the difference must have been returned that way.
+// Caller must hold the lock of permits.
+func (s *Channel) countDirectReceives() {
 	s.permits.released += max(0, s.held()-s.used()-s.releasing)
 }
 
 // Stats returns the channel's current state and the counts so far. A request that a release has
-// just served, but whose goroutine is not running yet, has a slot and still counts as pending.
+// just served, but whose goroutine is not running yet, has a slot but still counts as pending.
 func (s *Channel) Stats() instrument.Stats {
 	s.permits.Lock()
 	defer s.permits.Unlock()
-	s.settle()
+	s.countDirectReceives()
 	return s.permits.stats(int64(cap(s.ch)))
 }
 

@@ -25,15 +25,15 @@ func mustChannel(t testing.TB, n int) (*wrap.Channel, chan struct{}) {
 	return s, ch
 }
 
-func TestChannelRefusesOneWithoutSlots(t *testing.T) {
+func TestNewChannelRejectsUnbufferedChannel(t *testing.T) {
 	for _, ch := range []chan struct{}{nil, make(chan struct{})} {
-		if _, err := wrap.NewChannel("refused", ch); err == nil {
+		if _, err := wrap.NewChannel("unbuffered", ch); err == nil {
 			t.Errorf("a channel of capacity %d was accepted", cap(ch))
 		}
 	}
 }
 
-func TestChannelInTheSettingsOfTelemetry(t *testing.T) {
+func TestChannelTelemetrySettings(t *testing.T) {
 	pooltest.Settings(t, "semaphore", func(name string, opts ...instrument.Option) (pooltest.Pool, error) {
 		s, err := wrap.NewChannel(name, make(chan struct{}, 2), opts...)
 		if err != nil {
@@ -47,25 +47,25 @@ func TestChannelInTheSettingsOfTelemetry(t *testing.T) {
 }
 
 // Methods and direct channel operations share the same slots, and wait in one queue.
-func TestChannelGoesWithBareOperations(t *testing.T) {
+func TestChannelAllowsDirectOperations(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, ch := mustChannel(t, 2)
 		ch <- struct{}{}
 		if !s.TryAcquire() || s.TryAcquire() {
-			t.Error("not one of two slots was free")
+			t.Error("after a direct send to a channel with two slots, TryAcquire did not succeed exactly once")
 		}
 		if used := s.Stats().Usage[instrument.Used].Or(0); used != 2 {
-			t.Errorf("%d used, want 2", used)
+			t.Errorf("got %d slots used, want 2", used)
 		}
 		var order []string
-		for _, who := range []string{"method", "bare"} {
+		for _, operation := range []string{"method", "direct"} {
 			go func() {
-				if who == "bare" {
+				if operation == "direct" {
 					ch <- struct{}{}
 				} else if err := s.Acquire(t.Context()); err != nil {
 					t.Error(err)
 				}
-				order = append(order, who)
+				order = append(order, operation)
 			}()
 			synctest.Wait()
 		}
@@ -74,7 +74,7 @@ func TestChannelGoesWithBareOperations(t *testing.T) {
 		s.Release()
 		synctest.Wait()
 		if len(order) != 2 || order[0] != "method" {
-			t.Errorf("served %v", order)
+			t.Errorf("served in the order %v, want method first", order)
 		}
 		released := false
 		go func() {
@@ -85,23 +85,23 @@ func TestChannelGoesWithBareOperations(t *testing.T) {
 		}()
 		synctest.Wait()
 		if released {
-			t.Error("a release of nothing did not wait, as a receive does")
+			t.Error("Release without a used slot did not wait, unlike a receive")
 		}
 		ch <- struct{}{}
 		synctest.Wait()
 		if !released {
-			t.Error("it still waits")
+			t.Error("Release is still waiting after a send")
 		}
 	})
 }
 
 // While a program is only partly migrated, some code still uses the channel directly. Even then, no
 // value is negative, no counter decreases, and the number of slots used is the channel's.
-func TestChannelHalfMigrated(t *testing.T) {
+func TestPartlyMigratedChannel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, ch := mustChannel(t, 2)
 		var in pooltest.Invariants
-		in.Weighted = true // requests and releases do not add up
+		in.Weighted = true // direct operations are not counted, so requests and releases do not add up
 		check := func(used int64, useTime float64) {
 			t.Helper()
 			st := s.Stats()
@@ -114,11 +114,11 @@ func TestChannelHalfMigrated(t *testing.T) {
 				0,
 			); held < 0 ||
 				held > used {
-				t.Errorf("the methods hold %d of %d: %v", held, used, st)
+				t.Errorf("the methods hold %d of %d used slots, want 0 to %[2]d: %v", held, used, st)
 			}
 			if st.Usage[instrument.Used].Or(-1) != used || st.UseTime.Or(-1) != useTime {
 				t.Errorf(
-					"%d used, %v slot-seconds, want %d and %v",
+					"got %d slots used and %v slot-seconds, want %d and %v",
 					st.Usage[instrument.Used].Or(-1),
 					st.UseTime.Or(-1),
 					used,
@@ -142,9 +142,9 @@ func TestChannelHalfMigrated(t *testing.T) {
 		<-ch // of a slot that was taken by a method
 		check(0, 4)
 		if n := s.Stats().Completed[instrument.OK].Or(-1); n != 1 {
-			t.Errorf("%d of the methods' slots came back, want 1", n)
+			t.Errorf("got %d slots of the methods returned, want 1", n)
 		}
-		go s.Release() // waits for a slot that is taken by a send
+		go s.Release() // waits for a slot that a send takes
 		synctest.Wait()
 		ch <- struct{}{}
 		synctest.Wait()
@@ -152,12 +152,12 @@ func TestChannelHalfMigrated(t *testing.T) {
 	})
 }
 
-func TestChannelADoneContextWinsOverAFreeSlot(t *testing.T) {
+func TestChannelAcquireFailsIfContextIsDone(t *testing.T) {
 	s, ch := mustChannel(t, 1)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := s.Acquire(ctx); !errors.Is(err, context.Canceled) || len(ch) != 0 {
-		t.Errorf("%v, %d slots taken", err, len(ch))
+		t.Errorf("got error %v and %d slots taken, want context.Canceled and 0", err, len(ch))
 	}
 }
 
@@ -172,26 +172,31 @@ func TestChannelWaitsAreExact(t *testing.T) {
 		go func() { _ = s.Acquire(context.Background()) }()
 		time.Sleep(time.Second)
 		if st := s.Stats(); st.Pending.Or(0) != 2 || st.PendingAge.Or(0) != time.Second {
-			t.Errorf("%d wait, the oldest for %v, want 2 and 1 s", st.Pending.Or(-1), st.PendingAge.Or(0))
+			t.Errorf("got %d waiting, the oldest for %v; want 2, 1s", st.Pending.Or(-1), st.PendingAge.Or(0))
 		}
 		if err := <-gaveUp; !errors.Is(err, context.DeadlineExceeded) {
 			t.Error(err)
 		}
 		if err := s.Acquire(ctx); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("with a context that is done: %v", err)
+			t.Errorf("Acquire with an expired context: got error %v, want context.DeadlineExceeded", err)
 		}
 		time.Sleep(time.Second)
 		s.Release()
 		synctest.Wait()
 		st := s.Stats()
 		if w := st.Wait[instrument.TimedOut]; w.Count() != 2 || w.Sum() != 2 || w.Zeros() != 1 {
-			t.Errorf("%d timed out after %v s together, want 2 after 2 s", w.Count(), w.Sum())
+			t.Errorf(
+				"got %d timed out after %v s in total, %d without waiting; want 2, 2 s, 1",
+				w.Count(),
+				w.Sum(),
+				w.Zeros(),
+			)
 		}
 		if w := st.Wait[instrument.Acquired]; w.Count() != 2 || w.Sum() != 3 {
-			t.Errorf("%d acquired after %v s together, want 2 after 3 s", w.Count(), w.Sum())
+			t.Errorf("got %d acquired after %v s in total; want 2, 3 s", w.Count(), w.Sum())
 		}
 		if got := st.UseTime.Or(0); got != 3 {
-			t.Errorf("%v slot-seconds, want 3", got)
+			t.Errorf("got %v slot-seconds, want 3", got)
 		}
 	})
 }
@@ -199,7 +204,7 @@ func TestChannelWaitsAreExact(t *testing.T) {
 func TestChannelInvariantsUnderLoad(t *testing.T) {
 	s, ch := mustChannel(t, 4)
 	const goroutines, each = 16, 3000
-	// between hand-over and return, a slot counts as used while its request is still pending
+	// until Acquire returns, a slot counts as used although its request is still pending
 	in := pooltest.Invariants{Weighted: true}
 	st := in.HoldUnder(t, s.Stats, func() {
 		var wg sync.WaitGroup
@@ -215,6 +220,6 @@ func TestChannelInvariantsUnderLoad(t *testing.T) {
 		wg.Wait()
 	})
 	if n := st.Requests[instrument.Acquired].Or(0); n != goroutines*each || len(ch) != 0 {
-		t.Errorf("%d acquired, want %d; %d used at the end", n, goroutines*each, len(ch))
+		t.Errorf("got %d acquired and %d used at the end, want %d and 0", n, len(ch), goroutines*each)
 	}
 }

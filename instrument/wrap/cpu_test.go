@@ -17,14 +17,14 @@ import (
 	"github.com/poolgauge/poolgauge/internal/thread"
 )
 
-// runners runs test with each wrapped pool that runs functions. Each run function waits until all n
-// functions have ended, and returns the Stats.
-func runners(
+// forEachRunner runs test as a subtest for each kind of pool that runs functions. run creates a
+// pool, calls f n times in it, one call after the other, and returns the Stats.
+func forEachRunner(
 	t *testing.T,
 	test func(t *testing.T, run func(n int, f func(), opts ...instrument.Option) instrument.Stats),
 ) {
 	if !thread.HasMeter {
-		t.Skip("threads are not measured here")
+		t.Skip("this system does not report the measurements of a thread")
 	}
 	t.Run("group", func(t *testing.T) {
 		test(t, func(n int, f func(), opts ...instrument.Option) instrument.Stats {
@@ -46,7 +46,7 @@ func runners(
 			s, b := mustTasks(t, 1, opts...)
 			for range n {
 				_ = s.Submit(f)
-				b.slots <- struct{}{} // until the task has ended
+				b.slots <- struct{}{} // waits until the task has ended
 				<-b.slots
 			}
 			return s.Stats()
@@ -54,8 +54,8 @@ func runners(
 	})
 }
 
-func TestSplitAddsUpToTheUse(t *testing.T) {
-	runners(t, func(t *testing.T, run func(int, func(), ...instrument.Option) instrument.Stats) {
+func TestCPUTimesAddUpToUse(t *testing.T) {
+	forEachRunner(t, func(t *testing.T, run func(int, func(), ...instrument.Option) instrument.Stats) {
 		synctest.Test(t, func(t *testing.T) {
 			s := run(2000, func() { time.Sleep(time.Millisecond) })
 			var total float64
@@ -63,7 +63,7 @@ func TestSplitAddsUpToTheUse(t *testing.T) {
 				total += v.Or(math.NaN())
 			}
 			if !(math.Abs(total-2) < 1e-6) || s.UseTime.Or(0) != 2 {
-				t.Errorf("the states add up to %v s, and uses to %v, want 2", total, s.UseTime.Or(0))
+				t.Errorf("CPU states add up to %v s and uses to %v s, want 2", total, s.UseTime.Or(0))
 			}
 		})
 	})
@@ -71,24 +71,24 @@ func TestSplitAddsUpToTheUse(t *testing.T) {
 
 // Neither the first tasks nor long tasks are sampled, since they may communicate with each other,
 // and a sampled task is locked to its thread.
-func TestSplitLeavesFirstAndLongTasksAlone(t *testing.T) {
+func TestFirstAndLongTasksAreNotSampled(t *testing.T) {
 	for _, c := range []struct {
-		what string
-		n    int
-		took time.Duration
+		name     string
+		n        int
+		duration time.Duration
 	}{{"first", 1000, time.Millisecond}, {"long", 300, 10 * time.Millisecond}} {
-		t.Run(c.what, func(t *testing.T) {
-			runners(t, func(t *testing.T, run func(int, func(), ...instrument.Option) instrument.Stats) {
+		t.Run(c.name, func(t *testing.T) {
+			forEachRunner(t, func(t *testing.T, run func(int, func(), ...instrument.Option) instrument.Stats) {
 				synctest.Test(t, func(t *testing.T) {
 					locked := 0 // tasks run one at a time
 					run(c.n, func() {
 						if isLocked() {
 							locked++
 						}
-						time.Sleep(c.took)
+						time.Sleep(c.duration)
 					}, instrument.WithCPUSamples(100_000))
 					if locked != 0 {
-						t.Errorf("%d of %d were locked to their thread", locked, c.n)
+						t.Errorf("%d of %d tasks were locked to their thread, want 0", locked, c.n)
 					}
 				})
 			})
@@ -96,20 +96,20 @@ func TestSplitLeavesFirstAndLongTasksAlone(t *testing.T) {
 	}
 }
 
-func TestSplitIsOff(t *testing.T) {
-	runners(t, func(t *testing.T, run func(int, func(), ...instrument.Option) instrument.Stats) {
+func TestCPUSamplingCanBeDisabled(t *testing.T) {
+	forEachRunner(t, func(t *testing.T, run func(int, func(), ...instrument.Option) instrument.Stats) {
 		for _, off := range []instrument.Option{instrument.WithCPUSamples(0), instrument.WithoutTelemetry()} {
 			if s := run(3, func() {}, off); s.CPUTime != [3]instrument.Optional[float64]{} {
-				t.Errorf("split all the same: %v", s.CPUTime)
+				t.Errorf("got CPU times %v although sampling is disabled", s.CPUTime)
 			}
 		}
 	})
 }
 
-// However a function ends, its goroutine is unlocked from its thread. Otherwise the thread would
-// end together with the goroutine.
-func TestSplitFunctionsAreUnlocked(t *testing.T) {
-	runners(t, func(t *testing.T, run func(int, func(), ...instrument.Option) instrument.Stats) {
+// A sampled function's goroutine is unlocked from its thread even if the function calls Goexit.
+// Otherwise, the thread would terminate together with the goroutine.
+func TestSampledFunctionsAreUnlocked(t *testing.T) {
+	forEachRunner(t, func(t *testing.T, run func(int, func(), ...instrument.Option) instrument.Stats) {
 		synctest.Test(t, func(t *testing.T) {
 			var locked atomic.Int64
 			s := run(2000, func() {
@@ -120,16 +120,16 @@ func TestSplitFunctionsAreUnlocked(t *testing.T) {
 				runtime.Goexit()
 			}, instrument.WithCPUSamples(10))
 			if n := locked.Load(); n == 0 || n > 250 {
-				t.Errorf("%d of 2000 were locked to their thread, want a few", n)
+				t.Errorf("%d of 2000 functions were locked to their thread, want 1 to 250", n)
 			}
 			if _, known := s.CPUTime[instrument.OnCPU].Get(); !known {
-				t.Error("nothing was split")
+				t.Error("got no CPU time")
 			}
 		})
 	})
 }
 
-func TestSplitUnlocksTheWorker(t *testing.T) {
+func TestWorkerIsUnlockedAfterTask(t *testing.T) {
 	s, err := wrap.NewTaskPool(t.Name(), "caller", inCaller{}, instrument.WithCPUSamples(1000))
 	if err != nil {
 		t.Fatal(err)
@@ -137,13 +137,13 @@ func TestSplitUnlocksTheWorker(t *testing.T) {
 	defer s.Close()
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		for _, task := range []func(){func() {}, func() { panic("as meant") }} {
+		for _, task := range []func(){func() {}, func() { panic("test panic") }} {
 			func() {
 				defer func() { _ = recover() }()
 				_ = s.Submit(task)
 			}()
 			if isLocked() {
-				t.Error("locked to the thread after the task")
+				t.Error("the goroutine is still locked to its thread after the task")
 			}
 		}
 	})
@@ -158,6 +158,7 @@ func (inCaller) Running() int             { return 0 }
 func (inCaller) Waiting() int             { return 0 }
 func (inCaller) Cap() int                 { return 0 }
 
+// isLocked reports whether the calling goroutine is locked to its thread.
 func isLocked() bool {
 	buf := make([]byte, 200)
 	return bytes.Contains(buf[:runtime.Stack(buf, false)], []byte("locked to thread"))

@@ -1,14 +1,14 @@
-// Package wrap instruments the pools that a program already has. Only the line that creates the
-// pool changes.
+// Package wrap instruments pools that a program already has. Only the line that creates the pool
+// changes.
 //
 //	sem, err := wrap.NewSemaphore("uploads", 8)                      // for semaphore.NewWeighted(8)
 //	slots, err := wrap.NewChannel("uploads", make(chan struct{}, 8)) // for a channel used as a semaphore
 //	fanOut, err := wrap.NewGroups("fan-out")                         // once; per request fanOut.WithContext(ctx)
-//	tasks, err := wrap.NewTaskPool("thumbnails", "ants", p)          // for p, of ants or of the same shape
+//	tasks, err := wrap.NewTaskPool("thumbnails", "ants", p)          // for p, a pool of ants or with the same methods
 //	buffers, err := wrap.NewSyncPool("buffers", &sync.Pool{New: …})  // for a sync.Pool
 //
-// Each wrapper has the methods and the semantics of the wrapped pool, and leaves every decision to
-// that pool. Any other pool can be instrumented with a function that returns its Stats:
+// Each wrapper has the methods and the semantics of the wrapped pool, which still makes every
+// decision. Any other pool can be instrumented with a function that returns its Stats:
 //
 //	reg, err := instrument.Observe("sessions", "vitess", func() instrument.Stats { … })
 //
@@ -16,7 +16,7 @@
 // net/http, and the module adapters those of third-party modules. docs/benchmarks.md lists what
 // wrapping costs.
 //
-// All methods may be called concurrently. A wrapper starts no goroutine; while it is used more than
-// 100,000 times per second, it runs a timer. Close stops reporting the pool and may be called more
-// than once; the wrapper itself keeps working.
+// All methods are safe for concurrent use. A wrapper starts no goroutine; while it is used more
+// than 100,000 times per second, it runs a timer. Close stops reporting the pool and may be called
+// more than once; the wrapper itself keeps working.
 package wrap

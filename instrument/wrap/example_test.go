@@ -50,14 +50,14 @@ func ExampleChannel() {
 }
 
 func ExampleGroups() {
-	fanOut, err := wrap.NewGroups("fan-out") // once
+	fanOut, err := wrap.NewGroups("fan-out") // once per program
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
 	defer fanOut.Close()
 
-	g, ctx := fanOut.WithContext(context.Background()) // per request, for errgroup.WithContext
+	g, ctx := fanOut.WithContext(context.Background()) // once per request, for errgroup.WithContext
 	g.SetLimit(4)
 	for range 10 {
 		g.Go(func() error { return ctx.Err() })
@@ -65,9 +65,9 @@ func ExampleGroups() {
 	if err := g.Wait(); err != nil {
 		fmt.Println(err)
 	}
-	old := fanOut.Group(new(errgroup.Group)) // or for an existing group
-	old.Go(func() error { return nil })
-	if err := old.Wait(); err != nil {
+	existing := fanOut.Group(new(errgroup.Group)) // wraps an existing group
+	existing.Go(func() error { return nil })
+	if err := existing.Wait(); err != nil {
 		fmt.Println(err)
 	}
 	fmt.Println(fanOut.Stats().Requests[instrument.Acquired].Or(0))
@@ -75,7 +75,7 @@ func ExampleGroups() {
 }
 
 func ExampleTaskPool() {
-	workers := &bench{slots: make(chan struct{}, 4)} // or a pool of ants
+	workers := &goPool{slots: make(chan struct{}, 4)} // or a pool of ants
 	thumbnails, err := wrap.NewTaskPool("thumbnails", "ants", workers)
 	if err != nil {
 		fmt.Println(err)
@@ -111,19 +111,19 @@ func ExampleSyncPool() {
 	// Output: 3 of which new: 3
 }
 
-// sessions stands for any pool that has its own statistics.
-type sessions struct{ busy, most, waits int }
+// sessions is an example of a pool that has its own statistics.
+type sessions struct{ busy, limit, waits int }
 
-func (s sessions) Figures() (busy, most, waits int, waited time.Duration) {
-	return s.busy, s.most, s.waits, time.Duration(s.waits) * time.Millisecond
+func (s sessions) Statistics() (busy, limit, waits int, waited time.Duration) {
+	return s.busy, s.limit, s.waits, time.Duration(s.waits) * time.Millisecond
 }
 
 // Any other pool is reported with a function that returns its Stats; unknown values are omitted.
 func Example() {
-	pool := sessions{busy: 3, most: 5, waits: 7}
+	pool := sessions{busy: 3, limit: 5, waits: 7}
 	reg, err := instrument.Observe("sessions", "my sessions", func() (s instrument.Stats) {
-		busy, most, waits, waited := pool.Figures()
-		s.Limit = instrument.Some(int64(most))
+		busy, limit, waits, waited := pool.Statistics()
+		s.Limit = instrument.Some(int64(limit))
 		s.Usage[instrument.Used] = instrument.Some(int64(busy))
 		s.Waits, s.WaitTime = instrument.Some(int64(waits)), instrument.Some(waited.Seconds())
 		return s

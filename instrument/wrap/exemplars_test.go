@@ -12,22 +12,22 @@ import (
 	"github.com/poolgauge/poolgauge/internal/pooltest"
 )
 
-func TestLongestWaitHasItsTrace(t *testing.T) {
+func TestExemplarOfLongestWaitHasTrace(t *testing.T) {
 	check := func(t *testing.T, stats func() instrument.Stats, want ...instrument.Exemplar) {
 		t.Helper()
 		got := stats().Exemplars
 		if len(got) != len(want) {
-			t.Fatalf("%+v, want %+v", got, want)
+			t.Fatalf("got exemplars %+v, want %+v", got, want)
 		}
 		for i, e := range got {
 			e.Ended, e.Span = time.Time{}, trace.SpanID{}
 			if e != want[i] {
-				t.Errorf("%+v, want %+v", e, want[i])
+				t.Errorf("got exemplar %+v, want %+v", e, want[i])
 			}
 		}
 	}
-	one := instrument.Exemplar{Outcome: instrument.Acquired, Wait: time.Second, Trace: trace.TraceID{1}}
-	late := instrument.Exemplar{Outcome: instrument.TimedOut, Wait: 2 * time.Second, Trace: trace.TraceID{2}}
+	acquired := instrument.Exemplar{Outcome: instrument.Acquired, Wait: time.Second, Trace: trace.TraceID{1}}
+	timedOut := instrument.Exemplar{Outcome: instrument.TimedOut, Wait: 2 * time.Second, Trace: trace.TraceID{2}}
 	bubble := func(name string, test func(t *testing.T)) {
 		t.Run(name, func(t *testing.T) { synctest.Test(t, test) })
 	}
@@ -43,7 +43,7 @@ func TestLongestWaitHasItsTrace(t *testing.T) {
 		ctx, cancel := context.WithTimeout(pooltest.InTrace(t.Context(), 2), 2*time.Second)
 		defer cancel()
 		if err := acquire(ctx); err == nil {
-			t.Fatal("acquired")
+			t.Fatal("Acquire succeeded, want a timeout")
 		}
 		release()
 	}
@@ -51,13 +51,13 @@ func TestLongestWaitHasItsTrace(t *testing.T) {
 		s := mustSemaphore(t, 1)
 		defer s.Close()
 		requests(t, func(ctx context.Context) error { return s.Acquire(ctx, 1) }, func() { s.Release(1) })
-		check(t, s.Stats, one, late)
+		check(t, s.Stats, acquired, timedOut)
 	})
 	bubble("channel", func(t *testing.T) {
 		s, _ := mustChannel(t, 1)
 		defer s.Close()
 		requests(t, s.Acquire, s.Release)
-		check(t, s.Stats, one, late)
+		check(t, s.Stats, acquired, timedOut)
 	})
 	bubble("groups", func(t *testing.T) {
 		s := mustGroups(t)
@@ -70,6 +70,6 @@ func TestLongestWaitHasItsTrace(t *testing.T) {
 		if err := g.Wait(); err != nil {
 			t.Error(err)
 		}
-		check(t, s.Stats, one)
+		check(t, s.Stats, acquired)
 	})
 }

@@ -2,5 +2,5 @@ package wrap
 
 import "github.com/poolgauge/poolgauge/internal/measure"
 
-// MeterOf returns the meter of s, which must not be in use.
+// MeterOf returns the Meter of s. It is not safe to use the Meter while s is in use.
 func MeterOf(s *Semaphore) *measure.Meter { return &s.permits.Meter }

@@ -11,12 +11,12 @@ import (
 	"github.com/poolgauge/poolgauge/internal/measure"
 )
 
-// Groups creates groups of golang.org/x/sync/errgroup and reports them together under one name. A
-// group typically lasts for one request, whereas a Groups lasts as long as the program.
+// Groups creates instrumented groups of golang.org/x/sync/errgroup and reports them together under
+// one name. A group typically lasts for one request, whereas a Groups lasts as long as the program.
 type Groups struct {
-	reg   *instrument.Registration
-	ran   measure.Groups
-	calls sync.Pool // of *call
+	reg      *instrument.Registration
+	measured measure.Groups
+	calls    sync.Pool // of *call
 }
 
 // Group is an instrumented [errgroup.Group].
@@ -29,20 +29,20 @@ type Group struct {
 // NewGroups returns a Groups that is reported under name, as a pool of the kind group, with
 //
 //   - the functions that are running (used), how long each ran, and whether it returned nil (ok),
-//     returned an error (error) or called runtime.Goexit (exit). A panic ends the program,
+//     returned an error (error) or called runtime.Goexit (exit). A panic terminates the program,
 //   - on Linux, how much of that time was spent on a CPU, ready to run, and blocked, estimated from
 //     a sample of short functions,
-//   - callers that a limit blocks in Go, how long the oldest has been blocked, and how long each
-//     was blocked; and calls of TryGo that were refused.
+//   - callers that are blocked in Go by a limit, how long the oldest has been blocked, and how long
+//     each was blocked; and calls of TryGo that returned false.
 //
 // Each group has its own limit, and there may be any number of groups, so no limit is reported.
 // Programs that need not keep x/sync can use pools.NewGroups instead.
 func NewGroups(name string, opts ...instrument.Option) (*Groups, error) {
 	s := new(Groups)
-	s.ran.Init(instrument.TimingOf(opts...))
+	s.measured.Init(instrument.TimingOf(opts...))
 	s.calls.New = func() any {
 		c := &call{set: s}
-		c.do = c.called
+		c.do = c.invoke
 		return c
 	}
 	var err error
@@ -68,8 +68,8 @@ func (s *Groups) Group(g *errgroup.Group) *Group {
 // Go is like [errgroup.Group.Go].
 func (g *Group) Go(f func() error) {
 	c := g.call(f)
-	if !g.Group.TryGo(c.do) { // takes a slot if Go would not block
-		c.blocked = g.set.ran.Block()
+	if !g.Group.TryGo(c.do) { // succeeds if Go would not block
+		c.blocked = g.set.measured.Block()
 		g.Group.Go(c.do)
 	}
 }
@@ -78,7 +78,7 @@ func (g *Group) Go(f func() error) {
 func (g *Group) TryGo(f func() error) bool {
 	c := g.call(f)
 	if !g.Group.TryGo(c.do) {
-		g.set.ran.Reject()
+		g.set.measured.Reject()
 		c.free()
 		return false
 	}
@@ -91,40 +91,43 @@ type call struct {
 	set     *Groups
 	blocked *measure.Pended // nil if the caller is not blocked
 	run     measure.Run
-	do      func() error // method value of called
+	do      func() error // method value of invoke
 }
 
+// call returns a call of f, taken from the pool of calls.
 func (g *Group) call(f func() error) *call {
 	c, _ := g.set.calls.Get().(*call)
 	c.run.Func, c.run.Span = f, g.span
 	return c
 }
 
+// free returns c to the pool of calls.
 func (c *call) free() {
 	c.blocked, c.run = nil, measure.Run{}
 	c.set.calls.Put(c)
 }
 
-func (c *call) called() error {
+// invoke calls the function and measures it.
+func (c *call) invoke() error {
 	defer c.free()
-	ran := &c.set.ran
+	m := &c.set.measured
 	if c.blocked != nil {
-		ran.Unblock(c.blocked, &c.run)
+		m.Unblock(c.blocked, &c.run)
 	} else {
-		ran.Start(&c.run)
+		m.Start(&c.run)
 	}
-	return ran.Call(&c.run)
+	return m.Call(&c.run)
 }
 
 // Running returns the number of running functions.
-func (s *Groups) Running() int { return s.ran.Running() }
+func (s *Groups) Running() int { return s.measured.Running() }
 
 // Stats returns a consistent snapshot of all groups together. A use begins when its function
 // starts; until then a blocked caller counts as pending.
-func (s *Groups) Stats() instrument.Stats { return s.ran.Stats() }
+func (s *Groups) Stats() instrument.Stats { return s.measured.Stats() }
 
 // Close stops reporting the groups. Running groups are not affected.
 func (s *Groups) Close() {
-	s.ran.Close()
+	s.measured.Close()
 	s.reg.Close()
 }

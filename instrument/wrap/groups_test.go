@@ -31,7 +31,7 @@ func TestGroupsBehaveAsErrgroup(t *testing.T) {
 		func(ctx context.Context) (pooltest.Group, context.Context) { return s.WithContext(ctx) })
 }
 
-func TestGroupsInTheSettingsOfTelemetry(t *testing.T) {
+func TestGroupsTelemetrySettings(t *testing.T) {
 	pooltest.Settings(t, "group", func(name string, opts ...instrument.Option) (pooltest.Pool, error) {
 		s, err := wrap.NewGroups(name, opts...)
 		if err != nil {
@@ -45,25 +45,25 @@ func TestGroupsInTheSettingsOfTelemetry(t *testing.T) {
 	})
 }
 
-func TestGroupsReportWhatTheyDo(t *testing.T) {
+func TestGroupsStats(t *testing.T) {
 	errTask := errors.New("task")
 	synctest.Test(t, func(t *testing.T) {
 		s := mustGroups(t)
 		g := s.Group(new(errgroup.Group))
 		g.SetLimit(1)
-		end := func(how error) func() error {
-			return func() error { time.Sleep(2 * time.Second); return how }
+		sleepAndReturn := func(err error) func() error {
+			return func() error { time.Sleep(2 * time.Second); return err }
 		}
-		g.Go(end(nil))
-		if g.TryGo(end(nil)) {
-			t.Error("a second one started")
+		g.Go(sleepAndReturn(nil))
+		if g.TryGo(sleepAndReturn(nil)) {
+			t.Error("TryGo started a second function despite a limit of 1")
 		}
-		go g.Go(end(errTask))
+		go g.Go(sleepAndReturn(errTask))
 		time.Sleep(time.Second)
 		st := s.Stats()
 		if st.Pending.Or(0) != 1 || st.PendingAge.Or(0) != time.Second || st.Usage[instrument.Used].Or(0) != 1 ||
 			st.UseTime.Or(0) != 1 {
-			t.Errorf("Stats %+v", st)
+			t.Errorf("after 1 s: got %+v, want one pending for 1s and one used for 1s", st)
 		}
 		time.Sleep(4 * time.Second)
 		if err := g.Wait(); !errors.Is(err, errTask) {
@@ -83,17 +83,17 @@ func TestGroupsReportWhatTheyDo(t *testing.T) {
 			"used":     {st.Usage[instrument.Used].Or(1), 0},
 		} {
 			if got[0] != got[1] {
-				t.Errorf("%s: %d, want %d", what, got[0], got[1])
+				t.Errorf("%s: got %d, want %d", what, got[0], got[1])
 			}
 		}
 		if w := st.Wait[instrument.Acquired]; w.Count() != 3 || w.Zeros() != 2 || w.Sum() != 2 {
-			t.Errorf("%d waits of %v s, %d of them 0, want 3, 2 s and 2", w.Count(), w.Sum(), w.Zeros())
+			t.Errorf("got %d waits, %v s in total, %d of 0; want 3, 2 s, 2", w.Count(), w.Sum(), w.Zeros())
 		}
 		if st.Use.Count() != 3 || st.Use.Sum() != 4 {
-			t.Errorf("%d uses of %v s, want 3 of 4 s", st.Use.Count(), st.Use.Sum())
+			t.Errorf("got %d uses, %v s in total; want 3, 4 s", st.Use.Count(), st.Use.Sum())
 		}
 		if _, ok := st.Limit.Get(); ok {
-			t.Error("a limit for any number of groups")
+			t.Error("a limit is reported, although there may be any number of groups")
 		}
 	})
 }
@@ -104,7 +104,7 @@ func TestGroupsInvariantsUnderLoad(t *testing.T) {
 	var in pooltest.Invariants
 	last := in.HoldUnder(t, func() instrument.Stats {
 		st := s.Stats()
-		st.Limit = instrument.Some(int64(groups * limit)) // so that it is checked
+		st.Limit = instrument.Some(int64(groups * limit)) // so that used slots are checked against it
 		return st
 	}, func() {
 		var outer errgroup.Group
@@ -123,6 +123,6 @@ func TestGroupsInvariantsUnderLoad(t *testing.T) {
 		}
 	})
 	if n := last.Completed[instrument.OK].Or(0); n != groups*each {
-		t.Errorf("%d functions completed, want %d", n, groups*each)
+		t.Errorf("got %d functions completed, want %d", n, groups*each)
 	}
 }

@@ -8,8 +8,7 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// Semaphore is an instrumented semaphore of golang.org/x/sync. It has the methods of
-// [semaphore.Weighted].
+// Semaphore is an instrumented [semaphore.Weighted], and has the same methods.
 type Semaphore struct {
 	size    int64
 	inner   *semaphore.Weighted
@@ -50,8 +49,8 @@ func (s *Semaphore) Acquire(ctx context.Context, n int64) error {
 	done := ctx.Done()
 	p := &s.permits
 	p.Lock()
-	// Checked with the lock held, as in x/sync: a request whose context was done before permits
-	// were released fails.
+	// Check with the lock held, as in x/sync: a request whose context was done before permits were
+	// released must fail.
 	if isDone(done) {
 		err := ctx.Err()
 		p.Requests.Add(instrument.GaveUp(err), 1)

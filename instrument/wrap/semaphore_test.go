@@ -33,17 +33,17 @@ func TestSemaphoreBehavesAsXSync(t *testing.T) {
 	pooltest.BehavesAsXSync(t, func(t testing.TB, size int64) pooltest.Permits { return mustSemaphore(t, size) })
 }
 
-func TestSemaphoreOfANegativeSizePanics(t *testing.T) {
+func TestSemaphoreOfNegativeSizePanics(t *testing.T) {
 	want := pooltest.PanicOf(func() { semaphore.NewWeighted(-1) })
 	if got := pooltest.PanicOf(func() { _, _ = wrap.NewSemaphore(t.Name(), -1) }); got != want {
-		t.Errorf("panic %q, want %q", got, want)
+		t.Errorf("got panic %q, want %q", got, want)
 	}
 	mustSemaphore(t, 0) // the name is available again
 }
 
-// play performs random operations. It returns, for each operation, which requests have ended and
-// how, once all goroutines are blocked.
-func play(t *testing.T, p pooltest.Permits, r *rand.Rand) (trace []string) {
+// runRandom performs random operations. After each operation, it waits until all goroutines are
+// blocked, and appends to the trace which requests have ended, and with what error.
+func runRandom(t *testing.T, p pooltest.Permits, r *rand.Rand) (trace []string) {
 	type request struct {
 		n      int64
 		cancel context.CancelFunc
@@ -66,7 +66,7 @@ func play(t *testing.T, p pooltest.Permits, r *rand.Rand) (trace []string) {
 		case 5, 6:
 			if p.TryAcquire(n) {
 				held += n
-				trace = append(trace, "tried")
+				trace = append(trace, "TryAcquire succeeded")
 			}
 		default:
 			if len(requests) > 0 {
@@ -93,8 +93,8 @@ func play(t *testing.T, p pooltest.Permits, r *rand.Rand) (trace []string) {
 	return trace
 }
 
-// The wrapped semaphore behaves exactly like a bare one.
-func TestSemaphoreDoesWhatTheBareOneDoes(t *testing.T) {
+// The wrapped semaphore behaves exactly like an unwrapped one.
+func TestSemaphoreBehavesLikeUnwrapped(t *testing.T) {
 	for range 200 {
 		seed := rand.Uint64()
 		var traces [2][]string
@@ -104,16 +104,16 @@ func TestSemaphoreDoesWhatTheBareOneDoes(t *testing.T) {
 				if i == 1 {
 					p = mustSemaphore(t, 5)
 				}
-				traces[i] = play(t, p, rand.New(rand.NewPCG(seed, 1)))
+				traces[i] = runRandom(t, p, rand.New(rand.NewPCG(seed, 1)))
 			})
 		}
 		if !slices.Equal(traces[0], traces[1]) {
-			t.Fatalf("seed %d: bare\n%v\nwrapped\n%v", seed, traces[0], traces[1])
+			t.Fatalf("seed %d: unwrapped\n%v\nwrapped\n%v", seed, traces[0], traces[1])
 		}
 	}
 }
 
-func TestSemaphoreInTheSettingsOfTelemetry(t *testing.T) {
+func TestSemaphoreTelemetrySettings(t *testing.T) {
 	pooltest.Settings(t, "semaphore", func(name string, opts ...instrument.Option) (pooltest.Pool, error) {
 		s, err := wrap.NewSemaphore(name, 2, opts...)
 		if err != nil {
@@ -149,10 +149,10 @@ func TestSemaphoreInvariantsUnderLoad(t *testing.T) {
 		wg.Wait()
 	})
 	if n := st.Requests[instrument.Acquired].Or(0) + st.Requests[instrument.Rejected].Or(0); n != 2*goroutines*each {
-		t.Errorf("%d calls counted, want %d", n, 2*goroutines*each)
+		t.Errorf("got %d requests, want %d", n, 2*goroutines*each)
 	}
 	if used := st.Usage[instrument.Used].Or(-1); used != 0 {
-		t.Errorf("%d used at the end", used)
+		t.Errorf("got %d used at the end, want 0", used)
 	}
 }
 
@@ -174,33 +174,33 @@ func TestSemaphoreWaitsAreExact(t *testing.T) {
 		}
 		time.Sleep(1500 * time.Millisecond)
 		if st := s.Stats(); st.PendingAge.Or(0) != 1500*time.Millisecond || st.Pending.Or(0) != 2 {
-			t.Errorf("%d wait, the oldest for %v, want 2 and 1.5 s", st.Pending.Or(-1), st.PendingAge.Or(0))
+			t.Errorf("got %d waiting, the oldest for %v; want 2, 1.5s", st.Pending.Or(-1), st.PendingAge.Or(0))
 		}
 		time.Sleep(time.Second)
 		s.Release(1)
 		synctest.Wait()
 		st := s.Stats()
 		if w := st.Wait[instrument.TimedOut]; w.Count() != 2 || w.Sum() != 3 {
-			t.Errorf("%d timed out after %v s together, want 2 after 3 s", w.Count(), w.Sum())
+			t.Errorf("got %d timed out after %v s in total; want 2, 3 s", w.Count(), w.Sum())
 		}
 		if w := st.Wait[instrument.Acquired]; w.Count() != 2 || w.Zeros() != 1 || w.Sum() != 2.5 {
 			t.Errorf(
-				"%d acquired after %v s together, %d at once, want 2 after 2.5 s and 1",
+				"got %d acquired after %v s in total, %d without waiting; want 2, 2.5 s, 1",
 				w.Count(),
 				w.Sum(),
 				w.Zeros(),
 			)
 		}
 		if w := st.Wait[instrument.Canceled]; w.Count() != 1 || w.Zeros() != 1 {
-			t.Errorf("%d canceled, %d at once, want 1", w.Count(), w.Zeros())
+			t.Errorf("got %d canceled, %d without waiting; want 1, 1", w.Count(), w.Zeros())
 		}
 		if got := st.UseTime.Or(0); got != 2.5 {
-			t.Errorf("%v slot-seconds, want 2.5", got)
+			t.Errorf("got %v slot-seconds, want 2.5", got)
 		}
 	})
 }
 
-func TestSemaphorePendingAgeIsThatOfTheOldest(t *testing.T) {
+func TestSemaphorePendingAgeIsOfOldest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := mustSemaphore(t, 1)
 		_ = s.Acquire(t.Context(), 1)
@@ -211,7 +211,7 @@ func TestSemaphorePendingAgeIsThatOfTheOldest(t *testing.T) {
 			time.Sleep(time.Second)
 		}
 		if age := s.Stats().PendingAge.Or(0); age != 2*time.Second {
-			t.Errorf("the oldest waits for %v, want 2 s", age)
+			t.Errorf("got pending age %v, want 2s", age)
 		}
 	})
 }
@@ -226,7 +226,7 @@ func TestSemaphoreCountsWeights(t *testing.T) {
 		st := s.Stats()
 		if st.Limit.Or(0) != 10 || st.Usage[instrument.Used].Or(0) != 4 || st.UseTime.Or(0) != 11 {
 			t.Errorf(
-				"%d of %d used, %v slot-seconds, want 4 of 10 and 11",
+				"got %d of %d used and %v slot-seconds, want 4 of 10 and 11",
 				st.Usage[instrument.Used].Or(0),
 				st.Limit.Or(0),
 				st.UseTime.Or(0),
@@ -235,17 +235,17 @@ func TestSemaphoreCountsWeights(t *testing.T) {
 	})
 }
 
-// After Close no timer runs, and the semaphore still works.
-func TestSemaphoreWorksOnAfterClose(t *testing.T) {
+// After Close, no timer runs and the semaphore still works.
+func TestSemaphoreKeepsWorkingAfterClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := mustSemaphore(t, 1)
-		overload := func() { // sets a timer
+		overload := func() { // starts a timer
 			for range 5000 {
 				_ = s.Acquire(t.Context(), 1)
 				s.Release(1)
 			}
 		}
-		// In overload most events do not read the clock, and the next one may.
+		// In overload, most events do not read the clock, but a single one may, so check several.
 		isOverloaded := func() (blind bool) {
 			for range 100 {
 				_ = s.Acquire(t.Context(), 1)
@@ -256,16 +256,16 @@ func TestSemaphoreWorksOnAfterClose(t *testing.T) {
 		}
 		overload()
 		if !isOverloaded() {
-			t.Error("no timer in overload")
+			t.Error("not in overload before Close, although many requests were made")
 		}
 		s.Close()
 		s.Close()
 		overload()
 		if isOverloaded() {
-			t.Error("a timer after Close")
+			t.Error("in overload after Close, want no overload and thus no timer")
 		}
 		if n := s.Stats().Requests[instrument.Acquired].Or(0); n != 10200 {
-			t.Errorf("%d acquired, want 10200", n)
+			t.Errorf("got %d acquired, want 10200", n)
 		}
 		mustSemaphore(t, 1) // the name is available again
 	})

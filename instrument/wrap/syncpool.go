@@ -13,7 +13,7 @@ import (
 type SyncPool struct {
 	pool    *sync.Pool
 	reg     *instrument.Registration
-	created bool // the pool has a New function
+	hasNew  bool // the pool has a New function
 	stripes [stripes]stripe
 }
 
@@ -21,14 +21,16 @@ type SyncPool struct {
 // the same counter.
 const stripes = 16
 
+// stripe counts calls of Get that returned a value, calls of Put and New, and calls of Get that
+// returned nil.
 type stripe struct {
-	gets, puts, news, empty atomic.Int64
-	_                       [32]byte // the rest of a cache line
+	gets, puts, news, misses atomic.Int64
+	_                        [32]byte // padding to a cache line
 }
 
 // NewSyncPool instruments p and reports it under name. p must not be in use yet, because
 // NewSyncPool replaces p.New with a function that counts calls. Use the returned SyncPool instead
-// of p. The pool is reported as a pool of the kind sync.Pool, with
+// of p. It is reported as a pool of the kind sync.Pool, with
 //
 //   - requests: calls of Get that returned a value (acquired), and calls that returned nil because
 //     p has no New function (rejected),
@@ -43,7 +45,7 @@ func NewSyncPool(name string, p *sync.Pool, opts ...instrument.Option) (*SyncPoo
 	if p == nil {
 		return nil, fmt.Errorf("sync.Pool %q: the pool is nil, expected a non-nil *sync.Pool", name)
 	}
-	r := &SyncPool{pool: p, created: p.New != nil}
+	r := &SyncPool{pool: p, hasNew: p.New != nil}
 	var err error
 	if r.reg, err = instrument.Observe(name, "sync.Pool", r.Stats, opts...); err != nil {
 		return nil, err
@@ -61,7 +63,7 @@ func NewSyncPool(name string, p *sync.Pool, opts ...instrument.Option) (*SyncPoo
 func (r *SyncPool) Get() any {
 	x := r.pool.Get()
 	if x == nil {
-		r.stripe().empty.Add(1)
+		r.stripe().misses.Add(1)
 	} else {
 		r.stripe().gets.Add(1)
 	}
@@ -74,31 +76,31 @@ func (r *SyncPool) Put(x any) {
 	r.pool.Put(x)
 }
 
-// stripe returns the stripe to use for the calling goroutine. It chooses by the address of the
+// stripe returns the stripe for the calling goroutine. It is chosen by the address of the
 // goroutine's stack, since goroutines that run at the same time have different stacks.
 func (r *SyncPool) stripe() *stripe {
 	var here byte
-	address := uint64(uintptr(unsafe.Pointer(&here))) >> 11 // the smallest stack has 2 KiB
+	address := uint64(uintptr(unsafe.Pointer(&here))) >> 11 // a stack has at least 2 KiB
 	// Fibonacci hashing: Knuth, The Art of Computer Programming 3, 6.4
 	return &r.stripes[address*0x9e3779b97f4a7c15>>60]
 }
 
 // Stats returns the counts so far.
 func (r *SyncPool) Stats() (st instrument.Stats) {
-	var gets, puts, news, empty int64
+	var gets, puts, news, misses int64
 	for i := range r.stripes {
 		s := &r.stripes[i]
 		puts += s.puts.Load()
 		gets += s.gets.Load()
 		news += s.news.Load()
-		empty += s.empty.Load()
+		misses += s.misses.Load()
 	}
 	st.Requests[instrument.Acquired] = instrument.Some(gets)
-	st.Requests[instrument.Rejected] = instrument.Some(empty)
+	st.Requests[instrument.Rejected] = instrument.Some(misses)
 	st.Completed[instrument.OK] = instrument.Some(puts)
 	st.Wait[instrument.Acquired] = new(instrument.Histogram)
 	st.Wait[instrument.Acquired].RecordN(0, uint64(gets)) // nothing ever waits
-	if r.created {
+	if r.hasNew {
 		st.Resources = []instrument.Resources{{Event: instrument.Created, Count: news}}
 	}
 	return st

@@ -25,7 +25,7 @@ func TestSyncPoolCounts(t *testing.T) {
 				for range each {
 					x, ok := r.Get().(*[64]byte)
 					if !ok {
-						t.Error("something else")
+						t.Error("Get returned a value of another type than New")
 					}
 					r.Put(x)
 				}
@@ -35,13 +35,13 @@ func TestSyncPoolCounts(t *testing.T) {
 	})
 	gets, puts := st.Requests[instrument.Acquired].Or(0), st.Completed[instrument.OK].Or(0)
 	if gets != goroutines*each || puts != gets || st.Requests[instrument.Rejected].Or(-1) != 0 {
-		t.Errorf("%d gets and %d puts, want %d", gets, puts, goroutines*each)
+		t.Errorf("got %d gets and %d puts, want %d of each and none rejected", gets, puts, goroutines*each)
 	}
 	if n := st.Resources[0].Count; n < 1 || n > gets {
-		t.Errorf("%d created for %d gets", n, gets)
+		t.Errorf("got %d created for %d gets, want 1 to %[2]d", n, gets)
 	}
 	if _, ok := st.Usage[instrument.Used].Get(); ok {
-		t.Error("it claims to know what is used")
+		t.Error("the number of values in use is reported, although it is unknown")
 	}
 }
 
@@ -52,16 +52,16 @@ func TestSyncPoolWithoutNew(t *testing.T) {
 	}
 	defer r.Close()
 	if x := r.Get(); x != nil {
-		t.Errorf("got %v", x)
+		t.Errorf("Get() = %v, want nil", x)
 	}
 	st := r.Stats()
 	if st.Requests[instrument.Rejected].Or(0) != 1 || st.Requests[instrument.Acquired].Or(-1) != 0 ||
 		st.Resources != nil {
-		t.Errorf("%+v", st)
+		t.Errorf("got %+v, want one rejected, none acquired and no resources", st)
 	}
 }
 
-func TestSyncPoolInTheSettingsOfTelemetry(t *testing.T) {
+func TestSyncPoolTelemetrySettings(t *testing.T) {
 	pooltest.Settings(t, "sync.Pool", func(name string, opts ...instrument.Option) (pooltest.Pool, error) {
 		r, err := wrap.NewSyncPool(name, &sync.Pool{New: func() any { return new(int) }}, opts...)
 		if err != nil {

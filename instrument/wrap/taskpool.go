@@ -18,10 +18,10 @@ type Submitter interface {
 
 // TaskPool is an instrumented pool of another package that runs tasks.
 type TaskPool struct {
-	pool  Submitter
-	reg   *instrument.Registration
-	ran   measure.Recorder
-	asked atomic.Bool // a task has been submitted
+	pool      Submitter
+	reg       *instrument.Registration
+	rec       measure.Recorder
+	submitted atomic.Bool // Submit has been called with a task
 }
 
 // NewTaskPool instruments p and reports it under name. kind should be the name of p's package.
@@ -41,7 +41,7 @@ type TaskPool struct {
 //     estimated from a sample of short tasks,
 //   - how tasks ended: ok, or panic if a task did not return. The latter includes runtime.Goexit,
 //     which cannot be distinguished from a panic without recovering the panic,
-//   - calls that Submit refused: closed if p has a method IsClosed() bool that returns true,
+//   - calls of Submit that p refused: closed if p has a method IsClosed() bool that returns true,
 //     otherwise rejected. How long these calls took is unknown.
 //
 // Metrics of tasks are reported once the first task has been submitted. Close does not close p.
@@ -50,7 +50,7 @@ func NewTaskPool(name, kind string, p Submitter, opts ...instrument.Option) (*Ta
 		return nil, fmt.Errorf("task pool %q: the pool is nil, expected a pool to submit tasks to", name)
 	}
 	s := &TaskPool{pool: p}
-	s.ran.InitTasks(instrument.TimingOf(opts...))
+	s.rec.InitTasks(instrument.TimingOf(opts...))
 	var err error
 	if s.reg, err = instrument.Observe(name, kind, s.Stats, opts...); err != nil {
 		return nil, err
@@ -63,55 +63,57 @@ func (s *TaskPool) Submit(task func()) error {
 	if task == nil {
 		return s.pool.Submit(nil) // the pool decides how to handle nil
 	}
-	asked := s.ask()
-	err := s.pool.Submit(func() { s.run(task, asked) })
+	wait := s.beginWait()
+	err := s.pool.Submit(func() { s.run(task, wait) })
 	if err != nil {
-		s.refuse()
+		s.recordRefusal()
 	}
 	return err
 }
 
-// ask records that a task starts to wait. The tasks themselves wait in the pool.
-func (s *TaskPool) ask() measure.Span {
-	if !s.asked.Load() {
-		s.asked.Store(true)
+// beginWait records that a task starts to wait. The tasks themselves wait in the pool.
+func (s *TaskPool) beginWait() measure.Span {
+	if !s.submitted.Load() {
+		s.submitted.Store(true)
 	}
-	s.ran.Lock()
-	defer s.ran.Unlock()
-	return s.ran.Wait()
+	s.rec.Lock()
+	defer s.rec.Unlock()
+	return s.rec.Wait()
 }
 
-func (s *TaskPool) refuse() {
-	how := instrument.Rejected
+// recordRefusal records a call of Submit that the pool refused.
+func (s *TaskPool) recordRefusal() {
+	outcome := instrument.Rejected
 	if p, ok := s.pool.(interface{ IsClosed() bool }); ok && p.IsClosed() {
-		how = instrument.WasClosed
+		outcome = instrument.WasClosed
 	}
-	s.ran.Lock()
-	defer s.ran.Unlock()
-	s.ran.Requests.Add(how, 1)
+	s.rec.Lock()
+	defer s.rec.Unlock()
+	s.rec.Requests.Add(outcome, 1)
 }
 
-func (s *TaskPool) run(task func(), asked measure.Span) {
-	s.ran.Lock()
-	use := s.ran.StartAfter(asked)
-	s.ran.Unlock()
-	how := instrument.Panicked
+// run runs task in the pool's goroutine and measures it. wait is the result of beginWait.
+func (s *TaskPool) run(task func(), wait measure.Span) {
+	s.rec.Lock()
+	use := s.rec.StartAfter(wait)
+	s.rec.Unlock()
+	ending := instrument.Panicked
 	defer func() {
 		use.Sample.End()
-		s.ran.Lock()
-		defer s.ran.Unlock()
-		s.ran.End(use, how)
+		s.rec.Lock()
+		defer s.rec.Unlock()
+		s.rec.End(use, ending)
 	}()
 	use.Sample.Begin()
 	task()
-	how = instrument.OK
+	ending = instrument.OK
 }
 
 // Running returns the number of running tasks.
 func (s *TaskPool) Running() int {
-	s.ran.Lock()
-	defer s.ran.Unlock()
-	return int(s.ran.Uses.InUse())
+	s.rec.Lock()
+	defer s.rec.Unlock()
+	return int(s.rec.Uses.InUse())
 }
 
 // Stats returns the pool's current state and the counts so far.
@@ -121,21 +123,21 @@ func (s *TaskPool) Stats() (st instrument.Stats) {
 		st.Limit = instrument.Some(int64(limit))
 	}
 	st.Pending = instrument.Some(int64(waiting))
-	if !s.asked.Load() {
+	if !s.submitted.Load() {
 		return st
 	}
-	s.ran.Lock()
-	defer s.ran.Unlock()
-	m := &s.ran.Meter
-	s.ran.Requests.Report(&st, m, instrument.Acquired, instrument.Rejected, instrument.WasClosed)
+	s.rec.Lock()
+	defer s.rec.Unlock()
+	m := &s.rec.Meter
+	s.rec.Requests.Report(&st, m, instrument.Acquired, instrument.Rejected, instrument.WasClosed)
 	st.Wait[instrument.Rejected], st.Wait[instrument.WasClosed] = nil, nil
-	s.ran.ReportUses(&st, measure.Clock(), instrument.OK, instrument.Panicked)
+	s.rec.ReportUses(&st, measure.Clock(), instrument.OK, instrument.Panicked)
 	st.Usage[instrument.Idle] = instrument.Some(max(0, int64(running)-st.Usage[instrument.Used].Or(0)))
 	return st
 }
 
 // Close stops reporting the pool. The pool and Submit keep working.
 func (s *TaskPool) Close() {
-	s.ran.Close()
+	s.rec.Close()
 	s.reg.Close()
 }

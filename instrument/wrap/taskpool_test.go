@@ -12,9 +12,9 @@ import (
 	"github.com/poolgauge/poolgauge/internal/pooltest"
 )
 
-// bench is the simplest possible task pool: one goroutine per task, with a limited number at a
-// time. The adapters test real pools.
-type bench struct {
+// goPool is the simplest possible task pool: it starts a goroutine for each task, and limits how
+// many run at a time. The tests of the adapters cover real pools.
+type goPool struct {
 	slots  chan struct{}
 	closed bool
 
@@ -22,18 +22,18 @@ type bench struct {
 	waiting int
 }
 
-var errNo = errors.New("no")
+var errRefused = errors.New("refused")
 
-func (b *bench) Submit(task func()) error {
+func (b *goPool) Submit(task func()) error {
 	if b.closed || task == nil {
-		return errNo
+		return errRefused
 	}
-	b.wait(1)
+	b.addWaiting(1)
 	b.slots <- struct{}{}
-	b.wait(-1)
+	b.addWaiting(-1)
 	go func() {
 		defer func() {
-			_ = recover() // as pools do
+			_ = recover() // as most pools do
 			<-b.slots
 		}()
 		task()
@@ -41,25 +41,25 @@ func (b *bench) Submit(task func()) error {
 	return nil
 }
 
-func (b *bench) wait(n int) {
+func (b *goPool) addWaiting(n int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.waiting += n
 }
 
-func (b *bench) Waiting() int {
+func (b *goPool) Waiting() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.waiting
 }
 
-func (b *bench) Running() int   { return len(b.slots) }
-func (b *bench) Cap() int       { return cap(b.slots) }
-func (b *bench) IsClosed() bool { return b.closed }
+func (b *goPool) Running() int   { return len(b.slots) }
+func (b *goPool) Cap() int       { return cap(b.slots) }
+func (b *goPool) IsClosed() bool { return b.closed }
 
-func mustTasks(t testing.TB, n int, opts ...instrument.Option) (*wrap.TaskPool, *bench) {
+func mustTasks(t testing.TB, n int, opts ...instrument.Option) (*wrap.TaskPool, *goPool) {
 	t.Helper()
-	b := &bench{slots: make(chan struct{}, n)}
+	b := &goPool{slots: make(chan struct{}, n)}
 	s, err := wrap.NewTaskPool(t.Name(), "bench", b, opts...)
 	if err != nil {
 		t.Fatal(err)
@@ -68,34 +68,34 @@ func mustTasks(t testing.TB, n int, opts ...instrument.Option) (*wrap.TaskPool, 
 	return s, b
 }
 
-func TestTaskPoolReportsWhatItDoes(t *testing.T) {
+func TestTaskPoolStats(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, b := mustTasks(t, 2, instrument.WithExactTiming())
 		if st := s.Stats(); st.Limit.Or(0) != 2 || st.Usage != [3]instrument.Optional[int64]{} {
-			t.Errorf("before the first task: %+v", st)
+			t.Errorf("before the first task: got %+v, want only a limit of 2, and no usage", st)
 		}
-		second := func() { time.Sleep(time.Second) }
-		if err := errors.Join(s.Submit(second), s.Submit(func() { panic("a task") })); err != nil {
+		sleep := func() { time.Sleep(time.Second) }
+		if err := errors.Join(s.Submit(sleep), s.Submit(func() { panic("test panic") })); err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait()
-		if err := s.Submit(second); err != nil {
+		if err := s.Submit(sleep); err != nil {
 			t.Fatal(err)
 		}
-		go func() { _ = s.Submit(second) }()
+		go func() { _ = s.Submit(sleep) }()
 		synctest.Wait()
 		st := s.Stats()
 		if st.Pending.Or(0) != 1 || st.Usage[instrument.Used].Or(0) != 2 || st.Usage[instrument.Idle].Or(-1) != 0 {
-			t.Errorf("%d pending, %d used, want 1, 2", st.Pending.Or(-1), st.Usage[instrument.Used].Or(-1))
+			t.Errorf("got %d pending, usage %v; want 1, 2 used and 0 idle", st.Pending.Or(-1), st.Usage)
 		}
 		time.Sleep(3 * time.Second)
 		b.closed = true
-		if err := s.Submit(second); !errors.Is(err, errNo) {
-			t.Errorf("closed: %v", err)
+		if err := s.Submit(sleep); !errors.Is(err, errRefused) {
+			t.Errorf("Submit to a closed pool: got error %v, want that of the pool", err)
 		}
 		b.closed = false
-		if err := s.Submit(nil); !errors.Is(err, errNo) {
-			t.Errorf("nothing: %v", err)
+		if err := s.Submit(nil); !errors.Is(err, errRefused) {
+			t.Errorf("Submit(nil): got error %v, want that of the pool", err)
 		}
 		st = s.Stats()
 		for what, got := range map[string][2]int64{
@@ -106,28 +106,33 @@ func TestTaskPoolReportsWhatItDoes(t *testing.T) {
 			"panic":    {st.Completed[instrument.Panicked].Or(0), 1},
 		} {
 			if got[0] != got[1] {
-				t.Errorf("%s: %d, want %d", what, got[0], got[1])
+				t.Errorf("%s: got %d, want %d", what, got[0], got[1])
 			}
 		}
 		if w := st.Wait[instrument.Acquired]; w.Count() != 4 || w.Sum() != 1 {
-			t.Errorf("%d waited %v s, want 4 and 1 s", w.Count(), w.Sum())
+			t.Errorf("got %d waits, %v s in total; want 4, 1 s", w.Count(), w.Sum())
 		}
 		if st.Use.Count() != 4 || st.Use.Sum() != 3 || st.UseTime.Or(0) != 3 {
-			t.Errorf("%d used %v s, want 4 and 3 s", st.Use.Count(), st.Use.Sum())
+			t.Errorf(
+				"got %d uses, %v s in total, use time %v s; want 4, 3 s, 3 s",
+				st.Use.Count(),
+				st.Use.Sum(),
+				st.UseTime.Or(0),
+			)
 		}
 	})
 }
 
-func TestTaskPoolInTheSettingsOfTelemetry(t *testing.T) {
+func TestTaskPoolTelemetrySettings(t *testing.T) {
 	pooltest.Settings(t, "bench", func(name string, opts ...instrument.Option) (pooltest.Pool, error) {
-		b := &bench{slots: make(chan struct{}, 1)}
+		b := &goPool{slots: make(chan struct{}, 1)}
 		s, err := wrap.NewTaskPool(name, "bench", b, opts...)
 		if err != nil {
 			return pooltest.Pool{}, err
 		}
 		return pooltest.Pool{Close: s.Close, Use: func() {
 			_ = s.Submit(func() {})
-			b.slots <- struct{}{} // until the task has ended
+			b.slots <- struct{}{} // waits until the task has ended
 			<-b.slots
 		}}, nil
 	})
@@ -149,11 +154,11 @@ func TestTaskPoolInvariantsUnderLoad(t *testing.T) {
 		}
 		wg.Wait()
 		tasks.Wait()
-		for range cap(b.slots) { // until all have ended
+		for range cap(b.slots) { // waits until all tasks have ended
 			b.slots <- struct{}{}
 		}
 	})
 	if n := s.Stats().Completed[instrument.OK].Or(0); n != callers*each {
-		t.Errorf("%d completed, want %d", n, callers*each)
+		t.Errorf("got %d tasks completed, want %d", n, callers*each)
 	}
 }

@@ -10,12 +10,12 @@ import (
 type stage uint8
 
 const (
-	assumed    stage = iota // a dial must be in progress, although no event was reported
-	resolving               // looking up the host name
-	resolved                // between the lookup and the first attempt to connect
-	connecting              // connecting to one or several addresses
-	connected               // connected, before a TLS handshake
-	shaking                 // in the TLS handshake
+	assumed     stage = iota // a dial must be in progress, although no event has been reported
+	resolving                // looking up the host name
+	resolved                 // between the lookup and the first attempt to connect
+	connecting               // connecting to one or more addresses
+	connected                // connected, before a TLS handshake
+	handshaking              // in the TLS handshake
 )
 
 // dial is a connection that is being established for a trip. net/http does not abandon the dial
@@ -23,32 +23,32 @@ const (
 type dial struct {
 	stage   stage
 	began   time.Duration
-	left    int // number of addresses that have not been tried yet
-	open    int // number of connection attempts in progress
-	counted bool
+	untried int  // number of addresses that have not been tried yet
+	open    int  // number of connection attempts in progress
+	counted bool // included in part.constructing
 }
 
-// isAtWork reports whether httptrace is certain to report the end of the stage.
-func (d *dial) isAtWork() bool {
-	return d.stage == resolving || d.stage == shaking || (d.stage == connecting && d.open > 0)
+// endIsReported reports whether httptrace is certain to report the end of the current stage.
+func (d *dial) endIsReported() bool {
+	return d.stage == resolving || d.stage == handshaking || (d.stage == connecting && d.open > 0)
 }
 
-// begin records the start of a dial at stage s. From then on the trip no longer waits for a slot.
-// Caller must hold the part's lock.
-func (tr *trip) begin(s stage) *dial {
+// beginDial records the start of a dial at stage s. From then on, the trip no longer waits for a
+// slot. Caller must hold the part's lock.
+func (tr *trip) beginDial(s stage) *dial {
 	now := measure.Clock()
-	if tr.room && tr.phase == asking && (s == assumed || s == shaking) {
-		now = tr.claim.Asked() // the dial began with the request, but was not reported until now
+	if tr.hadRoom && tr.phase == waiting && (s == assumed || s == handshaking) {
+		now = tr.claim.Asked() // the dial began when the connection was requested, but was not reported until now
 	}
-	tr.dials = append(tr.dials, dial{stage: s, began: now, left: 1})
-	if tr.phase == asking {
+	tr.dials = append(tr.dials, dial{stage: s, began: now, untried: 1})
+	if tr.phase == waiting {
 		tr.claim.Construct(&tr.part.Recorder, now)
 	}
 	return &tr.dials[len(tr.dials)-1]
 }
 
-// find returns the first dial at stage s, or nil.
-func (tr *trip) find(s stage) *dial {
+// dialAt returns the first dial at stage s, or nil if there is none.
+func (tr *trip) dialAt(s stage) *dial {
 	for i := range tr.dials {
 		if d := &tr.dials[i]; d.stage == s {
 			return d
@@ -57,44 +57,46 @@ func (tr *trip) find(s stage) *dial {
 	return nil
 }
 
-// on calls f, which handles an event of a dial, and then updates the number of dials that count as
+// handleDialEvent locks the part, removes the assumed dial, since an actual one has been reported,
+// and calls f, which handles the event. It then updates the number of dials that count as
 // constructing.
-func (tr *trip) on(f func()) {
+func (tr *trip) handleDialEvent(f func()) {
 	p := tr.part
 	if p == nil {
 		return
 	}
 	p.Lock()
 	defer p.Unlock()
-	tr.drop(assumed)
+	tr.removeDialAt(assumed)
 	f()
-	tr.settle()
+	tr.updateConstructing()
 }
 
-// settle updates the number of dials that count as constructing. While the trip waits for a dial,
-// all of its dials count; otherwise, only those for which isAtWork returns true. Caller must hold
-// the part's lock.
-func (tr *trip) settle() {
-	awaited := tr.phase == asking && tr.claim.IsConstructing()
+// updateConstructing updates the number of dials that count as constructing. While the trip waits
+// for a dial, all of its dials count; otherwise, only those for which endIsReported returns true.
+// Caller must hold the part's lock.
+func (tr *trip) updateConstructing() {
+	awaited := tr.phase == waiting && tr.claim.IsConstructing()
 	for i := range tr.dials {
 		d := &tr.dials[i]
-		tr.count(d, awaited || d.isAtWork())
+		tr.setCounted(d, awaited || d.endIsReported())
 	}
 }
 
-func (tr *trip) count(d *dial, counts bool) {
+// setCounted sets whether d counts as constructing.
+func (tr *trip) setCounted(d *dial, counted bool) {
 	switch {
-	case counts && !d.counted:
+	case counted && !d.counted:
 		tr.part.constructing++
-	case !counts && d.counted:
+	case !counted && d.counted:
 		tr.part.constructing--
 	}
-	d.counted = counts
+	d.counted = counted
 }
 
-// remove removes dial d. Caller must hold the part's lock.
-func (tr *trip) remove(d *dial) {
-	tr.count(d, false)
+// removeDial removes dial d. Caller must hold the part's lock.
+func (tr *trip) removeDial(d *dial) {
+	tr.setCounted(d, false)
 	for i := range tr.dials {
 		if &tr.dials[i] == d {
 			tr.dials = append(tr.dials[:i], tr.dials[i+1:]...)
@@ -103,64 +105,64 @@ func (tr *trip) remove(d *dial) {
 	}
 }
 
-// drop removes the dial at stage s, if there is one. Caller must hold the part's lock.
-func (tr *trip) drop(s stage) {
-	if d := tr.find(s); d != nil {
-		tr.remove(d)
+// removeDialAt removes the dial at stage s, if there is one. Caller must hold the part's lock.
+func (tr *trip) removeDialAt(s stage) {
+	if d := tr.dialAt(s); d != nil {
+		tr.removeDial(d)
 	}
 }
 
-// finish records the end of dial d, successful or with err. Caller must hold the part's lock.
-func (tr *trip) finish(d *dial, err error) {
+// finishDial records that dial d succeeded, or failed with err. Caller must hold the part's lock.
+func (tr *trip) finishDial(d *dial, err error) {
 	p, took := tr.part, measure.Clock()-d.began
-	tr.done = true
+	tr.ownDialEnded = true
 	if err != nil {
 		p.failed++
-		p.unmade.Record(took)
+		p.failedDialDurations.Record(took)
 	} else {
 		p.dialed++
-		p.made.Record(took)
+		p.dialDurations.Record(took)
 	}
-	tr.remove(d)
+	tr.removeDial(d)
 }
 
-func (tr *trip) resolve() {
-	tr.on(func() { tr.begin(resolving) })
+func (tr *trip) dnsStart() {
+	tr.handleDialEvent(func() { tr.beginDial(resolving) })
 }
 
-func (tr *trip) resolved(addresses int, err error) {
-	tr.on(func() {
-		d := tr.find(resolving)
+func (tr *trip) dnsDone(addresses int, err error) {
+	tr.handleDialEvent(func() {
+		d := tr.dialAt(resolving)
 		switch {
 		case d == nil:
 		case err != nil:
-			tr.finish(d, err)
+			tr.finishDial(d, err)
 		default:
-			d.stage, d.left = resolved, addresses
+			d.stage, d.untried = resolved, addresses
 		}
 	})
 }
 
-func (tr *trip) connect() {
-	tr.on(func() {
-		d := tr.find(resolved)
+func (tr *trip) connectStart() {
+	tr.handleDialEvent(func() {
+		d := tr.dialAt(resolved)
 		if d == nil {
-			d = tr.find(connecting)
+			d = tr.dialAt(connecting)
 		}
-		if d == nil || d.left <= 0 {
-			d = tr.begin(connecting)
+		if d == nil || d.untried <= 0 {
+			d = tr.beginDial(connecting)
 		}
 		d.stage = connecting
-		d.left--
+		d.untried--
 		d.open++
 	})
 }
 
-// connected records the end of one attempt to connect. If several addresses are tried, the dial
-// fails only when all attempts have failed.
-func (tr *trip) connected(err error) {
-	tr.on(func() {
-		d := tr.find(connecting)
+// connectDone records the end of an attempt to connect to one address. The dial fails only when the
+// attempts for all addresses have failed.
+func (tr *trip) connectDone(err error) {
+	tr.handleDialEvent(func() {
+		d := tr.dialAt(connecting)
 		if d == nil || d.open == 0 { // belongs to a dial that has already ended
 			return
 		}
@@ -169,38 +171,38 @@ func (tr *trip) connected(err error) {
 		case err == nil && (tr.proxied || tr.req.URL.Scheme == "https"):
 			d.stage = connected
 		case err == nil:
-			tr.finish(d, nil)
-		case d.open == 0 && d.left <= 0:
-			tr.finish(d, err)
+			tr.finishDial(d, nil)
+		case d.open == 0 && d.untried <= 0:
+			tr.finishDial(d, err)
 		}
 	})
 }
 
-func (tr *trip) handshake() {
-	tr.on(func() {
-		d := tr.find(connected)
+func (tr *trip) tlsHandshakeStart() {
+	tr.handleDialEvent(func() {
+		d := tr.dialAt(connected)
 		if d == nil {
-			d = tr.begin(shaking)
+			d = tr.beginDial(handshaking)
 		}
-		d.stage = shaking
+		d.stage = handshaking
 	})
 }
 
-func (tr *trip) shaken(err error) {
-	tr.on(func() {
-		d := tr.find(shaking)
+func (tr *trip) tlsHandshakeDone(err error) {
+	tr.handleDialEvent(func() {
+		d := tr.dialAt(handshaking)
 		switch {
 		case d == nil:
 		case err == nil && tr.proxied: // another handshake may follow, with the host behind the proxy
 			d.stage = connected
 		default:
-			tr.finish(d, err)
+			tr.finishDial(d, err)
 		}
 	})
 }
 
-// furthest returns the dial that has progressed furthest, or nil.
-func (tr *trip) furthest() (d *dial) {
+// furthestDial returns the dial that has progressed furthest, or nil if there is none.
+func (tr *trip) furthestDial() (d *dial) {
 	for i := range tr.dials {
 		if other := &tr.dials[i]; d == nil || other.stage > d.stage {
 			d = other
@@ -209,42 +211,42 @@ func (tr *trip) furthest() (d *dial) {
 	return d
 }
 
-// arrived records that the trip got a connection that no request has used before. On HTTP/2 another
-// trip may have dialed it. Caller must hold the part's lock.
-func (tr *trip) arrived(http2 bool) {
+// gotNewConn records that the trip got a connection that no request has used before. On HTTP/2,
+// another trip may have dialed it. Caller must hold the part's lock.
+func (tr *trip) gotNewConn(http2 bool) {
 	tr.part.fresh++
-	if tr.done {
+	if tr.ownDialEnded {
 		return
 	}
-	d := tr.furthest()
+	d := tr.furthestDial()
 	switch {
 	case d != nil && d.stage != assumed && (d.stage == connected || !http2):
-		tr.finish(d, nil)
-	case tr.room:
-		tr.part.made.Record(tr.dialedUntraced())
+		tr.finishDial(d, nil)
+	case tr.hadRoom:
+		tr.part.dialDurations.Record(tr.untracedDialTime())
 	}
 }
 
-// unmade records that the dial that the trip was waiting for failed. Caller must hold the part's
-// lock.
-func (tr *trip) unmade(err error) {
-	if tr.done {
+// dialFailed records that the dial that the trip was waiting for failed. Caller must hold the
+// part's lock.
+func (tr *trip) dialFailed(err error) {
+	if tr.ownDialEnded {
 		return
 	}
-	if d := tr.furthest(); d != nil {
-		tr.finish(d, err)
+	if d := tr.furthestDial(); d != nil {
+		tr.finishDial(d, err)
 		return
 	}
 	tr.part.failed++
-	if tr.room {
-		tr.part.unmade.Record(tr.dialedUntraced())
+	if tr.hadRoom {
+		tr.part.failedDialDurations.Record(tr.untracedDialTime())
 	}
 }
 
-// dialedUntraced returns the duration of a dial that was not traced. Since there was room, the trip
-// did not wait for a slot, and the dial began when the trip requested a connection. Caller must
-// hold the part's lock.
-func (tr *trip) dialedUntraced() time.Duration {
+// untracedDialTime returns the duration of a dial that was not traced, for a trip with hadRoom set.
+// Such a trip does not wait for a slot, so the dial began when the trip requested a connection.
+// Caller must hold the part's lock.
+func (tr *trip) untracedDialTime() time.Duration {
 	asked := tr.claim.Asked()
 	tr.claim.Construct(&tr.part.Recorder, asked)
 	return measure.Clock() - asked

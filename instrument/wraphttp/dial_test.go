@@ -18,8 +18,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/pooltest"
 )
 
-// slowDial takes 2 s to connect to a server that responds to one request. It calls the trace, as a
-// net.Dialer does.
+// slowDial takes 2 s to connect to a server that responds to one request, after 3 s. It calls the
+// hooks of the trace, as a net.Dialer does.
 func slowDial(ctx context.Context, network, addr string) (net.Conn, error) {
 	trace := httptrace.ContextClientTrace(ctx)
 	trace.ConnectStart(network, addr)
@@ -36,8 +36,8 @@ func slowDial(ctx context.Context, network, addr string) (net.Conn, error) {
 	return client, nil
 }
 
-// A request that waited for a slot has the trace of its context.
-func TestTransportKnowsTheTraceOfTheLongestWait(t *testing.T) {
+// The exemplar of the longest wait for a slot has the trace of the request's context.
+func TestTransportExemplarOfLongestWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		rt, err := wraphttp.Transport("api", &http.Transport{DialContext: slowDial, MaxConnsPerHost: 1})
 		if err != nil {
@@ -67,16 +67,16 @@ func TestTransportKnowsTheTraceOfTheLongestWait(t *testing.T) {
 		for range 3 {
 			<-done
 		}
-		s := only(t, rt)
+		s := singleHostStats(t, rt)
 		longest := s.Wait[instrument.Acquired].Max()
 		if e := s.Exemplars; len(e) != 1 || e[0].Trace != (trace.TraceID{3}) || e[0].Wait != longest || longest == 0 {
-			t.Errorf("%+v, want trace 3 and %v", e, longest)
+			t.Errorf("got exemplars %+v, want one with trace 3 and a wait of %v", e, longest)
 		}
 	})
 }
 
-// Connecting does not count as waiting; waiting for a slot does.
-func TestTransportTellsDialingFromWaiting(t *testing.T) {
+// Waiting for a slot counts as waiting, but dialing does not.
+func TestTransportDistinguishesDialingFromWaiting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		rt, err := wraphttp.Transport("api", &http.Transport{DialContext: slowDial, MaxConnsPerHost: 1})
 		if err != nil {
@@ -91,25 +91,25 @@ func TestTransportTellsDialingFromWaiting(t *testing.T) {
 			}()
 		}
 		time.Sleep(time.Second)
-		if s := only(
+		if s := singleHostStats(
 			t,
 			rt,
 		); s.Pending.Or(-1) != 1 || s.Usage[instrument.Constructing].Or(-1) != 1 ||
 			s.Usage[instrument.Used].Or(-1) != 0 {
-			t.Errorf("1 s: %v pending, usage %v", s.Pending, s.Usage)
+			t.Errorf("after 1 s: got %v pending, usage %v; want 1 pending, 1 constructing, 0 used", s.Pending, s.Usage)
 		}
 		<-done
 		<-done
-		s := only(t, rt)
-		// The first request does not wait; the second waits 5 s until the first is done.
+		s := singleHostStats(t, rt)
+		// The first request does not wait; the second waits 5 s, until the first has ended.
 		if waits := s.Wait[instrument.Acquired]; waits.Count() != 2 || waits.Sum() != 5 {
-			t.Errorf("%d waits, %v s", waits.Count(), waits.Sum())
+			t.Errorf("got %d waits, %v s in total; want 2, 5 s", waits.Count(), waits.Sum())
 		}
-		if made := s.Create[0].Duration; made.Count() != 2 || made.Sum() != 4 {
-			t.Errorf("%d connections made in %v s", made.Count(), made.Sum())
+		if dials := s.Create[0].Duration; dials.Count() != 2 || dials.Sum() != 4 {
+			t.Errorf("got %d dials, %v s in total; want 2, 4 s", dials.Count(), dials.Sum())
 		}
 		if s.Use.Sum() != 6 {
-			t.Errorf("used %v s, want 6", s.Use.Sum())
+			t.Errorf("got uses of %v s in total, want 6 s", s.Use.Sum())
 		}
 	})
 }

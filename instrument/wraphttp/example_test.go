@@ -52,12 +52,12 @@ func ExampleTransport() {
 }
 
 func ExampleListener() {
-	bare, err := net.Listen("tcp", "localhost:0")
+	tcp, err := net.Listen("tcp", "localhost:0")
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	l, err := wraphttp.Listener("front", bare, 1000)
+	l, err := wraphttp.Listener("front", tcp, 1000)
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -16,12 +16,12 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// otherHosts is the address under which all hosts beyond maxHosts are reported.
+// otherHosts is the address under which all hosts beyond the first maxHosts are reported.
 const otherHosts = "_OTHER"
 
 var defaultPorts = map[string]string{"http": "80", "https": "443"}
 
-// addressOf returns u's host and port.
+// addressOf returns u's host and port, with the default port of the scheme if u has none.
 func addressOf(u *url.URL) string {
 	if port := defaultPorts[u.Scheme]; port != "" && u.Port() == "" {
 		return net.JoinHostPort(u.Hostname(), port)
@@ -29,6 +29,7 @@ func addressOf(u *url.URL) string {
 	return u.Host
 }
 
+// addressAttributes returns the attributes that identify the server at address.
 func addressAttributes(scheme, address string) []attribute.KeyValue {
 	host, given, err := net.SplitHostPort(address)
 	if err != nil {
@@ -43,7 +44,7 @@ func addressAttributes(scheme, address string) []attribute.KeyValue {
 
 // hosts holds a pool's semantic-convention metrics, by host.
 type hosts struct {
-	follows bool
+	enabled bool // the pool reports semantic-convention metrics
 
 	mu    sync.Mutex // guards everything below
 	known map[hostKey]*host
@@ -54,69 +55,70 @@ type hostKey struct{ scheme, host string }
 // host holds the semantic-convention metrics of one host. The lock of hosts guards it.
 type host struct {
 	attributes []attribute.KeyValue
-	active     int64
-	answers    map[answer]*instrument.Histogram // durations of requests, by answer
+	active     int64                            // number of requests in progress
+	durations  map[result]*instrument.Histogram // durations of requests, by result
 }
 
-// answer is how a request ended: with a status or with an error.
-type answer struct {
+// result describes how a request ended: with a status or with an error.
+type result struct {
 	method    string
 	status    int
 	errorType string
 }
 
-// begin records the start of a request to u and returns its host. It returns nil if the pool does
-// not report semantic-convention metrics.
+// begin records the start of a request to u and returns the host to pass to end. It returns nil if
+// the pool does not report semantic-convention metrics.
 func (h *hosts) begin(u *url.URL) *host {
-	if !h.follows {
+	if !h.enabled {
 		return nil
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	to := h.of(u)
-	to.active++
-	return to
+	target := h.hostOf(u)
+	target.active++
+	return target
 }
 
 // end records the end of a request to the given host.
-func (h *hosts) end(to *host, a answer, took time.Duration) {
+func (h *hosts) end(target *host, r result, took time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	to.active--
-	durations := to.answers[a]
+	target.active--
+	durations := target.durations[r]
 	if durations == nil {
 		durations = new(instrument.Histogram)
-		to.answers[a] = durations
+		target.durations[r] = durations
 	}
 	durations.Record(took)
 }
 
-// of returns the entry for u's host, or the shared entry for all hosts beyond maxHosts. Caller must
-// hold the lock.
-func (h *hosts) of(u *url.URL) *host {
+// hostOf returns the entry for u's host, or the shared entry for all hosts beyond the first
+// maxHosts. Caller must hold the lock.
+func (h *hosts) hostOf(u *url.URL) *host {
 	key := hostKey{host: otherHosts}
 	if u != nil {
 		key = hostKey{u.Scheme, u.Host}
 	}
-	if to, known := h.known[key]; known {
-		return to
+	if target, known := h.known[key]; known {
+		return target
 	}
 	if len(h.known) >= maxHosts {
 		key, u = hostKey{host: otherHosts}, nil
-		if to, known := h.known[key]; known {
-			return to
+		if target, known := h.known[key]; known {
+			return target
 		}
 	}
-	to := &host{answers: map[answer]*instrument.Histogram{}}
+	target := &host{durations: map[result]*instrument.Histogram{}}
 	if u == nil {
-		to.attributes = addressAttributes("", otherHosts)
+		target.attributes = addressAttributes("", otherHosts)
 	} else {
-		to.attributes = addressAttributes(u.Scheme, addressOf(u))
+		target.attributes = addressAttributes(u.Scheme, addressOf(u))
 	}
-	h.known[key] = to
-	return to
+	h.known[key] = target
+	return target
 }
 
+// methodOf returns the value of http.request.method for a request's method.
 func methodOf(method string) string {
 	switch method {
 	case "":
@@ -128,34 +130,35 @@ func methodOf(method string) string {
 	return "_OTHER"
 }
 
-// convention returns an option that also reports h's metrics under the names of OpenTelemetry's HTTP
-// semantic conventions.
+// convention returns an option that also reports h's metrics under the names of OpenTelemetry's
+// HTTP semantic conventions.
 func (h *hosts) convention() instrument.Option {
 	return instrument.Follow(instrument.Convention{
 		Rows: catalog.HTTPClient,
 		Points: func(_ *instrument.Stats, add func(*catalog.Metric, attribute.Set, instrument.Point)) {
 			h.mu.Lock()
 			defer h.mu.Unlock()
-			for _, to := range h.known {
-				add(catalog.HTTPActiveRequests, attribute.NewSet(to.attributes...), instrument.Point{Int: to.active})
-				for a, durations := range to.answers {
-					add(catalog.HTTPRequestDuration, to.with(a), instrument.Point{Histogram: durations.Clone()})
+			for _, k := range h.known {
+				add(catalog.HTTPActiveRequests, attribute.NewSet(k.attributes...), instrument.Point{Int: k.active})
+				for r, durations := range k.durations {
+					add(catalog.HTTPRequestDuration, k.with(r), instrument.Point{Histogram: durations.Clone()})
 				}
 			}
 		},
 	})
 }
 
-func (h *host) with(a answer) attribute.Set {
-	all := slices.Concat(h.attributes, []attribute.KeyValue{semconv.HTTPRequestMethodKey.String(a.method)})
-	if a.status > 0 {
-		all = append(all, semconv.HTTPResponseStatusCode(a.status))
+// with returns the attributes of h and r.
+func (h *host) with(r result) attribute.Set {
+	all := slices.Concat(h.attributes, []attribute.KeyValue{semconv.HTTPRequestMethodKey.String(r.method)})
+	if r.status > 0 {
+		all = append(all, semconv.HTTPResponseStatusCode(r.status))
 	}
 	switch {
-	case a.errorType != "":
-		all = append(all, semconv.ErrorTypeKey.String(a.errorType))
-	case a.status >= http.StatusBadRequest:
-		all = append(all, semconv.ErrorTypeKey.String(strconv.Itoa(a.status)))
+	case r.errorType != "":
+		all = append(all, semconv.ErrorTypeKey.String(r.errorType))
+	case r.status >= http.StatusBadRequest:
+		all = append(all, semconv.ErrorTypeKey.String(strconv.Itoa(r.status)))
 	}
 	return attribute.NewSet(all...)
 }

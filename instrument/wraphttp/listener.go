@@ -19,7 +19,7 @@ type LimitedListener struct {
 
 	rec       measure.Recorder // its lock guards everything below
 	accepting int64            // number of calls of Accept that have a slot but no connection yet, if there is a limit
-	freed     sync.Cond        // signals that a slot was freed or the listener was closed
+	freed     sync.Cond        // signaled when a slot is freed or the listener is closed
 	closed    bool
 }
 
@@ -27,8 +27,8 @@ var tlsListener = reflect.TypeOf(tls.NewListener(nil, nil))
 
 // Listener returns an instrumented listener that accepts connections from l, for
 // [net/http.Server.Serve] or any other server. If limit is above 0, at most limit connections are
-// open at a time; further calls of Accept wait, as with golang.org/x/net/netutil.LimitListener. 0
-// means no limit. The listener reports
+// open at a time; further calls of Accept wait, as with golang.org/x/net/netutil.LimitListener. A
+// limit of 0 means no limit. The listener reports
 //
 //   - the limit,
 //   - connections accepted, open (used) and closed (completed), and how long each was open. That
@@ -39,10 +39,10 @@ var tlsListener = reflect.TypeOf(tls.NewListener(nil, nil))
 // listener, because net/http recognizes TLS connections by their type, which a wrapper would hide.
 //
 // On Linux, if l is a *net.TCPListener, the listener also reports how many connections are waiting
-// to be accepted (pending) and how many may wait (the limit of pending). To their clients, these
+// to be accepted (pending) and how many may wait (the pending limit). To their clients, these
 // connections are already established. The kernel does not report how long each waits.
 //
-// Wrapped connections keep all methods of *net.TCPConn or *net.UnixConn, so that sendfile and
+// Accepted connections keep all methods of *net.TCPConn or *net.UnixConn, so that sendfile and
 // half-close work as before. Their NetConn method returns the wrapped connection, as in [tls.Conn].
 // Closing the listener stops reporting it; open connections keep working.
 func Listener(name string, l net.Listener, limit int, opts ...instrument.Option) (*LimitedListener, error) {
@@ -70,19 +70,20 @@ func Listener(name string, l net.Listener, limit int, opts ...instrument.Option)
 
 // Accept implements net.Listener.
 func (l *LimitedListener) Accept() (net.Conn, error) {
-	if l.limit > 0 && !l.take() {
+	if l.limit > 0 && !l.takeSlot() {
 		return nil, &net.OpError{Op: "accept", Net: l.Addr().Network(), Addr: l.Addr(), Err: net.ErrClosed}
 	}
 	c, err := l.Listener.Accept()
 	if err != nil {
-		l.giveBack()
+		l.returnSlot()
 		return nil, err
 	}
-	return l.lend(c), nil
+	return l.wrap(c), nil
 }
 
-// take waits until a slot is free and takes it. It returns false if the listener is closed first.
-func (l *LimitedListener) take() bool {
+// takeSlot waits until a slot is free and takes it. It returns false if the listener is closed
+// first.
+func (l *LimitedListener) takeSlot() bool {
 	l.rec.Lock()
 	defer l.rec.Unlock()
 	for l.accepting+l.rec.Uses.InUse() >= l.limit && !l.closed {
@@ -95,8 +96,8 @@ func (l *LimitedListener) take() bool {
 	return true
 }
 
-// giveBack returns the slot of an Accept that failed.
-func (l *LimitedListener) giveBack() {
+// returnSlot returns the slot of an Accept that failed.
+func (l *LimitedListener) returnSlot() {
 	if l.limit == 0 {
 		return
 	}
@@ -117,8 +118,8 @@ func (l *LimitedListener) Close() error {
 	return l.Listener.Close()
 }
 
-// lend wraps c so that it counts as used until it is closed.
-func (l *LimitedListener) lend(c net.Conn) net.Conn {
+// wrap wraps c so that it counts as used until it is closed.
+func (l *LimitedListener) wrap(c net.Conn) net.Conn {
 	slot := lease{l: l}
 	l.rec.Lock()
 	if l.limit > 0 {
@@ -156,7 +157,7 @@ func (s *lease) end() {
 	}
 }
 
-// Stats returns how many connections are open now and the counts so far.
+// Stats returns the current numbers of open and pending connections, and the counts so far.
 func (l *LimitedListener) Stats() (s instrument.Stats) {
 	if waiting, limit, known := acceptQueue(l.Listener); known {
 		s.Pending, s.PendingLimit = instrument.Some(waiting), instrument.Some(limit)

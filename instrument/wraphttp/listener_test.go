@@ -19,11 +19,11 @@ import (
 
 func listen(t *testing.T, limit int) *wraphttp.LimitedListener {
 	t.Helper()
-	bare, err := net.Listen("tcp", "127.0.0.1:0")
+	tcp, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := wraphttp.Listener("front", bare, limit)
+	l, err := wraphttp.Listener("front", tcp, limit)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,7 +41,7 @@ func dial(t *testing.T, l net.Listener) net.Conn {
 	return c
 }
 
-func TestListenerReportsAndLimits(t *testing.T) {
+func TestListenerLimitsConnections(t *testing.T) {
 	l := listen(t, 1)
 	dial(t, l)
 	dial(t, l)
@@ -50,17 +50,17 @@ func TestListenerReportsAndLimits(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, ok := first.(io.ReaderFrom); !ok {
-		t.Errorf("%T cannot use sendfile", first)
+		t.Errorf("%T does not implement io.ReaderFrom, which sendfile needs", first)
 	}
 	if _, ok := first.(interface{ CloseWrite() error }); !ok {
-		t.Errorf("%T cannot be half closed", first)
+		t.Errorf("%T has no method CloseWrite", first)
 	}
-	below, ok := first.(interface{ NetConn() net.Conn })
+	wrapper, ok := first.(interface{ NetConn() net.Conn })
 	if !ok {
-		t.Fatalf("%T does not say what is below", first)
+		t.Fatalf("%T has no method NetConn", first)
 	}
-	if _, ok := below.NetConn().(*net.TCPConn); !ok {
-		t.Errorf("below is a %T", below.NetConn())
+	if _, ok := wrapper.NetConn().(*net.TCPConn); !ok {
+		t.Errorf("NetConn() returned a %T, want a *net.TCPConn", wrapper.NetConn())
 	}
 	accepted := make(chan net.Conn)
 	go func() {
@@ -77,11 +77,11 @@ func TestListenerReportsAndLimits(t *testing.T) {
 	)
 	select {
 	case <-accepted:
-		t.Error("a second connection was accepted over the limit")
+		t.Error("a second connection was accepted despite a limit of 1")
 	default:
 	}
 	_ = first.Close()
-	_ = first.Close() // counts only once
+	_ = first.Close() // must count only once
 	second := <-accepted
 	pooltest.HasPoints(t, pooltest.Points(t), map[string]float64{
 		pool + "usage used": 1, pool + "requests acquired": 2, pool + "completed ok": 1, pool + "use.duration": 1,
@@ -93,42 +93,42 @@ func TestListenerReportsAndLimits(t *testing.T) {
 	}()
 	_ = l.Close()
 	if err := <-blocked; !errors.Is(err, net.ErrClosed) {
-		t.Errorf("Accept of a closed listener: %v", err)
+		t.Errorf("Accept on a closed listener: got error %v, want net.ErrClosed", err)
 	}
 	if got := pooltest.Points(t); len(got) > 0 {
-		t.Errorf("after Close there are still %v", got)
+		t.Errorf("after Close: got points %v, want none", got)
 	}
 	_ = second.Close()
 	if n := l.Stats().Usage[0].Or(-1); n != 0 {
-		t.Errorf("%d open, want 0", n)
+		t.Errorf("got %d connections used, want 0", n)
 	}
 }
 
-// plain hides the type of connections.
-type plain struct{ net.Listener }
+// hidingListener hides the types of its connections.
+type hidingListener struct{ net.Listener }
 
-func (l plain) Accept() (net.Conn, error) {
+func (l hidingListener) Accept() (net.Conn, error) {
 	c, err := l.Listener.Accept()
 	return struct{ net.Conn }{c}, err
 }
 
-func TestConnectionsOfEveryKindReturnTheirSlots(t *testing.T) {
+func TestConnectionsOfAllTypesReturnTheirSlots(t *testing.T) {
 	for name, c := range map[string]struct {
 		network, address string
-		hidden           bool
+		hideType         bool
 	}{
 		"TCP":   {"tcp", "127.0.0.1:0", false},
 		"Unix":  {"unix", filepath.Join(t.TempDir(), "s"), false},
 		"other": {"tcp", "127.0.0.1:0", true},
 	} {
-		bare, err := net.Listen(c.network, c.address)
+		inner, err := net.Listen(c.network, c.address)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if c.hidden {
-			bare = plain{bare}
+		if c.hideType {
+			inner = hidingListener{inner}
 		}
-		l, err := wraphttp.Listener(name, bare, 2)
+		l, err := wraphttp.Listener(name, inner, 2)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -138,12 +138,12 @@ func TestConnectionsOfEveryKindReturnTheirSlots(t *testing.T) {
 			t.Fatal(err)
 		}
 		if used := l.Stats().Usage[instrument.Used].Or(-1); used != 1 {
-			t.Errorf("%s: %d used, want 1", name, used)
+			t.Errorf("%s: got %d used, want 1", name, used)
 		}
 		for range 2 { // the second Close does nothing
 			_ = accepted.Close()
 			if used := l.Stats().Usage[instrument.Used].Or(-1); used != 0 {
-				t.Errorf("%s: %d used after Close, want 0", name, used)
+				t.Errorf("%s: got %d used after Close, want 0", name, used)
 			}
 		}
 		_ = l.Close()
@@ -163,19 +163,19 @@ func TestListenerWithoutLimit(t *testing.T) {
 	got := pooltest.Points(t)
 	pooltest.HasPoints(t, got, map[string]float64{pool + "usage used": 3})
 	if _, ok := got[pool+"limit"]; ok {
-		t.Error("there is a limit")
+		t.Error("a limit is reported for a listener without one")
 	}
 	if _, err := wraphttp.Listener("other", l, -1); err == nil {
-		t.Error("a limit below 0 was accepted")
+		t.Error("a negative limit was accepted")
 	}
 	if _, err := wraphttp.Listener("other", nil, 1); err == nil {
-		t.Error("no listener was accepted")
+		t.Error("a nil listener was accepted")
 	}
 }
 
-// net/http recognizes a TLS connection by its type, and serves HTTP/2 only then. So the wrapper
-// must be below TLS.
-func TestListenerGoesBelowTLS(t *testing.T) {
+// net/http recognizes TLS connections by their type, and serves HTTP/2 only on these. Therefore,
+// TLS must be added to the wrapped listener.
+func TestListenerRejectsTLSListener(t *testing.T) {
 	l := listen(t, 0)
 	if _, err := wraphttp.Listener(
 		"tls",
@@ -183,30 +183,30 @@ func TestListenerGoesBelowTLS(t *testing.T) {
 		0,
 	); err == nil ||
 		!strings.Contains(err.Error(), "tls.NewListener") {
-		t.Errorf("error %v, want one that says what to do", err)
+		t.Errorf("got error %v, want one that mentions tls.NewListener", err)
 	}
 }
 
-// failing is a listener that has run out of file descriptors.
-type failing struct{ net.Listener }
+// failingListener fails as if it had run out of file descriptors.
+type failingListener struct{ net.Listener }
 
-var errNoFiles = errors.New("too many open files")
+var errTooManyFiles = errors.New("too many open files")
 
-func (failing) Accept() (net.Conn, error) { return nil, errNoFiles }
+func (failingListener) Accept() (net.Conn, error) { return nil, errTooManyFiles }
 
-// A failed Accept takes no slot, so it does not count toward the limit.
-func TestListenerKeepsNoSlotOfWhatFailed(t *testing.T) {
-	bare, err := net.Listen("tcp", "127.0.0.1:0")
+// A failed Accept returns its slot, so it does not count toward the limit.
+func TestFailedAcceptReturnsSlot(t *testing.T) {
+	tcp, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := wraphttp.Listener("front", failing{bare}, 1)
+	l, err := wraphttp.Listener("front", failingListener{tcp}, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer l.Close()
 	for range 3 {
-		if _, err := l.Accept(); !errors.Is(err, errNoFiles) {
+		if _, err := l.Accept(); !errors.Is(err, errTooManyFiles) {
 			t.Fatal(err)
 		}
 	}
@@ -218,7 +218,7 @@ func TestListenerKeepsNoSlotOfWhatFailed(t *testing.T) {
 }
 
 // However many goroutines call Accept, the number of open connections never exceeds the limit.
-func TestListenerHoldsTheLimitUnderLoad(t *testing.T) {
+func TestListenerEnforcesLimitUnderLoad(t *testing.T) {
 	l := listen(t, 3)
 	const connections = 200
 	go func() {
@@ -252,6 +252,6 @@ func TestListenerHoldsTheLimitUnderLoad(t *testing.T) {
 		wg.Wait()
 	})
 	if n := last.Completed[instrument.OK].Or(0); n != connections {
-		t.Errorf("%d connections, want %d", n, connections)
+		t.Errorf("got %d connections completed, want %d", n, connections)
 	}
 }

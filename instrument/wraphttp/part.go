@@ -10,28 +10,29 @@ import (
 
 // part counts the connections to one host, or to all hosts if there is no limit per host. The slots
 // are connections. Each connection is being dialed for a request that waits or has waited for it
-// (constructing), used by a request, or idle. A trace does not show idle connections. On HTTP/2 a
+// (constructing), used by a request, or idle. A trace does not show idle connections. On HTTP/2, a
 // slot is a stream, and there is no limit.
 //
 // Invariant: if there is a limit, the number of used slots never exceeds it. net/http may hand a
-// connection to the next request before part learns that the previous request has ended. Then the
-// next request is late: it gets the slot only when the previous request has ended.
+// connection to the next request before part is notified that the previous request has ended. Then
+// the next request is late: it gets the slot only when the end of the previous request is recorded.
 type part struct {
-	key    partKey
-	limit  int64 // 0 means none
-	prompt bool  // net/http dials at once for a request that finds no idle connection
+	key              partKey
+	limit            int64 // 0 means none
+	dialsImmediately bool  // net/http has no limit, and dials for every request that finds no idle connection
 
 	measure.Recorder // its lock guards everything below
 
-	constructing int64
-	dialed       int64 // number of connections whose dial was traced
-	fresh        int64 // number of connections that were unused when a request got them
-	failed       int64 // number of failed dials
-	made, unmade instrument.Histogram
-	closed       [reasons]int64
-	http2        bool
-	users        trips
-	late         []*trip // trips that have a connection but no slot yet
+	constructing        int64                // number of dials that count as constructing
+	dialed              int64                // number of connections whose dial was traced
+	fresh               int64                // number of connections that were unused when a request got them
+	failed              int64                // number of failed dials
+	dialDurations       instrument.Histogram // of successful dials
+	failedDialDurations instrument.Histogram
+	closed              [reasons]int64 // number of connections that were closed when they were returned
+	http2               bool           // the host uses HTTP/2
+	users               trips
+	late                []*trip // trips that have a connection but no slot yet
 }
 
 // reason is why a connection was closed when it was returned.
@@ -41,12 +42,13 @@ const (
 	tooManyIdle reason = iota
 	broken
 	other
-	reasons
+	reasons // number of reasons
 )
 
 func (r reason) String() string { return [...]string{"max_idle", "broken", "other"}[r] }
 
-// reasonOf recognizes the reason by the text of the error that net/http passes to a trace.
+// reasonOf returns the reason for err, the error that net/http passes to a trace. Only the error's
+// text identifies the reason.
 func reasonOf(err error) reason {
 	switch text := err.Error(); {
 	case strings.Contains(text, "too many idle"):
@@ -57,15 +59,15 @@ func reasonOf(err error) reason {
 	return other
 }
 
-// hasRoom reports whether net/http dials at once for a request that finds no idle connection.
+// hasRoom reports whether net/http immediately dials for a request that finds no idle connection.
 // Caller must hold the lock.
 func (p *part) hasRoom() bool {
-	return p.prompt || (!p.http2 && p.Uses.InUse()+p.constructing < p.limit)
+	return p.dialsImmediately || (!p.http2 && p.Uses.InUse()+p.constructing < p.limit)
 }
 
-// isSilent reports whether connections come from a dialer that does not call the trace's hooks.
-// Caller must hold the lock.
-func (p *part) isSilent() bool { return p.fresh > p.dialed }
+// hasUntracedDials reports whether there were connections from a dialer that does not call the
+// trace's hooks. Caller must hold the lock.
+func (p *part) hasUntracedDials() bool { return p.fresh > p.dialed }
 
 // isFull reports whether all slots are used. Caller must hold the lock.
 func (p *part) isFull() bool {
@@ -77,8 +79,8 @@ func (p *part) isFull() bool {
 func (p *part) reap() {
 	for tr := p.users.first; tr != nil; {
 		next := tr.next
-		if _, over := tr.gaveUp(); over && !tr.owned {
-			tr.leave(instrument.Failed)
+		if _, ok := tr.gaveUp(); ok && !tr.owned {
+			tr.endUseLocked(instrument.Failed)
 		}
 		tr = next
 	}
@@ -89,13 +91,12 @@ func (p *part) promote() {
 	for len(p.late) > 0 && !p.isFull() {
 		tr := p.late[0]
 		p.late = slices.Delete(p.late, 0, 1)
-		tr.use()
+		tr.startUse()
 	}
 }
 
-// spokeHTTP2 records that the host uses HTTP/2, so that slots are streams. Caller must hold the
-// lock.
-func (p *part) spokeHTTP2() {
+// setHTTP2 records that the host uses HTTP/2, so that slots are streams. Caller must hold the lock.
+func (p *part) setHTTP2() {
 	if !p.http2 {
 		p.http2 = true
 		p.promote()
@@ -120,14 +121,17 @@ func (p *part) stats() (s instrument.Stats) {
 		{Event: instrument.CreateFailed, Reason: "error", Count: p.failed},
 	}
 	if !p.http2 {
-		for why, n := range p.closed {
+		for i, n := range p.closed {
 			s.Resources = append(
 				s.Resources,
-				instrument.Resources{Event: instrument.Ended, Reason: reason(why).String(), Count: n},
+				instrument.Resources{Event: instrument.Ended, Reason: reason(i).String(), Count: n},
 			)
 		}
 	}
-	s.Create = []instrument.Creation{{Duration: p.made.Clone()}, {ErrorType: "error", Duration: p.unmade.Clone()}}
+	s.Create = []instrument.Creation{
+		{Duration: p.dialDurations.Clone()},
+		{ErrorType: "error", Duration: p.failedDialDurations.Clone()},
+	}
 	return s
 }
 

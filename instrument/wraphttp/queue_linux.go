@@ -8,7 +8,7 @@ import (
 )
 
 // acceptQueue returns how many connections of l are waiting to be accepted, and how many may wait.
-// The kernel reports both for a listening socket.
+// known is false if the kernel does not report these numbers.
 func acceptQueue(l net.Listener) (waiting, limit int64, known bool) {
 	tcp, ok := l.(*net.TCPListener)
 	if !ok {
@@ -24,6 +24,7 @@ func acceptQueue(l net.Listener) (waiting, limit int64, known bool) {
 	}); err != nil || info == nil {
 		return 0, 0, false
 	}
-	// the queue is full when it holds one connection more than the backlog
+	// For a listening socket, these fields are the length of the queue and the backlog. The queue
+	// is full when it holds one connection more than the backlog.
 	return int64(info.Unacked), int64(info.Sacked) + 1, true
 }

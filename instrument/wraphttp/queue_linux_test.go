@@ -8,16 +8,16 @@ import (
 )
 
 // Connections that are established but not yet accepted wait in the kernel.
-func TestListenerTellsTheAcceptQueue(t *testing.T) {
+func TestListenerReportsAcceptQueue(t *testing.T) {
 	l := listen(t, 1)
 	for range 3 {
 		dial(t, l)
 	}
-	for l.Stats().Pending.Or(-1) != 3 { // the kernel may add the last one a moment later
+	for l.Stats().Pending.Or(-1) != 3 { // the kernel may add the last one a little later
 		runtime.Gosched()
 	}
 	if limit := l.Stats().PendingLimit.Or(0); limit < 3 {
-		t.Errorf("of %d that may wait", limit)
+		t.Errorf("got pending limit %d, want at least 3", limit)
 	}
 	c, err := l.Accept()
 	if err != nil {
@@ -25,6 +25,6 @@ func TestListenerTellsTheAcceptQueue(t *testing.T) {
 	}
 	defer c.Close()
 	if s := l.Stats(); s.Pending.Or(-1) != 2 || s.Usage[instrument.Used].Or(-1) != 1 {
-		t.Errorf("one was accepted: %v", s)
+		t.Errorf("after one was accepted: got %v, want 2 pending and 1 used", s)
 	}
 }

@@ -31,20 +31,21 @@ func mustWrap(t *testing.T, base http.RoundTripper) (*wraphttp.RoundTripper, *ht
 	return rt, &http.Client{Transport: rt}
 }
 
-// atRest checks that nothing is in flight, and that requests and outcomes add up.
-func atRest(t *testing.T, s instrument.Stats) {
+// checkIdle checks that nothing is in progress, and that requests and completed uses add up.
+func checkIdle(t *testing.T, s instrument.Stats) {
 	t.Helper()
 	for state, n := range s.Usage {
 		if n.Or(0) != 0 {
-			t.Errorf("at rest %d are %v", n.Or(0), instrument.State(state))
+			t.Errorf("nothing is in progress, but %d connections are %v", n.Or(0), instrument.State(state))
 		}
 	}
 	completed := s.Completed[instrument.OK].Or(0) + s.Completed[instrument.Failed].Or(0)
 	if s.Pending.Or(-1) != 0 || s.Requests[instrument.Acquired].Or(-1) != completed {
-		t.Errorf("at rest %v", s)
+		t.Errorf("nothing is in progress: got %v, want 0 pending, and as many acquired as completed", s)
 	}
 }
 
+// count returns the number of events with the given reason.
 func count(s instrument.Stats, e instrument.Event, reason string) (n int64) {
 	for _, r := range s.Resources {
 		if r.Event == e && r.Reason == reason {
@@ -54,11 +55,12 @@ func count(s instrument.Stats, e instrument.Event, reason string) (n int64) {
 	return n
 }
 
-// On HTTP/2, net/http may request a connection twice for one request.
-func TestTransportOnHTTP2LeavesNothing(t *testing.T) {
-	for name, base := range map[string]*http.Transport{"": {}, "limited": {MaxConnsPerHost: 2}} {
+// On HTTP/2, net/http may request a connection twice for one request. Even so, nothing counts as in
+// progress after all requests have ended.
+func TestTransportIsIdleAfterHTTP2(t *testing.T) {
+	for name, base := range map[string]*http.Transport{"unlimited": {}, "limited": {MaxConnsPerHost: 2}} {
 		t.Run(name, func(t *testing.T) {
-			const at, rounds = 20, 5
+			const concurrent, rounds = 20, 5
 			s := httptest.NewUnstartedServer(http.HandlerFunc(hello))
 			s.EnableHTTP2, s.Config.ErrorLog = true, log.New(io.Discard, "", 0)
 			s.StartTLS()
@@ -68,7 +70,7 @@ func TestTransportOnHTTP2LeavesNothing(t *testing.T) {
 			rt, c := mustWrap(t, base)
 			for range rounds {
 				var wg sync.WaitGroup
-				for range at {
+				for range concurrent {
 					wg.Go(
 						func() { try(c, httptest.NewRequestWithContext(t.Context(), http.MethodGet, s.URL, http.NoBody)) },
 					)
@@ -77,22 +79,22 @@ func TestTransportOnHTTP2LeavesNothing(t *testing.T) {
 				s.CloseClientConnections()
 			}
 			rt.CloseIdleConnections()
-			dialsEnd(t, rt)
-			last := only(t, rt)
-			atRest(t, last)
+			waitForDials(t, rt)
+			last := singleHostStats(t, rt)
+			checkIdle(t, last)
 			if n := last.Requests[instrument.Acquired].Or(
 				0,
-			); n < at*rounds ||
+			); n < concurrent*rounds ||
 				last.Wait[instrument.Acquired].Count() != uint64(n) {
 				t.Errorf(
-					"%d acquired, %d waits, want %d and more",
+					"got %d acquired and %d waits, want at least %d, and the same number",
 					n,
 					last.Wait[instrument.Acquired].Count(),
-					at*rounds,
+					concurrent*rounds,
 				)
 			}
 			if _, limited := last.Limit.Get(); limited {
-				t.Errorf("there is a limit, of streams: %v", last)
+				t.Errorf("a limit is reported, although uses are streams: %v", last)
 			}
 		})
 	}
@@ -108,41 +110,41 @@ func try(c *http.Client, req *http.Request) {
 	}
 }
 
-// On HTTP/2, net/http may report one connection several times, or none, or several connections one
-// after the other.
-func TestTransportTakesWhatNetHTTPTells(t *testing.T) {
+// On HTTP/2, net/http may report one connection several times, or none, or several connections in
+// turn.
+func TestTransportAcceptsHooksInAnyOrder(t *testing.T) {
 	for name, c := range map[string]struct {
-		told             func(*httptrace.ClientTrace)
+		callHooks        func(*httptrace.ClientTrace)
 		acquired, failed int64
 		err              error
 	}{
-		"never asked": {func(h *httptrace.ClientTrace) { h.GotConn(httptrace.GotConnInfo{Reused: true}) }, 1, 0, nil},
-		"asked twice": {func(h *httptrace.ClientTrace) {
+		"connection without a request": {func(h *httptrace.ClientTrace) { h.GotConn(httptrace.GotConnInfo{Reused: true}) }, 1, 0, nil},
+		"connection requested twice": {func(h *httptrace.ClientTrace) {
 			h.GetConn("shop:80")
 			h.GetConn("shop:80")
 			h.GotConn(httptrace.GotConnInfo{})
 		}, 1, 0, nil},
-		"told twice": {func(h *httptrace.ClientTrace) { h.GotConn(httptrace.GotConnInfo{}); h.GotConn(httptrace.GotConnInfo{}) }, 1, 0, nil},
-		"the second, at last": {func(h *httptrace.ClientTrace) {
+		"connection reported twice": {func(h *httptrace.ClientTrace) { h.GotConn(httptrace.GotConnInfo{}); h.GotConn(httptrace.GotConnInfo{}) }, 1, 0, nil},
+		"second connection after the first": {func(h *httptrace.ClientTrace) {
 			h.GotConn(httptrace.GotConnInfo{})
 			h.GetConn("shop:80")
 			h.GotConn(httptrace.GotConnInfo{})
 		}, 2, 1, nil},
-		"and none": {func(h *httptrace.ClientTrace) { h.GetConn("shop:80"); h.GetConn("shop:80") }, 1, 1, errRefused},
-		"nothing":  {func(*httptrace.ClientTrace) {}, 0, 0, errRefused},
+		"connection requested but not reported": {func(h *httptrace.ClientTrace) { h.GetConn("shop:80"); h.GetConn("shop:80") }, 1, 1, errRefused},
+		"no hook called":                        {func(*httptrace.ClientTrace) {}, 0, 0, errRefused},
 	} {
 		t.Run(name, func(t *testing.T) {
 			rt, client := mustWrap(t, roundTripper(func(r *http.Request) (*http.Response, error) {
-				c.told(httptrace.ContextClientTrace(r.Context()))
+				c.callHooks(httptrace.ContextClientTrace(r.Context()))
 				return answer(r, c.err)
 			}))
 			try(client, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://shop/", http.NoBody))
 			s := rt.Stats()
 			if s.Requests[instrument.Acquired].Or(0) != c.acquired || s.Completed[instrument.Failed].Or(0) != c.failed {
-				t.Errorf("want %d acquired, %d failed: %v", c.acquired, c.failed, s)
+				t.Errorf("got %v, want %d acquired and %d failed", s, c.acquired, c.failed)
 			}
 			if c.acquired > 0 {
-				atRest(t, s)
+				checkIdle(t, s)
 			}
 		})
 	}
@@ -156,8 +158,8 @@ func answer(r *http.Request, err error) (*http.Response, error) {
 	return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody, Request: r}, nil
 }
 
-// dialsEnd waits until the dials that requests left behind have ended.
-func dialsEnd(t *testing.T, rt *wraphttp.RoundTripper) {
+// waitForDials waits until all dials have ended, including those that their requests abandoned.
+func waitForDials(t *testing.T, rt *wraphttp.RoundTripper) {
 	t.Helper()
 	for {
 		constructing := int64(0)
@@ -170,53 +172,55 @@ func dialsEnd(t *testing.T, rt *wraphttp.RoundTripper) {
 		}
 		select {
 		case <-t.Context().Done():
-			t.Fatalf("dials never end: %v", s)
+			t.Fatalf("dials are still in progress at the end of the test: %v", s)
 		case <-time.After(time.Millisecond):
 		}
 	}
 }
 
-// pipe returns a dialer that connects to a server in the test's bubble, which handles requests with
-// h. The dialer does not call the trace, like a dialer that drops the context.
-func pipe(t *testing.T, h http.HandlerFunc) func(context.Context, string, string) (net.Conn, error) {
-	l := &pipes{made: make(chan net.Conn), closed: make(chan struct{})}
+// pipeDialer returns a dialer that connects to a server in the test's bubble, which handles
+// requests with h. The dialer does not call the trace's hooks, like a dialer that drops the
+// context.
+func pipeDialer(t *testing.T, h http.HandlerFunc) func(context.Context, string, string) (net.Conn, error) {
+	l := &pipeListener{conns: make(chan net.Conn), closed: make(chan struct{})}
 	s := &http.Server{Handler: h}
 	var wg sync.WaitGroup
 	wg.Go(func() { _ = s.Serve(l) })
 	t.Cleanup(func() { _ = s.Close(); wg.Wait() })
 	return func(context.Context, string, string) (net.Conn, error) {
 		client, server := net.Pipe()
-		l.made <- server
+		l.conns <- server
 		return client, nil
 	}
 }
 
-type pipes struct {
-	made   chan net.Conn
+// pipeListener is a listener that accepts the server ends of pipes.
+type pipeListener struct {
+	conns  chan net.Conn
 	closed chan struct{}
 	once   sync.Once
 }
 
-func (l *pipes) Accept() (net.Conn, error) {
+func (l *pipeListener) Accept() (net.Conn, error) {
 	select {
-	case c := <-l.made:
+	case c := <-l.conns:
 		return c, nil
 	case <-l.closed:
 		return nil, net.ErrClosed
 	}
 }
-func (l *pipes) Close() error   { l.once.Do(func() { close(l.closed) }); return nil }
-func (l *pipes) Addr() net.Addr { return &net.UnixAddr{} }
+func (l *pipeListener) Close() error   { l.once.Do(func() { close(l.closed) }); return nil }
+func (l *pipeListener) Addr() net.Addr { return &net.UnixAddr{} }
 
-// A request that http.Client.Timeout ends while it waits counts as timed out.
-func TestTransportCountsTheClientsTimeout(t *testing.T) {
+// If http.Client.Timeout expires while a request waits, the request counts as timed out.
+func TestTransportCountsClientTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hold := make(chan struct{})
 		rt, c := mustWrap(
 			t,
 			&http.Transport{
 				MaxConnsPerHost: 1,
-				DialContext:     pipe(t, func(http.ResponseWriter, *http.Request) { <-hold }),
+				DialContext:     pipeDialer(t, func(http.ResponseWriter, *http.Request) { <-hold }),
 			},
 		)
 		var wg sync.WaitGroup
@@ -228,20 +232,20 @@ func TestTransportCountsTheClientsTimeout(t *testing.T) {
 			wg.Go(func() {
 				if resp, err := impatient.Get("http://shop/"); err == nil {
 					_ = resp.Body.Close()
-					t.Error("got a connection")
+					t.Error("got a response, want a timeout")
 				}
 			})
 		}
 		time.Sleep(2 * time.Second)
-		s := only(t, rt)
+		s := singleHostStats(t, rt)
 		if s.Requests[instrument.TimedOut].Or(0) != n || s.Requests[instrument.Acquired].Or(0) != 1 ||
 			s.Wait[instrument.TimedOut].Sum() != n {
-			t.Errorf("%d in time out: %v", n, s)
+			t.Errorf("got %v, want %d timed out after 1 s each, and 1 acquired", s, n)
 		}
 		close(hold)
 		wg.Wait()
-		atRest(t, only(t, rt))
-		// The deprecated field that cancels a request has the same effect.
+		checkIdle(t, singleHostStats(t, rt))
+		// The deprecated field Cancel of a request also ends a wait.
 		cancel := make(chan struct{})
 		close(cancel)
 		req, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://shop/", nil)
@@ -249,15 +253,15 @@ func TestTransportCountsTheClientsTimeout(t *testing.T) {
 		if resp, err := rt.RoundTrip(req); err == nil {
 			_ = resp.Body.Close()
 		}
-		atRest(t, only(t, rt))
+		checkIdle(t, singleHostStats(t, rt))
 	})
 }
 
-// If the dialer does not call the trace, a connection still counts as new if net/http reports it as
-// new.
-func TestTransportWithASilentDialer(t *testing.T) {
+// If the dialer does not call the trace's hooks, a connection still counts as created if net/http
+// reports it as new.
+func TestTransportWithUntracedDialer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		dial := pipe(t, hello)
+		dial := pipeDialer(t, hello)
 		broken := false
 		rt, c := mustWrap(
 			t,
@@ -281,7 +285,7 @@ func TestTransportWithASilentDialer(t *testing.T) {
 			}()
 			time.Sleep(time.Second)
 			if s := rt.Stats(); i > 0 && (s.Usage[instrument.Constructing].Or(-1) != 1 || s.Pending.Or(-1) != 0) {
-				t.Errorf("while it is dialed: %v", s)
+				t.Errorf("during the dial: got %v, want 1 constructing and 0 pending", s)
 			}
 			<-done
 		}
@@ -290,16 +294,16 @@ func TestTransportWithASilentDialer(t *testing.T) {
 			_ = resp.Body.Close()
 		}
 		s := rt.Stats()
-		atRest(t, s)
+		checkIdle(t, s)
 		if count(s, instrument.Created, "") != n || s.Create[0].Duration.Count() != n ||
 			s.Create[0].Duration.Sum() != 2*n {
-			t.Errorf("want %d made in 2 s each: %v", n, s)
+			t.Errorf("got %v, want %d connections created in 2 s each", s, n)
 		}
 		if count(s, instrument.CreateFailed, "error") != 1 || s.Create[1].Duration.Sum() != 2 {
-			t.Errorf("want 1 not made in 2 s: %v", s)
+			t.Errorf("got %v, want 1 failed dial of 2 s", s)
 		}
 		if w := s.Wait[instrument.Acquired]; w.Count() != n+1 || w.Sum() != 0 {
-			t.Errorf("%d waited %v s: nothing waits where there is no limit", w.Count(), w.Sum())
+			t.Errorf("got %d waits, %v s in total; want %d, 0 s, since there is no limit", w.Count(), w.Sum(), n+1)
 		}
 	})
 }
@@ -307,9 +311,9 @@ func TestTransportWithASilentDialer(t *testing.T) {
 var errRefused = errors.New("refused")
 
 // A dial continues after its request has given up, and the next request gets its connection.
-func TestTransportCountsADialThatWasLeftBehind(t *testing.T) {
+func TestTransportCountsAbandonedDial(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		dial := pipe(t, hello)
+		dial := pipeDialer(t, hello)
 		rt, c := mustWrap(
 			t,
 			&http.Transport{
@@ -329,10 +333,10 @@ func TestTransportCountsADialThatWasLeftBehind(t *testing.T) {
 		if _, err := c.Do(req); !errors.Is(err, context.DeadlineExceeded) {
 			t.Error(err)
 		}
-		s := only(t, rt)
+		s := singleHostStats(t, rt)
 		if s.Usage[instrument.Constructing].Or(-1) != 1 || s.Requests[instrument.TimedOut].Or(0) != 1 ||
 			s.Wait[instrument.TimedOut].Sum() != 0 {
-			t.Errorf("given up while it was dialed for: %v", s)
+			t.Errorf("after giving up during the dial: got %v, want 1 constructing, and 1 timeout without a wait", s)
 		}
 		done := make(chan struct{})
 		go func() {
@@ -340,36 +344,38 @@ func TestTransportCountsADialThatWasLeftBehind(t *testing.T) {
 			get(t, c, "http://shop/")
 		}()
 		synctest.Wait()
-		if s := only(t, rt); s.Pending.Or(-1) != 1 || s.Usage[instrument.Constructing].Or(-1) != 1 {
-			t.Errorf("the next one waits: %v", s)
+		if s := singleHostStats(t, rt); s.Pending.Or(-1) != 1 || s.Usage[instrument.Constructing].Or(-1) != 1 {
+			t.Errorf("while the next request waits: got %v, want 1 pending and 1 constructing", s)
 		}
 		<-done
-		s = only(t, rt)
-		atRest(t, s)
+		s = singleHostStats(t, rt)
+		checkIdle(t, s)
 		if count(s, instrument.Created, "") != 1 || s.Create[0].Duration.Sum() != 4 ||
 			s.Wait[instrument.Acquired].Sum() != 3 {
-			t.Errorf("one connection in 4 s, for which the second waits 3 s: %v", s)
+			t.Errorf("got %v, want 1 connection created in 4 s, and a wait of 3 s for it", s)
 		}
 	})
 }
 
-// The slot of a request whose context has ended is free, even if the body of its response is never
-// closed.
-func TestTransportFreesTheSlotOfAnEndedContext(t *testing.T) {
+// The slot of a request whose context is done is free, even if the response's body is never closed.
+func TestTransportFreesSlotWhenContextIsDone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hold := make(chan struct{})
 		defer close(hold)
 		rt, c := mustWrap(
 			t,
-			&http.Transport{MaxConnsPerHost: 1, DialContext: pipe(t, func(w http.ResponseWriter, r *http.Request) {
-				w.Header().Set("Content-Length", "10")
-				_, _ = io.WriteString(w, "5")
-				_ = http.NewResponseController(w).Flush()
-				select {
-				case <-hold:
-				case <-r.Context().Done():
-				}
-			})},
+			&http.Transport{
+				MaxConnsPerHost: 1,
+				DialContext: pipeDialer(t, func(w http.ResponseWriter, r *http.Request) {
+					w.Header().Set("Content-Length", "10")
+					_, _ = io.WriteString(w, "5")
+					_ = http.NewResponseController(w).Flush()
+					select {
+					case <-hold:
+					case <-r.Context().Done():
+					}
+				}),
+			},
 		)
 		for i := range int64(3) {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
@@ -378,12 +384,14 @@ func TestTransportFreesTheSlotOfAnEndedContext(t *testing.T) {
 			if _, err := c.Do(req); err != nil { // the body is not closed on purpose
 				t.Fatal(err)
 			}
-			if s := only(t, rt); s.Usage[instrument.Used].Or(-1) != 1 || s.Requests[instrument.Acquired].Or(-1) != i+1 {
-				t.Errorf("in use: %v", s)
+			if s := singleHostStats(t, rt); s.Usage[instrument.Used].Or(-1) != 1 ||
+				s.Requests[instrument.Acquired].Or(-1) != i+1 {
+				t.Errorf("before the context is done: got %v, want 1 used, and %d acquired", s, i+1)
 			}
 			time.Sleep(2 * time.Second)
-			if s := only(t, rt); s.Usage[instrument.Used].Or(-1) != 0 || s.Completed[instrument.Failed].Or(-1) != i+1 {
-				t.Errorf("the context has ended: %v", s)
+			if s := singleHostStats(t, rt); s.Usage[instrument.Used].Or(-1) != 0 ||
+				s.Completed[instrument.Failed].Or(-1) != i+1 {
+				t.Errorf("after the context is done: got %v, want 0 used, and %d failed", s, i+1)
 			}
 		}
 	})

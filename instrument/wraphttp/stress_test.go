@@ -17,9 +17,9 @@ import (
 	"github.com/poolgauge/poolgauge/internal/pooltest"
 )
 
-// All invariants hold at every moment, whatever requests, servers and connections do, and nothing
-// is in flight afterwards.
-func TestTransportHoldsTheInvariantsUnderStress(t *testing.T) {
+// All invariants hold at all times, no matter what requests, servers and connections do, and
+// nothing is in progress afterwards.
+func TestTransportInvariantsUnderStress(t *testing.T) {
 	for _, limit := range []int{0, 3} {
 		for _, protocol := range []string{"HTTP/1", "HTTP/1 over TLS", "HTTP/2", "HTTP/2 without TLS"} {
 			t.Run(fmt.Sprintf("%s, limit %d", protocol, limit), func(t *testing.T) { stress(t, protocol, limit) })
@@ -28,7 +28,7 @@ func TestTransportHoldsTheInvariantsUnderStress(t *testing.T) {
 }
 
 func stress(t *testing.T, protocol string, limit int) {
-	s := httptest.NewUnstartedServer(http.HandlerFunc(moody))
+	s := httptest.NewUnstartedServer(http.HandlerFunc(randomHandler))
 	s.Config.ErrorLog = log.New(io.Discard, "", 0)
 	base := &http.Transport{MaxConnsPerHost: limit, MaxIdleConnsPerHost: 2}
 	base.Protocols, s.Config.Protocols = new(http.Protocols), new(http.Protocols)
@@ -47,24 +47,24 @@ func stress(t *testing.T, protocol string, limit int) {
 	defer s.Close()
 	rt, c := mustWrap(t, base)
 	var in pooltest.Invariants
-	in.HoldUnder(t, func() instrument.Stats { return only(t, rt) }, func() {
+	in.HoldUnder(t, func() instrument.Stats { return singleHostStats(t, rt) }, func() {
 		var wg sync.WaitGroup
 		for range 6 {
 			wg.Go(func() {
 				for i := range 25 {
-					whim(t.Context(), c, s, i)
+					randomRequest(t.Context(), c, s, i)
 				}
 			})
 		}
 		wg.Wait()
 	})
 	rt.CloseIdleConnections()
-	dialsEnd(t, rt)
-	atRest(t, only(t, rt))
+	waitForDials(t, rt)
+	checkIdle(t, singleHostStats(t, rt))
 }
 
-// moody answers in a random way.
-func moody(w http.ResponseWriter, r *http.Request) {
+// randomHandler responds in a random way.
+func randomHandler(w http.ResponseWriter, r *http.Request) {
 	switch rand.IntN(8) {
 	case 0:
 		w.Header().Set("Content-Length", "1000") // most of it is never sent
@@ -75,12 +75,12 @@ func moody(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Connection", "close")
 		hello(w, r)
 	case 3:
-		if conn, both, err := http.NewResponseController(w).Hijack(); err == nil {
+		if conn, rw, err := http.NewResponseController(w).Hijack(); err == nil {
 			_, _ = io.WriteString(
 				conn,
 				"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n",
 			)
-			_, _ = io.Copy(conn, both)
+			_, _ = io.Copy(conn, rw)
 			_ = conn.Close()
 		}
 	default:
@@ -89,17 +89,17 @@ func moody(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// whim makes one request in a random way.
-func whim(ctx context.Context, c *http.Client, s *httptest.Server, i int) {
+// randomRequest makes one request in a random way.
+func randomRequest(ctx context.Context, c *http.Client, s *httptest.Server, i int) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var body io.Reader
-	how := rand.IntN(8)
-	switch how {
+	variant := rand.IntN(8)
+	switch variant {
 	case 0:
 		go cancel()
 	case 1:
-		body = strings.NewReader("again") // a retry reads it again
+		body = strings.NewReader("again") // can be read again for a retry
 	case 2:
 		body = io.MultiReader(strings.NewReader("once"), failingReader{})
 	}
@@ -111,23 +111,24 @@ func whim(ctx context.Context, c *http.Client, s *httptest.Server, i int) {
 	if err != nil {
 		return
 	}
-	half, switched := resp.Body.(interface{ CloseWrite() error })
+	halfCloser, switched := resp.Body.(interface{ CloseWrite() error })
 	if switched {
 		_, _ = io.WriteString(resp.Body.(io.Writer), "hello")
-		_ = half.CloseWrite()
+		_ = halfCloser.CloseWrite()
 	}
-	switch how {
+	switch variant {
 	case 3:
 		cancel()
 	case 4: // closes the body unread
 	default:
 		_, _ = io.Copy(io.Discard, resp.Body)
 	}
-	if switched || how != 5 { // otherwise the context ends the request
+	if switched || variant != 5 { // otherwise, the deferred cancel ends the request
 		_ = resp.Body.Close()
 	}
 }
 
+// failingReader is a request body that cannot be read.
 type failingReader struct{}
 
 func (failingReader) Read([]byte) (int, error) { return 0, errRefused }

@@ -25,40 +25,40 @@ type RoundTripper struct {
 // transport that passes a request's context on to one. The transport reports
 //
 //   - requests by outcome: acquired when they get a connection or their dial fails (the use then
-//     ends as an error); canceled or timeout if their context, or [http.Client.Timeout], ends
-//     first. If net/http retries with another connection, each attempt counts,
+//     ends with an error); canceled or timeout if their context is done, or [http.Client.Timeout]
+//     expires, first. If net/http retries with another connection, each attempt counts,
 //   - how long requests waited for a connection, without the time to dial one for them; how many
 //     requests are waiting (pending), and how long the oldest has waited,
 //   - connections established (created), and the total time for name lookup, dial and TLS; and
 //     dials in progress (constructing), even if the request has given up or found another
 //     connection in the meantime. So 1 − created/acquired is the share of requests that reused a
 //     connection,
-//   - connections closed when they were returned, as far as a trace shows, by reason: max_idle if
-//     too many connections were idle, broken, other,
+//   - connections closed when they were returned, as far as a trace shows them, by reason: max_idle
+//     (too many idle connections), broken, other,
 //   - uses, which end when the response's body has been read to the end or is closed, or when the
 //     context is done. On HTTP/2 many requests share a connection, and each counts as a use,
 //   - the limit, if base is an [http.Transport] with MaxConnsPerHost. Then each of the first 100
-//     hosts is a part with its own series, identified by server.address and server.port (and
-//     url.scheme), and all other hosts are one part without a limit. Once HTTP/2 is used, the limit
+//     hosts is a part with its own series, identified by server.address, server.port and
+//     url.scheme, and all other hosts are one part without a limit. Once HTTP/2 is used, the limit
 //     is absent, since a use is then a stream.
 //
-// With [instrument.WithConventions] it also reports http.client.request.duration and
-// http.client.active_requests by host. Idle connections, and connections closed while idle, are
-// absent, since a trace does not show them. If base does not support traces, only the
-// semantic-convention metrics are present. If a custom dialer does not pass its context to the
-// [net.Dialer], the trace shows only when a connection is ready. Its dials are then timed from the
-// request for a connection if there was room for a new one, and count as waiting if MaxConnsPerHost
-// had been reached.
+// With [instrument.WithConventions], it also reports http.client.request.duration and
+// http.client.active_requests by host. Idle connections, and connections closed while idle, are not
+// reported, since a trace does not show them. If base does not support traces, only the
+// semantic-convention metrics are reported. If a custom dialer does not pass its context to the
+// [net.Dialer], the trace shows only that a connection is ready. The duration of the dial is then
+// measured from the request for a connection if there was room for a new one. If MaxConnsPerHost
+// had been reached, the dial counts as waiting.
 //
 // The wrapper adds 1 to 1.5 µs and 1 KiB in 14 allocations to a request, for the trace and the copy
-// of the request that carries it. That is 3 to 5 % of a request on loopback.
+// of the request that carries it. That is 3% to 5% of a request on loopback.
 func Transport(name string, base http.RoundTripper, opts ...instrument.Option) (*RoundTripper, error) {
 	if base == nil {
 		base = http.DefaultTransport
 	}
 	if t, ok := base.(*http.Transport); ok && t == nil {
 		return nil, fmt.Errorf(
-			"transport %q: got a nil *http.Transport, expected a transport, or a nil RoundTripper for the default",
+			"transport %q: got a nil *http.Transport, expected a non-nil one, or a nil RoundTripper for the default",
 			name,
 		)
 	}
@@ -100,27 +100,27 @@ func (t *RoundTripper) RoundTrip(req *http.Request) (*http.Response, error) {
 	copied := req.WithContext(httptrace.WithClientTrace(req.Context(), tr.hooks()))
 	resp, err := t.base.RoundTrip(copied)
 	if err != nil {
-		tr.answer(answer{errorType: errorType(req.Context(), err)})
+		tr.recordResult(result{errorType: errorType(req.Context(), err)})
 		tr.fail(err)
 		return resp, err
 	}
 	if resp.Request == copied {
 		resp.Request = req
 	}
-	tr.answer(answer{status: resp.StatusCode})
-	tr.respond(resp)
+	tr.recordResult(result{status: resp.StatusCode})
+	tr.wrapBody(resp)
 	return resp, nil
 }
 
-// answer records how the request ended, for the semantic-convention metrics.
-func (tr *trip) answer(a answer) {
+// recordResult records how the request ended, for the semantic-convention metrics.
+func (tr *trip) recordResult(r result) {
 	if tr.host != nil {
-		a.method = methodOf(tr.req.Method)
-		tr.pool.hosts.end(tr.host, a, measure.Clock()-tr.started)
+		r.method = methodOf(tr.req.Method)
+		tr.pool.hosts.end(tr.host, r, measure.Clock()-tr.started)
 	}
 }
 
-// errorType returns the error.type of a failed request.
+// errorType returns the value of error.type for a request with context ctx that failed with err.
 func errorType(ctx context.Context, err error) string {
 	var timeout interface{ Timeout() bool }
 	switch {

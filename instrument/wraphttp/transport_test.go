@@ -19,6 +19,7 @@ import (
 
 const pool = "poolgauge.pool."
 
+// client returns a client that uses an instrumented transport.
 func client(t *testing.T, base http.RoundTripper, opts ...instrument.Option) *http.Client {
 	t.Helper()
 	rt, err := wraphttp.Transport("api", base, opts...)
@@ -51,8 +52,8 @@ func get(t *testing.T, c *http.Client, url string) {
 	}
 }
 
-// only returns the Stats of a transport that has contacted at most one host.
-func only(t testing.TB, rt *wraphttp.RoundTripper) instrument.Stats {
+// singleHostStats returns the Stats of a transport that has contacted at most one host.
+func singleHostStats(t testing.TB, rt *wraphttp.RoundTripper) instrument.Stats {
 	t.Helper()
 	s := rt.Stats()
 	switch len(s.Parts) {
@@ -61,7 +62,7 @@ func only(t testing.TB, rt *wraphttp.RoundTripper) instrument.Stats {
 	case 1:
 		return s.Parts[0].Stats
 	}
-	t.Fatalf("%d parts:\n%v", len(s.Parts), s)
+	t.Fatalf("got %d parts, want at most 1:\n%v", len(s.Parts), s)
 	return s
 }
 
@@ -110,14 +111,14 @@ func TestTransportOverTLS(t *testing.T) {
 				pool + "create.duration":   1,
 			})
 			if _, limited := got[pool+"limit"]; limited == http2 {
-				t.Errorf("a limit: %v", limited)
+				t.Errorf("limit reported: %v, want %v", limited, !http2)
 			}
 		})
 	}
 }
 
-// A use ends when the body is closed, and only then does the connection become available.
-func TestTransportWaitsAndUses(t *testing.T) {
+// A request waits while the only connection is used. The use ends when the body is closed.
+func TestTransportReportsWaitsAndUses(t *testing.T) {
 	s := serve(t, hello)
 	c := client(t, &http.Transport{MaxConnsPerHost: 1})
 	first, err := c.Get(s.URL)
@@ -125,8 +126,8 @@ func TestTransportWaitsAndUses(t *testing.T) {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	waits := make(chan struct{})
-	trace := &httptrace.ClientTrace{GetConn: func(string) { close(waits) }}
+	waiting := make(chan struct{})
+	trace := &httptrace.ClientTrace{GetConn: func(string) { close(waiting) }}
 	req, _ := http.NewRequestWithContext(httptrace.WithClientTrace(ctx, trace), http.MethodGet, s.URL, nil)
 	var wg sync.WaitGroup
 	wg.Go(func() {
@@ -134,7 +135,7 @@ func TestTransportWaitsAndUses(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	<-waits // the caller's trace is also called, after the pool's trace
+	<-waiting // the caller's hooks are also called, after those of the pool
 	pooltest.HasPoints(t, pooltest.Points(t), map[string]float64{pool + "usage used": 1, pool + "pending": 1})
 	cancel()
 	wg.Wait()
@@ -148,7 +149,7 @@ func TestTransportWaitsAndUses(t *testing.T) {
 	pooltest.HasPoints(t, pooltest.Points(t), map[string]float64{pool + "usage used": 0, pool + "completed ok": 1})
 }
 
-func TestTransportThatCannotConnect(t *testing.T) {
+func TestTransportReportsFailureToConnect(t *testing.T) {
 	s := httptest.NewServer(nil)
 	s.Close() // from now on its port refuses connections
 	c := client(t, new(http.Transport), instrument.WithConventions())
@@ -167,8 +168,9 @@ func TestTransportThatCannotConnect(t *testing.T) {
 	})
 }
 
-// The parts of a response that a caller may see are unchanged.
-func TestTransportKeepsTheResponse(t *testing.T) {
+// The response that the caller gets has the same Request and the same kind of Body as without the
+// wrapper.
+func TestTransportPreservesResponse(t *testing.T) {
 	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodGet {
 			w.Header().Set("Connection", "Upgrade")
@@ -184,19 +186,19 @@ func TestTransportKeepsTheResponse(t *testing.T) {
 	}
 	defer resp.Body.Close()
 	if resp.Body != http.NoBody || resp.Request != req {
-		t.Errorf("body %T, request %p of %p", resp.Body, resp.Request, req)
+		t.Errorf("got body %T and request %p, want http.NoBody and %p", resp.Body, resp.Request, req)
 	}
-	up, err := c.Get(s.URL)
+	switched, err := c.Get(s.URL)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer up.Body.Close()
-	if _, ok := up.Body.(io.Writer); !ok {
-		t.Errorf("the body of a switched protocol is a %T", up.Body)
+	defer switched.Body.Close()
+	if _, ok := switched.Body.(io.Writer); !ok {
+		t.Errorf("after a protocol switch: got body %T, want an io.Writer", switched.Body)
 	}
 }
 
-func TestTransportHoldsTheInvariantsUnderLoad(t *testing.T) {
+func TestTransportInvariantsUnderLoad(t *testing.T) {
 	s := serve(t, hello)
 	base := &http.Transport{MaxConnsPerHost: 2}
 	rt, err := wraphttp.Transport("api", base)
@@ -207,7 +209,7 @@ func TestTransportHoldsTheInvariantsUnderLoad(t *testing.T) {
 	defer rt.CloseIdleConnections()
 	c := &http.Client{Transport: rt}
 	var in pooltest.Invariants
-	last := in.HoldUnder(t, func() instrument.Stats { return only(t, rt) }, func() {
+	last := in.HoldUnder(t, func() instrument.Stats { return singleHostStats(t, rt) }, func() {
 		var wg sync.WaitGroup
 		for range 6 {
 			wg.Go(func() {
@@ -222,12 +224,12 @@ func TestTransportHoldsTheInvariantsUnderLoad(t *testing.T) {
 		0,
 	); n != 180 || last.Usage[instrument.Used].Or(-1) != 0 ||
 		last.Pending.Or(-1) != 0 {
-		t.Errorf("%d acquired, %+v", n, last)
+		t.Errorf("got %d acquired, want 180; want 0 used and 0 pending in %+v", n, last)
 	}
 }
 
 // Hosts beyond the first 100 share one series.
-func TestTransportBoundsHosts(t *testing.T) {
+func TestTransportLimitsNumberOfHosts(t *testing.T) {
 	client := client(t, roundTripper(func(r *http.Request) (*http.Response, error) {
 		return &http.Response{StatusCode: http.StatusTeapot, Body: http.NoBody, Request: r, ProtoMajor: 1}, nil
 	}), instrument.WithConventions())
@@ -244,7 +246,7 @@ func TestTransportBoundsHosts(t *testing.T) {
 		}
 	}
 	if hosts != 101 || requests != 150 {
-		t.Errorf("%d series of %d requests, want 101 of 150", hosts, requests)
+		t.Errorf("got %d series with %d requests, want 101 with 150", hosts, requests)
 	}
 }
 
@@ -252,13 +254,13 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-func TestTransportRefusesANilTransport(t *testing.T) {
+func TestTransportRejectsNilTransport(t *testing.T) {
 	if _, err := wraphttp.Transport(
 		"api",
 		(*http.Transport)(nil),
 	); err == nil ||
 		!strings.Contains(err.Error(), `"api": got a nil *http.Transport`) {
-		t.Errorf("error %v, want one that says so", err)
+		t.Errorf("got error %v, want one that mentions a nil *http.Transport", err)
 	}
 }
 
@@ -267,6 +269,6 @@ func TestTransportWithoutTelemetry(t *testing.T) {
 	c := client(t, new(http.Transport), instrument.WithoutTelemetry())
 	get(t, c, s.URL)
 	if got := pooltest.Points(t); len(got) > 0 {
-		t.Errorf("there is %v", got)
+		t.Errorf("got points %v, want none", got)
 	}
 }

@@ -18,14 +18,14 @@ import (
 type phase uint8
 
 const (
-	away   phase = iota // neither waits for a connection nor has one
-	asking              // waits for a connection or a dial
-	late                // has a connection but no slot yet
-	using
+	inactive phase = iota // neither waiting for a connection nor using one
+	waiting               // waiting for a connection or a dial
+	late                  // has a connection but no slot yet
+	using                 // has a connection and a slot
 )
 
-// trip is one round trip. The transport may try several connections one after the other, and each
-// attempt counts as a request.
+// trip is one round trip. The transport may try several connections in turn, and each attempt
+// counts as a request.
 type trip struct {
 	pool *pool
 	req  *http.Request
@@ -33,37 +33,39 @@ type trip struct {
 	span trace.SpanContext // span of req; set together with part
 
 	// The part's lock guards everything below, since a dial may continue when the trip is over.
-	phase   phase
-	claim   measure.Claim // active while asking or late
-	room    bool          // there was room when the trip requested a connection, so it is waiting for a dial
-	proxied bool
-	done    bool // one of the trip's own dials has ended since it requested a connection
-	owned   bool // the caller owns the connection, even after the context ends
-	lease   measure.Use
-	dials   []dial
+	phase        phase
+	claim        measure.Claim // active while waiting or late
+	hadRoom      bool          // part.hasRoom when the trip requested a connection, so it is waiting for a dial
+	proxied      bool          // the connection is to a proxy
+	ownDialEnded bool          // one of the trip's own dials has ended since it requested a connection
+	owned        bool          // the caller owns the connection, even after the context is done
+	lease        measure.Use
+	dials        []dial
 
 	previous, next *trip // links in part.users
 
 	host    *host // nil if the pool does not report semantic-convention metrics
 	started time.Duration
 
-	trace httptrace.ClientTrace // this and the next two are fields to save allocations
-	body  body
-	room1 [1]dial
+	// The following are fields of trip only to save allocations.
+	trace   httptrace.ClientTrace
+	body    body
+	dialBuf [1]dial // initial storage of dials
 }
 
+// hooks returns a trace that records the events of the trip.
 func (tr *trip) hooks() *httptrace.ClientTrace {
-	tr.dials = tr.room1[:0]
+	tr.dials = tr.dialBuf[:0]
 	h := &tr.trace
-	h.GetConn = tr.ask
-	h.GotConn = tr.got
-	h.PutIdleConn = tr.giveBack
-	h.DNSStart = func(httptrace.DNSStartInfo) { tr.resolve() }
-	h.DNSDone = func(i httptrace.DNSDoneInfo) { tr.resolved(len(i.Addrs), i.Err) }
-	h.ConnectStart = func(string, string) { tr.connect() }
-	h.ConnectDone = func(_, _ string, err error) { tr.connected(err) }
-	h.TLSHandshakeStart = tr.handshake
-	h.TLSHandshakeDone = func(_ tls.ConnectionState, err error) { tr.shaken(err) }
+	h.GetConn = tr.getConn
+	h.GotConn = tr.gotConn
+	h.PutIdleConn = tr.putIdleConn
+	h.DNSStart = func(httptrace.DNSStartInfo) { tr.dnsStart() }
+	h.DNSDone = func(i httptrace.DNSDoneInfo) { tr.dnsDone(len(i.Addrs), i.Err) }
+	h.ConnectStart = func(string, string) { tr.connectStart() }
+	h.ConnectDone = func(_, _ string, err error) { tr.connectDone(err) }
+	h.TLSHandshakeStart = tr.tlsHandshakeStart
+	h.TLSHandshakeDone = func(_ tls.ConnectionState, err error) { tr.tlsHandshakeDone(err) }
 	return h
 }
 
@@ -78,31 +80,31 @@ func (tr *trip) keyOf(address string) (key partKey, proxied bool) {
 	return partKey{u.Scheme, target}, address != target
 }
 
-// ask records that net/http requests a connection for the trip, which starts a wait or continues
-// it: on HTTP/2 net/http may request several times before it gets a connection. If the trip already
-// has a connection, that connection has proved to be broken.
-func (tr *trip) ask(address string) {
-	p := tr.to(address)
+// getConn records that net/http requests a connection for the trip. That starts a wait or continues
+// it: on HTTP/2, net/http may request several times before it gets a connection. If the trip
+// already has a connection, net/http has found that connection to be broken.
+func (tr *trip) getConn(address string) {
+	p := tr.partFor(address)
 	p.Lock()
 	defer p.Unlock()
-	tr.leave(instrument.Failed)
+	tr.endUseLocked(instrument.Failed)
 	switch {
-	case tr.phase == away:
-		tr.claim, tr.done = p.Ask(tr.span), false
-		tr.phase, tr.room = asking, p.hasRoom()
-		if tr.room && p.isSilent() {
-			tr.begin(assumed)
-			tr.settle()
+	case tr.phase == inactive:
+		tr.claim, tr.ownDialEnded = p.Ask(tr.span), false
+		tr.phase, tr.hadRoom = waiting, p.hasRoom()
+		if tr.hadRoom && p.hasUntracedDials() {
+			tr.beginDial(assumed)
+			tr.updateConstructing()
 		}
-	case tr.claim.IsConstructing() && len(tr.dials) == 0: // that connection could not be used
-		tr.room = false
+	case tr.claim.IsConstructing() && len(tr.dials) == 0: // the dialed connection could not be used
+		tr.hadRoom = false
 		tr.claim.Resume(&p.Recorder)
 	}
 }
 
-// to returns the trip's part. address selects it at the first call; later attempts use the same
-// part.
-func (tr *trip) to(address string) *part {
+// partFor returns the trip's part. The first call selects the part by address; later attempts use
+// the same part.
+func (tr *trip) partFor(address string) *part {
 	if tr.part == nil {
 		var key partKey
 		key, tr.proxied = tr.keyOf(address)
@@ -112,25 +114,26 @@ func (tr *trip) to(address string) *part {
 	return tr.part
 }
 
-// got records that the trip got a connection. On HTTP/2 got may be called without a preceding ask:
-// the first request on a new connection may not be the one that the connection was dialed for.
-func (tr *trip) got(info httptrace.GotConnInfo) {
-	p := tr.to(addressOf(tr.req.URL))
+// gotConn records that the trip got a connection. On HTTP/2, gotConn may be called without a
+// preceding getConn: the first request on a new connection may not be the one that the connection
+// was dialed for.
+func (tr *trip) gotConn(info httptrace.GotConnInfo) {
+	p := tr.partFor(addressOf(tr.req.URL))
 	p.Lock()
 	defer p.Unlock()
 	switch tr.phase {
-	case away:
-		tr.claim, tr.phase, tr.room, tr.done = p.Ask(tr.span), asking, false, false
+	case inactive:
+		tr.claim, tr.phase, tr.hadRoom, tr.ownDialEnded = p.Ask(tr.span), waiting, false, false
 	case late, using:
 		return
 	}
 	if !p.http2 && (!info.Reused || p.limit > 0) && tr.isHTTP2(info.Conn) {
-		p.spokeHTTP2()
+		p.setHTTP2()
 	}
 	if !info.Reused {
-		tr.arrived(p.http2)
+		tr.gotNewConn(p.http2)
 	}
-	tr.drop(assumed)
+	tr.removeDialAt(assumed)
 	if p.isFull() {
 		p.reap()
 	}
@@ -138,9 +141,9 @@ func (tr *trip) got(info httptrace.GotConnInfo) {
 		tr.phase = late
 		p.late = append(p.late, tr)
 	} else {
-		tr.use()
+		tr.startUse()
 	}
-	tr.settle()
+	tr.updateConstructing()
 }
 
 // isHTTP2 reports whether c uses HTTP/2, so that several requests share it.
@@ -148,62 +151,62 @@ func (tr *trip) isHTTP2(c net.Conn) bool {
 	if t, ok := c.(*tls.Conn); ok {
 		return t.ConnectionState().NegotiatedProtocol == "h2"
 	}
-	return tr.pool.prior && tr.req.URL.Scheme == "http"
+	return tr.pool.plainHTTP2 && tr.req.URL.Scheme == "http"
 }
 
-// use records the end of the wait and the start of a use. Caller must hold the part's lock.
-func (tr *trip) use() {
+// startUse records the end of the wait and the start of a use. Caller must hold the part's lock.
+func (tr *trip) startUse() {
 	p := tr.part
 	tr.phase, tr.lease = using, tr.claim.Get(&p.Recorder)
 	p.users.add(tr)
 }
 
-// leave records the end of the use, if there is one. Caller must hold the part's lock.
-func (tr *trip) leave(how instrument.Ending) {
+// endUseLocked records the end of the use, if there is one. Caller must hold the part's lock.
+func (tr *trip) endUseLocked(ending instrument.Ending) {
 	p := tr.part
 	if tr.phase == late {
 		i := slices.Index(p.late, tr)
 		p.late = slices.Delete(p.late, i, i+1)
-		tr.use()
+		tr.startUse()
 	}
 	if tr.phase != using {
 		return
 	}
-	tr.phase = away
+	tr.phase = inactive
 	p.users.remove(tr)
-	p.End(tr.lease, how)
+	p.End(tr.lease, ending)
 	p.promote()
 }
 
-// end is like leave, but takes the part's lock.
-func (tr *trip) end(how instrument.Ending) {
+// endUse is like endUseLocked, but takes the part's lock.
+func (tr *trip) endUse(ending instrument.Ending) {
 	if p := tr.part; p != nil {
 		p.Lock()
-		tr.leave(how)
+		tr.endUseLocked(ending)
 		p.Unlock()
 	}
 }
 
-// giveBack records the end of the use when the connection becomes idle, or when it is closed
-// instead.
-func (tr *trip) giveBack(err error) {
+// putIdleConn records the end of the use when the connection is returned. If err is not nil, the
+// connection was closed instead of becoming idle.
+func (tr *trip) putIdleConn(err error) {
 	p := tr.part
 	p.Lock()
 	defer p.Unlock()
 	if err != nil {
 		p.closed[reasonOf(err)]++
 	}
-	tr.leave(instrument.OK)
+	tr.endUseLocked(instrument.OK)
 }
 
-// gaveUp reports whether the caller has abandoned the request, and how.
-func (tr *trip) gaveUp() (instrument.Outcome, bool) {
+// gaveUp reports whether the caller has abandoned the request, and with which outcome.
+func (tr *trip) gaveUp() (outcome instrument.Outcome, ok bool) {
 	ctx := tr.req.Context()
 	if err := ctx.Err(); err != nil {
 		return instrument.GaveUp(err), true
 	}
 	select {
-	case <-tr.req.Cancel: //nolint:staticcheck // http.Client.Timeout closes it, as early as it ends the context
+	case <-tr.req.Cancel: //nolint:staticcheck // http.Client.Timeout closes it, perhaps before the context is done
 		if deadline, ok := ctx.Deadline(); ok && !time.Now().Before(deadline) {
 			return instrument.TimedOut, true
 		}
@@ -221,15 +224,15 @@ func (tr *trip) fail(err error) {
 	}
 	p.Lock()
 	defer p.Unlock()
-	if tr.phase == asking {
-		if how, over := tr.gaveUp(); over {
-			tr.claim.GiveUp(&p.Recorder, how)
-			tr.phase = away
+	if tr.phase == waiting {
+		if outcome, ok := tr.gaveUp(); ok {
+			tr.claim.GiveUp(&p.Recorder, outcome)
+			tr.phase = inactive
 		} else {
-			tr.unmade(err)
-			tr.use()
+			tr.dialFailed(err)
+			tr.startUse()
 		}
 	}
-	tr.leave(instrument.Failed)
-	tr.settle()
+	tr.endUseLocked(instrument.Failed)
+	tr.updateConstructing()
 }

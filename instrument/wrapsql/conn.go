@@ -12,20 +12,20 @@ import (
 // conn wraps a driver's connection and records when database/sql takes and returns it. If the
 // driver's connection lacks an optional interface, conn implements it by doing what database/sql
 // would do without it. That is impossible for driver.ExecerContext and driver.QueryerContext: if a
-// connection implements them, database/sql checks the arguments before a statement could check
-// them. withInterfaces adds these two if the driver's connection has them.
+// connection implements them, database/sql checks the arguments before a statement can check them.
+// So withInterfaces adds these two only if the driver's connection has them.
 //
 // As with any driver connection, database/sql ensures that only one goroutine at a time uses a
 // conn.
 type conn struct {
 	driver.Conn
 	pool    *pool
-	touched bool        // used since database/sql last took it; saves taking the lock
+	touched bool        // touch has been called since the last use ended; avoids taking the lock again
 	use     measure.Use // the pool's lock guards use and used
 	used    bool        // a use is in progress
 	broken  bool        // the connection must be closed
-	// a transaction was rolled back in such a way that database/sql would not reuse the driver's
-	// connection
+	// without the wrapper, database/sql would not reuse the connection after the rollback of a
+	// transaction
 	discard bool
 }
 
@@ -33,7 +33,7 @@ type conn struct {
 // driver's connection has them.
 func withInterfaces(w *conn) driver.Conn {
 	c := w.Conn
-	switch exec, query := executes(c), queries(c); {
+	switch exec, query := canExec(c), canQuery(c); {
 	case exec && query:
 		return struct {
 			*conn
@@ -54,6 +54,7 @@ func withInterfaces(w *conn) driver.Conn {
 	return w
 }
 
+// driverConn returns the driver's own connection, for DriverConn.
 func (c *conn) driverConn() driver.Conn {
 	c.touch()
 	return c.Conn
@@ -67,9 +68,10 @@ func (c *conn) touch() {
 	}
 }
 
-func (c *conn) end(how instrument.Ending) {
+// end records the end of the use, if there is one.
+func (c *conn) end(ending instrument.Ending) {
 	c.touched = false
-	c.pool.end(c, how)
+	c.pool.end(c, ending)
 }
 
 // ResetSession implements driver.SessionResetter. database/sql calls it before it uses a connection
@@ -143,7 +145,7 @@ func (c *conn) PrepareContext(ctx context.Context, query string) (driver.Stmt, e
 func (c *conn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {
 	c.touch()
 	t, err := c.beginTx(ctx, opts)
-	if err != nil || c.returns() {
+	if err != nil || c.isReusableAfterRollback() {
 		return t, err
 	}
 	return tx{t, c, ctx}, nil
@@ -167,17 +169,17 @@ func (c *conn) beginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, e
 	return t, err
 }
 
-// returns reports whether database/sql would reuse the driver's connection after a transaction
-// whose context is done. It reuses the connection only if the driver can reset and validate a
-// session, and otherwise closes it.
-func (c *conn) returns() bool {
+// isReusableAfterRollback reports whether database/sql would reuse the driver's own connection
+// after it rolled back a transaction because its context is done. It does so only if the driver can
+// reset and validate a session; otherwise, it closes the connection.
+func (c *conn) isReusableAfterRollback() bool {
 	_, resets := c.Conn.(driver.SessionResetter)
 	_, validates := c.Conn.(driver.Validator)
 	return resets && validates
 }
 
-// tx makes sure that the interfaces that conn adds do not keep a connection open that database/sql
-// would have closed.
+// tx wraps a transaction so that database/sql closes the same connections as without the wrapper,
+// although conn implements interfaces that the driver's connection lacks.
 type tx struct {
 	driver.Tx
 	conn *conn
@@ -185,7 +187,7 @@ type tx struct {
 }
 
 // Rollback implements driver.Tx. If the context is done, the rollback usually comes from
-// database/sql itself. It comes from the program only if both happen at nearly the same time.
+// database/sql itself. It may come from the program if both happen at nearly the same time.
 func (t tx) Rollback() error {
 	t.conn.discard = t.conn.discard || t.ctx.Err() != nil
 	return t.Tx.Rollback()

@@ -14,9 +14,9 @@ import (
 //   - the limit, if [sql.DB.SetMaxOpenConns] was called,
 //   - connections in use and idle; database/sql counts a connection that is being established as in
 //     use,
-//   - how many calls had to wait for a connection, and their total wait time, as counters; the
-//     duration of each wait is unknown. A call is counted when its wait begins. Its wait time is
-//     added when the wait ends, with or without a connection,
+//   - how many calls had to wait for a connection, and their total wait time; the duration of each
+//     wait is unknown. A call is counted when its wait begins. Its wait time is added when the wait
+//     ends, with or without a connection,
 //   - connections closed because of [sql.DB.SetMaxIdleConns] (max_idle),
 //     [sql.DB.SetConnMaxIdleTime] (max_idle_time) and [sql.DB.SetConnMaxLifetime] (max_lifetime).
 //     database/sql does not count connections that broke or were closed with the DB.
@@ -28,7 +28,7 @@ import (
 // two may be closed in either order.
 func DB(name string, db *sql.DB, opts ...instrument.Option) (*instrument.Registration, error) {
 	if db == nil {
-		return nil, fmt.Errorf("sql pool %q: the *sql.DB is nil", name)
+		return nil, fmt.Errorf("sql pool %q: the *sql.DB is nil, expected a non-nil one", name)
 	}
 	return instrument.Observe(
 		name,
@@ -37,6 +37,7 @@ func DB(name string, db *sql.DB, opts ...instrument.Option) (*instrument.Registr
 		withConventions(name, opts)...)
 }
 
+// withConventions adds the option that reports the pool under semantic-convention metric names.
 func withConventions(name string, opts []instrument.Option) []instrument.Option {
 	return append(opts[:len(opts):len(opts)], conventions.DB(name))
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/pooltest"
 )
 
+// open opens a DB without instrumentation.
 func open(t testing.TB, s *server) *sql.DB {
 	db := sql.OpenDB(s)
 	t.Cleanup(func() { _ = db.Close() })
@@ -32,7 +33,7 @@ func observe(t testing.TB, db *sql.DB, opts ...instrument.Option) *instrument.Re
 }
 
 // A second caller waits 3 s for the only connection, and a third gives up after 1 s.
-func TestDBReportsWhatDatabaseSQLKnows(t *testing.T) {
+func TestDBReportsStats(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db := open(t, new(server))
 		db.SetMaxOpenConns(1)
@@ -74,7 +75,7 @@ func TestDBReportsWhyConnectionsClose(t *testing.T) {
 		s := new(server)
 		db := open(t, s)
 		observe(t, db)
-		use := func(n int) {
+		use := func(n int) { // uses n connections at the same time
 			var held []*sql.Conn
 			for range n {
 				c, err := db.Conn(t.Context())
@@ -88,10 +89,10 @@ func TestDBReportsWhyConnectionsClose(t *testing.T) {
 			}
 		}
 		db.SetMaxIdleConns(2)
-		use(5) // three more than may be idle
+		use(5) // three connections more than may be idle
 		db.SetConnMaxIdleTime(time.Minute)
 		time.Sleep(2 * time.Minute)
-		synctest.Wait() // the other two were idle for too long
+		synctest.Wait() // the other two have been idle for too long
 		db.SetConnMaxIdleTime(0)
 		use(1)
 		db.SetConnMaxLifetime(time.Minute)
@@ -104,12 +105,12 @@ func TestDBReportsWhyConnectionsClose(t *testing.T) {
 			map[string]float64{closed + "max_idle": 3, closed + "max_idle_time": 2, closed + "max_lifetime": 1},
 		)
 		if n := s.closed.Load(); n != 6 {
-			t.Errorf("%d connections closed, want 6", n)
+			t.Errorf("got %d connections closed, want 6", n)
 		}
 	})
 }
 
-func TestDBLeavesOutWhatIsNotKnown(t *testing.T) {
+func TestDBOmitsUnknownValues(t *testing.T) {
 	db := open(t, new(server))
 	observe(t, db)
 	if _, err := db.Exec("x"); err != nil {
@@ -121,13 +122,13 @@ func TestDBLeavesOutWhatIsNotKnown(t *testing.T) {
 	} {
 		for key := range got {
 			if key == m.Name || len(key) > len(m.Name) && key[:len(m.Name)+1] == m.Name+" " {
-				t.Errorf("%s is reported as %v", key, got[key])
+				t.Errorf("%s is reported as %v, although it is unknown", key, got[key])
 			}
 		}
 	}
 }
 
-func TestDBHoldsTheInvariantsUnderLoad(t *testing.T) {
+func TestDBInvariantsUnderLoad(t *testing.T) {
 	db := open(t, new(server))
 	db.SetMaxOpenConns(3)
 	db.SetMaxIdleConns(1)
@@ -153,21 +154,21 @@ func TestDBClose(t *testing.T) {
 	reg.Close()
 	reg.Close()
 	if got := pooltest.Points(t); len(got) > 0 {
-		t.Errorf("after Close there are still %v", got)
+		t.Errorf("after Close: got points %v, want none", got)
 	}
 	if err := db.Ping(); err != nil {
-		t.Errorf("the database was closed as well: %v", err)
+		t.Errorf("closing the Registration also closed the DB: %v", err)
 	}
-	_ = observe(t, db) // the name is free
+	_ = observe(t, db) // the name is available again
 }
 
-func TestDBRefuses(t *testing.T) {
+func TestDBErrors(t *testing.T) {
 	if _, err := wrapsql.DB("orders", nil); err == nil {
 		t.Error("a nil *sql.DB was accepted")
 	}
 	db := open(t, new(server))
 	observe(t, db)
 	if _, err := wrapsql.DB("orders", db); !errors.Is(err, instrument.ErrNameInUse) {
-		t.Errorf("a second pool of the name: %v", err)
+		t.Errorf("second pool with the same name: got error %v, want ErrNameInUse", err)
 	}
 }

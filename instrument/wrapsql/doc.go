@@ -1,13 +1,12 @@
-// Package wrapsql instruments the connection pools of database/sql, as pools of the kind sql. There
-// are two ways:
+// Package wrapsql instruments the connection pools of database/sql, as pools of the kind sql:
 //
 //	reg, err := wrapsql.DB("orders", db)                  // for a *sql.DB that you already have
 //	db, err := wrapsql.Open("orders", "pgx", dsn)         // instead of sql.Open
 //	db, err := wrapsql.OpenDB("orders", connector)        // instead of sql.OpenDB
 //
-// [DB] reads [sql.DB.Stats] at each collection and changes nothing else, so it does not slow down
-// queries. [Open] and [OpenDB] also record when each connection is established, taken and returned,
-// and therefore know how long connecting and each use take.
+// [DB] only reads [sql.DB.Stats] at each collection, so it does not slow down queries. [Open] and
+// [OpenDB] also record when each connection is established, taken and returned, so they can report
+// how long connecting and each use take.
 //
 //	| | DB | Open, OpenDB |
 //	|---|---|---|

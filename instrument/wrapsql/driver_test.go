@@ -8,14 +8,15 @@ import (
 	"sync/atomic"
 )
 
-// server is an in-memory database that knows one query, which returns one row with the arguments.
-// Its driver is minimal and implements no optional interfaces.
+// server is an in-memory database in which every query returns one row with the query's arguments.
+// Its connections implement no optional interfaces.
 type server struct {
-	connect func(ctx context.Context) error // if nil, connections are made at once
-	query   func() error                    // called by each query
+	connect func(ctx context.Context) error // called for each connection, unless nil
+	query   func() error                    // called by each query, unless nil
 	wrap    func(*conn) driver.Conn         // returns the driver's connection; if nil, that is the conn itself
 
-	opened, closed, closings atomic.Int64
+	opened, closed atomic.Int64 // numbers of connections
+	serverClosed   atomic.Int64 // number of calls of Close
 }
 
 func (s *server) Connect(ctx context.Context) (driver.Conn, error) {
@@ -34,12 +35,13 @@ func (s *server) Connect(ctx context.Context) (driver.Conn, error) {
 
 func (s *server) Driver() driver.Driver { return s }
 
-// Open is called by database/sql to establish a connection.
+// Open implements driver.Driver. database/sql calls it to establish a connection if the driver was
+// looked up by name.
 func (s *server) Open(string) (driver.Conn, error) { return s.Connect(context.Background()) }
 
 // Close is called by sql.DB.Close, since server is an io.Closer.
 func (s *server) Close() error {
-	s.closings.Add(1)
+	s.serverClosed.Add(1)
 	return nil
 }
 

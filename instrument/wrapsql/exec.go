@@ -6,59 +6,61 @@ import (
 	"errors"
 )
 
-func executes(c driver.Conn) bool {
-	_, is := c.(driver.ExecerContext)
-	_, was := c.(driver.Execer) //nolint:staticcheck // older drivers implement it
-	return is || was
+// canExec reports whether c can execute a query without preparing a statement.
+func canExec(c driver.Conn) bool {
+	_, current := c.(driver.ExecerContext)
+	_, deprecated := c.(driver.Execer) //nolint:staticcheck // older drivers implement it
+	return current || deprecated
 }
 
-func queries(c driver.Conn) bool {
-	_, is := c.(driver.QueryerContext)
-	_, was := c.(driver.Queryer) //nolint:staticcheck // older drivers implement it
-	return is || was
+// canQuery reports whether c can query without preparing a statement.
+func canQuery(c driver.Conn) bool {
+	_, current := c.(driver.QueryerContext)
+	_, deprecated := c.(driver.Queryer) //nolint:staticcheck // older drivers implement it
+	return current || deprecated
 }
 
-// execer is added to connections of drivers that can execute a query without preparing a statement.
-type execer struct{ on *conn }
+// execer adds ExecContext to connections for which canExec returns true.
+type execer struct{ wrapper *conn }
 
 // ExecContext implements driver.ExecerContext.
 func (e execer) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
-	e.on.touch()
-	if c, ok := e.on.Conn.(driver.ExecerContext); ok {
+	e.wrapper.touch()
+	if c, ok := e.wrapper.Conn.(driver.ExecerContext); ok {
 		return c.ExecContext(ctx, query, args)
 	}
-	plain, err := unnamed(ctx, args)
+	values, err := positional(ctx, args)
 	if err != nil {
 		return nil, err
 	}
-	return e.on.Conn.(driver.Execer).Exec(query, plain) //nolint:staticcheck // as database/sql does
+	return e.wrapper.Conn.(driver.Execer).Exec(query, values) //nolint:staticcheck // as database/sql does
 }
 
-// queryer is added to connections of drivers that can query without preparing a statement.
-type queryer struct{ on *conn }
+// queryer adds QueryContext to connections for which canQuery returns true.
+type queryer struct{ wrapper *conn }
 
 // QueryContext implements driver.QueryerContext.
 func (q queryer) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
-	q.on.touch()
-	if c, ok := q.on.Conn.(driver.QueryerContext); ok {
+	q.wrapper.touch()
+	if c, ok := q.wrapper.Conn.(driver.QueryerContext); ok {
 		return c.QueryContext(ctx, query, args)
 	}
-	plain, err := unnamed(ctx, args)
+	values, err := positional(ctx, args)
 	if err != nil {
 		return nil, err
 	}
-	return q.on.Conn.(driver.Queryer).Query(query, plain) //nolint:staticcheck // as database/sql does
+	return q.wrapper.Conn.(driver.Queryer).Query(query, values) //nolint:staticcheck // as database/sql does
 }
 
-// unnamed converts arguments for older drivers. If an argument is named, it returns the same error
-// as database/sql.
-func unnamed(ctx context.Context, args []driver.NamedValue) ([]driver.Value, error) {
-	plain := make([]driver.Value, len(args))
+// positional converts args for older drivers, which do not support named arguments. If an argument
+// is named, it returns the same error as database/sql.
+func positional(ctx context.Context, args []driver.NamedValue) ([]driver.Value, error) {
+	values := make([]driver.Value, len(args))
 	for i, a := range args {
 		if a.Name != "" {
 			return nil, errors.New("sql: driver does not support the use of Named Parameters")
 		}
-		plain[i] = a.Value
+		values[i] = a.Value
 	}
-	return plain, ctx.Err()
+	return values, ctx.Err()
 }

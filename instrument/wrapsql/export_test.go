@@ -8,23 +8,23 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// StatsOf exposes statsOf, which collections use, to tests.
+// StatsOf exports statsOf for tests.
 var StatsOf = statsOf
 
-// OpenDBStats is OpenDB, and also returns the function that a collection calls.
+// OpenDBStats is like OpenDB, but also returns the stats function that collections call.
 func OpenDBStats(name string, c driver.Connector, opts ...instrument.Option) (*sql.DB, func() instrument.Stats, error) {
 	db, err := OpenDB(name, c, opts...)
 	if err != nil {
 		return nil, nil, err
 	}
-	lent, err := db.Conn(context.Background())
+	sqlConn, err := db.Conn(context.Background())
 	if err != nil {
 		return nil, nil, err
 	}
-	defer lent.Close()
+	defer sqlConn.Close()
 	var p *pool
-	err = lent.Raw(func(c any) error {
-		p = c.(*conn).pool
+	err = sqlConn.Raw(func(raw any) error {
+		p = raw.(*conn).pool
 		return nil
 	})
 	return db, p.stats, err

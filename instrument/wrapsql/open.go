@@ -17,16 +17,16 @@ import (
 //     error,
 //   - connections being established, separately from those in use,
 //   - uses of connections: how long each took, the age of the oldest, and whether the connection
-//     broke. A use begins when the connection has been established or is taken again. A query with
-//     rows uses a connection until the rows are closed, a transaction until it ends. If
+//     broke. A use begins when the connection has been established or is taken again. A query that
+//     returns rows uses a connection until the rows are closed, and a transaction until it ends. If
 //     database/sql retries after [driver.ErrBadConn], each attempt is a use,
 //   - connections closed because they were broken (broken), or for reasons that database/sql does
 //     not count (other).
 //
-// Statements, rows and results are not wrapped. A wrapped connection implements exactly those
-// optional interfaces of the driver's connection that make a difference to database/sql, so every
-// call takes the same path as before. One thing is different: the function passed to [sql.Conn.Raw]
-// must call [DriverConn] to get the driver's connection. Use [DB] if that is not possible.
+// Statements, rows and results are not wrapped. The driver gets the same calls as without the
+// wrapper, whichever optional interfaces its connections implement. There is one difference: the
+// function passed to [sql.Conn.Raw] must call [DriverConn] to get the driver's connection. Use [DB]
+// if that is not possible.
 //
 // The DB is reported until it is closed. A use costs two lock operations and two clock readings;
 // above 100,000 uses per second the clock is not read. OpenDB returns an error if a live pool has
@@ -42,7 +42,7 @@ func OpenDB(name string, c driver.Connector, opts ...instrument.Option) (*sql.DB
 }
 
 // Connector is like [OpenDB], but for a program that creates the DB itself, for example with
-// another library that wraps connectors:
+// another library that also wraps connectors:
 //
 //	c, use, err := wrapsql.Connector("orders", connector)
 //	db := otelsql.OpenDB(c)
@@ -68,11 +68,11 @@ func Connector(
 	if err != nil {
 		return nil, nil, err
 	}
-	return &connector{Connector: c, pool: p, reg: reg}, p.follow, nil
+	return &connector{Connector: c, pool: p, reg: reg}, p.setDB, nil
 }
 
-// follow sets the DB whose statistics the pool adds to its own.
-func (p *pool) follow(db *sql.DB) {
+// setDB sets the DB whose statistics the pool adds to its own.
+func (p *pool) setDB(db *sql.DB) {
 	p.Lock()
 	defer p.Unlock()
 	p.db = db.Stats
@@ -81,7 +81,7 @@ func (p *pool) follow(db *sql.DB) {
 // Open is like [sql.Open], with the metrics of [OpenDB]. It passes the data source name to the
 // driver twice.
 func Open(name, driverName, dataSourceName string, opts ...instrument.Option) (*sql.DB, error) {
-	// sql.Open is the only way to look up a driver by name; it does not connect
+	// sql.Open, which does not connect, is the only way to look up a driver by name
 	probe, err := sql.Open(driverName, dataSourceName)
 	if err != nil {
 		return nil, err
@@ -98,7 +98,7 @@ func Open(name, driverName, dataSourceName string, opts ...instrument.Option) (*
 	}
 	db, err := OpenDB(name, c, opts...)
 	if closer, ok := c.(io.Closer); ok && err != nil {
-		_ = closer.Close() // err is more important
+		_ = closer.Close() // returning err is more important
 	}
 	return db, err
 }
@@ -134,8 +134,8 @@ type connector struct {
 // Connect implements driver.Connector.
 func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 	start := c.pool.connecting()
-	made, err := c.Connector.Connect(ctx)
-	w := &conn{Conn: made, pool: c.pool}
+	inner, err := c.Connector.Connect(ctx)
+	w := &conn{Conn: inner, pool: c.pool}
 	c.pool.connected(start, w, err)
 	if err != nil {
 		return nil, err

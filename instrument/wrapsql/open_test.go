@@ -32,7 +32,7 @@ func openDB(t testing.TB, s *server, opts ...instrument.Option) *sql.DB {
 
 // Establishing a connection takes 2 s. Then a query reads rows for 3 s, a transaction takes 4 s,
 // and the connection is idle in between.
-func TestOpenDBTimesConnectionsAndUses(t *testing.T) {
+func TestOpenDBMeasuresConnectingAndUses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &server{connect: func(context.Context) error { time.Sleep(2 * time.Second); return nil }}
 		db := openDB(t, s, instrument.WithConventions())
@@ -88,7 +88,7 @@ func TestOpenDBTimesConnectionsAndUses(t *testing.T) {
 	})
 }
 
-func TestOpenDBSaysHowConnectionsEnd(t *testing.T) {
+func TestOpenDBReportsWhyConnectionsClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var connectErr, queryErr error
 		s := &server{
@@ -99,14 +99,14 @@ func TestOpenDBSaysHowConnectionsEnd(t *testing.T) {
 		db.SetMaxIdleConns(1)
 		for _, connectErr = range []error{errRefused, context.Canceled, context.DeadlineExceeded} {
 			if err := db.Ping(); !errors.Is(err, connectErr) {
-				t.Errorf("%v, want %v", err, connectErr)
+				t.Errorf("Ping: got error %v, want %v", err, connectErr)
 			}
 		}
 		connectErr = nil
 		queryErr = driver.ErrBadConn
-		_, _ = db.Exec("x") // breaks the connections of all attempts
+		_, _ = db.Exec("x") // every attempt breaks its connection
 		queryErr = errRefused
-		_, _ = db.Exec("x") // the query fails
+		_, _ = db.Exec("x") // only the query fails
 		queryErr = nil
 		a, _ := db.Conn(t.Context())
 		b, _ := db.Conn(t.Context())
@@ -117,7 +117,8 @@ func TestOpenDBSaysHowConnectionsEnd(t *testing.T) {
 		got := pooltest.Points(t)
 		broken := got[resources+"closed broken"]
 		if broken == 0 || broken != got["poolgauge.pool.completed error"] {
-			t.Errorf("%v connections broke in %v uses", broken, got["poolgauge.pool.completed error"])
+			t.Errorf("got %v broken connections, want as many as failed uses, %v, and not 0",
+				broken, got["poolgauge.pool.completed error"])
 		}
 		pooltest.HasPoints(t, got, map[string]float64{
 			resources + "create_failed error":    1,
@@ -132,9 +133,9 @@ func TestOpenDBSaysHowConnectionsEnd(t *testing.T) {
 	})
 }
 
-// When the limit falls, more connections are idle than allowed. database/sql closes them but does
-// not count them.
-func TestOpenDBCountsOtherEnds(t *testing.T) {
+// When the limit is lowered, there are more connections than allowed. database/sql closes them but
+// does not count them.
+func TestOpenDBCountsConnectionsClosedForOtherReasons(t *testing.T) {
 	db := openDB(t, new(server))
 	db.SetMaxIdleConns(8)
 	var held []*sql.Conn
@@ -159,7 +160,7 @@ func TestOpenDBCountsOtherEnds(t *testing.T) {
 	})
 }
 
-func TestOpenDBHoldsTheInvariantsUnderLoad(t *testing.T) {
+func TestOpenDBInvariantsUnderLoad(t *testing.T) {
 	var n int
 	var mu sync.Mutex
 	s := &server{query: func() error {
@@ -200,15 +201,15 @@ func TestOpenDBHoldsTheInvariantsUnderLoad(t *testing.T) {
 		}
 	}
 	if used := last.Usage[instrument.Used].Or(-1); used != 0 || created-ended != last.Usage[instrument.Idle].Or(-1) {
-		t.Errorf("%d used, %d created, %d ended, %d idle", used, created, ended, last.Usage[instrument.Idle].Or(-1))
+		t.Errorf("got usage %v, %d created, %d closed; want 0 used, and the rest idle", last.Usage, created, ended)
 	}
 	if n := last.Requests[instrument.Acquired].Or(0); n < 1600 {
-		t.Errorf("%d uses, want 1600 or more", n)
+		t.Errorf("got %d uses, want at least 1600", n)
 	}
 }
 
 // A connection that a caller holds counts as used even before its first call, as in database/sql.
-func TestOpenDBCountsWhatIsTaken(t *testing.T) {
+func TestOpenDBCountsConnectionWithoutCallsAsUsed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db := openDB(t, new(server))
 		c, err := db.Conn(t.Context())
@@ -221,7 +222,7 @@ func TestOpenDBCountsWhatIsTaken(t *testing.T) {
 		})
 		_ = c.Raw(func(raw any) error {
 			if _, ok := wrapsql.DriverConn(raw).(*conn); !ok {
-				t.Errorf("Raw has %T", raw)
+				t.Errorf("DriverConn returned a %T, want a *conn", wrapsql.DriverConn(raw))
 			}
 			return nil
 		})
@@ -233,8 +234,8 @@ func TestOpenDBCountsWhatIsTaken(t *testing.T) {
 	})
 }
 
-// A connection whose caller gave up while it was being established is idle.
-func TestOpenDBCountsWhatWasLeftBehind(t *testing.T) {
+// If the caller gives up while a connection is being established, the connection counts as idle.
+func TestOpenDBCountsAbandonedConnectionAsIdle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db := openDB(t, &server{connect: func(context.Context) error { time.Sleep(3 * time.Second); return nil }})
 		db.SetMaxOpenConns(1)
@@ -242,7 +243,7 @@ func TestOpenDBCountsWhatWasLeftBehind(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		done := make(chan struct{})
-		go func() { // waits, and gives up during the dial
+		go func() { // gives up while the connection is being established
 			defer close(done)
 			if _, err := db.Conn(ctx); !errors.Is(err, context.DeadlineExceeded) {
 				t.Error(err)
@@ -258,7 +259,7 @@ func TestOpenDBCountsWhatWasLeftBehind(t *testing.T) {
 		)
 		time.Sleep(time.Minute)
 		if s := db.Stats(); s.Idle != 1 {
-			t.Fatalf("database/sql has %+v", s)
+			t.Fatalf("got %+v from database/sql, want 1 idle connection", s)
 		}
 		pooltest.HasPoints(
 			t,
@@ -268,13 +269,13 @@ func TestOpenDBCountsWhatWasLeftBehind(t *testing.T) {
 	})
 }
 
-// The DB may be opened by another library, with our Connector below its own.
-func TestConnectorComposes(t *testing.T) {
+// The DB may be opened by another library, which wraps our Connector.
+func TestConnectorCanBeWrapped(t *testing.T) {
 	c, use, err := wrapsql.Connector("orders", new(server))
 	if err != nil {
 		t.Fatal(err)
 	}
-	db := sql.OpenDB(above{c})
+	db := sql.OpenDB(outerConnector{c})
 	defer db.Close()
 	if _, err := db.Exec("x"); err != nil {
 		t.Fatal(err)
@@ -286,7 +287,7 @@ func TestConnectorComposes(t *testing.T) {
 		map[string]float64{"poolgauge.pool.requests acquired": 1, "poolgauge.pool.usage used": 0},
 	)
 	if _, ok := got["poolgauge.pool.waits"]; ok {
-		t.Error("there are waits of a DB that is not known")
+		t.Error("waits are reported before the DB is known")
 	}
 	use(db)
 	db.SetMaxOpenConns(7)
@@ -299,12 +300,13 @@ func TestConnectorComposes(t *testing.T) {
 	}
 }
 
-// above is a connector of another library, which forwards Close as database/sql requires.
-type above struct{ driver.Connector }
+// outerConnector is a connector of another library. It forwards Close, so that closing the DB
+// closes our Connector.
+type outerConnector struct{ driver.Connector }
 
-func (a above) Close() error { return a.Connector.(io.Closer).Close() }
+func (a outerConnector) Close() error { return a.Connector.(io.Closer).Close() }
 
-func TestOpenDBCloseEndsTheReport(t *testing.T) {
+func TestOpenDBCloseStopsReporting(t *testing.T) {
 	s := new(server)
 	db := openDB(t, s)
 	if err := db.Ping(); err != nil {
@@ -318,29 +320,29 @@ func TestOpenDBCloseEndsTheReport(t *testing.T) {
 	if got := pooltest.Points(t); len(got) > 0 {
 		t.Errorf("after Close there are still %v", got)
 	}
-	if n := s.closings.Load(); n != 1 {
-		t.Errorf("the connector was closed %d times, want 1", n)
+	if n := s.serverClosed.Load(); n != 1 {
+		t.Errorf("the connector was closed %d times, want once", n)
 	}
 	if db.Driver() != driver.Driver(s) {
-		t.Errorf("the driver is %T", db.Driver())
+		t.Errorf("Driver() returned a %T, want the connector's driver", db.Driver())
 	}
 }
 
-func TestOpenDBRefuses(t *testing.T) {
+func TestOpenDBErrors(t *testing.T) {
 	if _, err := wrapsql.OpenDB("orders", nil); err == nil {
 		t.Error("a nil connector was accepted")
 	}
 	s := new(server)
 	openDB(t, s)
 	if _, err := wrapsql.OpenDB("orders", s); !errors.Is(err, instrument.ErrNameInUse) {
-		t.Errorf("a second pool of the name: %v", err)
+		t.Errorf("second pool with the same name: got error %v, want ErrNameInUse", err)
 	}
-	if n := s.closings.Load(); n != 0 {
-		t.Error("a connector that OpenDB does not own was closed")
+	if n := s.serverClosed.Load(); n != 0 {
+		t.Error("OpenDB failed, but closed the caller's connector")
 	}
 }
 
-func TestOpenDBWithoutTelemetryIsTheDriversOwn(t *testing.T) {
+func TestOpenDBWithoutTelemetryDoesNotWrap(t *testing.T) {
 	db := openDB(t, new(server), instrument.WithoutTelemetry())
 	c, err := db.Conn(t.Context())
 	if err != nil {
@@ -349,7 +351,7 @@ func TestOpenDBWithoutTelemetryIsTheDriversOwn(t *testing.T) {
 	defer c.Close()
 	_ = c.Raw(func(raw any) error {
 		if _, ok := wrapsql.DriverConn(raw).(*conn); !ok || wrapsql.DriverConn(raw) != raw {
-			t.Errorf("the connection is a %T", raw)
+			t.Errorf("got a connection of type %T, want the driver's own", raw)
 		}
 		return nil
 	})
@@ -374,8 +376,8 @@ func TestOpen(t *testing.T) {
 	}
 }
 
-// Without a Producer everything is reported through the MeterProvider.
-func TestOpenDBThroughAProvider(t *testing.T) {
+// Without a Producer, all metrics are reported through the MeterProvider.
+func TestOpenDBWithMeterProvider(t *testing.T) {
 	reader := sdkmetric.NewManualReader()
 	provider := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))
 	db := openDB(t, new(server), instrument.WithMeterProvider(provider), instrument.WithConventions())

@@ -10,15 +10,15 @@ import (
 	"github.com/poolgauge/poolgauge/internal/measure"
 )
 
-// failure is the result of an attempt to connect.
+// failure describes how an attempt to connect failed.
 type failure uint8
 
 const (
-	none failure = iota
+	none failure = iota // the attempt succeeded
 	timedOut
 	canceled
 	failed
-	failures
+	failures // number of values
 )
 
 func (f failure) String() string {
@@ -49,11 +49,11 @@ type pool struct {
 	// connections that were established but never used; they count as used unless database/sql
 	// keeps them idle
 	fresh        map[*conn]bool
-	constructing int64
-	makes        [failures]instrument.Histogram
-	ended        int64 // number of connections closed
-	broken       int64 // of these, connections that were broken
-	other        int64 // of these, connections that database/sql does not count, as last reported
+	constructing int64                          // number of attempts to connect in progress
+	attempts     [failures]instrument.Histogram // durations of attempts to connect, by result
+	ended        int64                          // number of closed connections
+	broken       int64                          // of these, how many were broken
+	other        int64                          // of these, how many database/sql does not count, as last reported
 }
 
 func newPool(opts []instrument.Option) *pool {
@@ -71,13 +71,13 @@ func (p *pool) connecting() (start time.Duration) {
 }
 
 // connected records that c has been established, or that connecting failed with err. The first use
-// of c starts at once, since database/sql establishes connections for a caller.
+// of c starts immediately, since database/sql establishes connections for a caller.
 func (p *pool) connected(start time.Duration, c *conn, err error) {
 	p.Lock()
 	defer p.Unlock()
 	p.events++
 	p.constructing--
-	p.makes[failureOf(err)].Record(measure.Clock() - start)
+	p.attempts[failureOf(err)].Record(measure.Clock() - start)
 	if err == nil {
 		c.used, c.use = true, p.Start()
 		p.fresh[c] = true
@@ -96,17 +96,18 @@ func (p *pool) touch(c *conn) {
 }
 
 // end records the end of c's use, if there is one.
-func (p *pool) end(c *conn, how instrument.Ending) {
+func (p *pool) end(c *conn, ending instrument.Ending) {
 	p.Lock()
 	defer p.Unlock()
 	delete(p.fresh, c)
 	if c.used {
 		p.events++
 		c.used = false
-		p.End(c.use, how)
+		p.End(c.use, ending)
 	}
 }
 
+// closed records that a connection was closed.
 func (p *pool) closed(broken bool) {
 	p.Lock()
 	defer p.Unlock()
@@ -117,20 +118,20 @@ func (p *pool) closed(broken bool) {
 	}
 }
 
-// stats returns the Stats for a collection. It reads the pool's own counters at one instant, and
-// those of database/sql slightly later. In that order, connections in use never exceed the limit,
-// and a connection closed for a known reason is never counted under reason other.
+// stats returns the Stats for a collection. It reads all of the pool's own counters at the same
+// time, and those of database/sql slightly later. In that order, connections in use never exceed
+// the limit, and a connection closed for a known reason is never counted under the reason other.
 func (p *pool) stats() instrument.Stats {
 	p.Lock()
-	ask := p.db
+	dbStats := p.db
 	p.Unlock()
-	if ask == nil {
+	if dbStats == nil {
 		own, _ := p.own()
 		return own
 	}
-	p.reconcile(ask)
+	p.reconcile(dbStats)
 	own, ended := p.own()
-	s := statsOf(ask())
+	s := statsOf(dbStats())
 	for _, r := range s.Resources {
 		ended -= r.Count
 	}
@@ -148,15 +149,15 @@ func (p *pool) stats() instrument.Stats {
 
 // reconcile ends the uses of new connections that no caller ever received. database/sql opened them
 // for callers that then gave up or got another connection, and now keeps them idle. They can be
-// told apart from connections that a caller holds only if no event happens during the check.
-func (p *pool) reconcile(ask func() sql.DBStats) {
+// distinguished from connections that a caller holds only if no event happens during the check.
+func (p *pool) reconcile(dbStats func() sql.DBStats) {
 	p.Lock()
 	before, fresh := p.events, len(p.fresh)
 	p.Unlock()
 	if fresh == 0 {
 		return
 	}
-	idle := int64(ask().Idle)
+	idle := int64(dbStats().Idle)
 	p.Lock()
 	defer p.Unlock()
 	if p.events != before {
@@ -173,10 +174,10 @@ func (p *pool) reconcile(ask func() sql.DBStats) {
 	}
 }
 
-// idle returns the number of idle connections, as far as calls of the driver show it. Caller must
-// hold the lock.
+// idle returns the number of idle connections, as far as it can be determined from the calls of the
+// driver. Caller must hold the lock.
 func (p *pool) idle() int64 {
-	return int64(p.makes[none].Count()) - p.ended - p.Uses.InUse()
+	return int64(p.attempts[none].Count()) - p.ended - p.Uses.InUse()
 }
 
 // own returns the Stats without the values from database/sql, and how many connections were closed
@@ -193,12 +194,12 @@ func (p *pool) own() (s instrument.Stats, ended int64) {
 		if f == none {
 			event = instrument.Created
 		}
-		made := p.makes[f].Clone()
+		durations := p.attempts[f].Clone()
 		s.Resources = append(
 			s.Resources,
-			instrument.Resources{Event: event, Reason: f.String(), Count: int64(made.Count())},
+			instrument.Resources{Event: event, Reason: f.String(), Count: int64(durations.Count())},
 		)
-		s.Create = append(s.Create, instrument.Creation{ErrorType: f.String(), Duration: made})
+		s.Create = append(s.Create, instrument.Creation{ErrorType: f.String(), Duration: durations})
 	}
 	s.Resources = append(s.Resources, instrument.Resources{Event: instrument.Ended, Reason: "broken", Count: p.broken})
 	return s, p.ended - p.broken

@@ -34,7 +34,7 @@ func calls(s callsite.Site) (all []string) {
 	return all
 }
 
-// marked returns the location of a mark in this file.
+// marked returns this file's name and the line that contains the comment "mark: " + mark.
 func marked(t *testing.T, mark string) string {
 	t.Helper()
 	text, err := os.ReadFile("callsite_test.go")
@@ -45,16 +45,16 @@ func marked(t *testing.T, mark string) string {
 	return fmt.Sprintf(" callsite_test.go:%d", 1+strings.Count(before, "\n"))
 }
 
-func needsNote(t *testing.T) {
+func skipIfSampled(t *testing.T) {
 	t.Helper()
 	if !callsite.Always {
-		t.Skip("calls are sampled on this architecture")
+		t.Skip("Note records only a sample of the calls on this architecture")
 	}
 }
 
-// The compiler may or may not inline; the lines are recorded in either case.
+// The lines are recorded whether or not the compiler inlines the calls.
 func TestNoteSeesThroughInlining(t *testing.T) {
-	needsNote(t)
+	skipIfSampled(t)
 	got := calls(helper()) // mark: test
 	want := []string{
 		"callsite_test.inlined" + marked(t, "inlined"),
@@ -62,13 +62,13 @@ func TestNoteSeesThroughInlining(t *testing.T) {
 		"callsite_test.TestNoteSeesThroughInlining" + marked(t, "test"),
 	}
 	if len(got) < 3 || !slices.Equal(got[:3], want) {
-		t.Errorf("got %q", got)
+		t.Errorf("got %q, want %q first", got, want)
 	}
 }
 
-// A Site ends where the stack ends.
+// A Site contains no calls beyond the bottom of the stack.
 func TestNoteAtTheBottomOfAStack(t *testing.T) {
-	needsNote(t)
+	skipIfSampled(t)
 	var s callsite.Site
 	done := make(chan bool)
 	go func() {
@@ -82,20 +82,20 @@ func TestNoteAtTheBottomOfAStack(t *testing.T) {
 		got,
 		[]string{"callsite_test.TestNoteAtTheBottomOfAStack.func1" + marked(t, "bottom")},
 	) {
-		t.Errorf("got %q", got)
+		t.Errorf("got %q, want only the goroutine's function", got)
 	}
 }
 
 // Note also works on a stack that has grown and therefore moved.
 func TestNoteOnAStackThatGrows(t *testing.T) {
-	needsNote(t)
+	skipIfSampled(t)
 	done := make(chan bool)
 	want := "callsite_test.grow" + marked(t, "grow")
 	go func() {
 		defer close(done)
 		for depth := range 2000 {
 			if got := calls(grow(depth)); len(got) < 1 || got[0] != want {
-				t.Errorf("%d deep: %q", depth, got)
+				t.Errorf("at depth %d: got %q, want %q first", depth, got, want)
 				return
 			}
 		}
@@ -105,13 +105,13 @@ func TestNoteOnAStackThatGrows(t *testing.T) {
 
 //go:noinline
 func grow(depth int) callsite.Site {
-	var room [64]byte
+	var padding [64]byte
 	if depth == 0 {
 		return acquire() // mark: grow
 	}
 	s := grow(depth - 1)
-	room[depth%64] = byte(depth)
-	_ = room
+	padding[depth%64] = byte(depth)
+	_ = padding
 	return s
 }
 

@@ -2,14 +2,14 @@
 
 // func Note(s *Site)
 //
-// Go calls this directly, so BP is the frame pointer of the function whose caller is wanted: what it
-// points to is that of the caller, and the word above it the return address. Nothing here can be
-// preempted, so the stack does not move.
+// Go calls this directly, and it has no frame, so BP is the frame pointer of the function that
+// called Note. BP points to the saved frame pointer of that function's caller, and the word above
+// it is the return address. This code cannot be preempted, so the stack does not move.
 TEXT ·Note(SB), NOSPLIT|NOFRAME, $0-8
 	MOVQ s+0(FP), DI
 	MOVQ (TLS), AX
 	MOVQ 8(AX), DX    // g.stack.hi, whose offset runtime/cgo relies on
-	SUBQ $16, DX      // the last frame that may be read
+	SUBQ $16, DX      // the highest frame pointer that may be followed
 	XORL R8, R8
 	XORL R9, R9
 	XORL R10, R10
@@ -44,7 +44,7 @@ TEXT ·Note(SB), NOSPLIT|NOFRAME, $0-8
 	JHI  done
 	MOVQ 8(AX), R11
 
-done: // two at a time, as Go copies them: a load that is wider than the stores before it has to wait
+done: // store two at a time, as Go copies them: a load wider than the preceding stores would stall
 	MOVQ       R8, X0
 	MOVQ       R9, X1
 	PUNPCKLQDQ X1, X0

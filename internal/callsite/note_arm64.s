@@ -2,15 +2,15 @@
 
 // func Note(s *Site)
 //
-// Go calls this directly, so R29 is the frame pointer of the function whose caller is wanted: what it
-// points to is that of the caller, and the word above it the return address. Nothing here can be
-// preempted, so the stack does not move.
+// Go calls this directly, and it has no frame, so R29 is the frame pointer of the function that
+// called Note. R29 points to the saved frame pointer of that function's caller, and the word above
+// it is the return address. This code cannot be preempted, so the stack does not move.
 TEXT ·Note(SB), NOSPLIT|NOFRAME, $0-8
 	MOVD s+0(FP), R0
 	MOVD 8(g), R1    // g.stack.hi, whose offset runtime/cgo relies on
-	SUB  $16, R1, R1 // the last frame that may be read
+	SUB  $16, R1, R1 // the highest frame pointer that may be followed
 	MOVD RSP, R2
-	SUB  $16, R2, R2 // R29 of a function that has no more than its frame
+	SUB  $16, R2, R2 // R29 is 8 bytes below RSP
 	MOVD R29, R3
 	MOVD $4, R5
 

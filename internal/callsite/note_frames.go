@@ -2,8 +2,8 @@
 
 package callsite
 
-// Always reports whether [Note] records every call. On some other architectures, Note records only
-// one call in 64.
+// Always reports whether [Note] records every call. On other architectures, Note records only one
+// call in 64.
 const Always = true
 
 // Note records the call stack of its caller in s, starting at the line that called the caller. s

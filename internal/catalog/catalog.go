@@ -9,8 +9,8 @@
 // name, unit, instrument and attributes from the OpenTelemetry semantic conventions, version 1.43.
 // Other rows exist only where there is no convention.
 //
-// The package contains only data, and imports only OpenTelemetry's attribute keys, so importing it
-// costs nothing.
+// The package contains only data, and imports only OpenTelemetry's attribute keys, so it is cheap
+// to import.
 package catalog
 
 //go:generate go run ./gen

@@ -9,8 +9,8 @@ import (
 var (
 	nameForm = regexp.MustCompile(`^[a-z][a-z0-9_]*(\.[a-z0-9][a-z0-9_]*)+$`)
 
-	// unitForm describes the part of UCUM that is in use: base units, and annotations that name
-	// what is counted.
+	// unitForm matches the part of UCUM that is in use: base units, and annotations that name what
+	// is counted.
 	unitForm = regexp.MustCompile(`^(s|By|1|%|\{[a-z_]+\})$`)
 )
 
@@ -25,22 +25,22 @@ func TestRows(t *testing.T) {
 				t.Errorf("help %q is not a sentence", m.Help)
 			}
 			if m.Unit == "s" && m.Number == Int {
-				t.Error("seconds are not counted in integers")
+				t.Error("a metric in seconds must have floating-point values")
 			}
 			if m.Kind == Counter && m.Unit == "1" {
-				t.Error("a counter counts something: its unit needs a name")
+				t.Error("a counter's unit must name what it counts")
 			}
 			checkAttributes(t, append(append([]Attribute(nil), g.Attributes...), m.Attributes...))
 		})
 	})
 }
 
-// checkName checks the rules of the semantic conventions. A name must not repeat the unit or the
-// suffixes that exporters add.
+// checkName checks m's name by the rules of the semantic conventions. It must not contain the unit
+// or a suffix that exporters add.
 func checkName(t *testing.T, m *Metric) {
 	t.Helper()
 	if !nameForm.MatchString(m.Name) {
-		t.Errorf("name is not dotted lower case")
+		t.Errorf("name %q is not dotted lower case", m.Name)
 	}
 	for part := range strings.FieldsFuncSeq(m.Name, func(r rune) bool { return r == '.' || r == '_' }) {
 		switch part {
@@ -49,7 +49,7 @@ func checkName(t *testing.T, m *Metric) {
 		}
 	}
 	if ours := strings.HasPrefix(m.Name, "poolgauge."); ours && m.Standard {
-		t.Error("a name of ours cannot be standard")
+		t.Error("a metric called poolgauge.* cannot be standard")
 	}
 }
 

@@ -32,9 +32,9 @@ var (
 		Name: "system.cpu.logical.count", Kind: UpDownCounter, Number: Int, Unit: "{cpu}", Standard: true,
 		Help: "Logical CPUs of the host.",
 	}
-	SystemLoad1  = load("1m")
-	SystemLoad5  = load("5m")
-	SystemLoad15 = load("15m")
+	SystemLoad1  = loadAverage("1m")
+	SystemLoad5  = loadAverage("5m")
+	SystemLoad15 = loadAverage("15m")
 
 	SystemMemoryUsage = &Metric{
 		Name:     "system.memory.usage",
@@ -86,7 +86,7 @@ var (
 	}
 )
 
-func load(window string) *Metric {
+func loadAverage(window string) *Metric {
 	return &Metric{
 		Name:   "system.cpu.load_average." + window,
 		Kind:   Gauge,

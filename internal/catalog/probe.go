@@ -16,8 +16,8 @@ const (
 // ProbeNames lists the values of [ProbeNameKey], in the order in which they are shown.
 var ProbeNames = []string{"cpu", "parallelism", "disk", "tcp", "dns", "http", "grpc"}
 
-// ProbePhases lists the values of [ProbePhaseKey], in the order in which the phases happen. total
-// is the time from the intended start to the end.
+// ProbePhases lists the values of [ProbePhaseKey], in the order in which the phases happen. The
+// phase "total" lasts from the intended start of a run to its end.
 var ProbePhases = []string{"lookup", "connect", "tls", "response", "write", "sync", "read", "total"}
 
 var probeErrorType = Attribute{

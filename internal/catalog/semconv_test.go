@@ -15,7 +15,7 @@ import (
 	"go.opentelemetry.io/otel/semconv/v1.43.0/systemconv"
 )
 
-// convention is an instrument as described by OpenTelemetry's packages, which are generated from
+// convention describes an instrument. OpenTelemetry's packages with these types are generated from
 // the semantic conventions.
 type convention interface {
 	Name() string
@@ -23,7 +23,7 @@ type convention interface {
 }
 
 // conventions holds the instruments of the semantic conventions, in their observable form if there
-// is one: that form has a method for every attribute of the metric.
+// is one, because that form has a method for every attribute of the metric.
 var conventions = []convention{
 	systemconv.CPUTime{},
 	systemconv.CPULogicalCountObservable{},
@@ -77,15 +77,16 @@ var conventions = []convention{
 	httpconv.ClientRequestDuration{},
 }
 
-// required holds the attributes that the generated histograms take as parameters of Record instead
-// of having methods for them.
+// required holds, by metric, the attributes for which a generated histogram has a parameter of
+// Record instead of a method.
 var required = map[string][]attribute.Key{
 	"http.client.request.duration": {semconv.HTTPRequestMethodKey},
 }
 
-// deviations holds the instruments for which the conventions are wrong (docs/decisions/0002).
+// deviations holds, by metric, the instrument that we use where the conventions are wrong
+// (docs/decisions/0002).
 var deviations = map[string]string{
-	// 1.43 says counter, but usage falls, so its rate would be meaningless
+	// 1.43 says counter, but usage can fall, so its rate would be meaningless
 	"container.memory.usage": "int64updowncounter",
 }
 
@@ -101,13 +102,13 @@ func TestStandardRowsFollowTheConventions(t *testing.T) {
 		case m.Standard && ok:
 			t.Run(m.Name, func(t *testing.T) { compare(t, m, c) })
 		case m.Standard:
-			t.Errorf("%s is marked standard and not checked here: add its instrument to conventions", m.Name)
+			t.Errorf("%s is marked standard but not checked here: add its instrument to conventions", m.Name)
 		case ok:
 			t.Errorf("%s is in the semantic conventions: mark it standard", m.Name)
 		}
 	})
 	for name := range byName {
-		t.Errorf("%s is checked here and not in the table", name)
+		t.Errorf("%s is checked here but not in the catalog", name)
 	}
 }
 
@@ -139,8 +140,8 @@ func compare(t *testing.T, m *Metric, c convention) {
 	}
 }
 
-// attributeKeys calls each of the methods AttrX of c, which create an attribute from a value, and
-// returns the keys.
+// attributeKeys returns the keys of c's attributes. To find them, it calls all methods of c called
+// Attr*, each of which creates an attribute from a value.
 func attributeKeys(c convention) map[attribute.Key]bool {
 	keys := map[attribute.Key]bool{}
 	v := reflect.ValueOf(c)

@@ -5,7 +5,7 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 )
 
-// The attribute keys of the sidecar's own metrics.
+// The attribute key of the sidecar's sources.
 const (
 	SourceKey = attribute.Key("poolgauge.source")
 )
@@ -84,7 +84,7 @@ var (
 	}
 )
 
-// HostVerdict is the metric for shortages of the machine.
+// HostVerdict is the metric for verdicts on the machine.
 var HostVerdict = &Metric{
 	Name:   "poolgauge.host.verdict",
 	Kind:   UpDownCounter,

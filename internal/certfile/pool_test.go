@@ -18,8 +18,8 @@ func TestPool(t *testing.T) {
 		err     string
 	}{
 		"a certificate": {string(pem.EncodeToMemory(block)), ""},
-		"no PEM":        {"hello", "expected a file of PEM certificates, found none in "},
-		"not there":     {"", "expected a file of PEM certificates: open "},
+		"not PEM":       {"hello", "expected a file of PEM certificates, found none in "},
+		"missing file":  {"", "expected a file of PEM certificates: open "},
 	} {
 		path := filepath.Join(t.TempDir(), "ca.pem")
 		if c.content != "" {
@@ -29,10 +29,10 @@ func TestPool(t *testing.T) {
 		}
 		pool, err := Pool(path)
 		if (err == nil) != (c.err == "") || err != nil && !strings.HasPrefix(err.Error(), c.err) {
-			t.Errorf("%s: %v, want %q", name, err, c.err)
+			t.Errorf("%s: got error %v, want prefix %q", name, err, c.err)
 		}
-		if trusts := pool != nil &&
-			len(pool.Subjects()) == 1; trusts != (c.err == "") { //nolint:staticcheck // not the system's pool
+		if loaded := pool != nil &&
+			len(pool.Subjects()) == 1; loaded != (c.err == "") { //nolint:staticcheck // not the system's pool
 			t.Errorf("%s: got the pool %v", name, pool)
 		}
 	}

@@ -9,11 +9,11 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// DB returns an option that also reports a database connection pool under OpenTelemetry's
-// semantic-convention metric names. name is the pool's name.
+// DB returns an option for a database connection pool called name. It reports the pool under
+// OpenTelemetry's semantic-convention metric names as well.
 func DB(name string) instrument.Option {
 	pool := semconv.DBClientConnectionPoolName(name)
-	all := attribute.NewSet(pool)
+	base := attribute.NewSet(pool)
 	used := attribute.NewSet(pool, semconv.DBClientConnectionStateUsed)
 	idle := attribute.NewSet(pool, semconv.DBClientConnectionStateIdle)
 	return instrument.Follow(instrument.Convention{
@@ -26,14 +26,14 @@ func DB(name string) instrument.Option {
 			}
 			durations := func(m *catalog.Metric, h *instrument.Histogram) {
 				if h != nil {
-					add(m, all, instrument.Point{Histogram: h})
+					add(m, base, instrument.Point{Histogram: h})
 				}
 			}
 			count(catalog.DBConnectionCount, used, s.Usage[instrument.Used])
 			count(catalog.DBConnectionCount, idle, s.Usage[instrument.Idle])
-			count(catalog.DBConnectionMax, all, s.Limit)
-			count(catalog.DBConnectionPending, all, s.Pending)
-			count(catalog.DBConnectionTimeouts, all, s.Requests[instrument.TimedOut])
+			count(catalog.DBConnectionMax, base, s.Limit)
+			count(catalog.DBConnectionPending, base, s.Pending)
+			count(catalog.DBConnectionTimeouts, base, s.Requests[instrument.TimedOut])
 			for _, c := range s.Create {
 				if c.ErrorType == "" {
 					durations(catalog.DBConnectionCreateTime, c.Duration)

@@ -14,8 +14,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/pooltest"
 )
 
-// Every row of the group is emitted, through the Producer and through a provider, and only if
-// requested.
+// Every metric in the group is emitted, through a Producer and through a MeterProvider, but only
+// with WithConventions.
 func TestDBReportsItsGroup(t *testing.T) {
 	for name, withProducer := range map[string]bool{"producer": true, "provider": false} {
 		t.Run(name, func(t *testing.T) {
@@ -29,7 +29,7 @@ func TestDBReportsItsGroup(t *testing.T) {
 			provider := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))
 			plain := observe(t, reader, provider)
 			if n := len(plain); n != 0 {
-				t.Errorf("%d of the convention's metrics without being asked for", n)
+				t.Errorf("without WithConventions: got %d series of the convention, want none", n)
 			}
 			got := observe(
 				t,
@@ -45,19 +45,20 @@ func TestDBReportsItsGroup(t *testing.T) {
 			for _, m := range catalog.DBClient.Metrics {
 				if m != catalog.DBConnectionCount &&
 					got[pooltest.Series{Metric: m.Name, Attributes: set.Equivalent()}] == 0 {
-					t.Errorf("%s is not emitted with the attributes wanted: %v", m.Name, got)
+					t.Errorf("%s is not emitted with the expected attributes: got %v", m.Name, got)
 				}
 			}
 			for _, state := range catalog.DBConnectionCount.Attributes[0].Values {
 				set := attribute.NewSet(append(set.ToSlice(), attribute.String("db.client.connection.state", state))...)
 				if got[pooltest.Series{Metric: catalog.DBConnectionCount.Name, Attributes: set.Equivalent()}] != 1 {
-					t.Errorf("no count of state %s: %v", state, got)
+					t.Errorf("state %s: want a count of 1, got %v", state, got)
 				}
 			}
 		})
 	}
 }
 
+// observe registers a pool with opts and returns the convention's metrics that it emits.
 func observe(
 	t *testing.T, reader sdkmetric.Reader, provider *sdkmetric.MeterProvider, opts ...instrument.Option,
 ) map[pooltest.Series]float64 {

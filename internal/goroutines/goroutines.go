@@ -24,8 +24,8 @@ var states = [...]struct{ state, name string }{
 
 const lockWait = "/sync/mutex/wait/total:seconds"
 
-// Start registers a callback that counts the goroutines at each collection of the meter's readers,
-// which takes a few µs.
+// Start registers a callback with meter that reports goroutines and lock waits at each collection.
+// The callback takes a few µs.
 func Start(meter metric.Meter) error {
 	o, err := instruments.NewObservables(meter, catalog.Goroutines, catalog.LockWaitTime)
 	if err != nil {

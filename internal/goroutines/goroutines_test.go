@@ -11,9 +11,9 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// waitForALock makes 200 goroutines wait for one lock. It takes that many because the runtime
-// samples one wait in eight, at random.
-func waitForALock(each time.Duration) {
+// contend makes 200 goroutines wait for one lock, each for about the given time. It needs that many
+// because the runtime samples one wait in eight, at random.
+func contend(wait time.Duration) {
 	var mu sync.Mutex
 	var begun, ended sync.WaitGroup
 	mu.Lock()
@@ -26,12 +26,12 @@ func waitForALock(each time.Duration) {
 		})
 	}
 	begun.Wait()
-	time.Sleep(each) // the length of their waits
+	time.Sleep(wait)
 	mu.Unlock()
 	ended.Wait()
 }
 
-// Goroutines that wait for a channel are counted as waiting, and the one that collects is counted
+// Goroutines that wait on a channel are counted as waiting, and the collecting goroutine is counted
 // as running.
 func TestStates(t *testing.T) {
 	const waiters = 500
@@ -45,7 +45,7 @@ func TestStates(t *testing.T) {
 		}()
 		<-started
 	}
-	waitForALock(20 * time.Millisecond) // 4 s in total
+	contend(20 * time.Millisecond) // 4 s in total
 	reader := sdk.NewManualReader()
 	if err := Start(sdk.NewMeterProvider(sdk.WithReader(reader)).Meter("test")); err != nil {
 		t.Fatal(err)
@@ -68,7 +68,7 @@ func TestStates(t *testing.T) {
 		}
 	}
 	if waited < 0.5 {
-		t.Errorf("goroutines waited %v s for locks, want 0.5 at least", waited)
+		t.Errorf("goroutines waited %v s for locks, want at least 0.5 s", waited)
 	}
 	// The last goroutine may not have reached its channel yet.
 	if len(got) != len(states) || got["waiting"] < waiters-1 || got["waiting"] > waiters+100 || got["running"] < 1 ||

@@ -10,31 +10,32 @@ import (
 	"github.com/poolgauge/poolgauge/internal/lineage"
 )
 
-// files holds the names of the files to read in a cgroup.
-type files struct{ limit, usage, cache string }
+// files holds the names of a cgroup's memory files, and the key of its inactive page cache in
+// memory.stat.
+type files struct{ limit, usage, cacheKey string }
 
 var (
 	v1 = files{"memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"}
 	v2 = files{"memory.max", "memory.current", "inactive_file"}
 )
 
-// groups returns how many more bytes the limits of the process's cgroup and its ancestors allow,
-// which is the smallest number that any of them allows.
-func groups(membership, mount string) (bytes int64, ok bool) {
+// cgroupHeadroom returns how many more bytes the process can use before it exceeds the limit of its
+// cgroup or of an ancestor. ok is false if there is no limit or no limit can be read.
+func cgroupHeadroom(membership, mount string) (bytes int64, ok bool) {
 	for _, g := range lineage.Of(membership, mount, "memory") {
 		names := v1
 		if g.V2 {
 			names = v2
 		}
-		if left, found := names.left(g.Dir); found {
+		if left, found := names.headroom(g.Dir); found {
 			bytes, ok = least(bytes, ok, left)
 		}
 	}
 	return bytes, ok
 }
 
-// left returns how many more bytes the limit of the cgroup at dir allows.
-func (f files) left(dir string) (bytes int64, ok bool) {
+// headroom returns how many more bytes the limit of the cgroup at dir allows.
+func (f files) headroom(dir string) (bytes int64, ok bool) {
 	limit, ok := number(filepath.Join(dir, f.limit))
 	if !ok || limit > math.MaxInt64/2 { // version 1 represents "no limit" by a number near the largest int64
 		return 0, false
@@ -45,7 +46,7 @@ func (f files) left(dir string) (bytes int64, ok bool) {
 	}
 	// If the file cannot be read, no page cache counts as available.
 	stat, _ := os.ReadFile(filepath.Join(dir, "memory.stat"))
-	return limit - usage + min(usage, lookUp(string(stat), f.cache)), true
+	return limit - usage + min(usage, lookUp(string(stat), f.cacheKey)), true
 }
 
 // number reads file, which contains one number. It returns false for "max", which means no limit.

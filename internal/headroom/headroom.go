@@ -24,12 +24,12 @@ func Available() (bytes int64, ok bool) {
 }
 
 func available(membership, mount string, h heap) (bytes int64, ok bool) {
-	bytes, ok = groups(membership, mount)
+	bytes, ok = cgroupHeadroom(membership, mount)
 	if ok {
 		bytes += h.reusable
 	}
 	if h.limit != math.MaxInt64 {
-		bytes, ok = least(bytes, ok, h.limit-h.taken+h.reusable)
+		bytes, ok = least(bytes, ok, h.limit-h.used+h.reusable)
 	}
 	return bytes, ok
 }
@@ -45,8 +45,8 @@ func least(bytes int64, ok bool, other int64) (int64, bool) {
 // heap is the Go runtime's memory use as GOMEMLIMIT counts it.
 type heap struct {
 	limit    int64 // GOMEMLIMIT, or [math.MaxInt64] if there is none
-	taken    int64 // bytes that count toward the limit
-	reusable int64 // bytes of taken that are available for new objects
+	used     int64 // bytes that count toward the limit
+	reusable int64 // the part of used that is available for new objects
 }
 
 func readHeap() heap {
@@ -59,7 +59,7 @@ func readHeap() heap {
 	}
 	metrics.Read(s)
 	value := func(i int) int64 { return int64(s[i].Value.Uint64()) }
-	h := heap{limit: debug.SetMemoryLimit(-1), taken: value(0) - value(1), reusable: value(2)}
+	h := heap{limit: debug.SetMemoryLimit(-1), used: value(0) - value(1), reusable: value(2)}
 	if h.limit != math.MaxInt64 {
 		h.reusable += max(0, value(3)-value(4))
 	}

@@ -51,7 +51,7 @@ func TestRowsBecomeTheirInstruments(t *testing.T) {
 		made := got[m.Name]
 		if made.Unit != m.Unit || made.Description != m.Help || kindOf(made.Data) != m.Kind {
 			t.Errorf(
-				"%s: %v %q %q, listed as %v %q",
+				"%s: got a %v with unit %q and description %q, listed as a %v with unit %q",
 				m.Name,
 				kindOf(made.Data),
 				made.Unit,
@@ -63,7 +63,8 @@ func TestRowsBecomeTheirInstruments(t *testing.T) {
 	}
 }
 
-// rowsByUse divides the catalog: rows of probes and histograms are recorded, others observed.
+// rowsByUse divides the catalog's rows: those of probes and all histograms are recorded, and the
+// others are observed.
 func rowsByUse() (observed, recorded []*catalog.Metric) {
 	catalog.Each(func(g *catalog.Group, m *catalog.Metric) {
 		if g == catalog.Probe || m.Kind == catalog.Histogram {
@@ -94,12 +95,12 @@ func kindOf(data metricdata.Aggregation) catalog.Kind {
 	}
 }
 
-func TestKindsThatHaveNoInstrumentAreErrors(t *testing.T) {
+func TestUnsupportedKindsAreErrors(t *testing.T) {
 	meter := sdkmetric.NewMeterProvider().Meter("test")
 	if _, err := NewObservables(meter, catalog.ProbeDuration); err == nil {
-		t.Error("a histogram was made observable")
+		t.Error("NewObservables accepted a histogram")
 	}
 	if _, err := NewRecorders(meter, catalog.PoolUsage); err == nil {
-		t.Error("a recorder for an up-down counter, to which differences must be added")
+		t.Error("NewRecorders accepted an up-down counter")
 	}
 }

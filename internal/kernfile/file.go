@@ -25,7 +25,7 @@ type File struct {
 	Rare bool
 
 	kept        *descriptor
-	replaceable bool // the file system may replace the file while it is open
+	replaceable bool // the file may be replaced while it is open
 	lost        bool // the open file can no longer be read
 	skip        int  // number of reads to skip before the next attempt to open a rare file
 	reopened    int  // how often the file was opened again after it was lost
@@ -49,12 +49,12 @@ var keptNow atomic.Int64
 
 type descriptor struct {
 	fd handle
-	// A small object without pointers would share a block of memory with others, and be collected
-	// only with all of them.
+	// The pointer keeps the runtime from combining the descriptor with other tiny objects, together
+	// with which it would be collected.
 	_ *byte
 }
 
-// keep stores fd in f if fd may stay open. It reports whether it stored fd.
+// keep stores fd in f for later reads if fd may stay open. It reports whether it stored fd.
 func (f *File) keep(fd handle) bool {
 	if f.replaceable || keptNow.Load() >= maxKept {
 		return false
@@ -73,7 +73,7 @@ func release(fd handle) {
 	_ = syscall.Close(fd) // read only: no data can be lost
 }
 
-// drop drops the descriptor, which is closed when it is garbage-collected.
+// drop releases f's descriptor, which is closed when it is garbage-collected.
 func (f *File) drop() { f.kept = nil }
 
 // ReadFile returns the content of f, which is valid until the next call. Errors contain the path.
@@ -88,7 +88,7 @@ func (r *Reader) ReadFile(f *File) ([]byte, error) {
 		if err == nil {
 			return data, nil
 		}
-		f.drop() // another cgroup may have the same path now or later
+		f.drop() // a new cgroup may have the same path, now or later
 		f.lost = true
 	}
 	fd, err := open(f.Path)

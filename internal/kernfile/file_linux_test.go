@@ -12,7 +12,7 @@ import (
 )
 
 // A file that is not in a kernel file system may be replaced, so it is opened for each read.
-func TestReplacedFileIsReadAnew(t *testing.T) {
+func TestReplacedFileIsReopened(t *testing.T) {
 	dir := t.TempDir()
 	f := NewFile(filepath.Join(dir, "file"))
 	var r Reader
@@ -28,19 +28,19 @@ func TestReplacedFileIsReadAnew(t *testing.T) {
 		}
 	}
 	if f.kept != nil {
-		t.Error("it stays open")
+		t.Error("the file stays open")
 	}
 }
 
-// A file of the kernel stays open, and each read returns the current content.
+// A file in a kernel file system stays open, and each read returns the current content.
 func TestKernelFileStaysOpen(t *testing.T) {
 	var r Reader
 	for _, c := range []struct {
-		path   string
-		pieces bool
+		path    string
+		chunked bool
 	}{{"/proc/self/limits", false}, {"/proc/cpuinfo", true}, {"/proc/self/mountinfo", true}} {
 		f := NewFile(c.path)
-		f.Chunked = c.pieces
+		f.Chunked = c.chunked
 		want, err := os.ReadFile(c.path)
 		if err != nil {
 			t.Skip(err)
@@ -82,17 +82,17 @@ func TestFileOfAnEndedProcessIsAbsent(t *testing.T) {
 	f := NewFile("/proc/" + strconv.Itoa(cmd.Process.Pid) + "/stat")
 	var r Reader
 	if _, err := r.ReadFile(&f); err != nil || f.kept == nil {
-		t.Errorf("while it runs: %v, kept %v", err, f.kept)
+		t.Errorf("while the process runs: got error %v, descriptor %v; want an open file", err, f.kept)
 	}
 	_ = in.Close()
 	_ = cmd.Wait()
 	if got, err := r.ReadFile(&f); !Absent(err) || f.kept != nil {
-		t.Errorf("got %q, %v; want an error that it is absent, and no descriptor", got, err)
+		t.Errorf("got %q, %v; want no descriptor, and an error for which Absent is true", got, err)
 	}
 }
 
 // The number of open descriptors is bounded, and files beyond the bound can still be read.
-// Descriptors are closed when they are garbage collected, even if small objects that were allocated
+// Descriptors are closed when they are garbage-collected, even if small objects that were allocated
 // at the same time are still in use.
 func TestDescriptorsAreBounded(t *testing.T) {
 	var others [maxKept]*int
@@ -110,7 +110,7 @@ func TestDescriptorsAreBounded(t *testing.T) {
 			}
 		}
 		if n := keptNow.Load(); n != maxKept {
-			t.Errorf("%d descriptors, want %d", n, maxKept)
+			t.Errorf("%d descriptors are open, want %d", n, maxKept)
 		}
 		runtime.KeepAlive(files)
 	}()
@@ -124,8 +124,8 @@ func TestDescriptorsAreBounded(t *testing.T) {
 	}
 }
 
-// A rare file that was not found is opened again after rareSkip reads.
-func TestRareFileIsOpenedNowAndThen(t *testing.T) {
+// A rare file that was not found is not opened for the next rareSkip reads, and then again.
+func TestRareFileIsRetried(t *testing.T) {
 	f := NewFile(filepath.Join(t.TempDir(), "file"))
 	f.Rare = true
 	var r Reader
@@ -137,11 +137,11 @@ func TestRareFileIsOpenedNowAndThen(t *testing.T) {
 	}
 	for i := range rareSkip {
 		if _, err := r.ReadFile(&f); !Absent(err) {
-			t.Fatalf("read %d opened it: %v", i, err)
+			t.Fatalf("read %d: got error %v, want the file reported as absent", i, err)
 		}
 	}
 	if got, err := r.ReadFile(&f); err != nil || string(got) != "x" {
-		t.Errorf("got %q, %v", got, err)
+		t.Errorf("got %q, %v; want %q", got, err, "x")
 	}
 }
 
@@ -156,6 +156,6 @@ func TestReopenedFileIsCounted(t *testing.T) {
 		if got, err := r.ReadFile(&f); err != nil || string(got) != "x" || f.Reopened() != want {
 			t.Errorf("got %q, %v, reopened %d times; want %d", got, err, f.Reopened(), want)
 		}
-		f.kept = &descriptor{fd: -1} // reading it fails, as for a group that is gone
+		f.kept = &descriptor{fd: -1} // makes the next read fail, as if the cgroup were gone
 	}
 }

@@ -7,5 +7,6 @@ import "syscall"
 // onKernelFS returns false: this platform has no kernel file systems.
 func onKernelFS(handle) bool { return false }
 
-// pread reads from the current offset, which is the start because the file has just been opened.
+// pread ignores the offset and reads from the current position. The two are the same, because a
+// file does not stay open between calls of ReadFile on this platform.
 func pread(fd handle, to []byte, _ int) (int, error) { return syscall.Read(fd, to) }

@@ -2,5 +2,5 @@
 
 package kernfile
 
-// handle is the system's descriptor of an open file.
+// handle is the platform's type of file descriptor.
 type handle = int

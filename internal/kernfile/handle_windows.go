@@ -2,5 +2,5 @@ package kernfile
 
 import "syscall"
 
-// handle is the system's descriptor of an open file.
+// handle is the platform's type of file descriptor.
 type handle = syscall.Handle

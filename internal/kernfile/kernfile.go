@@ -52,8 +52,8 @@ func (r *Reader) Read(path string) ([]byte, error) {
 	return r.content(path, fd, func(fd handle, to []byte, _ int) (int, error) { return syscall.Read(fd, to) }, false)
 }
 
-// content reads a file from start to end. If whole is true, a read that does not fill the buffer
-// returns the rest of the file.
+// content reads a file from start to end. If whole is true, it takes a read that does not fill the
+// buffer as the end of the file.
 func (r *Reader) content(
 	path string, fd handle, read func(fd handle, to []byte, at int) (int, error), whole bool,
 ) ([]byte, error) {
@@ -120,8 +120,8 @@ func ParseInt(b []byte) (int64, error) {
 	return int64(min(v, math.MaxInt64)), nil
 }
 
-// Key selects a line "name number" of a table such as memory.stat. Table stores the number in To,
-// and converts a number in kB, as in meminfo, to bytes.
+// Key selects the line "Name number" of a table such as memory.stat. Table stores the number in To.
+// If the number is followed by kB, as in meminfo, Table converts it to bytes.
 type Key struct {
 	Name string
 	To   *Optional[int64]
@@ -147,7 +147,7 @@ func Table(data []byte, fail func(error), keys ...Key) {
 	}
 }
 
-// parseAmount parses an amount in bytes, which may have the unit kB.
+// parseAmount parses a number that may be followed by kB, and returns it in bytes.
 func parseAmount(b []byte) (int64, error) {
 	kib, scaled := bytes.CutSuffix(b, []byte(" kB"))
 	v, err := ParseInt(kib)

@@ -28,7 +28,7 @@ func TestReadGrowsAndReusesItsBuffer(t *testing.T) {
 	}
 	path := filepath.Join(dir, "file")
 	if n := testing.AllocsPerRun(100, func() { _, _ = r.Read(path) }); n > 1 {
-		t.Errorf("%v allocations a reading, want only that of the path", n)
+		t.Errorf("%v allocations per read, want at most 1, for the path", n)
 	}
 }
 
@@ -106,7 +106,7 @@ func FuzzTable(f *testing.F) {
 		var a, b Optional[int64]
 		Table(data, func(err error) {
 			if !strings.HasPrefix(err.Error(), "a: ") && !strings.HasPrefix(err.Error(), "b: ") {
-				t.Errorf("%v names no key", err)
+				t.Errorf("error %q names no key", err)
 			}
 		}, Key{"a", &a}, Key{"b", &b})
 		if a.Value < 0 || b.Value < 0 {

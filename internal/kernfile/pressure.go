@@ -8,8 +8,8 @@ import (
 )
 
 // Pressure is the pressure stall information of one resource: the total time in which some task
-// (some), or all non-idle tasks (full), waited for the resource. A line that the kernel lacks is
-// undefined: for cpu, "full" was added in Linux 5.13.
+// (some), or all non-idle tasks (full), waited for the resource. A value that the kernel does not
+// report is undefined; Linux has reported "full" for cpu since 5.13.
 type Pressure struct {
 	Some, Full Optional[time.Duration]
 }
@@ -45,8 +45,8 @@ func parsePressure(data []byte) (Pressure, error) {
 	return p, errors.Join(errs...)
 }
 
-// pressureTotal returns the total, which the kernel gives in microseconds, from the fields of a
-// line, such as "avg10=0.00 avg60=0.00 avg300=0.00 total=0".
+// pressureTotal returns the total in the fields of a line, such as "avg10=0.00 avg60=0.00
+// avg300=0.00 total=0". The kernel reports it in microseconds.
 func pressureTotal(fields []byte) (time.Duration, error) {
 	_, total, ok := bytes.Cut(fields, []byte("total="))
 	if !ok {
@@ -59,11 +59,11 @@ func pressureTotal(fields []byte) (time.Duration, error) {
 	return Micro(us), nil
 }
 
-// Micro converts microseconds to a duration. It clamps values above 292 years, which would
+// Micro converts microseconds to a [time.Duration]. It clamps values above 292 years, which would
 // overflow.
 func Micro(us int64) time.Duration {
-	const most = int64(1<<63-1) / int64(time.Microsecond)
-	return time.Duration(min(us, most)) * time.Microsecond
+	const maxMicros = int64(1<<63-1) / int64(time.Microsecond)
+	return time.Duration(min(us, maxMicros)) * time.Microsecond
 }
 
 // Pressure reads f, a PSI file.

@@ -9,30 +9,32 @@ import (
 	"strings"
 )
 
-// Group is a cgroup of the process, or an ancestor of one. It need not exist: in a container, /proc
-// may show the path on the host although only the top of the mount exists, which is then the
-// process's cgroup.
+// Group is a cgroup of the process, or an ancestor of one. Dir need not exist: in a container,
+// /proc may show the cgroup's path on the host, although the mount contains nothing but the
+// process's cgroup, at its top.
 type Group struct {
 	Dir string
 	V2  bool // version 2, in which all controllers share a cgroup
 }
 
-// Membership is the standard path of the list of a process's cgroups on Linux, and Mount that of
-// the cgroup mount point.
+// Membership is the file that lists the process's cgroups on Linux, and Mount is the standard mount
+// point of cgroups.
 const (
 	Membership = "/proc/self/cgroup"
 	Mount      = "/sys/fs/cgroup"
 )
 
-// Of returns the cgroups for the version 1 controller and for version 2, each followed by its
-// ancestors, innermost first. Cgroups that cannot be read or parsed are omitted. See cgroups(7).
+// Of returns the process's cgroup for the version 1 controller and its version 2 cgroup, each
+// followed by its ancestors, innermost first. It reads the file membership, for cgroups mounted at
+// mount. It ignores lines that cannot be parsed, and returns nil if the file cannot be read. See
+// cgroups(7).
 func Of(membership, mount, controller string) (groups []Group) {
 	data, err := os.ReadFile(membership)
 	if err != nil {
 		return nil
 	}
 	for line := range strings.Lines(string(data)) {
-		// the line has the form hierarchy:controllers:path; for version 2 controllers is empty
+		// The line has the form hierarchy:controllers:path. For version 2, controllers is empty.
 		fields := strings.SplitN(strings.TrimSpace(line), ":", 3)
 		if len(fields) < 3 {
 			continue

@@ -13,7 +13,7 @@ func TestOf(t *testing.T) {
 		want []Group
 	}{
 		"version 2":               {"0::/a/b\n", []Group{{"/m/a/b", true}, {"/m/a", true}, {"/m", true}}},
-		"its top":                 {"0::/\n", []Group{{"/m", true}}},
+		"version 2, root":         {"0::/\n", []Group{{"/m", true}}},
 		"both, other controllers": {"4:cpu,cpuacct:/a\n3:cpuset:/x\n0::/\n", []Group{{"/m/cpu/a", false}, {"/m/cpu", false}, {"/m", true}}},
 		"outside the namespace":   {"0::/../a\n", []Group{{"/m/a", true}, {"/m", true}}},
 		"malformed":               {"0:\n\nx\n4:cpu", nil},
@@ -24,11 +24,11 @@ func TestOf(t *testing.T) {
 				t.Fatal(err)
 			}
 			if got := Of(file, "/m", "cpu"); !slices.Equal(got, c.want) {
-				t.Errorf("%v, want %v", got, c.want)
+				t.Errorf("got %v, want %v", got, c.want)
 			}
 		})
 	}
 	if got := Of(filepath.Join(t.TempDir(), "none"), "/m", "cpu"); got != nil {
-		t.Errorf("%v of nothing", got)
+		t.Errorf("missing file: got %v, want nil", got)
 	}
 }

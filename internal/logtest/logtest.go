@@ -6,8 +6,8 @@ import (
 	"sync"
 )
 
-// Buffer keeps what is written to it. It may be read while the program is writing. The zero Buffer
-// is empty.
+// Buffer keeps what is written to it. It is safe for concurrent use. The zero Buffer is empty and
+// ready to use.
 type Buffer struct {
 	mu   sync.Mutex
 	text bytes.Buffer

@@ -8,16 +8,15 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// A pool that is created for a whole test program is used inside and outside of bubbles of
-// synctest.
-func TestAMeterMayLeaveABubble(t *testing.T) {
+// A pool that is created for a whole test program is used both inside and outside synctest bubbles.
+func TestMeterInsideAndOutsideABubble(t *testing.T) {
 	var mu sync.Mutex
 	var m Meter
 	m.Init(instrument.TimingOf(), &mu, func() int64 { return 1 })
 	overload := func() {
 		mu.Lock()
 		defer mu.Unlock()
-		for !m.over {
+		for !m.overloaded {
 			m.Event(1)
 		}
 	}
@@ -27,6 +26,6 @@ func TestAMeterMayLeaveABubble(t *testing.T) {
 	defer mu.Unlock()
 	m.Close()
 	if total := m.Total(Clock(), 1); total < 0 {
-		t.Errorf("%v slot-seconds", total)
+		t.Errorf("got %v slot-seconds, want at least 0", total)
 	}
 }

@@ -16,7 +16,7 @@ type Claim struct {
 	span   trace.SpanContext
 	wait   Span
 	pended *Pended       // nil unless the request is waiting
-	since  time.Duration // when the construction of a slot for the request started, while it lasts
+	since  time.Duration // when the construction in progress started, if a slot is being constructed
 	spent  time.Duration // total time of earlier constructions
 	active bool
 }
@@ -28,7 +28,7 @@ func (r *Recorder) Ask(span trace.SpanContext) Claim {
 	return c
 }
 
-// IsActive reports whether the claim has not ended.
+// IsActive reports whether the claim has started and has not ended.
 func (c *Claim) IsActive() bool { return c.active }
 
 // IsConstructing reports whether a slot is being constructed for the request.
@@ -38,7 +38,7 @@ func (c *Claim) IsConstructing() bool { return c.active && c.pended == nil }
 func (c *Claim) Asked() time.Duration { return c.asked }
 
 // Construct records that a slot has been under construction for the request since the given time.
-// That ends or interrupts the wait.
+// Until [Claim.Resume] is called, the request does not count as waiting.
 func (c *Claim) Construct(r *Recorder, since time.Duration) {
 	if c.pended != nil {
 		r.Pending.Remove(c.pended)
@@ -46,7 +46,7 @@ func (c *Claim) Construct(r *Recorder, since time.Duration) {
 	}
 }
 
-// Resume records that the wait continues, because the constructed slot cannot be used.
+// Resume records that the wait continues because the constructed slot cannot be used.
 func (c *Claim) Resume(r *Recorder) {
 	if c.IsConstructing() {
 		c.spent += Clock() - c.since

@@ -4,11 +4,11 @@
 //
 // A pool calls their methods with its lock held:
 //
-//	now := p.meter.Event(p.used)                    // before used changes: one reading of the clock
-//	use := p.uses.Begin(&p.meter, now)              // a use begins
+//	now := p.meter.Event(p.used)                    // before p.used changes; may read the clock
+//	use := p.uses.Begin(&p.meter, now)              // the use begins
 //	…
 //	now = p.meter.Event(p.used)
-//	p.uses.End(&p.meter, use, instrument.OK, now)   // and ends
+//	p.uses.End(&p.meter, use, instrument.OK, now)   // the use ends
 //
 // At up to 200,000 events per second, each event reads the clock, and all measurements are exact.
 // Above that rate the pool is overloaded: the number of slots used is sampled 1,000 times per

@@ -17,7 +17,7 @@ type Waited struct {
 }
 
 // exemplars holds, for each outcome, the longest wait in about the last minute that was part of a
-// sampled trace. The zero value is empty. No lock guards exemplars.
+// sampled trace. The zero value is empty. It is safe for concurrent use.
 type exemplars [5]atomic.Pointer[instrument.Exemplar]
 
 // exemplarAge is how long an exemplar is kept unless a longer wait replaces it.
@@ -25,7 +25,7 @@ const exemplarAge = time.Minute
 
 // Traced records wait w as an exemplar if ctx belongs to a sampled trace and w is the longest wait
 // with its outcome in about the last minute. Traced is safe for concurrent use. The caller must not
-// hold the pool's lock, since reading from ctx may run the program's code.
+// hold the pool's lock, since ctx's Value method may be the program's code.
 func (r *Requests) Traced(ctx context.Context, w Waited) {
 	if r.exemplars.wants(w) {
 		r.exemplars.keep(trace.SpanContextFromContext(ctx), w)
@@ -40,7 +40,7 @@ func (r *Requests) TracedBy(span trace.SpanContext, w Waited) {
 	}
 }
 
-// wants reports whether w is longer than the exemplar that is kept for its outcome.
+// wants reports whether w is longer than the current exemplar for its outcome.
 func (e *exemplars) wants(w Waited) bool {
 	if w.took <= 0 {
 		return false
@@ -49,6 +49,7 @@ func (e *exemplars) wants(w Waited) bool {
 	return kept == nil || w.took > kept.Wait
 }
 
+// keep stores w as the exemplar for its outcome if span is sampled and w is still the longest wait.
 func (e *exemplars) keep(span trace.SpanContext, w Waited) {
 	if !span.IsValid() || !span.IsSampled() {
 		return

@@ -18,8 +18,8 @@ func span(id byte, flags trace.TraceFlags) trace.SpanContext {
 	)
 }
 
-// A wait is an exemplar if its trace is sampled and no longer wait ended in the last minute.
-func TestExemplarIsTheLongestOfAMinute(t *testing.T) {
+// A wait is an exemplar if its trace is sampled, unless a longer wait ended in the last minute.
+func TestExemplarIsTheLongestWaitOfAMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var r measure.Recorder
 		r.Init(instrument.Timing{})
@@ -34,39 +34,39 @@ func TestExemplarIsTheLongestOfAMinute(t *testing.T) {
 			var s instrument.Stats
 			r.Requests.Report(&s, &r.Meter, measure.AllOutcomes...)
 			if len(s.Exemplars) != len(want) {
-				t.Fatalf("%s: %+v, want %+v", what, s.Exemplars, want)
+				t.Fatalf("%s: got %+v, want %+v", what, s.Exemplars, want)
 			}
 			for i, e := range s.Exemplars {
 				e.Ended = time.Time{}
 				if e != want[i] {
-					t.Errorf("%s: %+v, want %+v", what, e, want[i])
+					t.Errorf("%s: got %+v, want %+v", what, e, want[i])
 				}
 			}
 		}
 		exemplar := func(id byte, how instrument.Outcome, took time.Duration) instrument.Exemplar {
 			return instrument.Exemplar{Outcome: how, Wait: took, Trace: trace.TraceID{id}, Span: trace.SpanID{id, 1}}
 		}
-		check("none")
+		check("no waits")
 		wait(span(1, 0), instrument.Canceled, time.Second)
 		wait(trace.SpanContext{}, instrument.Canceled, time.Second)
-		check("not sampled")
+		check("waits that are not sampled")
 		wait(span(2, trace.FlagsSampled), instrument.Canceled, 20*time.Millisecond)
 		wait(span(3, trace.FlagsSampled), instrument.Canceled, 30*time.Millisecond)
 		wait(span(4, trace.FlagsSampled), instrument.Canceled, 10*time.Millisecond)
 		wait(span(5, trace.FlagsSampled), instrument.TimedOut, 5*time.Millisecond)
 		longest := exemplar(3, instrument.Canceled, 30*time.Millisecond)
-		check("four", longest, exemplar(5, instrument.TimedOut, 5*time.Millisecond))
+		check("four sampled waits", longest, exemplar(5, instrument.TimedOut, 5*time.Millisecond))
 		time.Sleep(30 * time.Second)
 		wait(span(6, trace.FlagsSampled), instrument.TimedOut, 6*time.Millisecond)
 		time.Sleep(50 * time.Second)
 		check("a minute later", exemplar(6, instrument.TimedOut, 6*time.Millisecond))
 		wait(span(7, trace.FlagsSampled), instrument.Canceled, time.Millisecond)
-		check("a shorter one", exemplar(7, instrument.Canceled, time.Millisecond),
+		check("a shorter wait", exemplar(7, instrument.Canceled, time.Millisecond),
 			exemplar(6, instrument.TimedOut, 6*time.Millisecond))
 	})
 }
 
-// Of many waits that end at the same time, the longest one is the exemplar.
+// Of many concurrent waits, the longest one is the exemplar.
 func TestExemplarsOfConcurrentWaits(t *testing.T) {
 	var r measure.Recorder
 	r.Init(instrument.Timing{})
@@ -93,6 +93,6 @@ func TestExemplarsOfConcurrentWaits(t *testing.T) {
 	defer r.Unlock()
 	r.Requests.Report(&s, &r.Meter, instrument.Canceled)
 	if longest := s.Wait[instrument.Canceled].Max(); len(s.Exemplars) != 1 || s.Exemplars[0].Wait != longest {
-		t.Errorf("%+v, want one of %v", s.Exemplars, longest)
+		t.Errorf("got exemplars %+v, want one wait of %v", s.Exemplars, longest)
 	}
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/callsite"
 )
 
-// Groups measures groups of goroutines, such as errgroup.Group, that are reported together. Its
-// methods lock it. A nil Groups measures nothing.
+// Groups measures groups of goroutines, such as errgroup.Group, that are reported together. After
+// Init, it is safe for concurrent use. A nil *Groups measures nothing.
 type Groups struct {
 	rec         Recorder
 	first, last *Run // list of the runs in progress, in the order in which they started
@@ -31,7 +31,7 @@ func (g *Groups) Init(t instrument.Timing) {
 	g.rec.InitTasks(t)
 }
 
-// Start records that a function started in a slot that it got without waiting.
+// Start records the start of r, which got a slot without waiting.
 func (g *Groups) Start(r *Run) {
 	if g == nil {
 		return
@@ -71,7 +71,7 @@ func (g *Groups) remove(r *Run) {
 	r.prev, r.next = nil, nil
 }
 
-// Reject counts a function that got no slot.
+// Reject counts a function that was not started because no slot was free.
 func (g *Groups) Reject() {
 	if g == nil {
 		return
@@ -81,7 +81,7 @@ func (g *Groups) Reject() {
 	g.rec.Requests.Add(instrument.Rejected, 1)
 }
 
-// Block records that a caller starts to wait for a slot.
+// Block records that a caller starts waiting for a slot.
 func (g *Groups) Block() *Pended {
 	if g == nil {
 		return nil
@@ -91,7 +91,7 @@ func (g *Groups) Block() *Pended {
 	return g.rec.Pending.Add(g.rec.Wait())
 }
 
-// Unblock records that wait p ended with a slot and that r starts.
+// Unblock records that wait p ended because a slot became available, and that r started.
 func (g *Groups) Unblock(p *Pended, r *Run) {
 	if g == nil {
 		return
@@ -106,7 +106,7 @@ func (g *Groups) Unblock(p *Pended, r *Run) {
 	g.begin(r, now)
 }
 
-// Call calls r's function, whose run has started, and then records the end of the run.
+// Call calls r.Func and then records the end of r. The start of r must already be recorded.
 func (g *Groups) Call(r *Run) (err error) {
 	how := instrument.Exited
 	defer func() {

@@ -10,33 +10,33 @@ import (
 	"github.com/poolgauge/poolgauge/internal/callsite"
 )
 
-// maxHolders is the maximum number of holders that a pool names.
+// maxHolders is the maximum number of holders that a pool reports.
 const maxHolders = 5
 
-// Oldest finds a pool's oldest uses in progress. An H identifies a use to the pool. The zero Oldest
-// is empty.
+// Oldest finds a pool's oldest uses in progress. A value of type H identifies a use to the pool.
+// The zero Oldest is empty.
 type Oldest[H any] struct {
-	n  int
-	at [maxHolders]time.Duration
-	of [maxHolders]H
+	n   int
+	at  [maxHolders]time.Duration // when the uses started, oldest first
+	ids [maxHolders]H
 }
 
-// Add adds the use s and the value that identifies it. It ignores uses that are not measured.
-func (o *Oldest[H]) Add(s Span, of H) {
+// Add adds the use s, which id identifies. It ignores uses that are not measured.
+func (o *Oldest[H]) Add(s Span, id H) {
 	if s.at == 0 || o.n == maxHolders && s.at >= o.at[maxHolders-1] {
 		return
 	}
 	o.n = min(o.n+1, maxHolders)
 	i := o.n - 1
 	for ; i > 0 && o.at[i-1] > s.at; i-- {
-		o.at[i], o.of[i] = o.at[i-1], o.of[i-1]
+		o.at[i], o.ids[i] = o.at[i-1], o.ids[i-1]
 	}
-	o.at[i], o.of[i] = s.at, of
+	o.at[i], o.ids[i] = s.at, id
 }
 
-// Report sets s.UseAge to the age of the oldest use; all other fields of s must already be set. If
-// s.WantsHolders returns true, Report returns the holders, as the function hold describes them. now
-// is the current time.
+// Report sets s.UseAge to the age of the oldest use. All other fields of s must already be set. If
+// s.WantsHolders returns true, Report returns the holders, which it gets by calling hold. now is
+// the current time.
 func (o *Oldest[H]) Report(s *instrument.Stats, now time.Duration, hold func(H) Hold) Holders {
 	if o.n == 0 {
 		return nil
@@ -47,7 +47,7 @@ func (o *Oldest[H]) Report(s *instrument.Stats, now time.Duration, hold func(H) 
 	}
 	held := make(Holders, o.n)
 	for i := range held {
-		held[i] = hold(o.of[i])
+		held[i] = hold(o.ids[i])
 		held[i].age = max(0, now-o.at[i])
 	}
 	return held
@@ -60,10 +60,11 @@ type Hold struct {
 	age   time.Duration
 }
 
-// Holders describes the holders of the oldest uses. It contains copies, so no lock guards it.
+// Holders describes the holders of the oldest uses. It contains copies, so it can be read without
+// holding the pool's lock.
 type Holders []Hold
 
-// Name resolves the holders to lines of code, which takes about 0.5 µs per call.
+// Name resolves the holders to lines of code, which takes about 0.5 µs per frame.
 func (h Holders) Name() []instrument.Holder {
 	if len(h) == 0 {
 		return nil
@@ -78,7 +79,7 @@ func (h Holders) Name() []instrument.Holder {
 func calls(site callsite.Site) (all []instrument.Call) {
 	for f := range site.Frames() {
 		c := instrument.Call{Function: f.Function, File: f.File, Line: f.Line}
-		// the compiler's wrapper for a method value
+		// The compiler wraps a method value in a function with this suffix.
 		if name, bound := strings.CutSuffix(c.Function, "-fm"); bound {
 			c.Function = name
 		}

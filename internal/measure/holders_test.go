@@ -9,7 +9,7 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// Whatever the order in which uses are added, the oldest are found, in order. Uses that are not
+// The oldest uses are found, oldest first, in whatever order uses are added. Uses that are not
 // measured are ignored.
 func TestOldest(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
@@ -30,7 +30,7 @@ func TestOldest(t *testing.T) {
 			got = append(got, h.Age)
 		}
 		if want := all[:min(n, maxHolders)]; !slices.Equal(got, want) || n > 0 && s.UseAge.Or(0) != want[0] {
-			t.Errorf("of %d uses: ages %v, the oldest %v, want %v", n, got, s.UseAge, want)
+			t.Errorf("%d uses: got ages %v and UseAge %v, want ages %v", n, got, s.UseAge, want)
 		}
 	}
 }

@@ -17,16 +17,16 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// pool is the simplest pool with a Meter: slots are taken and released.
+// pool is the simplest pool with a Meter: it only counts the slots in use.
 type pool struct {
 	mu    sync.Mutex
 	meter Meter
 	uses  Uses
 	slots int64 // number of slots in use
-	busy  bool  // the CPUs are so busy that timers do not fire
+	busy  bool  // simulates CPUs that are so busy that timers do not fire
 }
 
-// stopTimer stops the timer of the meter if the CPUs are busy.
+// stopTimer stops the meter's timer if p.busy is set.
 func (p *pool) stopTimer() {
 	if p.busy && p.meter.timer != nil {
 		p.meter.timer.Stop()
@@ -92,10 +92,10 @@ func (p *pool) histogram() *instrument.Histogram {
 func (p *pool) overloaded() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.meter.over
+	return p.meter.overloaded
 }
 
-// enterOverload makes uses that take no time until the pool is overloaded.
+// enterOverload overloads the pool with uses that take no time.
 func (p *pool) enterOverload(t *testing.T) {
 	t.Helper()
 	for range 1000 {
@@ -119,17 +119,17 @@ func TestSlotSecondsAreExactBelow100000UsesASecond(t *testing.T) {
 					time.Sleep(rand.N(12 * time.Microsecond))
 				}
 				if got := p.total(); math.Abs(got/want-1) > 1e-9 {
-					t.Errorf("%v slot-seconds, want %v", got, want)
+					t.Errorf("got %v slot-seconds, want %v", got, want)
 				}
 				if n := p.histogram().Count(); n != 20_000 {
-					t.Errorf("%d uses, want 20,000", n)
+					t.Errorf("got %d uses, want 20,000", n)
 				}
 			})
 		})
 	}
 }
 
-// One use of 20 ms among 20,000 short ones is counted in the histogram exactly once.
+// One use of 20 ms among 5,000 uses is counted in the histogram exactly once.
 func TestALongUseAmongShortOnesIsFound(t *testing.T) {
 	for range 100 {
 		synctest.Test(t, func(t *testing.T) {
@@ -147,7 +147,7 @@ func TestALongUseAmongShortOnesIsFound(t *testing.T) {
 			}
 			h := p.histogram()
 			if n := h.Count(); n != 5000 {
-				t.Errorf("%d uses, want 5000", n)
+				t.Errorf("got %d uses, want 5,000", n)
 			}
 			found := uint64(0)
 			for index, n := range h.Buckets() {
@@ -156,16 +156,16 @@ func TestALongUseAmongShortOnesIsFound(t *testing.T) {
 				}
 			}
 			if found != 1 || h.Max() < 20*time.Millisecond || h.Max() > 23*time.Millisecond {
-				t.Errorf("%d long uses, the longest %v; want 1 of 20 ms", found, h.Max())
+				t.Errorf("got %d long uses, the longest of %v; want 1 of 20 ms", found, h.Max())
 			}
 			if sum := p.total(); sum < 0.019 || sum > 0.021 {
-				t.Errorf("%v slot-seconds, want 0.02", sum)
+				t.Errorf("got %v slot-seconds, want 0.02", sum)
 			}
 		})
 	}
 }
 
-// A short use during which two samples are taken is not a long one.
+// A short use does not count as long because two samples are taken during it.
 func TestASampleDoesNotMakeAUseLong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPool(t, instrument.Timing{})
@@ -195,9 +195,9 @@ func TestSlotSecondsNeverExceedSlotsTimesTime(t *testing.T) {
 			}
 			u := p.begin(1)
 			time.Sleep(rand.N(3 * time.Millisecond))
-			got, most := p.total(), (Clock() - start).Seconds()
-			if got > most*(1+1e-12) || got < last {
-				t.Fatalf("%v slot-seconds in %v s on one slot, after %v", got, most, last)
+			got, limit := p.total(), (Clock() - start).Seconds()
+			if got > limit*(1+1e-12) || got < last {
+				t.Fatalf("got %v slot-seconds, want at most %v and at least the previous %v", got, limit, last)
 			}
 			last = got
 			p.end(1, u)
@@ -205,9 +205,9 @@ func TestSlotSecondsNeverExceedSlotsTimesTime(t *testing.T) {
 	})
 }
 
-// If a program is short of CPUs, its timers fire late. A use of 20 ms is found nevertheless, by the
-// clock readings of other uses or by one late sample.
-func TestALongUseIsFoundWhereSamplesAreLate(t *testing.T) {
+// If a program is short of CPUs, its timers fire late. A use of 20 ms is detected nevertheless, by
+// the clock readings of other uses or by one late sample.
+func TestALongUseIsFoundWhenSamplesAreLate(t *testing.T) {
 	for name, meanwhile := range map[string]func(p *pool){
 		"other uses": func(p *pool) {
 			for range 4000 {
@@ -231,7 +231,7 @@ func TestALongUseIsFoundWhereSamplesAreLate(t *testing.T) {
 					meanwhile(p)
 					p.end(1, u)
 					if longest := p.histogram().Max(); longest < 20*time.Millisecond || longest > 21*time.Millisecond {
-						t.Errorf("the longest use took %v, want 20 ms, and little more", longest)
+						t.Errorf("the longest use took %v, want 20 to 21 ms", longest)
 					}
 				})
 			}
@@ -245,7 +245,7 @@ func TestAMeterThatIsOffMeasuresNothing(t *testing.T) {
 		p.use(1, 0)
 	}
 	if p.meter.timer != nil || p.histogram() != nil && p.histogram().Count() != 1000 || p.uses.began != 1000 {
-		t.Errorf("a timer %v, %d uses", p.meter.timer, p.uses.began)
+		t.Errorf("got timer %v and %d uses, want no timer and 1,000 uses", p.meter.timer, p.uses.began)
 	}
 }
 
@@ -259,13 +259,13 @@ func TestAClosedMeterDoesNotSample(t *testing.T) {
 		p.mu.Unlock()
 		time.Sleep(2 * stratum)
 		if p.meter.at != last || p.meter.timer.Stop() {
-			t.Error("it samples after Close")
+			t.Error("the meter samples after Close")
 		}
 		for range 1000 {
 			p.use(1, 0)
 		}
 		if p.overloaded() {
-			t.Error("a closed meter is overloaded")
+			t.Error("a closed meter entered overload")
 		}
 	})
 }
@@ -291,13 +291,13 @@ func TestARequestThatGivesUpIsTimed(t *testing.T) {
 		r.Report(&s, &p.meter, AllOutcomes...)
 		if h := s.Wait[instrument.TimedOut]; h.Count() != 50 || h.Min() < 9*time.Millisecond ||
 			h.Max() > 12*time.Millisecond {
-			t.Errorf("%d timed out after %v to %v, want 50 after 10 ms", h.Count(), h.Min(), h.Max())
+			t.Errorf("%d waits timed out after %v to %v, want 50 after 10 ms", h.Count(), h.Min(), h.Max())
 		}
 		if h := s.Wait[instrument.Rejected]; h.Count() != 7 || h.Zeros() != 7 {
-			t.Errorf("%d rejected, %d at once; want 7", h.Count(), h.Zeros())
+			t.Errorf("%d requests were rejected, %d of them without waiting; want 7", h.Count(), h.Zeros())
 		}
 		if s.Wait[instrument.Canceled] != nil {
-			t.Error("a histogram of nothing")
+			t.Error("got a histogram for an outcome without requests")
 		}
 	})
 }

@@ -9,11 +9,11 @@ import (
 )
 
 const (
-	// price is what a clock reading takes from the budget. It is over a hundred times the actual
-	// cost, so that clock readings use less than 1 % of a CPU, and there are at most 200,000 of
-	// them per second.
+	// price is how much of the budget a clock reading uses. It is over a hundred times the actual
+	// cost, so that clock readings use less than 1% of a CPU, and there are at most 200,000 of them
+	// per second.
 	price = 5 * time.Microsecond
-	// burst is the maximum budget that may be spent at once.
+	// burst is the maximum budget that can accumulate.
 	burst = 200 * price
 )
 
@@ -24,15 +24,15 @@ const (
 //
 // The pool's lock guards a Meter.
 type Meter struct {
-	blind  bool // most events do not read the clock, because the pool is overloaded or the meter is off
-	over   bool // the pool is overloaded
-	always bool // every event reads the clock
-	closed bool
-	at     time.Duration // time up to which area is integrated; may be in the future by up to a stratum
-	area   float64       // the integral, in slot-nanoseconds
-	budget time.Duration // what may be spent on clock readings; see price
-	lock   sync.Locker
-	used   func() int64
+	blind      bool // most events do not read the clock, because the pool is overloaded or the meter is off
+	overloaded bool
+	always     bool // every event reads the clock
+	closed     bool
+	at         time.Duration // time up to which area is integrated; may be in the future by up to a stratum
+	area       float64       // the integral, in slot-nanoseconds
+	budget     time.Duration // for clock readings; see price
+	lock       sync.Locker
+	used       func() int64
 
 	overload
 }
@@ -48,8 +48,8 @@ func (m *Meter) Init(t instrument.Timing, lock sync.Locker, used func() int64) {
 	}
 }
 
-// Blind returns the number of events for which the pool need not call [Meter.Event]: it may count
-// up to that many events itself and pass their number to [Meter.Events] later.
+// Blind returns the number of events for which the pool need not call [Meter.Event]. The pool may
+// count up to that many events itself and pass their number to [Meter.Events] later.
 func (m *Meter) Blind() int64 {
 	if !m.blind {
 		return 0
@@ -57,11 +57,12 @@ func (m *Meter) Blind() int64 {
 	return m.next - m.events - 1
 }
 
-// Off reports whether nothing is measured.
-func (m *Meter) Off() bool { return m.blind && !m.over }
+// Off reports whether the meter is off, so that nothing is measured.
+func (m *Meter) Off() bool { return m.blind && !m.overloaded }
 
-// Event tells the meter that the number of slots used, which is passed, is about to change, or that
-// a wait begins or ends. It returns the time, or 0 if it did not read the clock.
+// Event tells the meter that the number of slots used is about to change, or that a wait begins or
+// ends. used is the number before the change. Event returns the time, or 0 if it did not read the
+// clock.
 func (m *Meter) Event(used int64) (now time.Duration) {
 	if m.events++; m.blind && m.events < m.next {
 		return 0
@@ -71,7 +72,7 @@ func (m *Meter) Event(used int64) (now time.Duration) {
 
 func (m *Meter) event(used int64) (now time.Duration) {
 	if m.blind {
-		if m.over {
+		if m.overloaded {
 			m.eventInOverload(Clock(), used)
 		}
 		return 0
@@ -84,7 +85,7 @@ func (m *Meter) event(used int64) (now time.Duration) {
 	return now
 }
 
-// Events adds n events of a blind meter for which [Meter.Event] was not called.
+// Events adds n events for which the pool did not call [Meter.Event]; see [Meter.Blind].
 func (m *Meter) Events(n int64) { m.events += n }
 
 // advance brings the integral up to now. The number of slots used must not have changed since the
@@ -99,8 +100,8 @@ func (m *Meter) advance(now time.Duration, used int64) {
 	m.budget = min(m.budget+passed, burst)
 }
 
-// Total returns the slot-seconds used until now, the current time. During overload it does not
-// include the time since the last sample yet.
+// Total returns the slot-seconds used until now, which must be the current time. used is the number
+// of slots in use. During overload, the result does not include the time since the last sample yet.
 func (m *Meter) Total(now time.Duration, used int64) float64 {
 	if !m.blind {
 		m.advance(now, used)
@@ -113,8 +114,8 @@ func (m *Meter) Total(now time.Duration, used int64) float64 {
 // closed meter may still be used.
 func (m *Meter) Close() {
 	m.closed = true
-	if m.over {
+	if m.overloaded {
 		m.advance(Clock(), m.used())
-		m.calm()
+		m.endOverload()
 	}
 }

@@ -8,16 +8,16 @@ import (
 const (
 	// stratum is the interval in which an overloaded pool is sampled once.
 	stratum = time.Millisecond
-	// In an overloaded pool, pairs of successive events read the clock, about this many pairs per
-	// stratum. On average, a pair begins every minEvery to maxEvery events.
+	// pairs is the approximate number of pairs of successive events per stratum that read the clock
+	// in an overloaded pool. On average, a pair begins every minEvery to maxEvery events.
 	pairs    = 50
 	minEvery = 4
 	maxEvery = 2048
-	// gap is the minimum time between the two events of a pair that counts as a gap.
-	gap = 200 * time.Microsecond
-	// coarseFor is the maximum age, in events, of a clock reading that is still good enough to
+	// minGap is the minimum time between the two events of a pair that counts as a gap.
+	minGap = 200 * time.Microsecond
+	// maxReadingAge is the maximum age, in events, of a clock reading that is still good enough to
 	// recognize long spans.
-	coarseFor = 64
+	maxReadingAge = 64
 	// readings is the number of recent clock readings to keep. readSpread is the minimum time
 	// between two of these readings.
 	readings   = 16
@@ -25,37 +25,38 @@ const (
 )
 
 // overload is the part of a [Meter] for pools with too many events to read the clock at each. It
-// samples the number of slots used at one random instant in each stratum, and the sample stands for
-// the whole stratum. So the integral is right on average whatever the pattern of use, and the
-// samples are evenly spread (Cochran, Sampling Techniques, 1977, chapter 5): with a share u of the
-// slots used, the relative standard error over t seconds is at most sqrt((1-u)/(1000·u·t)).
+// samples the number of slots used at one random instant in each stratum, and the sample represents
+// the whole stratum. The integral is therefore unbiased for any pattern of use, and its error is
+// small because the samples are evenly spread (Cochran, Sampling Techniques, 1977, chapter 5): if a
+// share u of the slots is used, the relative standard error over t seconds is at most
+// sqrt((1-u)/(1000·u·t)).
 //
 // A timer, which runs only while the pool is overloaded, takes the samples. If every CPU is busy,
-// Go runs the timer late, when it switches goroutines, which is not a random instant. In that case
+// Go runs the timer late, when it switches goroutines, which is not a random instant. In that case,
 // events take the samples. An event that finds a sample due postpones it to a random instant a few
 // events later, and until then each event reads the clock. The sample is the number of slots used
 // before the first event after that instant.
 //
 // Postponing does not work if the sample was due in a gap, a time without events, for example
-// because all goroutines are computing. Such a sample is the mean number of slots used in gaps,
+// because all goroutines are computing. Then the sample is the mean number of slots used in gaps,
 // which is estimated from a random sample of the intervals between events.
 type overload struct {
-	level   float64       // the last sample
-	events  int64         // number of events since the last sample
-	sampled time.Duration // time of the last sample
-	due     time.Duration // time of the next sample
-	moved   bool          // due was postponed, and each event reads the clock until due
-	next    int64         // number of the event that reads the clock next; 0 means each event
-	paired  bool          // the event before next has read the clock
-	every   float64       // mean number of events between the starts of two pairs
-	gaps    struct{ time, area float64 }
-	timer   *time.Timer
+	level     float64       // the last sample
+	events    int64         // number of events since the last sample
+	sampled   time.Duration // time of the last sample
+	due       time.Duration // time of the next sample
+	postponed bool          // due was postponed, and each event reads the clock until due
+	next      int64         // number of the event that reads the clock next; 0 means each event
+	paired    bool          // the event before next has read the clock
+	every     float64       // mean number of events between the starts of two pairs
+	gaps      struct{ time, area float64 }
+	timer     *time.Timer
 
-	coarse time.Duration // last clock reading
-	fresh  int64         // number of events at the time of coarse
-	latest time.Duration // last clock reading stored in readAt
-	read   uint32        // number of the clock reading latest
-	readAt [readings]time.Duration
+	lastReading  time.Duration // last clock reading
+	readingEvent int64         // value of events at the time of lastReading
+	latest       time.Duration // last clock reading stored in readAt
+	read         uint32        // number of clock readings stored in readAt so far
+	readAt       [readings]time.Duration
 }
 
 func (m *Meter) enterOverload() {
@@ -63,7 +64,7 @@ func (m *Meter) enterOverload() {
 		m.budget = 0
 		return
 	}
-	m.over, m.blind = true, true
+	m.overloaded, m.blind = true, true
 	m.every = minEvery
 	m.noteTime(m.at)
 	m.drawDue()
@@ -71,63 +72,63 @@ func (m *Meter) enterOverload() {
 	m.timer = time.AfterFunc(m.due-m.at, m.tick)
 }
 
-// calm ends the overload.
-func (m *Meter) calm() {
-	m.over, m.blind = false, false
+func (m *Meter) endOverload() {
+	m.overloaded, m.blind = false, false
 	m.budget = burst
 }
 
-// tick is called when the timer fires. Only tick resets the timer, and nothing stops it, because a
-// timer that was created in a bubble of testing/synctest must not be used outside the bubble.
+// tick is called when the timer fires. Only tick resets the timer, and the timer is never stopped,
+// because a timer that was created in a testing/synctest bubble must not be used outside the
+// bubble.
 func (m *Meter) tick() {
 	m.lock.Lock()
 	defer m.lock.Unlock()
-	if !m.over {
+	if !m.overloaded {
 		return
 	}
 	now := Clock()
 	if now >= m.due {
 		used := float64(m.used())
-		if m.events > 0 && now-max(m.due, m.coarse) >= gap {
+		if m.events > 0 && now-max(m.due, m.lastReading) >= minGap {
 			used = m.usedInGaps(used)
 		}
 		m.noteTime(now)
 		m.sample(now, used)
 	}
-	if m.over {
+	if m.overloaded {
 		m.timer.Reset(m.due - now)
 	}
 }
 
-// eventInOverload processes an event that has read the clock, and takes a sample if one is due.
+// eventInOverload processes an event at which the clock was read, and takes a sample if one is due.
 func (m *Meter) eventInOverload(now time.Duration, used int64) {
-	passed, n, paired := now-m.coarse, m.events-m.fresh, m.paired
+	passed, n, paired := now-m.lastReading, m.events-m.readingEvent, m.paired
 	m.noteTime(now)
-	if paired && !m.moved {
+	if paired && !m.postponed {
 		m.noteGap(passed, used)
 	}
 	switch {
 	case now < m.due:
 	case paired && m.due >= now-passed:
 		m.sample(now, float64(used))
-	case passed >= gap && m.gaps.time > 0:
+	case passed >= minGap && m.gaps.time > 0:
 		m.sample(now, m.usedInGaps(0))
 	default:
 		fewEvents := 32 * passed / time.Duration(n)
-		m.due, m.moved = now+1+rand.N(min(gap, fewEvents)+1), true
+		m.due, m.postponed = now+1+rand.N(min(minGap, fewEvents)+1), true
 	}
-	if !paired || m.moved {
+	if !paired || m.postponed {
 		m.paired, m.next = true, m.events+1
 	} else {
 		m.drawPair(0)
 	}
 }
 
-// drawPair draws at random the event at which the next pair begins. It is at least the given number
-// of events away. The draw does not depend on earlier events, so each interval between events is
-// equally likely to be timed.
-func (m *Meter) drawPair(from int64) {
-	n := from + int64(rand.ExpFloat64()*m.every)
+// drawPair draws a random event, at least skip events ahead, at which the next pair begins. The
+// draw does not depend on earlier events, so each interval between events is equally likely to be
+// timed.
+func (m *Meter) drawPair(skip int64) {
+	n := skip + int64(rand.ExpFloat64()*m.every)
 	m.paired = n == 0 // the current event, which has read the clock, is the first of the pair
 	m.next = m.events + max(1, n)
 }
@@ -135,7 +136,7 @@ func (m *Meter) drawPair(from int64) {
 // noteGap records how many slots were used between two events that read the clock, if the time
 // passed between them is a gap.
 func (m *Meter) noteGap(passed time.Duration, used int64) {
-	if passed < gap {
+	if passed < minGap {
 		return
 	}
 	if m.gaps.time > float64(time.Second) { // so that later gaps have more weight
@@ -146,11 +147,10 @@ func (m *Meter) noteGap(passed time.Duration, used int64) {
 	m.gaps.area += float64(passed) * float64(used)
 }
 
-// usedInGaps returns the mean number of slots used in gaps, or the parameter unknown if no gap was
-// recorded.
-func (m *Meter) usedInGaps(unknown float64) float64 {
+// usedInGaps returns the mean number of slots used in gaps, or fallback if no gap was recorded.
+func (m *Meter) usedInGaps(fallback float64) float64 {
 	if m.gaps.time == 0 {
-		return unknown
+		return fallback
 	}
 	return m.gaps.area / m.gaps.time
 }
@@ -172,7 +172,7 @@ func (m *Meter) sample(now time.Duration, used float64) {
 	}
 	passed := now - m.sampled
 	if time.Duration(m.events)*price <= passed*3/4 {
-		m.calm()
+		m.endOverload()
 		return
 	}
 	every := float64(m.events) / pairs * float64(stratum) / float64(passed)
@@ -182,30 +182,31 @@ func (m *Meter) sample(now time.Duration, used float64) {
 
 // restart resets the event count for the next sample.
 func (m *Meter) restart(now time.Duration) {
-	m.events, m.sampled, m.moved = 0, now, false
-	m.fresh = -coarseFor // makes uses that end after a late sample read the clock
+	m.events, m.sampled, m.postponed = 0, now, false
+	m.readingEvent = -maxReadingAge // makes uses that end after a late sample read the clock
 	m.drawPair(1)
 }
 
 // noteTime records the clock reading now. It adds the reading to readAt only if it is at least
 // readSpread after the previous one.
 func (m *Meter) noteTime(now time.Duration) {
-	m.coarse, m.fresh = now, m.events
+	m.lastReading, m.readingEvent = now, m.events
 	if now-m.latest >= readSpread {
 		m.read++
 		m.latest, m.readAt[m.read%readings] = now, now
 	}
 }
 
-// nearly returns now or, if now is 0, a clock reading that is less than coarseFor events old.
-func (m *Meter) nearly(now time.Duration) time.Duration {
+// recentTime returns now or, if now is 0, a clock reading that is less than maxReadingAge events
+// old.
+func (m *Meter) recentTime(now time.Duration) time.Duration {
 	if now != 0 {
 		return now
 	}
-	if !m.over || m.events-m.fresh >= coarseFor {
+	if !m.overloaded || m.events-m.readingEvent >= maxReadingAge {
 		m.noteTime(Clock())
 	}
-	return m.coarse
+	return m.lastReading
 }
 
 // Approx returns the approximate time, which may be up to two milliseconds old if the pool is
@@ -214,7 +215,7 @@ func (m *Meter) Approx(now time.Duration) time.Duration {
 	switch {
 	case now != 0:
 		return now
-	case m.over:
+	case m.overloaded:
 		return m.latest
 	default:
 		return Clock()

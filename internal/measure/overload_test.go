@@ -11,8 +11,8 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// The estimate is right on average for any pattern of use: slots may be held longer, requested
-// later, requested in bursts, or requested with the period of the samples.
+// The estimate is unbiased for any pattern of use: slots may be mostly idle, mostly busy, used in
+// bursts, or used with the period of the samples.
 func TestSlotSecondsOfAnOverloadedPoolAreUnbiased(t *testing.T) {
 	random := func(us int64) time.Duration { return rand.N(2 * time.Duration(us) * time.Microsecond) }
 	for name, pattern := range map[string]func(p *pool) (slotSeconds float64){
@@ -52,27 +52,27 @@ func TestSlotSecondsOfAnOverloadedPoolAreUnbiased(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				p := newPool(t, instrument.Timing{})
 				p.enterOverload(t)
-				want, rounds, over := 0.0, 0, 0
+				want, rounds, overloaded := 0.0, 0, 0
 				const span = 2 * time.Second
 				for start := time.Now(); time.Since(start) < span; rounds++ {
 					want += pattern(p)
 					if p.overloaded() {
-						over++
+						overloaded++
 					}
 				}
-				if over < rounds*3/4 {
-					t.Fatalf("overloaded after %d of %d rounds", over, rounds)
+				if overloaded < rounds*3/4 {
+					t.Fatalf("the pool was overloaded after only %d of %d rounds", overloaded, rounds)
 				}
 				if got := p.total(); math.Abs(got/want-1) > 0.2 { // at least six standard errors
-					t.Errorf("%.3f of the slot-seconds", got/want)
+					t.Errorf("got %.3f times the actual slot-seconds, want 1 ± 0.2", got/want)
 				}
 			})
 		})
 	}
 }
 
-// The estimate is also right on average if the timer does not fire, as on busy CPUs, and if the
-// pool has bursts of events with pauses in between, each of which ends the overload.
+// The estimate is also unbiased if the timer does not fire, as on busy CPUs, and if the pool has
+// bursts of events separated by pauses that end the overload.
 func TestSlotSecondsOfBurstsAndOnBusyCPUsAreUnbiased(t *testing.T) {
 	shortUses := func(p *pool, used, unused time.Duration) (sum float64) {
 		for range 1000 {
@@ -87,9 +87,9 @@ func TestSlotSecondsOfBurstsAndOnBusyCPUsAreUnbiased(t *testing.T) {
 	for name, c := range map[string]struct {
 		pattern func(p *pool) (slotSeconds float64)
 		span    time.Duration
-		// at least six standard errors, which were measured in 40 runs; with busy CPUs, there are few
-		// samples of the pauses
-		within, withinIfBusy float64
+		// The tolerances are at least six standard errors, as measured in 40 runs. With busy CPUs,
+		// there are few samples of the pauses.
+		tolerance, toleranceIfBusy float64
 	}{
 		"mostly idle": {
 			func(p *pool) float64 { return shortUses(p, us, 3*us) }, 2 * time.Second, 0.27, 0.27,
@@ -112,9 +112,9 @@ func TestSlotSecondsOfBurstsAndOnBusyCPUsAreUnbiased(t *testing.T) {
 		},
 	} {
 		for _, busy := range []bool{false, true} {
-			within := c.within
+			tolerance := c.tolerance
 			if busy {
-				within = c.withinIfBusy
+				tolerance = c.toleranceIfBusy
 			}
 			t.Run(fmt.Sprintf("%s, busy CPUs %t", name, busy), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
@@ -125,8 +125,8 @@ func TestSlotSecondsOfBurstsAndOnBusyCPUsAreUnbiased(t *testing.T) {
 					for start := time.Now(); time.Since(start) < c.span; {
 						want += c.pattern(p)
 					}
-					if got := p.total(); math.Abs(got/want-1) > within {
-						t.Errorf("%.3f of the slot-seconds", got/want)
+					if got := p.total(); math.Abs(got/want-1) > tolerance {
+						t.Errorf("got %.3f times the actual slot-seconds, want 1 ± %v", got/want, tolerance)
 					}
 				})
 			})
@@ -146,7 +146,7 @@ func TestAPauseAfterAnOverloadIsExact(t *testing.T) {
 			}
 			p.end(held, u)
 			if got, want := p.total(), float64(held)*3600; math.Abs(got-want) > 0.01 {
-				t.Errorf("%v slot-seconds, want %v", got, want)
+				t.Errorf("got %v slot-seconds, want %v", got, want)
 			}
 		})
 	}
@@ -166,16 +166,16 @@ func TestUsesInShortOverloadsAreRepresented(t *testing.T) {
 				uses++
 			}
 			time.Sleep(2*stratum + rand.N(stratum)) // ends the overload
-			d := rand.N(long)
+			d := rand.N(minLong)
 			p.use(1, d)
 			want += d.Seconds()
 			uses++
 			if missing := uses - int(p.uses.took.due); missing > 3*block {
-				t.Fatalf("%d of %d uses are represented by none", missing, uses)
+				t.Fatalf("%d of %d uses are not represented by a timed use", missing, uses)
 			}
 		}
 		if got := p.histogram().Sum(); math.Abs(got/want-1) > 0.1 {
-			t.Errorf("%.3f of the duration", got/want)
+			t.Errorf("got %.3f times the actual duration, want 1 ± 0.1", got/want)
 		}
 	})
 }

@@ -11,7 +11,7 @@ import (
 // empty. The pool's lock guards it.
 type Pending struct{ waits list.List }
 
-// Pended is a waiting request. It is nil for a request that does not wait.
+// Pended is a waiting request. A nil *Pended stands for a request that does not wait.
 type Pended = list.Element
 
 // Add adds a request with the given wait.

@@ -11,8 +11,8 @@ import (
 // may guard other state too. The caller must hold the lock unless a method's comment says
 // otherwise.
 //
-// A Recorder is for pools that see the start and the end of each use, and whose uses take one slot
-// each. Other pools use the parts of a Recorder directly.
+// A Recorder is for pools that observe the start and the end of each use, and whose uses take one
+// slot each. Other pools use the parts of a Recorder directly.
 type Recorder struct {
 	mu sync.Mutex // guards everything below
 
@@ -21,8 +21,8 @@ type Recorder struct {
 	Uses     Uses
 	Pending  Pending
 
-	going  []Span  // uses in progress, by place; zero for free places
-	places []int32 // free places
+	inProgress []Span  // uses in progress, by Use.place; zero for free places
+	freePlaces []int32 // indexes of unused elements of inProgress
 }
 
 // Init initializes the recorder.
@@ -52,13 +52,13 @@ func (r *Recorder) Start() Use {
 // begin records the start of a use.
 func (r *Recorder) begin(now time.Duration) Use {
 	use := r.Uses.Begin(&r.Meter, now)
-	if last := len(r.places) - 1; last >= 0 {
-		use.place = r.places[last]
-		r.places = r.places[:last]
-		r.going[use.place] = use.Span
+	if last := len(r.freePlaces) - 1; last >= 0 {
+		use.place = r.freePlaces[last]
+		r.freePlaces = r.freePlaces[:last]
+		r.inProgress[use.place] = use.Span
 	} else {
-		use.place = int32(len(r.going))
-		r.going = append(r.going, use.Span)
+		use.place = int32(len(r.inProgress))
+		r.inProgress = append(r.inProgress, use.Span)
 	}
 	return use
 }
@@ -77,8 +77,8 @@ func (r *Recorder) StartAfter(wait Span) Use {
 
 // End records the end of a use.
 func (r *Recorder) End(use Use, how instrument.Ending) {
-	r.going[use.place] = Span{}
-	r.places = append(r.places, use.place)
+	r.inProgress[use.place] = Span{}
+	r.freePlaces = append(r.freePlaces, use.place)
 	r.Uses.End(&r.Meter, use, how, r.Meter.Event(r.Uses.InUse()))
 }
 
@@ -86,7 +86,7 @@ func (r *Recorder) End(use Use, how instrument.Ending) {
 func (r *Recorder) ReportUses(s *instrument.Stats, now time.Duration, endings ...instrument.Ending) {
 	r.Uses.Report(s, &r.Meter, now, endings...)
 	var first Span
-	for _, use := range r.going {
+	for _, use := range r.inProgress {
 		if use.at != 0 && (first.at == 0 || use.at < first.at) {
 			first = use
 		}
@@ -94,8 +94,8 @@ func (r *Recorder) ReportUses(s *instrument.Stats, now time.Duration, endings ..
 	s.UseAge = first.Age(now)
 }
 
-// Close makes sure that the recorder never enters overload again, so that no timer runs. It takes
-// the lock. The recorder may still be used.
+// Close makes sure that the recorder never enters overload again, so that no timer runs. The caller
+// must not hold the lock. The recorder may still be used.
 func (r *Recorder) Close() {
 	r.Lock()
 	defer r.Unlock()

@@ -43,16 +43,16 @@ func TestGroupsNeverMissALongUse(t *testing.T) {
 				t.Fatalf("the longest use took %v, want 20 ms", s.Use.Max())
 			}
 			if u := s.UseTime.Or(0); u < 0.018 || u > 0.0201 {
-				t.Fatalf("%v slot-seconds, want 0.02", u)
+				t.Fatalf("got %v slot-seconds, want 0.02", u)
 			}
 			if n := s.Completed[instrument.OK].Or(0); n != 21_001 || s.Requests[instrument.Acquired].Or(0) != n {
-				t.Fatalf("%d ended, want 21001", n)
+				t.Fatalf("%d uses ended, want 21,001", n)
 			}
 		})
 	}
 }
 
-// Each use is counted exactly once, although most are counted without the lock.
+// Each use is counted exactly once when several goroutines use the groups.
 func TestGroupsCountEachUseOnce(t *testing.T) {
 	for _, o := range []instrument.Option{nil, instrument.WithoutTelemetry(), instrument.WithExactTiming()} {
 		var g Groups
@@ -84,10 +84,10 @@ func TestGroupsCountEachUseOnce(t *testing.T) {
 			s.Requests[instrument.Acquired].Or(
 				0,
 			) != ok+failed || s.Usage[instrument.Used].Or(-1) != 0 || s.Pending.Or(-1) != 0 {
-			t.Errorf("want %d ok and %d failed: %+v", ok, failed, s)
+			t.Errorf("got %+v, want %d uses that succeeded and %d that failed", s, ok, failed)
 		}
 		if s.Use != nil && s.Use.Count() != uint64(ok+failed) {
-			t.Errorf("%d durations of %d uses", s.Use.Count(), ok+failed)
+			t.Errorf("got %d durations for %d uses", s.Use.Count(), ok+failed)
 		}
 		g.Close()
 	}

@@ -40,7 +40,8 @@ func (r *Requests) End(m *Meter, o instrument.Outcome, wait Span, now time.Durat
 	return Waited{o, r.took[o].End(m, wait, now, r.waited[o])}
 }
 
-// Report sets the requests and waits in s, for the outcomes that the pool distinguishes.
+// Report sets the requests, waits and exemplars in s. outcomes lists the outcomes that the pool
+// distinguishes.
 func (r *Requests) Report(s *instrument.Stats, m *Meter, outcomes ...instrument.Outcome) {
 	for _, o := range outcomes {
 		s.Requests[o] = instrument.Some(r.ended[o])

@@ -11,7 +11,7 @@ import (
 type Span struct {
 	at     time.Duration // start: exact if the span is timed, and otherwise a lower bound
 	weight uint32        // number of short spans that the span represents; 0 if it is not timed
-	read   uint32        // number of the last clock reading before the start, if the pool was overloaded then
+	read   uint32        // value of Meter.read at the start, if the pool was overloaded then
 }
 
 // block is the number of successive spans that form a block. An overloaded pool times one span of
@@ -29,14 +29,14 @@ type blocks struct {
 // begin returns a span that starts now. now is the time that [Meter.Event] returned.
 func (b *blocks) begin(m *Meter, now time.Duration) Span {
 	switch {
-	case !m.over:
+	case !m.overloaded:
 		if now == 0 {
 			return Span{}
 		}
 		return Span{at: now, weight: 1}
 	case b.skip > 0:
 		b.skip--
-		return Span{at: m.coarse, read: m.read}
+		return Span{at: m.lastReading, read: m.read}
 	default:
 		pick := rand.Uint32N(block)
 		b.skip, b.rest = b.rest+pick, block-1-pick
@@ -48,7 +48,7 @@ func (b *blocks) begin(m *Meter, now time.Duration) Span {
 // pool is overloaded.
 func (s Span) IsTimed() bool { return s.weight > 0 }
 
-// Age returns how long the span has lasted. It is absent if the span is not measured.
+// Age returns how long the span has lasted. The result is absent if the span is not measured.
 func (s Span) Age(now time.Duration) instrument.Optional[time.Duration] {
 	if s.at == 0 {
 		return instrument.Optional[time.Duration]{}
@@ -56,30 +56,30 @@ func (s Span) Age(now time.Duration) instrument.Optional[time.Duration] {
 	return instrument.Some(max(0, now-s.at))
 }
 
-// long is the minimum duration for which a span in an overloaded pool counts as long.
-const long = 2 * time.Millisecond
+// minLong is the minimum duration for which a span in an overloaded pool counts as long.
+const minLong = 2 * time.Millisecond
 
-// longSince returns the start of s, and whether s is known to be long. If s was not timed, clock
-// readings since its start decide: s must have started before the first of them.
+// longSince returns the start of s, and whether s is known to be long. If s was not timed, that is
+// inferred from the clock readings since its start: s must have started before the first of them.
 func (m *Meter) longSince(s Span, now time.Duration) (began time.Duration, ok bool) {
 	if s.weight > 0 {
-		return s.at, now-s.at >= long
+		return s.at, now-s.at >= minLong
 	}
 	since := m.read - s.read
 	switch {
 	case since == 0: // the overload ended less than readSpread after the last reading
-		return s.at, !m.over && now-s.at-readSpread >= long
+		return s.at, !m.overloaded && now-s.at-readSpread >= minLong
 	case since < readings:
 		first := m.readAt[(s.read+1)%readings]
-		return s.at, now-first >= long
+		return s.at, now-first >= minLong
 	default: // the oldest known reading is later than the first one after the start
-		return s.at, now-m.readAt[(m.read+1)%readings] >= long
+		return s.at, now-m.readAt[(m.read+1)%readings] >= minLong
 	}
 }
 
 // isShort reports whether the end of s needs no processing, because s is neither timed nor long.
 func (m *Meter) isShort(s Span) bool {
-	return s.weight == 0 && s.read == m.read && m.over
+	return s.weight == 0 && s.read == m.read && m.overloaded
 }
 
 // Durations records how long spans took, as a histogram. A timed span represents all spans in its
@@ -98,19 +98,19 @@ func (d *Durations) End(m *Meter, s Span, now time.Duration, n int64) (took time
 	case s.at == 0:
 		return 0
 	case s.weight == 1:
-		took = max(0, m.exactly(now)-s.at)
+		took = max(0, m.exactTime(now)-s.at)
 		d.record(took, 1)
-	case s.read != m.read || !m.over:
-		began, isLong := m.longSince(s, m.nearly(now))
+	case s.read != m.read || !m.overloaded:
+		began, isLong := m.longSince(s, m.recentTime(now))
 		if isLong {
-			took = max(0, m.exactly(now)-began)
+			took = max(0, m.exactTime(now)-began)
 			d.record(took, s.weight)
 		} else if s.weight > 0 {
-			took = max(0, m.exactly(now)-s.at)
+			took = max(0, m.exactTime(now)-s.at)
 			d.sample(took, s.weight, n)
 		}
 	case s.weight > 0:
-		took = max(0, m.exactly(now)-s.at)
+		took = max(0, m.exactTime(now)-s.at)
 		d.sample(took, s.weight, n)
 	}
 	return took
@@ -122,7 +122,7 @@ func (d *Durations) endTimed(m *Meter, s Span, now time.Duration) (took time.Dur
 	if s.at == 0 {
 		return 0
 	}
-	now = m.exactly(now)
+	now = m.exactTime(now)
 	began, isLong := m.longSince(s, now)
 	if !isLong {
 		began = s.at
@@ -139,7 +139,8 @@ func (d *Durations) Zero(m *Meter) {
 	}
 }
 
-func (m *Meter) exactly(now time.Duration) time.Duration {
+// exactTime returns now or, if now is 0, reads the clock.
+func (m *Meter) exactTime(now time.Duration) time.Duration {
 	if now == 0 {
 		return Clock()
 	}
@@ -160,7 +161,7 @@ func (d *Durations) record(took time.Duration, weight uint32) {
 	d.due += uint64(weight)
 }
 
-// fill counts the last duration for all spans up to number n.
+// fill records the last timed duration for further spans until the histogram contains n spans.
 func (d *Durations) fill(n uint64) {
 	if h := d.histogram(); n > h.Count() {
 		h.RecordN(d.last, n-h.Count())
@@ -180,16 +181,16 @@ func (d *Durations) Read(n int64) *instrument.Histogram {
 	return d.readWithZeros(n, n)
 }
 
-// readWithZeros is like [Durations.Read], but adds zeros so that the histogram holds all durations:
-// n spans, and all-n requests that took no time.
-func (d *Durations) readWithZeros(n, all int64) *instrument.Histogram {
-	if all == 0 {
+// readWithZeros is like [Durations.Read], but adds zeros, for requests that took no time, until the
+// histogram contains total durations.
+func (d *Durations) readWithZeros(n, total int64) *instrument.Histogram {
+	if total == 0 {
 		return nil
 	}
 	if n > 0 {
 		d.fill(uint64(n))
 	}
 	h := d.h.Clone()
-	h.RecordN(0, uint64(max(0, all-n)))
+	h.RecordN(0, uint64(max(0, total-n)))
 	return h
 }

@@ -16,7 +16,7 @@ func TestSpanEndsAtTheTimeGiven(t *testing.T) {
 		var m Meter
 		mu.Lock()
 		m.Init(instrument.TimingOf(), &mu, func() int64 { return 1 })
-		for !m.over {
+		for !m.overloaded {
 			m.Event(1)
 		}
 		m.timer.Stop() // its function would wait for mu
@@ -32,7 +32,7 @@ func TestSpanEndsAtTheTimeGiven(t *testing.T) {
 			d.End(&m, w, ended, int64(i+1))
 		}
 		if h := d.Read(block); h.Count() != block || h.Max() != 0 {
-			t.Errorf("%d waits up to %v, want %d of 0", h.Count(), h.Max(), block)
+			t.Errorf("got %d waits of up to %v, want %d of 0 s", h.Count(), h.Max(), block)
 		}
 		m.Close()
 		mu.Unlock()

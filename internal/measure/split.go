@@ -11,7 +11,7 @@ import (
 const (
 	splitAfter  = 100                   // number of uses that must end before a use is sampled
 	splitLonger = 10 * time.Millisecond // a pool with a use of this duration or longer is not sampled
-	splitDelay  = 5 * time.Millisecond  // assumed delay by the first sample, if the task communicates
+	splitDelay  = 5 * time.Millisecond  // assumed delay by the first sample, in case the task communicates
 	splitRepay  = 200                   // minimum time between samples, as a multiple of the last one's delay
 )
 
@@ -26,12 +26,12 @@ const (
 // Sampling starts after 100 tasks have ended and a further delay of a second or 200 times their
 // mean duration, whichever is longer. It pauses while one of the last 100 tasks took 10 ms or
 // longer. If a sampled task took longer than the mean of other tasks, the next sample is taken
-// after 200 times the difference, so that sampling delays tasks by less than 0.5 %.
+// after 200 times the difference, so that sampling delays tasks by less than 0.5%.
 //
 // The zero Split samples nothing. The pool's lock guards a Split.
 type Split struct {
 	pace    time.Duration // mean time between samples; 0 means off
-	next    time.Duration // earliest time of the next sample; 0 means at once
+	next    time.Duration // earliest time of the next sample; 0 means immediately
 	longest time.Duration // longest of the last ended uses
 	before  time.Duration // longest of the splitAfter uses before that
 	ended   int64         // number of uses that longest covers, less than splitAfter
@@ -39,7 +39,7 @@ type Split struct {
 	warm    bool          // at least splitAfter uses have ended
 
 	parts   [3]time.Duration // time of samples since the last call of Read, by instrument.CPUState
-	until   float64          // use time that Read has broken down
+	until   float64          // use time that Read has already broken down
 	seconds [3]float64
 	known   bool
 }
@@ -110,9 +110,9 @@ func (s *Split) add(sample *Sample, took time.Duration) {
 // new sample, the result does not include the use time since the last one. The result is absent
 // before the first sample.
 func (s *Split) Read(useTime float64) (seconds [3]instrument.Optional[float64]) {
-	if whole := s.parts[0] + s.parts[1] + s.parts[2]; whole > 0 {
+	if total := s.parts[0] + s.parts[1] + s.parts[2]; total > 0 {
 		for i, part := range s.parts {
-			s.seconds[i] += (useTime - s.until) * float64(part) / float64(whole)
+			s.seconds[i] += (useTime - s.until) * float64(part) / float64(total)
 		}
 		s.until, s.parts, s.known = useTime, [3]time.Duration{}, true
 	}

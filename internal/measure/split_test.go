@@ -48,18 +48,18 @@ func TestTheFirstTasksAreNotSampled(t *testing.T) {
 				t.Errorf("no task of %v is sampled after %v", took, pause)
 			}
 			if s.Next(short()) != nil {
-				t.Errorf("the next task of %v is sampled at once", took)
+				t.Errorf("two successive tasks of %v are sampled", took)
 			}
 		})
 	}
 }
 
-func TestTasksOfAPoolWithLongOnesAreNotSampled(t *testing.T) {
+func TestPoolsWithLongTasksAreNotSampled(t *testing.T) {
 	s := warmSplit(time.Millisecond)
 	s.Ended(nil, splitLonger)
 	for range splitAfter {
 		if s.Next(short()) != nil {
-			t.Fatal("a task is sampled that may be long")
+			t.Fatal("a task that may be long is sampled")
 		}
 		s.Ended(nil, time.Millisecond)
 	}
@@ -67,13 +67,13 @@ func TestTasksOfAPoolWithLongOnesAreNotSampled(t *testing.T) {
 		s.Ended(nil, time.Millisecond)
 	}
 	if thread.HasMeter && s.Next(short()) == nil {
-		t.Error("no task is sampled after the last long one")
+		t.Error("no task is sampled although the last long one was long ago")
 	}
 }
 
-// Samples delay tasks by less than 0.5 %: the next sample is taken only after 200 times the delay
-// of the previous one.
-func TestADelayedSampleIsRepaid(t *testing.T) {
+// Samples delay tasks by less than 0.5%: the next sample is taken only after 200 times the delay of
+// the previous one.
+func TestSamplingPausesAfterADelay(t *testing.T) {
 	if !thread.HasMeter {
 		t.Skip("no system but Linux reports the wait for a CPU")
 	}
@@ -84,16 +84,16 @@ func TestADelayedSampleIsRepaid(t *testing.T) {
 		s.Ended(sample, 6*time.Millisecond)
 		time.Sleep(950 * time.Millisecond)
 		if s.Next(short()) != nil {
-			t.Error("another task is sampled before 200 times the delay of 5 ms")
+			t.Error("another task is sampled before 200 times the delay of 5 ms has passed")
 		}
 		time.Sleep(100 * time.Millisecond)
 		if s.Next(short()) == nil {
-			t.Error("no task is sampled after 200 times the delay")
+			t.Error("no task is sampled after 200 times the delay has passed")
 		}
 	})
 }
 
-// The parts add up to the use time, whatever the mix of tasks becomes.
+// The parts add up to the use time, even if the mix of tasks changes.
 func TestTheSplitAddsUpToTheUseTime(t *testing.T) {
 	s := warmSplit(time.Millisecond)
 	add := func(cpu, queue, blocked time.Duration) {
@@ -103,17 +103,17 @@ func TestTheSplitAddsUpToTheUseTime(t *testing.T) {
 		)
 	}
 	if _, known := s.Read(1)[instrument.OnCPU].Get(); known {
-		t.Error("a split without a sample")
+		t.Error("got a split before the first sample")
 	}
 	add(3, 1, 0)
 	s.Read(8)
 	add(0, 1, 1)
 	add(0, 1, 1)
 	got := s.Read(12)
-	s.Read(20) // no sample since: not divided yet
+	s.Read(20) // adds nothing, because there is no new sample
 	for state, want := range map[instrument.CPUState]float64{instrument.OnCPU: 6, instrument.RunQueue: 2 + 2, instrument.Blocked: 2} {
 		if v := got[state].Or(-1); v != want {
-			t.Errorf("%v: %v s, want %v", state, v, want)
+			t.Errorf("%v: got %v s, want %v s", state, v, want)
 		}
 	}
 	add(1, 0, 0)
@@ -122,6 +122,6 @@ func TestTheSplitAddsUpToTheUseTime(t *testing.T) {
 		sum += v.Or(0)
 	}
 	if sum != 20 {
-		t.Errorf("%v s together, want 20", sum)
+		t.Errorf("the parts add up to %v s, want 20 s", sum)
 	}
 }

@@ -8,21 +8,21 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// The oldest use is the use in progress that began first, whatever the order in which uses end. It
-// is absent if no use is in progress.
+// UseAge is the age of the use in progress that began first, in whatever order uses end. It is
+// absent if no use is in progress.
 func TestAgeOfTheOldestUse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var r Recorder
 		r.Init(instrument.Timing{})
 		defer r.Close()
-		want := func(age time.Duration, known bool) {
+		checkAge := func(age time.Duration, known bool) {
 			t.Helper()
 			r.Lock()
 			defer r.Unlock()
 			var s instrument.Stats
 			r.ReportUses(&s, Clock(), instrument.OK)
 			if got, ok := s.UseAge.Get(); got != age || ok != known {
-				t.Errorf("the oldest use is %v old, known %v, want %v, %v", got, ok, age, known)
+				t.Errorf("got UseAge %v, %v; want %v, %v", got, ok, age, known)
 			}
 		}
 		start := func() Use {
@@ -36,20 +36,20 @@ func TestAgeOfTheOldestUse(t *testing.T) {
 			defer r.Unlock()
 			r.End(u, instrument.OK)
 		}
-		want(0, false)
+		checkAge(0, false)
 		first, second, third := start(), start(), start()
-		want(2*time.Second, true)
+		checkAge(2*time.Second, true)
 		end(first)
-		want(time.Second, true)
+		checkAge(time.Second, true)
 		fourth := start() // reuses the place of the first
-		want(2*time.Second, true)
+		checkAge(2*time.Second, true)
 		end(third)
 		end(second)
-		want(0, true)
+		checkAge(0, true)
 		end(fourth)
-		want(0, false)
-		if n := len(r.going); n != 3 {
-			t.Errorf("%d places for three uses at a time, want 3", n)
+		checkAge(0, false)
+		if n := len(r.inProgress); n != 3 {
+			t.Errorf("got %d places for at most three uses at a time, want 3", n)
 		}
 	})
 }

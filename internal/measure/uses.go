@@ -6,8 +6,8 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// Uses counts and times the uses of a pool that sees the start and the end of each use. If the uses
-// are tasks, it also breaks down their time. The pool's lock guards it.
+// Uses counts and times the uses of a pool that observes the start and the end of each use. If the
+// uses are tasks, it also breaks down their time. The pool's lock guards it.
 type Uses struct {
 	Split Split // zero if uses are not tasks
 
@@ -22,7 +22,7 @@ type Use struct {
 	Span
 	Sample *Sample // set if the use is a task that is to be sampled; most are not
 
-	place int32 // index in Recorder.going
+	place int32 // index in Recorder.inProgress
 }
 
 // Begin records the start of a use. now is the time that [Meter.Event] returned.
@@ -43,7 +43,7 @@ func (u *Uses) End(m *Meter, use Use, how instrument.Ending, now time.Duration) 
 	u.Split.Ended(use.Sample, u.took.End(m, use.Span, now, u.done()))
 }
 
-// Skip records a use that ended at once, because there was no resource to use.
+// Skip records a use that ended immediately, because there was no resource to use.
 func (u *Uses) Skip(m *Meter, how instrument.Ending) {
 	u.began++
 	u.ended[how]++
@@ -57,11 +57,11 @@ func (u *Uses) done() int64 {
 // InUse returns the number of uses in progress.
 func (u *Uses) InUse() int64 { return u.began - u.done() }
 
-// Ended returns the number of uses that ended in the given way.
+// Ended returns the number of uses with the given ending.
 func (u *Uses) Ended(how instrument.Ending) int64 { return u.ended[how] }
 
-// Report sets in s the number and durations of uses and the slot-seconds used, for the endings that
-// the pool distinguishes. now is the current time.
+// Report sets the number and durations of uses and the slot-seconds used in s. endings lists the
+// endings that the pool distinguishes. now is the current time.
 func (u *Uses) Report(s *instrument.Stats, m *Meter, now time.Duration, endings ...instrument.Ending) {
 	s.Usage[instrument.Used] = instrument.Some(u.InUse())
 	for _, e := range endings {

@@ -1,5 +1,5 @@
 // Package otlptest provides an OTLP/gRPC metrics receiver for tests and benchmarks. The receiver
-// calls a function for each request, and Points yields a request's points in a flat form.
+// calls a function for each request, and [Points] yields a request's points in a flat form.
 package otlptest
 
 import (
@@ -10,7 +10,7 @@ import (
 
 	colmetricpb "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
 	"google.golang.org/grpc"
-	_ "google.golang.org/grpc/encoding/gzip" // decompresses what exporters may compress
+	_ "google.golang.org/grpc/encoding/gzip" // for exporters that compress requests
 )
 
 // Request is an OTLP metrics export request.
@@ -23,7 +23,7 @@ type Response = colmetricpb.ExportMetricsServiceResponse
 // canceled at the end of the call.
 type Handler func(ctx context.Context, r *Request) (*Response, error)
 
-// Receiver is a running OTLP/gRPC metrics service. The caller closes it.
+// Receiver is a running OTLP/gRPC metrics service. The caller must close it.
 type Receiver struct {
 	Addr   string // host:port, or the path of the socket
 	server *grpc.Server
@@ -38,10 +38,10 @@ func Start(addr string, h Handler, opts ...grpc.ServerOption) (*Receiver, error)
 	}
 	l, err := new(net.ListenConfig).Listen(context.Background(), network, addr)
 	if err != nil {
-		return nil, fmt.Errorf("otlp receiver: %w", err)
+		return nil, fmt.Errorf("start OTLP receiver: %w", err)
 	}
 	r := &Receiver{Addr: l.Addr().String(), server: grpc.NewServer(opts...), served: make(chan struct{})}
-	colmetricpb.RegisterMetricsServiceServer(r.server, service{answer: h})
+	colmetricpb.RegisterMetricsServiceServer(r.server, service{handler: h})
 	go func() {
 		defer close(r.served)
 		_ = r.server.Serve(l) // returns after Close
@@ -57,10 +57,10 @@ func (r *Receiver) Close() {
 
 type service struct {
 	colmetricpb.UnimplementedMetricsServiceServer
-	answer Handler
+	handler Handler
 }
 
 // Export implements colmetricpb.MetricsServiceServer.
 func (s service) Export(ctx context.Context, r *Request) (*Response, error) {
-	return s.answer(ctx, r)
+	return s.handler(ctx, r)
 }

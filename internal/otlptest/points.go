@@ -66,14 +66,14 @@ func metrics(r *Request) iter.Seq2[*metricpb.Metric, map[string]string] {
 func points(m *metricpb.Metric) iter.Seq[Point] {
 	return func(yield func(Point) bool) {
 		for _, d := range append(m.GetGauge().GetDataPoints(), m.GetSum().GetDataPoints()...) {
-			p := stamped(d)
+			p := newPoint(d)
 			p.Temporality, p.Value = m.GetSum().GetAggregationTemporality(), number(d)
 			if !yield(p) {
 				return
 			}
 		}
 		for _, d := range m.GetHistogram().GetDataPoints() {
-			p := stamped(d)
+			p := newPoint(d)
 			p.Temporality, p.Value, p.Count, p.Max = m.GetHistogram().
 				GetAggregationTemporality(),
 				d.GetSum(), d.GetCount(), d.GetMax()
@@ -82,7 +82,7 @@ func points(m *metricpb.Metric) iter.Seq[Point] {
 			}
 		}
 		for _, d := range m.GetExponentialHistogram().GetDataPoints() {
-			p := stamped(d)
+			p := newPoint(d)
 			p.Temporality, p.Value, p.Count, p.Max = m.GetExponentialHistogram().
 				GetAggregationTemporality(),
 				d.GetSum(), d.GetCount(), d.GetMax()
@@ -93,7 +93,8 @@ func points(m *metricpb.Metric) iter.Seq[Point] {
 	}
 }
 
-func stamped(d interface {
+// newPoint returns a Point with the attributes and times of d.
+func newPoint(d interface {
 	GetAttributes() []*commonpb.KeyValue
 	GetStartTimeUnixNano() uint64
 	GetTimeUnixNano() uint64

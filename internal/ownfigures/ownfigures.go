@@ -1,5 +1,5 @@
-// Package ownfigures takes the measurements for pool verdicts that a process can take of itself,
-// without a sidecar.
+// Package ownfigures takes the measurements for pool verdicts that a process can take without a
+// sidecar.
 package ownfigures
 
 import (
@@ -14,14 +14,15 @@ import (
 	"github.com/poolgauge/poolgauge/internal/throttle"
 )
 
-// Read returns the current measurements: the number of CPUs that the process may use and how often
-// a quota throttled it, its CPU time, how long its threads waited for a CPU, how many goroutines
-// are waiting for a CPU, and how long goroutines waited for locks. Read takes about 50 µs, plus 10
-// µs per thread. It is safe for concurrent use.
+// Read returns the current measurements: the number of CPUs that the process may use, how often a
+// quota throttled it, its CPU time, how long its threads waited for a CPU, how many goroutines are
+// waiting for a CPU, and how long goroutines waited for locks. All other fields, and values that
+// cannot be measured, are NaN. Read takes about 50 µs, plus 10 µs per thread. It is safe for
+// concurrent use.
 func Read(now time.Time) diagnose.HostFigures {
 	f := diagnose.UnknownHost(now)
 	f.CPUs = float64(runtime.GOMAXPROCS(0))
-	own.add(throttle.Read(), &f)
+	ownQuota.add(throttle.Read(), &f)
 	if cpu := thread.ProcessCPU(); cpu > 0 {
 		f.BusyTime = cpu.Seconds()
 	}
@@ -37,7 +38,7 @@ func Read(now time.Time) diagnose.HostFigures {
 	return f
 }
 
-var own quota
+var ownQuota quota
 
 // quota accumulates how often a CPU quota throttled the process. If several cgroups have a quota,
 // only the cgroup that was throttled longest counts for each interval between two readings.
@@ -48,7 +49,7 @@ type quota struct {
 }
 
 // add adds reading r, and sets the fields of f that depend on the quota. If there is no quota, it
-// sets nothing.
+// leaves f unchanged.
 func (q *quota) add(r throttle.Reading, f *diagnose.HostFigures) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -55,21 +55,21 @@ func fail(after time.Duration, err error) func() error {
 }
 
 var groupBehaviors = map[string]func(t *testing.T, zero func() Group, withContext newGroup){
-	"zero is usable": func(t *testing.T, zero func() Group, _ newGroup) {
+	"zero value is usable": func(t *testing.T, zero func() Group, _ newGroup) {
 		if err := zero().Wait(); err != nil {
-			t.Errorf("Wait for nothing: %v", err)
+			t.Errorf("Wait of an empty group: got %v, want nil", err)
 		}
 	},
-	"first error in time": func(t *testing.T, zero func() Group, _ newGroup) {
+	"Wait returns the earliest error": func(t *testing.T, zero func() Group, _ newGroup) {
 		g := zero()
 		g.Go(fail(2*time.Second, errSecond))
 		g.Go(fail(time.Second, errFirst))
 		g.Go(fail(0, nil))
 		if err := g.Wait(); err != errFirst { //nolint:errorlint // by identity
-			t.Errorf("Wait: %v", err)
+			t.Errorf("Wait: got %v, want %v", err, errFirst)
 		}
 		if err := g.Wait(); err != errFirst { //nolint:errorlint // by identity
-			t.Errorf("Wait again: %v", err)
+			t.Errorf("second Wait: got %v, want %v", err, errFirst)
 		}
 	},
 	"error cancels": func(t *testing.T, _ func() Group, withContext newGroup) {
@@ -78,41 +78,41 @@ var groupBehaviors = map[string]func(t *testing.T, zero func() Group, withContex
 		g.Go(func() error { <-ctx.Done(); return ctx.Err() })
 		start := time.Now()
 		if err := g.Wait(); err != errFirst || time.Since(start) != time.Second { //nolint:errorlint // by identity
-			t.Errorf("Wait: %v after %v", err, time.Since(start))
+			t.Errorf("Wait: got %v after %v, want %v after 1s", err, time.Since(start), errFirst)
 		}
 		if context.Cause(ctx) != errFirst { //nolint:errorlint // by identity
-			t.Errorf("cause %v", context.Cause(ctx))
+			t.Errorf("got cause %v, want %v", context.Cause(ctx), errFirst)
 		}
 	},
 	"Wait cancels": func(t *testing.T, _ func() Group, withContext newGroup) {
 		g, ctx := withContext(t.Context())
 		g.Go(fail(0, nil))
 		if ctx.Err() != nil {
-			t.Errorf("canceled before Wait: %v", ctx.Err())
+			t.Errorf("the context is done before Wait: %v", ctx.Err())
 		}
 		if err := g.Wait(); err != nil || !errors.Is(context.Cause(ctx), context.Canceled) {
-			t.Errorf("Wait: %v, cause %v", err, context.Cause(ctx))
+			t.Errorf("Wait: got %v, cause %v; want nil, cause %v", err, context.Cause(ctx), context.Canceled)
 		}
 	},
 	"limit blocks Go": func(t *testing.T, zero func() Group, _ newGroup) {
 		g := zero()
 		g.SetLimit(2)
-		var active, most atomic.Int64
+		var active, peak atomic.Int64
 		start := time.Now()
 		for range 6 {
 			g.Go(func() error {
-				most.Store(max(most.Load(), active.Add(1)))
+				peak.Store(max(peak.Load(), active.Add(1)))
 				time.Sleep(time.Second)
 				active.Add(-1)
 				return nil
 			})
 		}
 		if blocked := time.Since(start); blocked != 2*time.Second {
-			t.Errorf("Go blocked for %v in all", blocked)
+			t.Errorf("Go blocked for %v in total, want 2s", blocked)
 		}
 		_ = g.Wait()
-		if most.Load() != 2 {
-			t.Errorf("%d were active at once", most.Load())
+		if peak.Load() != 2 {
+			t.Errorf("up to %d functions ran concurrently, want 2", peak.Load())
 		}
 	},
 	"TryGo": func(t *testing.T, zero func() Group, _ newGroup) {
@@ -141,20 +141,20 @@ var groupBehaviors = map[string]func(t *testing.T, zero func() Group, withContex
 		g.Go(fail(time.Second, nil))
 		defer func() {
 			if v := fmt.Sprint(recover()); !strings.Contains(v, "limit") || !strings.Contains(v, "1") {
-				t.Errorf("recovered %q", v)
+				t.Errorf("recovered %q, want a message about the limit and the 1 active goroutine", v)
 			}
 			_ = g.Wait()
 		}()
 		g.SetLimit(3)
 	},
-	"Goexit is no error and gives the slot back": func(t *testing.T, zero func() Group, _ newGroup) {
+	"Goexit is not an error and frees the slot": func(t *testing.T, zero func() Group, _ newGroup) {
 		g := zero()
 		g.SetLimit(1)
 		for range 3 {
 			g.Go(func() error { runtime.Goexit(); return errFirst })
 		}
 		if err := g.Wait(); err != nil {
-			t.Errorf("Wait: %v", err)
+			t.Errorf("Wait: got %v, want nil", err)
 		}
 	},
 }

@@ -35,25 +35,26 @@ func (in *Invariants) HoldUnder(t testing.TB, stats func() instrument.Stats, loa
 			running = false
 		default:
 		}
-		runtime.Gosched() // so that on one CPU load need not wait for the end of a time slice
+		runtime.Gosched() // on one CPU, load would otherwise wait for the end of a time slice
 		s := stats()
 		if err := in.Check(s); err != nil {
 			<-done
-			t.Fatalf("%v\nin %+v", err, s)
+			t.Fatalf("broken invariants: %v\nin %+v", err, s)
 		}
 	}
 	return in.last
 }
 
-// Check returns an error if s is inconsistent, in itself or with the previously checked Stats.
+// Check returns an error if s is inconsistent, either internally or with the previously checked
+// Stats.
 func (in *Invariants) Check(s instrument.Stats) error {
-	errs := []error{in.grown(s)}
+	errs := []error{in.checkGrowth(s)}
 	used, hasUsed := s.Usage[instrument.Used].Get()
 	if limit, ok := s.Limit.Get(); used < 0 || (ok && used > limit && !in.Shrinks) {
-		errs = append(errs, fmt.Errorf("%d slots used, limit %d", used, limit))
+		errs = append(errs, fmt.Errorf("%d slots are used, want 0 to %d", used, limit))
 	}
 	if pending, limit := s.Pending.Or(0), s.PendingLimit.Or(s.Pending.Or(0)); pending > limit {
-		errs = append(errs, fmt.Errorf("%d pending, limit %d", pending, limit))
+		errs = append(errs, fmt.Errorf("%d requests are pending, want at most %d", pending, limit))
 	}
 	if _, ok := s.PendingAge.Get(); ok && s.Pending.Or(0) == 0 {
 		errs = append(errs, errors.New("pending age is set, but nothing is pending"))
@@ -61,7 +62,9 @@ func (in *Invariants) Check(s instrument.Stats) error {
 	acquired, countsRequests := s.Requests[instrument.Acquired].Get()
 	completed, countsEnds := completions(s)
 	if hasUsed && countsRequests && countsEnds && !in.Weighted && acquired-completed != used {
-		errs = append(errs, fmt.Errorf("%d acquired minus %d completed is not %d used", acquired, completed, used))
+		errs = append(errs, fmt.Errorf(
+			"%d slots are used, want %d acquired minus %d completed", used, acquired, completed,
+		))
 	}
 	for i, h := range s.Wait {
 		if n, ok := s.Requests[i].Get(); h != nil && (!ok || h.Count() != uint64(n)) {
@@ -87,8 +90,8 @@ func completions(s instrument.Stats) (n int64, counted bool) {
 	return n, counted
 }
 
-// grown checks that no cumulative value decreased.
-func (in *Invariants) grown(s instrument.Stats) error {
+// checkGrowth checks that no cumulative value decreased.
+func (in *Invariants) checkGrowth(s instrument.Stats) error {
 	var errs []error
 	check := func(what any, before, now instrument.Optional[int64]) {
 		if now.Or(0) < before.Or(0) {

@@ -7,9 +7,9 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// Points returns the points that a reader gets from all pools. The keys consist of the metric's
-// name and the values of the metric's own attributes, such as "poolgauge.pool.usage used". The
-// value of a histogram is its count.
+// Points returns the points of all pools, as an [instrument.Reader] reads them. Each key consists
+// of the metric's name and the values of its attributes other than the group's, such as
+// "poolgauge.pool.usage used". The value of a histogram is its count.
 func Points(t testing.TB) map[string]float64 {
 	t.Helper()
 	r := instrument.OpenReader()
@@ -37,14 +37,14 @@ func Points(t testing.TB) map[string]float64 {
 	return got
 }
 
-// HasPoints checks that got contains the points in want. A wanted value below 0 stands for any
-// value above 0.
+// HasPoints checks that got contains the points in want. A negative value in want matches any value
+// above 0.
 func HasPoints(t testing.TB, got, want map[string]float64) {
 	t.Helper()
 	for key, w := range want {
 		v, ok := got[key]
 		if !ok || (w >= 0 && v != w) || (w < 0 && v <= 0) {
-			t.Errorf("%s is %v (present: %v), want %v", key, v, ok, w)
+			t.Errorf("%s: got %v (present: %v), want %v", key, v, ok, w)
 		}
 	}
 }
@@ -55,7 +55,7 @@ func WantPoints(t testing.TB, got, want map[string]float64) {
 	HasPoints(t, got, want)
 	for key, v := range got {
 		if _, ok := want[key]; !ok {
-			t.Errorf("%s is %v, want no such point", key, v)
+			t.Errorf("%s: got %v, want no such point", key, v)
 		}
 	}
 }

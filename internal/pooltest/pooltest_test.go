@@ -63,24 +63,24 @@ func TestInvariantsOfASoundPool(t *testing.T) {
 func TestInvariantsDetectEachFault(t *testing.T) {
 	one := instrument.Some(int64(1))
 	for name, fault := range map[string]func(*instrument.Stats){
-		"more used than there are": func(s *instrument.Stats) { s.Limit = instrument.Some(int64(0)) },
-		"fewer used than none": func(s *instrument.Stats) {
+		"more slots used than the limit": func(s *instrument.Stats) { s.Limit = instrument.Some(int64(0)) },
+		"negative number of slots used": func(s *instrument.Stats) {
 			s.Usage[instrument.Used], s.Completed[instrument.Failed] = instrument.Some(int64(-1)), instrument.Some(int64(2))
 		},
 		"requests do not add up": func(s *instrument.Stats) { s.Requests[instrument.Acquired] = instrument.Some(int64(5)) },
-		"requests went back":     func(s *instrument.Stats) { s.Requests[instrument.Rejected] = instrument.Some(int64(0)) },
-		"completed went back": func(s *instrument.Stats) {
+		"requests decreased":     func(s *instrument.Stats) { s.Requests[instrument.Rejected] = instrument.Some(int64(0)) },
+		"completed uses decreased": func(s *instrument.Stats) {
 			s.Completed[instrument.OK] = instrument.Some(int64(0))
 			s.Requests[instrument.Acquired] = one
 		},
-		"a wait is missing":        func(s *instrument.Stats) { s.Wait[instrument.Acquired] = new(instrument.Histogram) },
-		"more pending than may be": func(s *instrument.Stats) { s.Pending, s.PendingLimit = instrument.Some(int64(2)), one },
-		"an age of nothing":        func(s *instrument.Stats) { s.PendingAge = instrument.Some(time.Second) },
+		"missing wait":             func(s *instrument.Stats) { s.Wait[instrument.Acquired] = new(instrument.Histogram) },
+		"pending above the limit":  func(s *instrument.Stats) { s.Pending, s.PendingLimit = instrument.Some(int64(2)), one },
+		"unexpected pending age":   func(s *instrument.Stats) { s.PendingAge = instrument.Some(time.Second) },
 		"more uses than completed": func(s *instrument.Stats) { s.Use = new(instrument.Histogram); s.Use.RecordN(1, 2) },
-		"use time went back":       func(s *instrument.Stats) { s.UseTime = instrument.Some(0.5) },
-		"held back time went back": func(s *instrument.Stats) { s.HeldBack = instrument.Some(0.5) },
-		"wait time went back":      func(s *instrument.Stats) { s.WaitTime = instrument.Some(0.5) },
-		"waits went back":          func(s *instrument.Stats) { s.Waits = instrument.Some(int64(0)) },
+		"use time decreased":       func(s *instrument.Stats) { s.UseTime = instrument.Some(0.5) },
+		"held back time decreased": func(s *instrument.Stats) { s.HeldBack = instrument.Some(0.5) },
+		"wait time decreased":      func(s *instrument.Stats) { s.WaitTime = instrument.Some(0.5) },
+		"waits decreased":          func(s *instrument.Stats) { s.Waits = instrument.Some(int64(0)) },
 	} {
 		sound := func() (s instrument.Stats) {
 			s.Limit, s.Usage[instrument.Used] = one, one
@@ -102,7 +102,7 @@ func TestInvariantsDetectEachFault(t *testing.T) {
 		s := sound()
 		fault(&s)
 		if err := in.Check(s); err == nil {
-			t.Errorf("%s: not seen", name)
+			t.Errorf("%s: Check returned no error", name)
 		}
 	}
 }

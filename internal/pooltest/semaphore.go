@@ -43,7 +43,7 @@ var semaphoreBehaviors = []struct {
 	size int64
 	run  func(t *testing.T, p Permits)
 }{
-	{"TryAcquire takes what is free", 2, func(t *testing.T, p Permits) {
+	{"TryAcquire takes free permits", 2, func(t *testing.T, p Permits) {
 		_ = p.Acquire(background, 1)
 		got := []bool{p.TryAcquire(1), p.TryAcquire(1)}
 		p.Release(2)
@@ -52,40 +52,40 @@ var semaphoreBehaviors = []struct {
 		got = append(got, p.TryAcquire(1))
 		for i, want := range []bool{true, false, true, false} {
 			if got[i] != want {
-				t.Errorf("try %d: %v, want %v", i, got[i], want)
+				t.Errorf("TryAcquire %d: got %v, want %v", i, got[i], want)
 			}
 		}
 	}},
-	{"Acquire ends with its context", 1, func(t *testing.T, p Permits) {
+	{"Acquire returns when its context is done", 1, func(t *testing.T, p Permits) {
 		_ = p.Acquire(background, 1)
 		ctx, cancel := context.WithTimeout(background, time.Second)
 		defer cancel()
 		start := time.Now()
 		if err := p.Acquire(ctx, 1); !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != time.Second {
-			t.Errorf("%v after %v", err, time.Since(start))
+			t.Errorf("got %v after %v, want %v after 1s", err, time.Since(start), context.DeadlineExceeded)
 		}
 		p.Release(1)
 		if !p.TryAcquire(1) {
 			t.Error("the permit was lost")
 		}
 	}},
-	{"0 permits of 0", 0, func(t *testing.T, p Permits) {
+	{"0 of 0 permits can be acquired", 0, func(t *testing.T, p Permits) {
 		if !p.TryAcquire(0) || p.Acquire(background, 0) != nil {
 			t.Error("acquiring 0 of 0 permits failed")
 		}
 		p.Release(0)
 	}},
-	{"a context that is done wins over free permits", 2, func(t *testing.T, p Permits) {
+	{"Acquire fails if its context is done, even with free permits", 2, func(t *testing.T, p Permits) {
 		ctx, cancel := context.WithCancel(background)
 		cancel()
 		if err := p.Acquire(ctx, 1); !errors.Is(err, context.Canceled) {
-			t.Errorf("got %v", err)
+			t.Errorf("got %v, want %v", err, context.Canceled)
 		}
 		if !p.TryAcquire(2) {
 			t.Error("the permit was lost")
 		}
 	}},
-	{"canceled before permits come: golang/go#63615", 2, func(t *testing.T, p Permits) {
+	{"canceled before permits are released: golang/go#63615", 2, func(t *testing.T, p Permits) {
 		ctx, cancel := context.WithCancel(background)
 		_ = p.Acquire(background, 1)
 		go func() {
@@ -94,14 +94,14 @@ var semaphoreBehaviors = []struct {
 			p.Release(1)
 		}()
 		if err := p.Acquire(ctx, 2); !errors.Is(err, context.Canceled) {
-			t.Errorf("got %v", err)
+			t.Errorf("got %v, want %v", err, context.Canceled)
 		}
 		synctest.Wait()
 		if !p.TryAcquire(2) {
 			t.Error("a permit was lost")
 		}
 	}},
-	{"canceled before permits come, while it has not queued up yet", 1, func(t *testing.T, p Permits) {
+	{"canceled before permits are released, and before it has queued up", 1, func(t *testing.T, p Permits) {
 		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // makes the other goroutine run when this one yields
 		ctx, cancel := context.WithCancel(background)
 		_ = p.Acquire(background, 1)
@@ -110,10 +110,10 @@ var semaphoreBehaviors = []struct {
 			p.Release(1)
 		}()
 		if err := p.Acquire(ctx, 1); !errors.Is(err, context.Canceled) {
-			t.Errorf("got %v", err)
+			t.Errorf("got %v, want %v", err, context.Canceled)
 		}
 	}},
-	{"permits that come before the context is done go back when it is", 1, func(t *testing.T, p Permits) {
+	{"permits granted just before the context is done are not lost", 1, func(t *testing.T, p Permits) {
 		// the waiter does not run before it is canceled
 		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 		ctx, cancel := context.WithCancel(background)
@@ -127,17 +127,17 @@ var semaphoreBehaviors = []struct {
 			t.Errorf("the permit was lost: Acquire returned %v", err)
 		}
 	}},
-	{"a request for too many does not hold back others", 2, func(t *testing.T, p Permits) {
+	{"a request for too many permits does not block others", 2, func(t *testing.T, p Permits) {
 		ctx, cancel := context.WithCancel(background)
 		tooMuch := make(chan error)
 		go func() { tooMuch <- p.Acquire(ctx, 3) }()
 		synctest.Wait()
 		if !p.TryAcquire(2) {
-			t.Error("held back")
+			t.Error("TryAcquire failed while a request for too many permits waits")
 		}
 		cancel()
 		if err := <-tooMuch; !errors.Is(err, context.Canceled) {
-			t.Errorf("too much: %v", err)
+			t.Errorf("request for too many permits: got %v, want %v", err, context.Canceled)
 		}
 	}},
 	{"a large request is not overtaken", 3, func(t *testing.T, p Permits) {
@@ -152,11 +152,11 @@ var semaphoreBehaviors = []struct {
 			synctest.Wait()
 		}
 		if p.TryAcquire(1) {
-			t.Error("overtaken by a TryAcquire")
+			t.Error("TryAcquire overtook a waiting request")
 		}
 		p.Release(1)
 		if first := <-served; first != 3 {
-			t.Errorf("request %d was served first", first)
+			t.Errorf("the request for %d permits was served first, want the one for 3", first)
 		}
 	}},
 	{"a canceled request unblocks those behind it: TestAllocCancelDoesntStarve", 10, func(t *testing.T, p Permits) {
@@ -181,13 +181,14 @@ var semaphoreBehaviors = []struct {
 		} {
 			got := PanicOf(misuse)
 			if !strings.HasPrefix(got, strings.TrimSpace(want)) {
-				t.Errorf("panic %q, want %q", got, want)
+				t.Errorf("got panic %q, want prefix %q", got, want)
 			}
 		}
 	}},
 }
 
-// PanicOf returns the message with which f panics, or "none" if f does not panic.
+// PanicOf returns the string with which f panics, or "none" if f does not panic. If f panics with
+// another type, the result is empty.
 func PanicOf(f func()) (message string) {
 	defer func() {
 		if v := recover(); v != nil {

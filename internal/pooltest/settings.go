@@ -20,25 +20,25 @@ type Pool struct {
 }
 
 // Settings tests a pool in each setting: with a Producer on the reader, with only a MeterProvider,
-// and without telemetry. In the first two settings it checks that every use is reported with the
-// given kind of pool, and that a closed pool disappears after its last values have been collected.
-// open returns a pool with the given name and options.
+// and without telemetry. In the first two settings, it checks that every use is reported with the
+// given kind of pool, and that the last values of a closed pool are still reported. open returns a
+// pool with the given name and options.
 func Settings(t *testing.T, kind string, open func(name string, opts ...instrument.Option) (Pool, error)) {
 	t.Run("producer", func(t *testing.T) {
 		p := producer.New()
 		defer p.Close()
 		reader := sdkmetric.NewManualReader(sdkmetric.WithProducer(p))
-		reports(t, kind, reader, open)
+		checkReports(t, kind, reader, open)
 	})
 	t.Run("provider", func(t *testing.T) {
-		reports(t, kind, sdkmetric.NewManualReader(), open)
+		checkReports(t, kind, sdkmetric.NewManualReader(), open)
 	})
 	t.Run("off", func(t *testing.T) {
 		p := mustOpen(t, "off", open, instrument.WithoutTelemetry())
-		twin := mustOpen(t, "off", open, instrument.WithoutTelemetry())
+		sameName := mustOpen(t, "off", open, instrument.WithoutTelemetry())
 		p.Use()
 		p.Close()
-		twin.Close()
+		sameName.Close()
 	})
 }
 
@@ -56,7 +56,8 @@ func mustOpen(
 	return p
 }
 
-func reports(
+// checkReports checks what reader collects from a pool before and after the pool is closed.
+func checkReports(
 	t *testing.T,
 	kind string,
 	reader *sdkmetric.ManualReader,
@@ -71,7 +72,7 @@ func reports(
 	checkUses(t, kind, Collect(t, reader), uses)
 	pool.Use()
 	pool.Close()
-	for range 2 { // until every reader has collected
+	for range 2 { // the last values are reported for two minutes
 		checkUses(t, kind, Collect(t, reader), uses+1)
 	}
 }
@@ -91,11 +92,11 @@ func checkUses(t *testing.T, kind string, got map[Series]float64, uses float64) 
 	acquired, ok := with(instrument.Acquired.String()), with(instrument.OK.String())
 	for series, what := range map[Series]string{
 		{catalog.PoolRequests.Name, acquired}:     "requests acquired",
-		{catalog.PoolWaitDuration.Name, acquired}: "waits of those that acquired",
+		{catalog.PoolWaitDuration.Name, acquired}: "waits of acquired requests",
 		{catalog.PoolCompleted.Name, ok}:          "uses completed",
 	} {
 		if n := got[series]; n != uses {
-			t.Errorf("%v %s, want %v; all: %v", n, what, uses, got)
+			t.Errorf("got %v %s, want %v; all series: %v", n, what, uses, got)
 		}
 	}
 }

@@ -19,8 +19,8 @@ import (
 var unitSuffixes = map[string]string{"s": "seconds", "By": "bytes", "%": "percent"}
 
 // Name returns m's name in Prometheus. It translates the name as Prometheus's OTLP receiver, Mimir
-// and the Collector's exporters do by default (UnderscoreEscapingWithSuffixes): it replaces dots by
-// underscores and appends the unit, "total" for counters, and "ratio" for gauges of unit 1.
+// and the Collector's exporters do by default (UnderscoreEscapingWithSuffixes): it replaces dots
+// with underscores and appends the unit, "total" for counters, and "ratio" for gauges of unit 1.
 // Histograms with explicit buckets have further suffixes. A test in e2e/prometheus compares the
 // result with the official translator's.
 func Name(m *catalog.Metric) string {

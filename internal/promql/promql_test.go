@@ -34,7 +34,7 @@ func TestLabelsHaveUnderscores(t *testing.T) {
 		got,
 		[]string{"poolgauge_pool_name", "poolgauge_pool_state"},
 	) {
-		t.Errorf("got %q", got)
+		t.Errorf("got %q, want the keys with underscores", got)
 	}
 }
 
@@ -60,7 +60,7 @@ func TestQueries(t *testing.T) {
 	}
 }
 
-func TestQueriesThatDoNotFitTheTablePanic(t *testing.T) {
+func TestQueriesThatDoNotMatchTheCatalogPanic(t *testing.T) {
 	q := Queries{Range: "5m"}
 	for name, f := range map[string]func(){
 		"rate of a gauge":        func() { q.Rate(catalog.PoolLimit) },
@@ -79,6 +79,6 @@ func TestQueriesThatDoNotFitTheTablePanic(t *testing.T) {
 			f()
 		})
 	}
-	// an attribute of the group with an open set of values
+	// An attribute of the group that may have any value does not panic.
 	q.Value(catalog.PoolLimit, Is(catalog.PoolNameKey, "any"))
 }

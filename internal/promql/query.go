@@ -17,7 +17,7 @@ type Matcher struct {
 	values []string
 }
 
-// Is selects series for which the attribute key has one of the values.
+// Is returns a Matcher for series in which the attribute key has one of the values.
 func Is(key attribute.Key, values ...string) Matcher {
 	if len(values) == 1 {
 		return Matcher{key, "=", values}
@@ -25,7 +25,7 @@ func Is(key attribute.Key, values ...string) Matcher {
 	return Matcher{key, "=~", values}
 }
 
-// Not selects series for which the attribute key has none of the values.
+// Not returns a Matcher for series in which the attribute key has none of the values.
 func Not(key attribute.Key, values ...string) Matcher {
 	if len(values) == 1 {
 		return Matcher{key, "!=", values}
@@ -78,40 +78,41 @@ func (q Queries) selector(m *catalog.Metric, suffix string, matchers []Matcher) 
 	return Name(m) + suffix + "{" + strings.Join(parts, ",") + "}"
 }
 
-// fresh is the maximum age at which a sample counts as current. OTLP has no end-of-series marker,
+// maxAge is the maximum age at which a sample counts as current. OTLP has no end-of-series marker,
 // and Prometheus looks back five minutes by default, which would count a program twice after it
 // restarted as another instance.
-const fresh = "2m"
+const maxAge = "2m"
 
-// Value returns a query for the current value of m, an up-down counter or gauge.
+// Value returns a query for the current value of m, which must be an up-down counter or gauge.
 func (q Queries) Value(m *catalog.Metric, matchers ...Matcher) string {
-	return "last_over_time(" + q.level(m, matchers) + "[" + fresh + "])"
+	return "last_over_time(" + q.valueSelector(m, matchers) + "[" + maxAge + "])"
 }
 
 // Before is like [Queries.Value], but for the value that m had at the start of the range.
 func (q Queries) Before(m *catalog.Metric, matchers ...Matcher) string {
-	return "last_over_time(" + q.level(m, matchers) + "[" + fresh + "] offset " + q.Range + ")"
+	return "last_over_time(" + q.valueSelector(m, matchers) + "[" + maxAge + "] offset " + q.Range + ")"
 }
 
-func (q Queries) level(m *catalog.Metric, matchers []Matcher) string {
+// valueSelector returns the selector of m, and panics if m does not have a current value.
+func (q Queries) valueSelector(m *catalog.Metric, matchers []Matcher) string {
 	if m.Kind != catalog.UpDownCounter && m.Kind != catalog.Gauge {
 		panic(fmt.Sprintf("promql: the %s %s has no current value: query its rate", m.Kind, m.Name))
 	}
 	return q.selector(m, "", matchers)
 }
 
-// Over returns a query that applies a function over time, such as avg_over_time, to m, an up-down
-// counter or gauge.
+// Over returns a query that applies a function over time, such as avg_over_time, to m, which must
+// be an up-down counter or gauge.
 func (q Queries) Over(function string, m *catalog.Metric, matchers ...Matcher) string {
-	return fmt.Sprintf("%s(%s[%s])", function, q.level(m, matchers), q.Range)
+	return fmt.Sprintf("%s(%s[%s])", function, q.valueSelector(m, matchers), q.Range)
 }
 
-// Rate returns a query for the increase per second of m, a counter.
+// Rate returns a query for the increase per second of m, which must be a counter.
 func (q Queries) Rate(m *catalog.Metric, matchers ...Matcher) string {
 	return q.growth("rate", m, matchers)
 }
 
-// Increase returns a query for the increase over the range of m, a counter.
+// Increase returns a query for the increase of m, which must be a counter, over the range.
 func (q Queries) Increase(m *catalog.Metric, matchers ...Matcher) string {
 	return q.growth("increase", m, matchers)
 }
@@ -132,7 +133,7 @@ func Without(labels []string, expr string) string {
 func Sum(by []string, expr string) string { return Aggregate("sum", by, expr) }
 
 // Aggregate returns a query that aggregates expr by the given labels, with a function such as max.
-// Without labels it aggregates everything.
+// Without labels, it aggregates all series.
 func Aggregate(function string, by []string, expr string) string {
 	if len(by) == 0 {
 		return function + "(" + expr + ")"
@@ -140,15 +141,15 @@ func Aggregate(function string, by []string, expr string) string {
 	return fmt.Sprintf("%s by (%s) (%s)", function, strings.Join(by, ", "), expr)
 }
 
-// Buckets returns a query for the increase of a histogram's buckets over the range, for use in a
-// heatmap. The first half matches native histograms, to which Prometheus converts OTLP exponential
-// histograms; the second matches classic buckets.
+// Buckets returns a query for the increase of the buckets of m, which must be a histogram, over the
+// range, for use in a heatmap. The first half of the query matches native histograms, to which
+// Prometheus converts OTLP exponential histograms; the second matches classic buckets.
 func (q Queries) Buckets(m *catalog.Metric, matchers ...Matcher) string {
 	return q.histogram("increase", nil, m, matchers, func(growth string) string { return growth })
 }
 
-// Quantile returns a query for a quantile of m, a histogram, over the range, by the given labels.
-// It works for native and for classic buckets.
+// Quantile returns a query for a quantile of m, which must be a histogram, over the range, by the
+// given labels. It works for native and for classic histograms.
 func (q Queries) Quantile(quantile float64, by []string, m *catalog.Metric, matchers ...Matcher) string {
 	return q.histogram("rate", by, m, matchers, func(growth string) string {
 		return fmt.Sprintf("histogram_quantile(%v, %s)", quantile, growth)

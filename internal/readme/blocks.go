@@ -12,7 +12,7 @@ import (
 // block is a fenced code block to be executed.
 type block struct {
 	line   int  // line number of the opening fence, from 1
-	serve  bool // the mark is serve rather than run
+	serve  bool // marked serve rather than run
 	script string
 }
 
@@ -36,7 +36,7 @@ func blocks(r io.Reader) ([]block, error) {
 		switch {
 		case fence == 0 && ticks >= 3:
 			var err error
-			if open, err = opened(info, line); err != nil {
+			if open, err = openBlock(info, line); err != nil {
 				return nil, err
 			}
 			fence = ticks
@@ -55,9 +55,9 @@ func blocks(r io.Reader) ([]block, error) {
 	return found, lines.Err()
 }
 
-// opened returns the block that a fence with the given info string opens, or nil if the block is
+// openBlock returns the block that a fence with the given info string opens, or nil if the block is
 // not to be executed.
-func opened(info string, line int) (*block, error) {
+func openBlock(info string, line int) (*block, error) {
 	words := strings.Fields(info)
 	if len(words) < 2 || words[0] != "sh" {
 		return nil, nil

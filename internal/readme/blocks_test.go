@@ -14,9 +14,9 @@ func TestBlocks(t *testing.T) {
 		want     []block
 		err      string
 	}{
-		"none":        {document: "text\n"},
+		"no blocks":   {document: "text\n"},
 		"plain shell": {document: "```sh\nfalse\n```\n"},
-		"other":       {document: "```go run\nfalse\n```\n"},
+		"not shell":   {document: "```go run\nfalse\n```\n"},
 		"run":         {document: "text\n```sh run\na\nb\n```\ntext\n", want: []block{{line: 2, script: "a\nb\n"}}},
 		"serve":       {document: "```sh serve\na\n```\n", want: []block{{line: 1, serve: true, script: "a\n"}}},
 		"after a plain block": {
@@ -28,8 +28,8 @@ func TestBlocks(t *testing.T) {
 			document: "````sh run\n```\na\n```\n````\n",
 			want:     []block{{line: 1, script: "```\na\n```\n"}},
 		},
-		"misspelt": {document: "\n```sh runs\n```\n", err: `line 2: expected run or serve after sh, got "runs"`},
-		"open":     {document: "```sh run\na\n", err: "line 1: block is not closed"},
+		"unknown mark": {document: "\n```sh runs\n```\n", err: `line 2: expected run or serve after sh, got "runs"`},
+		"not closed":   {document: "```sh run\na\n", err: "line 1: block is not closed"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := blocks(strings.NewReader(test.document))
@@ -37,7 +37,7 @@ func TestBlocks(t *testing.T) {
 			case test.err == "" && err != nil:
 				t.Fatal(err)
 			case test.err != "" && (err == nil || !strings.Contains(err.Error(), test.err)):
-				t.Fatalf("error is %v, want %s", err, test.err)
+				t.Fatalf("got error %v, want %s", err, test.err)
 			}
 			if !reflect.DeepEqual(got, test.want) {
 				t.Errorf("got %+v, want %+v", got, test.want)

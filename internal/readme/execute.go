@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// These limits stop hung commands; commands usually take much less time. On a slow machine, a first
-// build of everything takes minutes.
+// These limits are for commands that hang. Commands usually take much less time, but a first build
+// of everything takes minutes on a slow machine.
 const (
 	runLimit  = 20 * time.Minute
 	stopLimit = 30 * time.Second
@@ -26,11 +26,11 @@ const (
 // block have exited, except those that left the process group. A run block fails if it leaves a
 // process behind that keeps standard output open.
 func (b *block) execute(ctx context.Context, dir string) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, runLimit, fmt.Errorf("not done after %s", runLimit))
+	ctx, cancel := context.WithTimeoutCause(ctx, runLimit, fmt.Errorf("block has not finished after %s", runLimit))
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "bash", "-euo", "pipefail", "-c", b.script)
 	cmd.Dir = dir
-	// a process group, so that go run and its child are stopped together, as by a terminal
+	// In a process group, "go run" and its child can be stopped together, as by a terminal.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = stopLimit
@@ -68,7 +68,7 @@ func interrupt(cmd *exec.Cmd, exited <-chan error) error {
 	case <-exited: //nolint:errcheck // the status is meaningless; see above
 		return nil
 	case <-time.After(stopLimit):
-		return fmt.Errorf("still running %s after Ctrl-C", stopLimit)
+		return fmt.Errorf("block is still running %s after Ctrl-C", stopLimit)
 	}
 }
 

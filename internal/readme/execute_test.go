@@ -16,11 +16,11 @@ func TestExecute(t *testing.T) {
 	}{
 		"run":                        {block: block{script: "true\n"}},
 		"run fails":                  {block: block{script: "exit 3\n"}, err: "exit status 3"},
-		"run fails at its start":     {block: block{script: "false\ntrue\n"}, err: "exit status 1"},
+		"first command fails":        {block: block{script: "false\ntrue\n"}, err: "exit status 1"},
 		"run fails in a pipe":        {block: block{script: "false | true\n"}, err: "exit status 1"},
 		"serve":                      {block: block{serve: true, script: "echo up\nexec sleep 600\n"}},
 		"serve, exit status 1":       {block: block{serve: true, script: "trap 'exit 1' INT\nsleep 600 >/dev/null 2>&1 &\necho up\nwait\n"}},
-		"serve ends":                 {block: block{serve: true, script: "true\n"}, err: "exited before it was stopped"},
+		"serve exits":                {block: block{serve: true, script: "true\n"}, err: "exited before it was stopped"},
 		"serve fails with no output": {block: block{serve: true, script: "echo bad >&2; exit 5\n"}, err: "exit status 5"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -29,13 +29,13 @@ func TestExecute(t *testing.T) {
 			case test.err == "" && err != nil:
 				t.Fatal(err)
 			case test.err != "" && (err == nil || !strings.Contains(err.Error(), test.err)):
-				t.Fatalf("error is %v, want %s", err, test.err)
+				t.Fatalf("got error %v, want %s", err, test.err)
 			}
 		})
 	}
 }
 
-// Blocks see tracked and new files but no ignored ones. The blocks of a document share one
+// Blocks see tracked and new files but not ignored ones. The blocks of a document share one
 // directory.
 func TestRun(t *testing.T) {
 	t.Chdir(t.TempDir())
@@ -64,7 +64,7 @@ func TestRun(t *testing.T) {
 	}
 	err := run(t.Context(), []string{"GOOD.md", "BAD.md"})
 	if err == nil || !strings.HasPrefix(err.Error(), "BAD.md: line 3:") {
-		t.Errorf("error is %v, want one that names BAD.md, line 3", err)
+		t.Errorf("got error %v, want one that names BAD.md, line 3", err)
 	}
 }
 

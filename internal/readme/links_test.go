@@ -66,8 +66,8 @@ func anchors(document string) map[string]bool {
 	return all
 }
 
-// broken returns the links of a document whose targets are missing from the working tree.
-func broken(t *testing.T, name, document string) (bad []string) {
+// brokenLinks returns the links of a document whose targets are missing from the working tree.
+func brokenLinks(t *testing.T, name, document string) (bad []string) {
 	t.Helper()
 	text := inline.ReplaceAllString(fenced.ReplaceAllString(document, "\n"), "")
 	for _, found := range link.FindAllStringSubmatch(text, -1) {
@@ -95,20 +95,20 @@ func broken(t *testing.T, name, document string) (bad []string) {
 	return bad
 }
 
-func TestLinksLeadSomewhere(t *testing.T) {
+func TestLinkTargetsExist(t *testing.T) {
 	documents := tracked(t, ".md")
 	if len(documents) < 20 {
-		t.Fatalf("only %d documents", len(documents))
+		t.Fatalf("found only %d documents, want at least 20", len(documents))
 	}
 	for _, name := range documents {
-		for _, target := range broken(t, name, read(t, name)) {
+		for _, target := range brokenLinks(t, name, read(t, name)) {
 			t.Errorf("%s links to %s, which does not exist", name, target)
 		}
 	}
 }
 
-// Documents exist if comments, help texts or manifests name them by their path from the root.
-func TestDocumentsThatAreNamedExist(t *testing.T) {
+// Documents that comments, help texts or manifests name by their path from the root exist.
+func TestMentionedDocumentsExist(t *testing.T) {
 	for _, name := range tracked(t, ".go", ".yaml", ".yml", ".sh", ".service") {
 		for _, document := range mention.FindAllString(read(t, name), -1) {
 			if _, err := os.Stat(filepath.Join(root, document)); err != nil {
@@ -144,7 +144,7 @@ func TestBrokenLinks(t *testing.T) {
 	document := "# One\n\n[a](#one) [b](#two) [c](../README.md) [d](none.md) [e](https://example.com/none) `[f](none)`\n\n" +
 		"```md\n[g](none)\n```\n[h](route.md#names-and-labels) [i](route.md#none) [j](images)\n"
 	want := []string{"#two", "none.md", "route.md#none"}
-	if got := broken(t, "docs/page.md", document); !slices.Equal(got, want) {
+	if got := brokenLinks(t, "docs/page.md", document); !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }

@@ -21,7 +21,7 @@ var (
 
 // The map at the top of CONTRIBUTING.md answers each question with files that exist, and with
 // functions and types that these files declare.
-func TestTheMapOfTheHouseIsRight(t *testing.T) {
+func TestContributingMapIsAccurate(t *testing.T) {
 	_, after, found := strings.Cut(read(t, "CONTRIBUTING.md"), "\n## The map\n")
 	if !found {
 		t.Fatal("CONTRIBUTING.md has no map")
@@ -35,7 +35,7 @@ func TestTheMapOfTheHouseIsRight(t *testing.T) {
 		}
 		questions++
 		if question := strings.TrimSpace(cells[1]); checkAnswer(t, question, cells[2]) == 0 {
-			t.Errorf("%s: no file in the answer %q", question, cells[2])
+			t.Errorf("%s: the answer %q names no file", question, cells[2])
 		}
 	}
 	if questions < 10 {
@@ -45,7 +45,7 @@ func TestTheMapOfTheHouseIsRight(t *testing.T) {
 
 // The steps of "Add a metric" and of similar sections name files that exist, and identifiers that
 // the files named in the same step declare.
-func TestTheStepsOfTheHouseAreRight(t *testing.T) {
+func TestContributingStepsAreAccurate(t *testing.T) {
 	sections := strings.Split(read(t, "CONTRIBUTING.md"), "\n## Add a ")[1:]
 	if len(sections) < 6 {
 		t.Fatalf("CONTRIBUTING.md says how to add %d things, want 6 or more", len(sections))
@@ -58,7 +58,7 @@ func TestTheStepsOfTheHouseAreRight(t *testing.T) {
 			files += checkAnswer(t, "Add a "+title, s)
 		}
 		if files == 0 {
-			t.Errorf("Add a %s: no steps that name files", title)
+			t.Errorf("Add a %s: no step names a file", title)
 		}
 	}
 }
@@ -81,20 +81,20 @@ func checkAnswer(t *testing.T, question, answer string) (files int) {
 		if _, err := os.Stat(filepath.Join(root, c[1])); err != nil {
 			t.Errorf("%s: %v", question, err)
 		} else if path.Ext(c[1]) == ".go" {
-			declarations(t, c[1], declared)
+			addDeclarations(t, c[1], declared)
 		}
 	}
 	for _, name := range names {
 		if !declared[name] {
-			t.Errorf("%s: no file of the answer declares %s", question, name)
+			t.Errorf("%s: no file that the answer names declares %s", question, name)
 		}
 	}
 	return files
 }
 
-// declarations adds to the given set the names that a file declares: functions, types, variables
-// and constants, and methods and fields as Type.Name.
-func declarations(t *testing.T, name string, to map[string]bool) {
+// addDeclarations adds the names that a file declares to the set declared: functions, types,
+// variables and constants, and methods and fields as Type.Name.
+func addDeclarations(t *testing.T, name string, declared map[string]bool) {
 	t.Helper()
 	file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root, name), nil, parser.SkipObjectResolution)
 	if err != nil {
@@ -103,10 +103,10 @@ func declarations(t *testing.T, name string, to map[string]bool) {
 	for _, d := range file.Decls {
 		switch d := d.(type) {
 		case *ast.FuncDecl:
-			to[receiver(d)+d.Name.Name] = true
+			declared[receiver(d)+d.Name.Name] = true
 		case *ast.GenDecl:
 			for _, s := range d.Specs {
-				specified(s, to)
+				addSpec(s, declared)
 			}
 		}
 	}
@@ -124,21 +124,21 @@ func receiver(d *ast.FuncDecl) string {
 	if generic, ok := typ.(*ast.IndexExpr); ok {
 		typ = generic.X
 	}
-	if of, ok := typ.(*ast.Ident); ok {
-		return of.Name + "."
+	if ident, ok := typ.(*ast.Ident); ok {
+		return ident.Name + "."
 	}
 	return ""
 }
 
-// specified adds to the given set the names that the specification s declares.
-func specified(s ast.Spec, to map[string]bool) {
+// addSpec adds the names that s declares to the set declared.
+func addSpec(s ast.Spec, declared map[string]bool) {
 	switch s := s.(type) {
 	case *ast.ValueSpec:
 		for _, n := range s.Names {
-			to[n.Name] = true
+			declared[n.Name] = true
 		}
 	case *ast.TypeSpec:
-		to[s.Name.Name] = true
+		declared[s.Name.Name] = true
 		var members *ast.FieldList
 		switch typ := s.Type.(type) {
 		case *ast.StructType:
@@ -150,7 +150,7 @@ func specified(s ast.Spec, to map[string]bool) {
 		}
 		for _, m := range members.List {
 			for _, n := range m.Names {
-				to[s.Name.Name+"."+n.Name] = true
+				declared[s.Name.Name+"."+n.Name] = true
 			}
 		}
 	}

@@ -75,7 +75,7 @@ func TestSnippetsCompile(t *testing.T) {
 		}
 	}
 	if len(replace) < 8 {
-		t.Errorf("only %d snippets", len(replace))
+		t.Errorf("found only %d snippets, want at least 8", len(replace))
 	}
 	overlay, err := json.Marshal(map[string]any{"Replace": replace})
 	if err != nil {
@@ -98,9 +98,9 @@ func TestSnippetsCompile(t *testing.T) {
 	}
 }
 
-// program returns a file with a function around a snippet. Each statement has its own scope within
-// that of the previous one, because a list of alternatives declares the same name more than once.
-// All declared variables are used.
+// program returns a Go file that wraps a snippet in a function. Each statement gets its own scope,
+// nested in that of the previous one, because a list of alternatives declares the same name more
+// than once. All declared variables are used.
 func program(snippet string) ([]byte, error) {
 	const before = "package p\nfunc _() error {\n"
 	source := before + snippet + "\nreturn nil\n}\n"

@@ -31,7 +31,7 @@ func (d *Delay) Close() {
 	}
 }
 
-// Total returns how long the thread has been ready to run but had no CPU, since it started. ok is
+// Total returns how long the thread has been ready to run but had no CPU since it started. ok is
 // false if the kernel does not record run-queue delay.
 func (d *Delay) Total() (delay time.Duration, ok bool) {
 	if d == nil {
@@ -50,9 +50,9 @@ func readSchedstat(fd int) (time.Duration, bool) {
 }
 
 // parseSchedstat returns the run-queue delay from a schedstat file: "<on CPU, ns> <run delay, ns>
-// <time slices>". Kernels that do not record the delay show zeros. A running thread has had at
-// least one time slice, although its time on a CPU may still be 0, so no time slices mean that the
-// delay is not recorded.
+// <time slices>". Kernels that do not record the delay report zeros. A running thread has had at
+// least one time slice, although its time on a CPU may still be 0, so a count of 0 time slices
+// means that the delay is not recorded.
 func parseSchedstat(b []byte) (time.Duration, bool) {
 	f := bytes.Fields(b)
 	if len(f) != 3 {

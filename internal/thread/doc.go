@@ -16,13 +16,14 @@ type Counts struct {
 	Involuntary int64 // context switches because another thread got the CPU
 }
 
-// Split says how the wall time of a piece of work was spent. Its other fields add up to Wall.
+// Split describes how the wall time of a piece of work was spent. OnCPU, RunQueue and Blocked add
+// up to Wall.
 type Split struct {
 	Wall  time.Duration
 	OnCPU time.Duration
 	// ready to run but waiting for a CPU, because of other threads or throttling
 	RunQueue time.Duration
-	// the rest, including waits for Go's scheduler, during which the thread sleeps
+	// the remaining time, including waits for Go's scheduler, during which the thread sleeps
 	Blocked time.Duration
 }
 

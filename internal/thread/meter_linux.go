@@ -10,7 +10,7 @@ import (
 // during the work. The zero Meter is ready to use. A Meter may be reused, but not concurrently.
 type Meter struct {
 	fd    int
-	open  bool // the delay's file is open, so the delay is known
+	open  bool // fd is an open schedstat file, so the delay is known
 	delay time.Duration
 	cpu   time.Duration
 	start time.Time

@@ -2,8 +2,8 @@
 
 package thread
 
-// Meter does not measure anything on this system, which does not report how long a thread waits for
-// a CPU: the wait would count as blocked.
+// Meter does not measure anything on this system. The system does not report how long a thread
+// waits for a CPU, so the wait would count as blocked.
 type Meter struct{}
 
 // HasMeter reports whether [Meter] works on this system.

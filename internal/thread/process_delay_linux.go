@@ -26,9 +26,9 @@ func ProcessDelay() (total time.Duration, ok bool) {
 		if os.IsNotExist(err) {
 			continue // the thread has exited
 		}
-		delay, kept := parseSchedstat(data)
+		delay, recorded := parseSchedstat(data)
 		total += delay
-		ok = ok || kept
+		ok = ok || recorded
 	}
 	return total, ok
 }

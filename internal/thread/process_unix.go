@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// ProcessCPU returns the process's CPU time, user and system.
+// ProcessCPU returns the process's CPU time, user and system, or 0 if it is unknown.
 func ProcessCPU() time.Duration {
 	var u syscall.Rusage
 	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// ProcessCPU returns the process's CPU time, user and system.
+// ProcessCPU returns the process's CPU time, user and system, or 0 if it is unknown.
 func ProcessCPU() time.Duration {
 	self, err := syscall.GetCurrentProcess()
 	if err != nil {
@@ -15,10 +15,10 @@ func ProcessCPU() time.Duration {
 	if syscall.GetProcessTimes(self, &created, &exited, &kernel, &user) != nil {
 		return 0
 	}
-	return span(kernel) + span(user)
+	return fromFiletime(kernel) + fromFiletime(user)
 }
 
-// span converts f, a time in units of 100 ns.
-func span(f syscall.Filetime) time.Duration {
+// fromFiletime converts f, which is in units of 100 ns.
+func fromFiletime(f syscall.Filetime) time.Duration {
 	return time.Duration(int64(f.HighDateTime)<<32|int64(f.LowDateTime)) * 100
 }

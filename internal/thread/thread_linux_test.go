@@ -29,7 +29,7 @@ func TestParseSchedstat(t *testing.T) {
 
 func TestTheDelayOfAThreadThatHasEndedIsUnknown(t *testing.T) {
 	if delay, ok := readSchedstat(-1); ok {
-		t.Errorf("got %v", delay)
+		t.Errorf("got %v, want no delay", delay)
 	}
 }
 
@@ -38,7 +38,7 @@ func FuzzParseSchedstat(f *testing.F) {
 	f.Add([]byte("0 0 0\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if d, ok := parseSchedstat(b); d < 0 || !ok && d != 0 {
-			t.Errorf("%q gave %v, %v", b, d, ok)
+			t.Errorf("%q: got %v, %v; want a delay of at least 0, and of 0 if it is unknown", b, d, ok)
 		}
 	})
 }
@@ -49,12 +49,12 @@ func TestSleepingTakesNoCPUTimeAndIsAVoluntarySwitch(t *testing.T) {
 	cpu := CPU()
 	counts, known := ReadCounts()
 	if !known {
-		t.Fatal("no counts")
+		t.Fatal("ReadCounts returned no counts")
 	}
-	// uses no CPU time, and puts the thread to sleep at least once
+	// uses little CPU time, and puts the thread to sleep at least once
 	time.Sleep(20 * time.Millisecond)
 	if used := CPU() - cpu; used <= 0 || used >= 20*time.Millisecond {
-		t.Errorf("sleeping for 20ms used %v of CPU time", used)
+		t.Errorf("sleeping for 20ms used %v of CPU time, want little but more than 0", used)
 	}
 	if after, _ := ReadCounts(); after.Voluntary == counts.Voluntary {
 		t.Error("sleeping did not count as a voluntary switch")
@@ -65,7 +65,7 @@ func TestSleepingTakesNoCPUTimeAndIsAVoluntarySwitch(t *testing.T) {
 	}
 	defer delay.Close()
 	if d, ok := delay.Total(); ok && d < 0 {
-		t.Errorf("run delay %v", d)
+		t.Errorf("got run delay %v, want at least 0", d)
 	}
 }
 
@@ -77,10 +77,10 @@ func TestMeterSplitsTheWallTime(t *testing.T) {
 		time.Sleep(20 * time.Millisecond)
 		s, ok := m.Stop()
 		if !ok {
-			t.Skip("the kernel does not account for the wait for a CPU")
+			t.Skip("the kernel does not record run-queue delay")
 		}
 		if s.Wall < 20*time.Millisecond || s.OnCPU <= 0 || s.OnCPU+s.RunQueue+s.Blocked != s.Wall {
-			t.Errorf("sleeping for 20ms: %+v", s)
+			t.Errorf("sleeping for 20ms: got %+v", s)
 		}
 	}
 	m.Start()
@@ -88,14 +88,14 @@ func TestMeterSplitsTheWallTime(t *testing.T) {
 		continue
 	}
 	if s, _ := m.Stop(); s.OnCPU < 5*time.Millisecond {
-		t.Errorf("computing for 5ms: %+v", s)
+		t.Errorf("computing for 5ms: got %+v", s)
 	}
 	if after := descriptors(t); after > before {
-		t.Errorf("%d descriptors more than before", after-before)
+		t.Errorf("%d more descriptors are open than before", after-before)
 	}
 }
 
-func TestProcessDelayIsKnownIfThatOfAThreadIs(t *testing.T) {
+func TestProcessDelayIsKnownIfThreadDelayIs(t *testing.T) {
 	own, err := OpenDelay()
 	if err != nil {
 		t.Skip(err)

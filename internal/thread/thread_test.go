@@ -20,7 +20,7 @@ func TestSplitNeverExceedsTheWallTime(t *testing.T) {
 		{100, 0, 10000}: {Wall: 100, RunQueue: 100},
 	} {
 		if got := splitOf(ns(in[0]), ns(in[1]), ns(in[2])); got != want {
-			t.Errorf("%v: %+v, want %+v", in, got, want)
+			t.Errorf("%v: got %+v, want %+v", in, got, want)
 		}
 	}
 }

@@ -34,8 +34,8 @@ type Stops struct {
 // Read reads the counters of the process's cgroups. It takes about 50 µs.
 func Read() Reading { return ReadAt(lineage.Membership, lineage.Mount) }
 
-// ReadAt reads the counters of the cgroups that are listed in membership, a file like
-// /proc/self/cgroup, below mount, a mount point like /sys/fs/cgroup.
+// ReadAt is like [Read], but takes the process's cgroups from the file membership instead of
+// /proc/self/cgroup, and reads them below mount instead of /sys/fs/cgroup.
 func ReadAt(membership, mount string) Reading {
 	all := Reading{}
 	var files kernfile.Reader
@@ -77,8 +77,8 @@ func readGroup(files *kernfile.Reader, l lineage.Group) (g group, ok bool) {
 	return g, periods.Defined && throttled.Defined && (us.Defined || ns.Defined)
 }
 
-// quotaOf returns the number of CPUs that a cgroup may use. ok is false if that number is not
-// limited.
+// quotaOf returns the number of CPUs that a cgroup may use. ok is false if the number is unlimited
+// or cannot be read.
 func quotaOf(files *kernfile.Reader, l lineage.Group) (cpus float64, ok bool) {
 	var quota, period int64
 	if l.V2 {
@@ -98,8 +98,8 @@ func quotaOf(files *kernfile.Reader, l lineage.Group) (cpus float64, ok bool) {
 	return float64(quota) / float64(period), true
 }
 
-// readMax reads a file that contains a quota and a period, such as "50000 100000"; the quota may be
-// "max". It returns 0 for a missing number.
+// readMax reads a file that contains a quota and a period, such as "50000 100000". The quota may be
+// "max". readMax returns 0 for a number that is missing or malformed.
 func readMax(files *kernfile.Reader, path string) (quota, period int64) {
 	data, err := files.Read(path)
 	if err != nil {
@@ -109,7 +109,8 @@ func readMax(files *kernfile.Reader, path string) (quota, period int64) {
 	return number(first), number(second)
 }
 
-// readNumber returns the number in the file at path, or 0 if it is not positive: -1 means no limit.
+// readNumber returns the number in the file at path. It returns 0 if there is none, or if it is
+// negative: -1 means no limit.
 func readNumber(files *kernfile.Reader, path string) int64 {
 	data, err := files.Read(path)
 	if err != nil {
@@ -126,8 +127,8 @@ func number(b []byte) int64 {
 	return n
 }
 
-// Since returns the Stops between an earlier reading and r, for the cgroup that was throttled
-// longest. ok is false if no cgroup had a quota at both readings.
+// Since returns the Stops between an earlier reading, before, and r, for the cgroup that was
+// throttled longest. ok is false if no cgroup had a quota at both readings.
 func (r Reading) Since(before Reading) (most Stops, ok bool) {
 	for dir, now := range r {
 		then, known := before[dir]

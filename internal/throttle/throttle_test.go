@@ -25,7 +25,7 @@ func tree(t *testing.T, files map[string]string) string {
 
 func TestSince(t *testing.T) {
 	for name, c := range map[string]struct {
-		files map[string]string // files with the same name and a + are read second
+		files map[string]string // a name with a leading + is the file's content at the second reading
 		want  *Stops
 	}{
 		"version 2": {map[string]string{
@@ -33,12 +33,12 @@ func TestSince(t *testing.T) {
 			"a/cpu.stat":  "usage_usec 9\nnr_periods 10\nnr_throttled 2\nthrottled_usec 500\n",
 			"+a/cpu.stat": "usage_usec 9\nnr_periods 30\nnr_throttled 12\nthrottled_usec 900500\n",
 		}, &Stops{0.5, 20, 10, 900 * time.Millisecond}},
-		"version 1, in a container that sees the path of the host": {map[string]string{
+		"version 1, in a container that sees its path on the host": {map[string]string{
 			"self": "4:cpu,cpuacct:/docker/98e\n", "cpu/cpu.cfs_quota_us": "250000\n", "cpu/cpu.cfs_period_us": "100000\n",
 			"cpu/cpu.stat":  "nr_periods 10\nnr_throttled 2\nthrottled_time 500\n",
 			"+cpu/cpu.stat": "nr_periods 11\nnr_throttled 3\nthrottled_time 80000500\n",
 		}, &Stops{2.5, 1, 1, 80 * time.Millisecond}},
-		"the group around it": {map[string]string{
+		"the parent is throttled longer": {map[string]string{
 			"self": "0::/a/b\n", "a/cpu.max": "100000 100000\n", "a/b/cpu.max": "50000 100000\n",
 			"a/cpu.stat":    "nr_periods 10\nnr_throttled 0\nthrottled_usec 0\n",
 			"+a/cpu.stat":   "nr_periods 20\nnr_throttled 9\nthrottled_usec 80000\n",
@@ -49,13 +49,13 @@ func TestSince(t *testing.T) {
 		"no quota, version 1": {map[string]string{
 			"self": "1:cpu:/\n", "cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n", "cpu/cpu.stat": "nr_periods 0\nnr_throttled 0\nthrottled_time 0\n",
 		}, nil},
-		"another group by the same name": {map[string]string{
+		"another cgroup with the same name": {map[string]string{
 			"self": "0::/\n", "cpu.max": "50000 100000\n",
 			"cpu.stat":  "nr_periods 10\nnr_throttled 2\nthrottled_usec 500\n",
 			"+cpu.stat": "nr_periods 1\nnr_throttled 0\nthrottled_usec 0\n",
 		}, nil},
 		"malformed": {map[string]string{"self": "0::/\n", "cpu.max": "50000\n", "cpu.stat": "nr_periods x\n"}, nil},
-		"nothing":   {nil, nil},
+		"no files":  {nil, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			first, second := map[string]string{}, map[string]string{}
@@ -78,7 +78,7 @@ func TestSince(t *testing.T) {
 			}
 			got, ok := ReadAt(filepath.Join(dir, "self"), dir).Since(before)
 			if ok != (c.want != nil) || ok && got != *c.want {
-				t.Errorf("%+v, %v, want %+v", got, ok, c.want)
+				t.Errorf("got %+v, %v, want %+v", got, ok, c.want)
 			}
 		})
 	}
@@ -102,7 +102,7 @@ func FuzzRead(f *testing.F) {
 		})
 		for group, g := range ReadAt(filepath.Join(dir, "self"), dir) {
 			if !(g.quota > 0) || math.IsInf(g.quota, 0) || g.periods < 0 || g.throttled < 0 || g.time < 0 {
-				t.Errorf("%s: %+v", group, g)
+				t.Errorf("%s: got %+v, want a positive finite quota and no negative values", group, g)
 			}
 		}
 	})
@@ -117,9 +117,9 @@ func TestQuota(t *testing.T) {
 		"a/b/cpu.stat": "nr_periods 0\nnr_throttled 0\nthrottled_usec 0\n",
 	})
 	if got, ok := ReadAt(filepath.Join(dir, "self"), dir).Quota(); got != 1 || !ok {
-		t.Errorf("%v %v, want that of the group around it, 1", got, ok)
+		t.Errorf("got %v, %v; want 1, the parent's quota", got, ok)
 	}
 	if got, ok := (Reading{}).Quota(); ok {
-		t.Errorf("%v without a quota", got)
+		t.Errorf("got quota %v of an empty Reading, want none", got)
 	}
 }

@@ -71,7 +71,7 @@ var names = map[string]string{
 // exceptions lists files, and directories ending with a slash, that may contain listed phrases and
 // names.
 var exceptions = []string{
-	"CHANGELOG.md",    // says what was renamed
+	"CHANGELOG.md",    // lists what was renamed
 	"internal/words/", // the lists
 }
 
@@ -101,7 +101,7 @@ func main() {
 	}
 }
 
-// find returns the findings in content, the file called name, ordered by line.
+// find returns one line for each finding in the file called name, in the file's order.
 func find(name string, content []byte) []string {
 	var found []finding
 	text := content

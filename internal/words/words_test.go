@@ -20,7 +20,7 @@ func TestFind(t *testing.T) {
 		file, content string
 		want          []string // positions and the text found there
 	}{
-		"a document":                {"a.md", "One.\n\nThe pool waits for him.\n", []string{`a.md:3: "him"`}},
+		"a Markdown file":           {"a.md", "One.\n\nThe pool waits for him.\n", []string{`a.md:3: "him"`}},
 		"capitals":                  {"a.md", "Whoever waits\n", []string{`a.md:1: "Whoever"`}},
 		"part of a word":            {"a.md", "history, this, the, amendment, crush\n", nil},
 		"across a line break":       {"a.md", "it lets go\nof the lock\n", []string{`a.md:1: "lets go of"`}},

@@ -38,9 +38,9 @@ type Config struct {
 	// second. It should be long enough for several uses to end in each interval.
 	Interval time.Duration
 
-	// Machine returns a description of the machine over the time since the last call of Machine. If
-	// it is nil, the Resizer measures the process itself: its CPU quota, its CPU time, and how long
-	// its threads and goroutines wait for CPUs and locks.
+	// Machine describes the machine over the time since the last call of Machine. If it is nil, the
+	// Resizer measures the process itself: its CPU quota, its CPU time, and how long its threads
+	// and goroutines wait for CPUs and locks.
 	Machine func() diagnose.Machine
 
 	// Logger logs each change, or each change that the Resizer would make, with the reason. If it
@@ -61,7 +61,7 @@ func (c *Config) check() error {
 		c.Interval = time.Second
 	}
 	if c.Machine == nil {
-		c.Machine = process.look
+		c.Machine = process.recent
 	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()
@@ -98,7 +98,7 @@ func watch[N int | int64](ctx context.Context, pool Pool[N], cfg Config) {
 	ticker := time.NewTicker(cfg.Interval)
 	defer ticker.Stop()
 	s := sizer{min: cfg.Min, max: cfg.Max}
-	said := 0
+	logged := 0
 	for {
 		select {
 		case <-ctx.Done():
@@ -107,10 +107,10 @@ func watch[N int | int64](ctx context.Context, pool Pool[N], cfg Config) {
 			stats := pool.Stats()
 			f := diagnose.FiguresOf(&stats, now)
 			limit, reason := s.next(f, cfg.Machine())
-			if limit == int(f.Limit) || !cfg.Apply && limit == said {
+			if limit == int(f.Limit) || !cfg.Apply && limit == logged {
 				continue
 			}
-			said = limit
+			logged = limit
 			change := []any{"pool", cfg.Name, "from", int(f.Limit), "to", limit, "reason", reason}
 			if !cfg.Apply {
 				s.trial = trial{} // the limit stays as it is, so there is nothing to try

@@ -17,10 +17,10 @@ import (
 
 // rig is a semaphore under a steady load, and the log of the Resizer that adjusts it.
 type rig struct {
-	t    *testing.T
-	pool *pools.Semaphore
-	log  bytes.Buffer
-	all  sync.WaitGroup // counts running requests
+	t        *testing.T
+	pool     *pools.Semaphore
+	log      bytes.Buffer
+	requests sync.WaitGroup // counts running requests
 }
 
 func newRig(t *testing.T, size int64, cfg autosize.Config) *rig {
@@ -40,16 +40,16 @@ func newRig(t *testing.T, size int64, cfg autosize.Config) *rig {
 		t.Fatal(err)
 	}
 	t.Cleanup(resizer.Close)
-	t.Cleanup(r.all.Wait)
+	t.Cleanup(r.requests.Wait)
 	return r
 }
 
-// load starts a request at each tick for the given length of time. use is the work of a request.
-func (r *rig) load(tick, length time.Duration, use func()) {
+// load starts a request once per interval for the given length of time. Each request calls use.
+func (r *rig) load(interval, length time.Duration, use func()) {
 	begin := time.Now()
 	for time.Since(begin) < length {
-		time.Sleep(tick)
-		r.all.Go(func() {
+		time.Sleep(interval)
+		r.requests.Go(func() {
 			if r.pool.Acquire(context.Background(), 1) == nil {
 				use()
 				r.pool.Release(1)
@@ -60,24 +60,24 @@ func (r *rig) load(tick, length time.Duration, use func()) {
 
 func sleep(d time.Duration) func() { return func() { time.Sleep(d) } }
 
-// said returns everything logged so far.
-func (r *rig) said() string {
+// logged returns everything logged so far.
+func (r *rig) logged() string {
 	synctest.Wait()
 	return r.log.String()
 }
 
-func (r *rig) wantSize(least, most int64) {
+func (r *rig) wantSize(lo, hi int64) {
 	r.t.Helper()
-	if n := r.pool.Size(); n < least || n > most {
-		r.t.Errorf("the pool has %d slots, want %d to %d; log:\n%s", n, least, most, r.said())
+	if n := r.pool.Size(); n < lo || n > hi {
+		r.t.Errorf("the pool has %d slots, want %d to %d; log:\n%s", n, lo, hi, r.logged())
 	}
 }
 
 func (r *rig) wantLog(parts ...string) {
 	r.t.Helper()
 	for _, part := range parts {
-		if !strings.Contains(r.said(), part) {
-			r.t.Errorf("the log lacks %q:\n%s", part, r.said())
+		if !strings.Contains(r.logged(), part) {
+			r.t.Errorf("the log lacks %q:\n%s", part, r.logged())
 		}
 	}
 }
@@ -85,7 +85,7 @@ func (r *rig) wantLog(parts ...string) {
 func TestAPoolThatIsTooSmallGrows(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, 2, autosize.Config{Min: 1, Max: 50, Apply: true})
-		r.load(2*time.Millisecond, 20*time.Second, sleep(20*time.Millisecond)) // ten at a time
+		r.load(2*time.Millisecond, 20*time.Second, sleep(20*time.Millisecond)) // ten uses at a time
 		r.wantSize(11, 20)
 		r.wantLog(`msg="pool resized" pool=orders from=2 to=4`, "requests per second of 20ms")
 	})
@@ -101,7 +101,7 @@ func TestThePoolStaysWithinItsBounds(t *testing.T) {
 	})
 }
 
-func TestSlotsThatDoNotHelpAreTakenBack(t *testing.T) {
+func TestSlotsThatDoNotHelpAreRemoved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, 4, autosize.Config{Min: 1, Max: 50, Apply: true})
 		lock := make(chan struct{}, 1)
@@ -112,8 +112,8 @@ func TestSlotsThatDoNotHelpAreTakenBack(t *testing.T) {
 		})
 		r.wantSize(4, 8)
 		r.wantLog("from=4 to=8", "from=8 to=4", "8 slots served 200 requests per second, and 4 served 200")
-		if tries := strings.Count(r.said(), "from=4 to=8"); tries > 4 {
-			t.Errorf("%d tries in a minute, want pauses that grow", tries)
+		if tries := strings.Count(r.logged(), "from=4 to=8"); tries > 4 {
+			t.Errorf("the limit was raised %d times in a minute, want at most 4, because the pauses grow", tries)
 		}
 	})
 }
@@ -121,7 +121,7 @@ func TestSlotsThatDoNotHelpAreTakenBack(t *testing.T) {
 func TestAPoolThatIsTooLargeShrinks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, 40, autosize.Config{Min: 1, Max: 50, Apply: true})
-		r.load(10*time.Millisecond, 29*time.Second, sleep(20*time.Millisecond)) // two at a time
+		r.load(10*time.Millisecond, 29*time.Second, sleep(20*time.Millisecond)) // two uses at a time
 		r.wantSize(40, 40)
 		r.load(10*time.Millisecond, 30*time.Second, sleep(20*time.Millisecond))
 		r.wantSize(4, 9)
@@ -140,19 +140,19 @@ func TestNothingChangesWhileThrottled(t *testing.T) {
 		)
 		r.load(2*time.Millisecond, 20*time.Second, sleep(20*time.Millisecond))
 		r.wantSize(2, 2)
-		if r.said() != "" {
-			t.Errorf("the log says %s", r.said())
+		if r.logged() != "" {
+			t.Errorf("got log %q, want none", r.logged())
 		}
 	})
 }
 
-func TestNothingChangesForLargeRequestsInTheWay(t *testing.T) {
+func TestNothingChangesWhileALargeRequestBlocksOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, 4, autosize.Config{Min: 1, Max: 50, Apply: true})
 		if err := r.pool.Acquire(t.Context(), 2); err != nil {
 			t.Fatal(err)
 		}
-		r.all.Go(func() {
+		r.requests.Go(func() {
 			if r.pool.Acquire(context.Background(), 4) == nil {
 				r.pool.Release(4)
 			}
@@ -163,19 +163,19 @@ func TestNothingChangesForLargeRequestsInTheWay(t *testing.T) {
 	})
 }
 
-func TestWithoutApplyItOnlySaysWhatItWouldDo(t *testing.T) {
+func TestWithoutApplyChangesAreOnlyLogged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, 2, autosize.Config{Min: 1, Max: 50})
 		r.load(2*time.Millisecond, 20*time.Second, sleep(20*time.Millisecond))
 		r.wantSize(2, 2)
 		r.wantLog(`msg="pool would be resized" pool=orders from=2 to=4`)
-		if n := strings.Count(r.said(), "\n"); n != 1 {
-			t.Errorf("%d lines, want 1:\n%s", n, r.said())
+		if n := strings.Count(r.logged(), "\n"); n != 1 {
+			t.Errorf("got %d log lines, want 1:\n%s", n, r.logged())
 		}
 	})
 }
 
-func TestAResizeByHandEndsTheTrial(t *testing.T) {
+func TestAResizeByTheProgramEndsTheTrial(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, 4, autosize.Config{Min: 1, Max: 50, Apply: true})
 		lock := make(chan struct{}, 1)
@@ -190,8 +190,8 @@ func TestAResizeByHandEndsTheTrial(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.load(4*time.Millisecond, 10*time.Second, slow)
-		if strings.Contains(r.said(), "from=3 to=4 reason=\"8 slots") {
-			t.Errorf("the trial went on:\n%s", r.said())
+		if strings.Contains(r.logged(), "from=3 to=4 reason=\"8 slots") {
+			t.Errorf("the trial continued after the program had resized the pool:\n%s", r.logged())
 		}
 		r.wantLog("from=3 to=6")
 	})
@@ -217,7 +217,7 @@ func TestWorkers(t *testing.T) {
 			}
 		}
 		if n, _ := p.Stats().Limit.Get(); n < 11 || n > 20 {
-			t.Errorf("%d workers, want 11 to 20", n)
+			t.Errorf("the pool has %d workers, want 11 to 20", n)
 		}
 		r.Close()
 		if err := p.Shutdown(t.Context()); err != nil {
@@ -238,8 +238,8 @@ func TestConfigIsChecked(t *testing.T) {
 	}
 }
 
-// BenchmarkLook measures one reading of one pool. Reading a hundred pools once a second should cost
-// less than a thousandth of a CPU.
+// BenchmarkLook measures one decision about one pool. Checking a hundred pools once a second should
+// cost less than a thousandth of a CPU.
 func BenchmarkLook(b *testing.B) {
 	s, err := pools.NewSemaphore("look", 4, pools.SemaphoreConfig{})
 	if err != nil {

@@ -7,13 +7,14 @@ import (
 	"github.com/poolgauge/poolgauge/pools"
 )
 
-// Look returns a function that reads a pool once, as if a second had passed since the last reading.
+// Look returns a function that reads pool's Stats and decides on its limit, as if a second had
+// passed since the last call.
 func Look(pool *pools.Semaphore) func() {
 	s := sizer{min: 1, max: 10}
 	now := time.Now()
 	return func() {
 		now = now.Add(time.Second)
 		stats := pool.Stats()
-		s.next(diagnose.FiguresOf(&stats, now), process.look())
+		s.next(diagnose.FiguresOf(&stats, now), process.recent())
 	}
 }

@@ -9,7 +9,7 @@ import (
 )
 
 // process measures the machine once for all Resizers. If each Resizer read the quota's files
-// itself, that would cost more than everything else a Resizer does.
+// itself, that would cost more than all of its other work.
 var process observer
 
 // observer measures how many CPUs the program may use, how much CPU time it uses, and how often a
@@ -25,8 +25,8 @@ const (
 	stale = 10 * time.Second       // age above which the previous measurement is too old for comparison
 )
 
-// look returns a description of the machine over about the last second.
-func (o *observer) look() diagnose.Machine {
+// recent describes the machine over about the last second.
+func (o *observer) recent() diagnose.Machine {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	now := time.Now()

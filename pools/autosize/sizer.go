@@ -9,20 +9,20 @@ import (
 
 // sizer decides on one pool's limit.
 type sizer struct {
-	min, max int
-	last     diagnose.Figures
-	judge    diagnose.Judge
-	advisor  diagnose.Advisor
-	trial    trial
-	ceiling  int // limit above which more slots did not help; valid while barred > 0
-	barred   int // number of windows for which ceiling still applies
-	patience int // number of windows for which ceiling applied the last time
+	min, max  int
+	last      diagnose.Figures
+	judge     diagnose.Judge
+	advisor   diagnose.Advisor
+	trial     trial
+	ceiling   int // limit above which more slots did not help; valid while pauseLeft > 0
+	pauseLeft int // number of windows for which ceiling still applies
+	pause     int // length of the last pause, in windows; doubles with each trial that fails in a row
 }
 
 // trial is a test of whether a higher limit helps. The zero trial means no trial.
 type trial struct {
 	from, to int
-	before   float64 // uses ended per second under the old limit (from)
+	before   float64 // uses ended per second with the old limit, from
 	ended    float64 // uses that have ended since the trial started
 	seconds  float64
 	windows  int
@@ -30,16 +30,15 @@ type trial struct {
 
 const (
 	// minimum throughput of the added slots, as a fraction of their proportional share
-	worth      = 0.25
-	sample     = 100 // number of ended uses after which a trial is decided
-	longest    = 5   // number of windows after which a trial is decided even with fewer uses
-	firstBar   = 10  // number of windows for which a limit that did not help is not tried again
-	longestBar = 160
+	minGain         = 0.25
+	trialUses       = 100 // number of ended uses after which a trial is decided
+	maxTrialWindows = 5   // number of windows after which a trial is decided even with fewer uses
+	firstPause      = 10  // number of windows for which a limit that did not help is not tried again
+	maxPause        = 160 // maximum length of later pauses, in windows
 )
 
-// next takes f, the pool's current measurements, and m, which describes the machine since the last
-// call. It returns the new limit and the reason for the change, or the current limit if no change
-// is needed.
+// next returns the new limit and the reason for the change, or the current limit if no change is
+// needed. f holds the pool's current measurements, and m describes the machine since the last call.
 func (s *sizer) next(f diagnose.Figures, m diagnose.Machine) (limit int, reason string) {
 	limit = int(f.Limit)
 	last := s.last
@@ -49,7 +48,7 @@ func (s *sizer) next(f diagnose.Figures, m diagnose.Machine) (limit int, reason 
 	if last.At.IsZero() || math.IsNaN(w.Limit) { // the limit has just changed
 		return limit, ""
 	}
-	s.barred = max(0, s.barred-1)
+	s.pauseLeft = max(0, s.pauseLeft-1)
 	verdict := finding.Verdict
 	if verdict == diagnose.Undetermined && w.IsCongested() {
 		verdict = diagnose.TooSmall // a trial will show whether this is right
@@ -66,7 +65,7 @@ func (s *sizer) next(f diagnose.Figures, m diagnose.Machine) (limit int, reason 
 		return limit, ""
 	}
 	target := min(max(advice.Limit, s.min), s.max)
-	if s.barred > 0 {
+	if s.pauseLeft > 0 {
 		target = min(target, max(limit, s.ceiling))
 	}
 	if target > limit {
@@ -82,18 +81,18 @@ func (s *sizer) judgeTrial(w diagnose.Window) (failed string) {
 	t.ended += w.Ended
 	t.seconds += w.Seconds
 	t.windows++
-	if t.ended < sample && t.windows < longest {
+	if t.ended < trialUses && t.windows < maxTrialWindows {
 		return ""
 	}
 	to := t.to
 	t.to = 0
 	rate := t.ended / t.seconds
-	wanted := t.before * (1 + worth*(float64(to)/float64(t.from)-1))
+	wanted := t.before * (1 + minGain*(float64(to)/float64(t.from)-1))
 	if !w.IsCongested() || rate >= wanted {
-		s.patience = 0
+		s.pause = 0
 		return ""
 	}
-	s.patience = min(max(firstBar, 2*s.patience), longestBar)
-	s.barred, s.ceiling = s.patience, t.from
+	s.pause = min(max(firstPause, 2*s.pause), maxPause)
+	s.pauseLeft, s.ceiling = s.pause, t.from
 	return fmt.Sprintf("%d slots served %.3g requests per second, and %d served %.3g", to, rate, t.from, t.before)
 }

@@ -6,8 +6,8 @@ import (
 	"slices"
 )
 
-// samples holds the logarithms of measured rates, by size and round. A size need not have been
-// measured in every round.
+// samples holds the logarithms of measured rates, by size (number of workers) and round. A size
+// need not have been measured in every round.
 type samples map[int]map[int]float64
 
 func (s samples) add(workers, round int, rate float64) {
@@ -34,10 +34,10 @@ type estimate struct {
 	values  []float64
 }
 
-// estimates separates the effect of a size from the effect of a round: log rate = size + round. If
-// the machine's speed drifts, that affects all sizes of a round alike, and so does not bend the
-// curve. The two effects are computed in turn, from the upper values, so that measurements slowed
-// by a neighbor do not count.
+// estimates separates the effect of a size from the effect of a round: log rate = size + round. A
+// drift of the machine's speed affects all sizes of a round alike, so it does not bend the curve.
+// The two effects are computed alternately, from the upper values, so that measurements slowed by a
+// neighbor do not count.
 //
 // Source: J. W. Tukey, "Exploratory Data Analysis", 1977 (median polish).
 func (s samples) estimates() []estimate {
@@ -47,27 +47,27 @@ func (s samples) estimates() []estimate {
 	for range 6 {
 		byRound := map[int][]float64{}
 		for i, n := range sizes {
-			at[i] = typical(s.without(n, effect))
+			at[i] = typical(s.adjusted(n, effect))
 			for r, v := range s[n] {
 				byRound[r] = append(byRound[r], v-at[i])
 			}
 		}
 		clear(effect)
-		for r, left := range byRound {
-			effect[r] = typical(left)
+		for r, residuals := range byRound {
+			effect[r] = typical(residuals)
 		}
 	}
 	points := make([]estimate, len(sizes))
 	for i, n := range sizes {
-		values := s.without(n, effect)
+		values := s.adjusted(n, effect)
 		points[i] = estimate{workers: n, log: typical(values), se: standardError(values), values: values}
 	}
 	return points
 }
 
-// without returns the values for the size workers minus the effects of their rounds, in increasing
-// order.
-func (s samples) without(workers int, effect map[int]float64) []float64 {
+// adjusted returns the values for a number of workers minus the effects of their rounds, in
+// increasing order.
+func (s samples) adjusted(workers int, effect map[int]float64) []float64 {
 	values := make([]float64, 0, len(s[workers]))
 	for r, v := range s[workers] {
 		values = append(values, v-effect[r])
@@ -94,7 +94,7 @@ func typical(values []float64) float64 {
 }
 
 // standardError returns the standard error of typical, estimated from the quartiles. For fewer than
-// three values, it returns 10 %.
+// three values, it returns 0.1, or 10% of the rate.
 func standardError(sorted []float64) float64 {
 	k := len(sorted)
 	if k < 3 {
@@ -105,8 +105,8 @@ func standardError(sorted []float64) float64 {
 }
 
 // top returns the logarithm of the highest rate, as the mean over all sizes that do not differ
-// significantly from the best. The rate of the best size alone would be too high, since luck helped
-// to make it the best.
+// significantly from the best. The rate of the best size alone would be too high, because it is the
+// best partly by chance.
 func top(points []estimate) float64 {
 	best := points[0]
 	for _, p := range points {
@@ -125,8 +125,8 @@ func top(points []estimate) float64 {
 }
 
 // settled returns the points that were measured at least a third as often as any other point. If a
-// neighbor comes and goes, points with fewer measurements depend on luck, and the luckiest of many
-// would become the top.
+// neighbor is active at times, points with fewer measurements depend on chance, and the one
+// measured at the best times would become the top.
 func settled(points []estimate) []estimate {
 	most := 0
 	for _, p := range points {
@@ -142,9 +142,9 @@ func settled(points []estimate) []estimate {
 }
 
 // bracket returns the knee, and the largest settled size below the knee, or 0 if there is none. The
-// knee is the smallest size with 95 % of the highest rate, by linear interpolation between measured
-// sizes. bracket assumes that the curve rises up to the best size: where noise makes it fall, it
-// pools adjacent sizes.
+// knee is the smallest size with 95% of the highest rate, by linear interpolation between measured
+// sizes. bracket assumes that the curve rises up to the best size, and pools adjacent sizes where
+// noise makes it fall.
 func bracket(points []estimate) (below, knee int) {
 	points = settled(points)
 	goal := math.Exp(top(points)) * goodEnough
@@ -163,7 +163,8 @@ func bracket(points []estimate) (below, knee int) {
 	return last, last
 }
 
-// rising returns the rates of points, pooled where they fall before the best size.
+// rising returns the rates of points. Rates that fall before the best size are replaced with the
+// mean of adjacent points.
 //
 // Source: pool adjacent violators, Ayer et al., 1955.
 func rising(points []estimate) []float64 {

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// ErrUnbounded is returned if a demand does not bound the number of slots, because the tasks use
+// ErrUnbounded is returned if a demand does not bound the number of slots because the tasks use
 // neither CPU time nor a lock.
 var ErrUnbounded = errors.New("sizing: the size is unbounded, because the tasks use neither CPU time nor a lock")
 
@@ -82,7 +82,7 @@ const goodEnough = 0.95
 // Slots returns the size above which more slots gain almost nothing: 1.25 × (CPU + Blocked) /
 // max(CPU/CPUs, Lock). The two asymptotes of throughput meet at four fifths of that size; the rest
 // is headroom for variation. If there is less than one CPU, Slots uses CPU/CPUs in place of CPU.
-// The size is 1 if one slot reaches 95 % of the maximum rate.
+// The size is 1 if one slot reaches 95% of the maximum rate.
 //
 // Source: the asymptotic bounds of Denning and Buzen, 1978, with the CPUs as one fast server.
 func (d Demand) Slots() (int, error) {

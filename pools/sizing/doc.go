@@ -18,7 +18,7 @@
 // # Measurements of a saturated pool
 //
 // Do not use the times of a saturated pool in a [Demand], since they contain the queueing that the
-// pool's size causes. The more workers such a pool has, the longer are the measured waits, and the
+// pool's size causes. The more workers such a pool has, the longer the measured waits are, and the
 // more workers the formula would recommend. Pass these times to [Observation.Demand], which removes
 // the queueing.
 package sizing

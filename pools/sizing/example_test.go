@@ -26,7 +26,8 @@ func ExampleDemand_Slots() {
 	// Output: 50 <nil>
 }
 
-// A pool of 64 has long tasks, because most of their time is a wait for CPUs: it is far too large.
+// The tasks of a pool of 64 take long because they mostly wait for a CPU. The pool is far too
+// large.
 func ExampleObservation_Demand() {
 	task, err := Observation{
 		Used: 64, Rate: 2000, Wall: 32 * time.Millisecond,
@@ -41,7 +42,7 @@ func ExampleObservation_Demand() {
 	// Output: 5 <nil>
 }
 
-// The curve of a sweep, by its sizes and rates.
+// The points are the sizes and rates that a sweep has measured.
 func ExampleFitUSL() {
 	law, err := FitUSL([]Point{{1, 100}, {4, 373.1}, {16, 1039}, {64, 1017.2}})
 	fmt.Printf("peak at %.0f workers, %v\n", law.Peak(), err)

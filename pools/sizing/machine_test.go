@@ -15,7 +15,7 @@ type machine struct {
 	neighbor float64 // fraction of the CPUs that the neighbor uses while awake
 	rng      *rand.Rand
 
-	changes []change // increasing; extended as time goes on
+	changes []change // by increasing time; extended as needed
 	awake   bool
 }
 
@@ -27,7 +27,8 @@ const (
 	awakeFor  = 0.5
 )
 
-// at returns the CPUs and the clock rate at a time, and the time of the next change.
+// at returns the number of CPUs and the clock rate at the time now, and the time of the next
+// change.
 func (m *machine) at(now float64) (cpus, clock, next float64) {
 	if len(m.changes) == 0 {
 		m.changes = []change{{0, m.cpus, 1}}
@@ -56,7 +57,7 @@ func (m *machine) extend() {
 	if m.awake {
 		next.cpus *= 1 - m.neighbor
 	}
-	// ±10 % within a minute, and ±1 % between steps
+	// ±10% within a minute, and ±1% between steps
 	next.clock = 1 + 0.1*math.Sin(2*math.Pi*next.at/60) + 0.01*m.rng.NormFloat64()
 	m.changes = append(m.changes, next)
 }
@@ -90,7 +91,7 @@ func (b *bench) measure(
 	to := from + window.Seconds()
 	s := &simulation{model: b.model, rng: b.rng, machine: b.machine, now: b.now}
 	s.finished = func(began, now float64) {
-		if began == 0 { // the start of the worker
+		if began == 0 { // the worker has just started
 			return
 		}
 		if part := min(now, to) - max(began, from); part > 0 {

@@ -24,23 +24,24 @@ type measurer func(ctx context.Context, workers int, warm, window time.Duration)
 // errGoexit is returned if a task ends its worker's goroutine.
 var errGoexit = errors.New("sizing: the task ended its goroutine (runtime.Goexit)")
 
-// A worker reads the clock once per batch of tasks, and a batch takes about this long, so that
-// clock readings cost little even if tasks are short.
+// A worker reads the clock once per batch of tasks. The size of a batch is adjusted so that a batch
+// takes shortBatch to longBatch, so that clock readings cost little even if tasks are short.
 const (
 	shortBatch = 50 * time.Microsecond
 	longBatch  = time.Millisecond
 )
 
-// stagger returns the time within which workers start, at random moments, during the warm-up. If
-// all workers started together, tasks of equal length would stay in step, and queue behind each
-// other more than in a real pool.
+// stagger returns the period at the beginning of the warm-up within which workers start, at random
+// times. If all workers started together, tasks of equal length would stay in step, and queue
+// behind each other more than in a real pool.
 func stagger(warm time.Duration) time.Duration { return warm / 2 }
 
 // measureTask returns a measurer that runs task in one goroutine per worker.
 //
-// A task that is partly within the window counts as a fraction, so that long tasks are not rounded
-// away. All workers keep running tasks until each of them has finished the task that it was running
-// when the window closed. Otherwise the last tasks would run with less competition, and so faster.
+// A task that is only partly within the window counts as a fraction, so that long tasks are not
+// rounded away. All workers keep running tasks until each of them has finished the task that it was
+// running when the window closed. Otherwise, the last tasks would run faster, with less
+// competition.
 func measureTask(task func(context.Context) error, rng *rand.Rand) measurer {
 	return func(ctx context.Context, workers int, warm, window time.Duration) (measurement, error) {
 		from := time.Now().Add(warm)
@@ -135,8 +136,8 @@ func (m *meter) loop(ctx context.Context, own *tally) {
 	}
 }
 
-// overlap returns the fraction, 0 to 1, of the period between begin and end that lies between the
-// times from and to.
+// overlap returns the fraction, 0 to 1, of the period between begin and end that is within the
+// window between from and to.
 func overlap(begin, end, from, to time.Time) float64 {
 	if !end.After(begin) {
 		return 0

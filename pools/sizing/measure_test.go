@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// station returns a resource with a number of servers, in fake time.
+// station returns a resource with the given number of servers, which serves requests in fake time.
 func station(servers int) chan struct{} { return make(chan struct{}, servers) }
 
 func use(s chan struct{}, d time.Duration) {
@@ -25,8 +25,8 @@ func use(s chan struct{}, d time.Duration) {
 
 func testRNG() *rand.Rand { return rand.New(rand.NewPCG(16, 16)) }
 
-// Four servers complete 400 tasks of 10 ms per second, whatever the number of workers and the
-// window.
+// Four servers complete up to 400 tasks of 10 ms per second, whatever the window, and fewer if
+// there are fewer than four workers.
 func TestMeasureCountsPartsOfTasks(t *testing.T) {
 	for _, c := range []struct {
 		workers int
@@ -39,7 +39,7 @@ func TestMeasureCountsPartsOfTasks(t *testing.T) {
 			got, err := measure(t.Context(), c.workers, 400*ms, c.window)
 			if err != nil || math.Abs(got.rate/c.want-1) > 0.03 {
 				t.Errorf(
-					"%d workers, %v: %.1f tasks a second, %v, expected %.0f",
+					"%d workers, window of %v: got %.1f tasks per second, %v, want %.0f",
 					c.workers,
 					c.window,
 					got.rate,
@@ -52,7 +52,7 @@ func TestMeasureCountsPartsOfTasks(t *testing.T) {
 }
 
 // When the window closes during a long task, the other worker continues until that task has ended.
-func TestWorkersGoOnUntilAllHaveEnded(t *testing.T) {
+func TestWorkersContinueUntilAllHaveFinished(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var inside atomic.Int64
 		var long atomic.Bool
@@ -72,19 +72,19 @@ func TestWorkersGoOnUntilAllHaveEnded(t *testing.T) {
 			return nil
 		}, testRNG())
 		if _, err := measure(t.Context(), 2, 50*ms, 210*ms); err != nil || alone > 0 {
-			t.Errorf("%d long tasks ended alone, %v", alone, err)
+			t.Errorf("%d long tasks ended while no other task ran, error %v", alone, err)
 		}
 	})
 }
 
-func TestOverlapIsTheShareWithinTheWindow(t *testing.T) {
+func TestOverlapIsTheFractionWithinTheWindow(t *testing.T) {
 	at := func(d int) time.Time { return time.Unix(0, 0).Add(time.Duration(d) * ms) }
 	for _, c := range []struct {
 		begin, end int
 		want       float64
 	}{{0, 5, 0}, {5, 15, 0.5}, {12, 14, 1}, {15, 35, 0.25}, {20, 30, 0}, {0, 100, 0.1}, {12, 12, 0}} {
 		if got := overlap(at(c.begin), at(c.end), at(10), at(20)); math.Abs(got-c.want) > 1e-9 {
-			t.Errorf("%d–%d: %v of it is within 10–20, expected %v", c.begin, c.end, got, c.want)
+			t.Errorf("%d–%d: got a fraction of %v within 10–20, want %v", c.begin, c.end, got, c.want)
 		}
 	}
 }
@@ -101,23 +101,23 @@ func TestSweepFindsTheKneeOfGoroutines(t *testing.T) {
 			t.Fatal(err)
 		}
 		if r.Knee < 10 || r.Knee > 14 || !r.Clear || r.Elapsed > time.Minute {
-			t.Errorf("six servers for half of each task: %+v, expected the knee at 12 and to be clear", r)
+			t.Errorf("six servers for half of each task: got %+v, want a clear knee at 12", r)
 		}
 		last := progress[len(progress)-1]
 		if last.Known.Knee == 0 || last.Elapsed+last.Left != defaultBudget || progress[0].Workers != 1 {
-			t.Errorf("progress from %+v to %+v", progress[0], last)
+			t.Errorf("got first progress %+v and last progress %+v", progress[0], last)
 		}
 	})
 }
 
-func TestSweepReturnsWhatItKnowsWhenItsContextEnds(t *testing.T) {
+func TestSweepReturnsItsResultSoFarWhenCanceled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 		defer cancel()
 		cpus := station(3)
 		r, err := Sweep(ctx, func(context.Context) error { use(cpus, 10*ms); return nil }, SweepOptions{})
 		if !errors.Is(err, context.DeadlineExceeded) || r.Knee < 2 || r.Knee > 4 || len(r.Curve) < 4 || r.Clear {
-			t.Errorf("got %+v, %v, expected what was known after two seconds", r, err)
+			t.Errorf("got %+v, %v, want the result after two seconds", r, err)
 		}
 	})
 }
@@ -128,10 +128,10 @@ func TestSweepStopsWithinItsBudget(t *testing.T) {
 		r, err := Sweep(t.Context(), func(context.Context) error { use(cpus, time.Second); return nil },
 			SweepOptions{Budget: 20 * time.Second})
 		if err != nil || r.Clear || r.Knee == 0 || r.Elapsed > 30*time.Second {
-			t.Errorf("tasks of a second: %+v, %v, expected to stop at 20s and not to be clear", r, err)
+			t.Errorf("tasks of a second: got %+v, %v, want an unclear result after about 20s", r, err)
 		}
 		if !strings.Contains(r.String(), "before this was clear") && !r.Rising {
-			t.Errorf("says %q", r)
+			t.Errorf("got %q, want it to say that the result is not clear", r)
 		}
 	})
 }
@@ -144,14 +144,14 @@ func TestSweepOfIndependentTasksRisesToMax(t *testing.T) {
 			SweepOptions{Max: 12},
 		)
 		if err != nil || !r.Rising || r.Curve[len(r.Curve)-1].Workers != 12 || r.Knee != 12 {
-			t.Errorf("tasks that do not share anything: %+v, %v, expected 12 and rising", r, err)
+			t.Errorf("tasks that share nothing: got %+v, %v, want a knee at 12 and a rising curve", r, err)
 		}
 	})
 }
 
 var errRefused = errors.New("connection refused")
 
-func TestSizesWithFailingTasksAreNoPartOfTheCurve(t *testing.T) {
+func TestSizesWithFailingTasksAreNotOnTheCurve(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var inside atomic.Int64
 		r, err := Sweep(t.Context(), func(context.Context) error {
@@ -164,11 +164,11 @@ func TestSizesWithFailingTasksAreNoPartOfTheCurve(t *testing.T) {
 			return nil
 		}, SweepOptions{Budget: 10 * time.Second})
 		if err != nil || r.FailedAt < 21 || r.FailedAt > 32 || !errors.Is(r.FailedWith, errRefused) {
-			t.Errorf("got %+v, %v, expected failures from 21–32 workers on", r, err)
+			t.Errorf("got %+v, %v, want FailedAt between 21 and 32", r, err)
 		}
 		for _, p := range r.Curve {
 			if p.Workers >= r.FailedAt {
-				t.Errorf("%d workers are part of the curve, where tasks fail from %d on", p.Workers, r.FailedAt)
+				t.Errorf("the curve contains %d workers, although tasks fail from %d on", p.Workers, r.FailedAt)
 			}
 		}
 	})
@@ -178,7 +178,7 @@ func TestATaskThatAlwaysFailsIsAnError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, err := Sweep(t.Context(), func(context.Context) error { time.Sleep(ms); return errRefused }, SweepOptions{})
 		if !errors.Is(err, errRefused) || !strings.Contains(err.Error(), "with one worker") {
-			t.Errorf("got %v, expected that the task fails with one worker", err)
+			t.Errorf("got %v, want an error that says that the task failed with one worker", err)
 		}
 	})
 }
@@ -188,25 +188,25 @@ func TestPanicAndGoexitAreErrors(t *testing.T) {
 		task func(context.Context) error
 		want string
 	}{
-		"panic": {func(context.Context) error { panic("spilled") }, "panicked: spilled"},
+		"panic": {func(context.Context) error { panic("boom") }, "panicked: boom"},
 		"exit":  {func(context.Context) error { runtime.Goexit(); return nil }, "runtime.Goexit"},
 	} {
 		if _, err := Sweep(t.Context(), c.task, SweepOptions{}); err == nil || !strings.Contains(err.Error(), c.want) {
-			t.Errorf("%s: %v, expected %q", name, err, c.want)
+			t.Errorf("%s: got error %v, want %q", name, err, c.want)
 		}
 	}
 }
 
-func TestSweepRefusesInvalidOptions(t *testing.T) {
+func TestSweepRejectsInvalidOptions(t *testing.T) {
 	work := func(context.Context) error { return nil }
 	for name, sweep := range map[string]func() (SweepResult, error){
-		"no task":  func() (SweepResult, error) { return Sweep(t.Context(), nil, SweepOptions{}) },
-		"max":      func() (SweepResult, error) { return Sweep(t.Context(), work, SweepOptions{Max: -1}) },
-		"too many": func() (SweepResult, error) { return Sweep(t.Context(), work, SweepOptions{Max: maxSlots + 1}) },
-		"budget":   func() (SweepResult, error) { return Sweep(t.Context(), work, SweepOptions{Budget: -1}) },
+		"nil task":    func() (SweepResult, error) { return Sweep(t.Context(), nil, SweepOptions{}) },
+		"Max < 0":     func() (SweepResult, error) { return Sweep(t.Context(), work, SweepOptions{Max: -1}) },
+		"Max too big": func() (SweepResult, error) { return Sweep(t.Context(), work, SweepOptions{Max: maxSlots + 1}) },
+		"Budget < 0":  func() (SweepResult, error) { return Sweep(t.Context(), work, SweepOptions{Budget: -1}) },
 	} {
 		if _, err := sweep(); err == nil {
-			t.Errorf("%s: accepted", name)
+			t.Errorf("%s: Sweep returned no error", name)
 		}
 	}
 }
@@ -232,7 +232,7 @@ func TestSweepOnThisMachine(t *testing.T) {
 	}
 	t.Log(r)
 	if r.Knee != runtime.GOMAXPROCS(0) {
-		t.Errorf("the knee of spinning is %d, expected %d: %+v", r.Knee, runtime.GOMAXPROCS(0), r)
+		t.Errorf("got a knee of %d for a busy loop, want GOMAXPROCS, %d: %+v", r.Knee, runtime.GOMAXPROCS(0), r)
 	}
 	_ = r.WriteCurve(os.Stderr)
 }

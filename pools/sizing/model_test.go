@@ -11,7 +11,7 @@ import (
 // blocks.
 type model struct {
 	cpus             float64
-	before, locked   float64 // seconds on CPU before the lock and with it
+	before, locked   float64 // CPU time in seconds, before a task locks the lock and while it holds it
 	blocked          float64
 	cvCPU, cvBlocked float64
 }
@@ -21,9 +21,9 @@ func (m model) cpu() float64 { return m.before + m.locked }
 // limit returns the throughput that no number of workers can exceed.
 func (m model) limit() float64 { return 1 / max(m.cpu()/m.cpus, m.locked) }
 
-// seen holds what instruments would report: means over tasks, except that wall is the mean over
-// sampled tasks.
-type seen struct{ rate, wall, cpu, runDelay, lockWait float64 }
+// observed holds what a pool's metrics would report. wall, cpu and runDelay are means over sampled
+// tasks, and lockWait is the mean over all tasks.
+type observed struct{ rate, wall, cpu, runDelay, lockWait float64 }
 
 type phase int
 
@@ -35,9 +35,9 @@ const (
 
 type worker struct {
 	phase                    phase
-	due                      float64 // on the clock of CPU service, or of time when blocked
+	due                      float64 // end of the phase: a value of simulation.served, or a time if blocked
 	began, cpuNeed, cpuBegan float64
-	cpu, runDelay, lockAsk   float64
+	cpu, runDelay, lockAsked float64
 }
 
 type byDue []*worker
@@ -60,10 +60,10 @@ type simulation struct {
 	onCPU, asleep byDue
 	queue         []*worker // for the lock; the first worker holds it
 	tasks         int
-	sum           seen
+	sum           observed
 	samples       int
 
-	machine  *machine                 // if nil, nothing changes
+	machine  *machine                 // if nil, the CPUs and their clock rate do not change
 	finished func(began, now float64) // if not nil, called for each task
 }
 
@@ -78,19 +78,19 @@ func lognormal(rng *rand.Rand, mean, cv float64) float64 {
 
 // run simulates n workers until the given number of tasks have been completed, after a warm-up of a
 // tenth as many.
-func (m model) run(n, tasks int, seed uint64) seen {
+func (m model) run(n, tasks int, seed uint64) observed {
 	s := &simulation{model: m, rng: rand.New(rand.NewPCG(seed, uint64(n)))}
-	for range n { // they begin at random points of their blocked time
+	for range n { // each worker starts at a random point of its blocked time
 		w := &worker{phase: blockedPhase, due: s.rng.Float64() * m.blocked}
 		heap.Push(&s.asleep, w)
 	}
 	s.until(tasks / 10)
-	s.sum, s.samples = seen{}, 0
+	s.sum, s.samples = observed{}, 0
 	began, done := s.now, s.tasks
 	s.until(s.tasks + tasks)
 	count := float64(s.tasks - done)
 	k := float64(max(1, s.samples))
-	return seen{
+	return observed{
 		rate: count / (s.now - began), wall: s.sum.wall / k, cpu: s.sum.cpu / k, runDelay: s.sum.runDelay / k,
 		lockWait: s.sum.lockWait / count,
 	}
@@ -130,7 +130,7 @@ func (s *simulation) step() {
 	w.runDelay += s.now - w.cpuBegan - w.cpuNeed
 	switch {
 	case w.phase == running && s.locked > 0:
-		w.lockAsk = s.now
+		w.lockAsked = s.now
 		s.queue = append(s.queue, w)
 		if len(s.queue) == 1 {
 			s.grant()
@@ -148,7 +148,7 @@ func (s *simulation) step() {
 
 func (s *simulation) grant() {
 	w := s.queue[0]
-	s.sum.lockWait += s.now - w.lockAsk
+	s.sum.lockWait += s.now - w.lockAsked
 	w.phase = lockedPhase
 	s.compute(w, s.locked)
 }
@@ -175,7 +175,7 @@ func (s *simulation) wake(w *worker) {
 	if s.finished != nil {
 		s.finished(w.began, s.now)
 	}
-	if s.tasks%4 == 0 { // sampled, as a pool would
+	if s.tasks%4 == 0 { // sampled, as by a pool
 		s.samples++
 		s.sum.wall += s.now - w.began
 		s.sum.cpu += w.cpu
@@ -185,7 +185,7 @@ func (s *simulation) wake(w *worker) {
 	s.compute(w, s.before)
 }
 
-// knee returns the smallest size with 95 % of the limit.
+// knee returns the smallest size with 95% of the limit.
 func (m model) knee(tasks int, seed uint64) int {
 	enough := func(n int) bool { return m.run(n, tasks, seed).rate >= 0.95*m.limit() }
 	hi := 1

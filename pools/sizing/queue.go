@@ -16,19 +16,19 @@ var ErrOverload = errors.New("sizing: work arrives faster than the slots can ser
 const maxSlots = 1_000_000
 
 // Little returns the mean number of requests in a system: the product of rate, in requests per
-// second, and inside, the mean time that a request spends in the system. This holds for every
+// second, and latency, the mean time that a request spends in the system. This holds for every
 // stable system, whatever the order of service and the distributions.
 //
 // Source: J. D. C. Little, "A Proof for the Queuing Formula: L = λW", Operations Research 9(3),
 // 1961.
-func Little(rate float64, inside time.Duration) (float64, error) {
+func Little(rate float64, latency time.Duration) (float64, error) {
 	if err := checkRate(rate); err != nil {
 		return 0, err
 	}
-	if inside < 0 {
-		return 0, fmt.Errorf("sizing: time in system is %v, expected 0 or more", inside)
+	if latency < 0 {
+		return 0, fmt.Errorf("sizing: time in system is %v, expected 0 or more", latency)
 	}
-	return rate * inside.Seconds(), nil
+	return rate * latency.Seconds(), nil
 }
 
 // ErlangC returns the probability, 0 to 1, that a request finds all slots used and has to wait.

@@ -17,7 +17,7 @@ func TestErlangCMatchesPublishedTables(t *testing.T) {
 	}{{1, 0.5, 0.5}, {2, 1, 1.0 / 3}, {10, 7, 0.2217}, {20, 16, 0.2561}, {100, 90, 0.2169}, {3, 0, 0}} {
 		got, err := ErlangC(c.slots, c.load)
 		if err != nil || math.Abs(got-c.want) > 1e-4 {
-			t.Errorf("ErlangC(%d, %v) = %.4f, %v, expected %.4f", c.slots, c.load, got, err, c.want)
+			t.Errorf("ErlangC(%d, %v) = %.4f, %v, want %.4f", c.slots, c.load, got, err, c.want)
 		}
 	}
 }
@@ -27,7 +27,7 @@ func TestWaitOfOneSlotIsPollaczekKhinchine(t *testing.T) {
 	got, err := load.Wait(1)
 	want := 100 * time.Millisecond // ρ/(1-ρ) × service × (1+cv²)/2
 	if err != nil || (got-want).Abs() > time.Microsecond {
-		t.Errorf("the wait is %v, %v, expected %v", got, err, want)
+		t.Errorf("got a wait of %v, %v, want %v", got, err, want)
 	}
 }
 
@@ -64,7 +64,7 @@ func serviceTime(rng *rand.Rand, cv float64) float64 {
 // simulatedWait returns the mean wait of M/G/c with a mean service time of 1.
 func simulatedWait(slots int, load, cv float64, arrivals int, seed uint64) float64 {
 	rng := rand.New(rand.NewPCG(seed, uint64(slots)))
-	free := make(minHeap, slots) // when each slot is free
+	free := make(minHeap, slots) // when each slot becomes free
 	now, waited, counted := 0.0, 0.0, 0
 	for i := range arrivals {
 		now += rng.ExpFloat64() / load
@@ -79,7 +79,7 @@ func simulatedWait(slots int, load, cv float64, arrivals int, seed uint64) float
 	return waited / float64(counted)
 }
 
-// The size from Erlang C is within ±2, or ±10 % if that is more, of the smallest size that a
+// The size from Erlang C is within ±2, or ±10% if that is more, of the smallest size that a
 // simulation finds sufficient.
 func TestSlotsMatchASimulation(t *testing.T) {
 	arrivals := 400_000
@@ -108,39 +108,39 @@ func TestSlotsMatchASimulation(t *testing.T) {
 
 func TestLittlesLaw(t *testing.T) {
 	if got, err := Little(200, 50*time.Millisecond); err != nil || math.Abs(got-10) > 1e-9 {
-		t.Errorf("Little = %v, %v, expected 10", got, err)
+		t.Errorf("Little = %v, %v, want 10", got, err)
 	}
 }
 
-func TestQueueRefusesInvalidFigures(t *testing.T) {
+func TestQueueRejectsInvalidValues(t *testing.T) {
 	nan, inf := math.NaN(), math.Inf(1)
-	refused := func(what string, err error) {
+	wantErr := func(what string, err error) {
 		t.Helper()
 		if err == nil || errors.Is(err, ErrOverload) {
-			t.Errorf("%s: %v, expected an error", what, err)
+			t.Errorf("%s: got %v, want an error about the value", what, err)
 		}
 	}
 	for _, rate := range []float64{-1, nan, inf} {
 		_, err := Little(rate, time.Second)
-		refused("Little, rate", err)
+		wantErr("Little, rate", err)
 		_, err = Load{Rate: rate, Service: time.Second}.Slots(0.1)
-		refused("Slots, rate", err)
+		wantErr("Slots, rate", err)
 		_, err = ErlangC(3, rate)
-		refused("ErlangC, load", err)
+		wantErr("ErlangC, load", err)
 		_, err = Load{Rate: 1, Service: time.Second, CV: rate}.Wait(3)
-		refused("Wait, cv", err)
+		wantErr("Wait, cv", err)
 	}
 	_, err := Little(1, -1)
-	refused("Little, time", err)
+	wantErr("Little, time", err)
 	_, err = ErlangC(0, 1)
-	refused("ErlangC, slots", err)
+	wantErr("ErlangC, slots", err)
 	for _, wait := range []float64{0, -1, nan, inf} {
 		_, err = Load{Rate: 1, Service: time.Second}.Slots(wait)
-		refused("Slots, wait", err)
+		wantErr("Slots, wait", err)
 	}
 	_, err = Load{Rate: 1e9, Service: time.Hour}.Slots(0.1)
-	refused("Slots, load", err)
+	wantErr("Slots, load", err)
 	if _, err := (Load{Rate: 30, Service: time.Second}).Wait(30); !errors.Is(err, ErrOverload) {
-		t.Errorf("30 slots for a load of 30: %v, expected ErrOverload", err)
+		t.Errorf("30 slots for a load of 30: got %v, want ErrOverload", err)
 	}
 }

@@ -21,8 +21,8 @@ func randomModel(class string, rng *rand.Rand) model {
 		m.blocked = cpu * between(0.1, 20)
 	case "lock":
 		m.cpus = between(2, 16)
-		// The lock is the bottleneck by a clear margin: it takes a larger fraction of a task than
-		// one CPU in m.cpus.
+		// The lock is the bottleneck by a clear margin: the fraction of a task for which it is held
+		// is larger than 1/m.cpus.
 		share := min(0.9, between(1.3, 5)/m.cpus)
 		m.locked, m.before = cpu*share, cpu*(1-share)
 		m.blocked = cpu * between(0.1, 5)
@@ -30,6 +30,7 @@ func randomModel(class string, rng *rand.Rand) model {
 	return m
 }
 
+// observe returns the demand that is derived from the metrics of a pool of n workers.
 func (m model) observe(t testing.TB, n int, seed uint64) Demand {
 	t.Helper()
 	s := m.run(n, 4000, seed)
@@ -45,13 +46,13 @@ func (m model) observe(t testing.TB, n int, seed uint64) Demand {
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 
-var presentSizes = []int{2, 16, 64}
+var currentSizes = []int{2, 16, 64}
 
 // The recommendation is near the knee and does not depend on the current size. There is one
 // exception: two workers with regular tasks fall into step and rarely compete for their lock, so
-// that the waits understate its demand. The recommendation is then too large, and becomes right
-// once it is followed.
-func TestRecommendationIsIndependentOfThePresentSize(t *testing.T) {
+// that the waits understate the demand for it. The recommendation is then too large, and becomes
+// right once it is followed.
+func TestRecommendationIsIndependentOfTheCurrentSize(t *testing.T) {
 	perClass := 100
 	if raceEnabled {
 		perClass = 34
@@ -64,7 +65,7 @@ func TestRecommendationIsIndependentOfThePresentSize(t *testing.T) {
 			m, seed := randomModel(class, rng), uint64(1000*c+i)
 			knee := float64(m.knee(3000, seed))
 			var sizes []float64
-			for _, n := range presentSizes {
+			for _, n := range currentSizes {
 				d := m.observe(t, n, seed)
 				size, err := d.Slots()
 				if err != nil {
@@ -72,7 +73,7 @@ func TestRecommendationIsIndependentOfThePresentSize(t *testing.T) {
 				}
 				sizes = append(sizes, float64(size))
 				if class == "cpu" && float64(size) > 2*m.cpus+1 {
-					t.Errorf("CPU-bound, %.2f CPUs, %d workers at present: recommends %d", m.cpus, n, size)
+					t.Errorf("CPU-bound, %.2f CPUs, currently %d workers: got recommendation %d", m.cpus, n, size)
 				}
 			}
 			all++
@@ -86,7 +87,7 @@ func TestRecommendationIsIndependentOfThePresentSize(t *testing.T) {
 				again, err := m.observe(t, int(sizes[0]), seed).Slots()
 				if err != nil || !near(float64(again), sizes[1], sizes[2]) {
 					t.Errorf(
-						"%+v: recommends %v, and once that is followed from 2 workers %v, %v",
+						"%+v: got recommendations %v; after the one for 2 workers was followed, got %v, %v",
 						m,
 						sizes,
 						again,
@@ -94,7 +95,7 @@ func TestRecommendationIsIndependentOfThePresentSize(t *testing.T) {
 					)
 				}
 			default:
-				t.Errorf("%s: %+v: recommends %v, the knee is %v", class, m, sizes, knee)
+				t.Errorf("%s: %+v: got recommendations %v, and the knee is %v", class, m, sizes, knee)
 			}
 			sort.Float64s(sizes)
 			ratios = append(ratios, sizes[1]/knee)
@@ -103,22 +104,22 @@ func TestRecommendationIsIndependentOfThePresentSize(t *testing.T) {
 		t.Log(class, "recommended ÷ knee, p5 p50 p95:", quantiles(ratios))
 	}
 	t.Logf(
-		"%d of %d within 0.8–1.6 of the knee from every size; %d of %d within 25 %% from sizes %v",
+		"%d of %d within 0.8–1.6 times the knee from every size; %d of %d within 25%% from sizes %v",
 		good,
 		all,
 		steady,
 		all,
-		presentSizes,
+		currentSizes,
 	)
 	if float64(good) < 0.85*float64(all) {
-		t.Errorf("%d of %d recommendations within 0.8–1.6 of the knee, expected 85 %%", good, all)
+		t.Errorf("%d of %d recommendations are within 0.8–1.6 times the knee, want 85%%", good, all)
 	}
 	if float64(steady) < 0.95*float64(all) {
-		t.Errorf("%d of %d recommendations independent of the present size, expected 95 %%", steady, all)
+		t.Errorf("%d of %d recommendations are independent of the current size, want 95%%", steady, all)
 	}
 }
 
-// near reports whether all sizes are within 25 %, or one worker, of their median.
+// near reports whether all sizes are within 25%, or one worker, of their median.
 func near(sizes ...float64) bool {
 	sorted := append([]float64(nil), sizes...)
 	sort.Float64s(sorted)

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// SweepOptions are the settings of [Sweep]. The zero value is a good default.
+// SweepOptions configures [Sweep]. The zero value is a good default.
 type SweepOptions struct {
 	// Max is the largest number of workers to try. Zero means 1024.
 	Max int
@@ -39,7 +39,7 @@ type SweepProgress struct {
 type SweepPoint struct {
 	Workers int
 	Rate    float64 // tasks per second
-	Error   float64 // standard error of Rate, relative to it
+	Error   float64 // standard error of Rate, as a fraction of Rate
 	Rounds  int     // number of measurements
 }
 
@@ -53,14 +53,14 @@ type SweepResult struct {
 	// Curve holds the measured points, sorted by number of workers.
 	Curve []SweepPoint
 
-	// Knee is the smallest number of workers with 95 % of the highest throughput; more workers
-	// would only wait for each other. It is 0 if nothing was measured.
+	// Knee is the smallest number of workers with 95% of the highest throughput; more workers would
+	// only wait for each other. It is 0 if nothing was measured.
 	Knee int
 
-	// Low and High enclose 90 % of the knees that result from resampling the measurements.
+	// Low and High enclose 90% of the knees that result from resampling the measurements.
 	Low, High int
 
-	// Confidence is the probability, 0 to 1, that the true knee is within 20 % of Knee, estimated
+	// Confidence is the probability, 0 to 1, that the true knee is within 20% of Knee, estimated
 	// from the spread of the measurements.
 	Confidence float64
 
@@ -72,7 +72,7 @@ type SweepResult struct {
 	// it.
 	Rising bool
 
-	// FailedAt is the smallest size at which more than 1 % of the tasks returned an error, or 0 if
+	// FailedAt is the smallest size at which more than 1% of the tasks returned an error, or 0 if
 	// there is no such size. FailedWith is one of these errors. The curve ends before that size.
 	FailedAt   int
 	FailedWith error
@@ -86,17 +86,17 @@ const (
 	defaultBudget = 50 * time.Second
 
 	minRounds   = 10   // minimum number of rounds before an answer is clear
-	clearEnough = 0.99 // minimum fraction of resampled knees within 20 % for a clear answer
+	clearEnough = 0.99 // minimum fraction of resampled knees within 20% of the knee for a clear answer
 	resamples   = 300
 
 	shortWindow = 100 * time.Millisecond
 	windowTasks = 40   // number of tasks in a window; fewer if tasks are long
-	fineEnough  = 1.25 // ratio of adjacent sizes near the knee
+	fineEnough  = 1.25 // maximum ratio of adjacent sizes near the knee
 
 	// enoughBeyond is the number of sizes at or above twice the knee that are measured in each
 	// round. These sizes show how high the curve rises, but take long to measure.
 	enoughBeyond = 1
-	maxFailed    = 0.01
+	maxFailed    = 0.01 // maximum fraction of a size's tasks that may fail
 )
 
 // Sweep finds the best number of workers for a task. It runs the task with 1, 2, 4, … workers until
@@ -175,7 +175,7 @@ func (s *sweeper) run(ctx context.Context) error {
 		s.rng.Shuffle(len(sizes), func(i, j int) { sizes[i], sizes[j] = sizes[j], sizes[i] })
 		s.round++
 		for _, n := range sizes {
-			if err := s.one(ctx, n); err != nil {
+			if err := s.measureOnce(ctx, n); err != nil {
 				return err
 			}
 		}
@@ -190,10 +190,10 @@ func (s *sweeper) run(ctx context.Context) error {
 }
 
 // explore measures with n workers, then with twice as many, and so on, until two successive
-// doublings together gain less than 5 %.
+// doublings together gain less than 5%.
 func (s *sweeper) explore(ctx context.Context, n int) error {
 	for ; n <= s.largest; n *= 2 {
-		if err := s.one(ctx, n); err != nil {
+		if err := s.measureOnce(ctx, n); err != nil {
 			return err
 		}
 		before := 0.0
@@ -207,7 +207,7 @@ func (s *sweeper) explore(ctx context.Context, n int) error {
 		}
 	}
 	if _, measured := s.data[s.largest]; !measured {
-		return s.one(ctx, s.largest)
+		return s.measureOnce(ctx, s.largest)
 	}
 	return nil
 }
@@ -220,6 +220,7 @@ func (s *sweeper) rate(n int) float64 {
 	return float64(n) / s.latency[n]
 }
 
+// last returns the largest size measured.
 func (s *sweeper) last() int { return slices.Max(s.data.sizes()) }
 
 // rising reports whether the largest size is clearly better than all other sizes.
@@ -296,12 +297,13 @@ func (s *sweeper) isClear() bool {
 	return s.result().Confidence >= clearEnough
 }
 
-// one measures n workers once.
-func (s *sweeper) one(ctx context.Context, n int) error {
+// measureOnce measures the rate with n workers once. It does nothing if n is above s.largest, and
+// returns errBudget if the measurement would exceed the budget.
+func (s *sweeper) measureOnce(ctx context.Context, n int) error {
 	if n > s.largest {
 		return nil
 	}
-	warm, window := s.times(n)
+	warm, window := s.durations(n)
 	elapsed := s.now().Sub(s.began)
 	if len(s.data) > 0 && elapsed+warm+window > s.opts.Budget {
 		return errBudget
@@ -339,9 +341,9 @@ func (s *sweeper) fail(n int, err error) error {
 	return nil
 }
 
-// times returns how long to warm up with n workers and how long to measure, based on the latency of
-// the next smaller size.
-func (s *sweeper) times(n int) (warm, window time.Duration) {
+// durations returns how long to warm up with n workers and how long to measure, based on the
+// latency of the next smaller size.
+func (s *sweeper) durations(n int) (warm, window time.Duration) {
 	latency := 0.0
 	for size := n; size > 0 && latency == 0; size-- {
 		if l, ok := s.latency[size]; ok {

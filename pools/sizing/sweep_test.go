@@ -52,7 +52,7 @@ func TestSweepFindsTheKnee(t *testing.T) {
 				t.Logf("found the knee in %d of %d seeds; it was clear in %d, and wrong in %d of these",
 					found, seeds, claims, wrong)
 				if off := seeds - found; off > max(1, seeds/20) {
-					t.Errorf("missed the knee in %d of %d seeds, expected one in 20 at most", off, seeds)
+					t.Errorf("missed the knee in %d of %d seeds, want at most one in 20", off, seeds)
 				}
 			})
 		}
@@ -69,7 +69,7 @@ func findsKnee(t *testing.T, m model, neighbor float64, seed uint64) (found, cla
 		t.Fatal(err)
 	}
 	if r.Elapsed > time.Minute {
-		t.Errorf("seed %d: took %v, expected to stop within a minute", seed, r.Elapsed)
+		t.Errorf("seed %d: the sweep took %v, want at most a minute", seed, r.Elapsed)
 	}
 	found = math.Abs(float64(r.Knee-knee)) <= 0.2*float64(knee)
 	t.Logf("seed %d, found %v: %d (%d–%d, confidence %.2f, clear %v), the knee is %d, %d rounds in %.1fs, of %+v",
@@ -78,7 +78,7 @@ func findsKnee(t *testing.T, m model, neighbor float64, seed uint64) (found, cla
 		return true, r.Clear
 	}
 	for _, p := range r.Curve {
-		t.Logf("   %4d: %.1f ± %.1f %% (%d rounds)", p.Workers, p.Rate, 100*p.Error, p.Rounds)
+		t.Logf("   %4d: %.1f ± %.1f%% (%d rounds)", p.Workers, p.Rate, 100*p.Error, p.Rounds)
 	}
 	return false, r.Clear
 }

@@ -14,11 +14,11 @@ func (r SweepResult) String() string {
 	if r.Knee == 0 {
 		return "Nothing has been measured."
 	}
-	best, knee := r.best(), r.at(r.Knee)
+	best, knee := r.best(), r.rateAt(r.Knee)
 	var b strings.Builder
 	fmt.Fprintf(
 		&b,
-		"%s %s %s tasks/s, %.0f %% of the highest throughput (%s with %d)",
+		"%s %s %s tasks/s, %.0f%% of the highest throughput (%s with %d)",
 		count(
 			r.Knee,
 			"worker",
@@ -39,7 +39,7 @@ func (r SweepResult) String() string {
 	}
 	fmt.Fprintf(
 		&b,
-		" Confidence %.0f %%: nine in ten such measurements give %s.",
+		" Confidence %.0f%%: nine in ten such measurements give %s.",
 		100*r.Confidence,
 		span(r.Low, r.High),
 	)
@@ -60,8 +60,8 @@ func (r SweepResult) best() SweepPoint {
 	return best
 }
 
-// at returns the rate at the given number of workers, by linear interpolation.
-func (r SweepResult) at(workers int) float64 {
+// rateAt returns the rate at the given number of workers, by linear interpolation.
+func (r SweepResult) rateAt(workers int) float64 {
 	var prev SweepPoint
 	for _, p := range r.Curve {
 		if p.Workers >= workers {
@@ -73,7 +73,8 @@ func (r SweepResult) at(workers int) float64 {
 	return prev.Rate
 }
 
-// barWidth keeps a line of the table within 80 columns.
+// barWidth is the width of a full bar, in columns. It keeps the lines of the chart within 80
+// columns.
 const barWidth = 36
 
 // WriteCurve writes the curve as a chart for a terminal of 80 columns, with the knee marked.
@@ -88,16 +89,16 @@ func (r SweepResult) WriteCurve(w io.Writer) error {
 			if !marked && p.Workers >= r.Knee {
 				mark, marked = "◀", true
 			}
-			fmt.Fprintf(out, "%8d %11s %5.1f %%  %s%s %9s\n", p.Workers, number(p.Rate), 100*p.Error,
+			fmt.Fprintf(out, "%8d %11s %6.1f%%  %s%s %9s\n", p.Workers, number(p.Rate), 100*p.Error,
 				bar(p.Rate/best), mark, shortTime(p.Latency()))
 		}
 	}
 	return out.Flush()
 }
 
-// bar returns a bar of which the fraction part, 0 to 1, is filled, in eighths of a cell.
-func bar(part float64) string {
-	eighths := int(math.Round(8 * float64(barWidth) * min(1, max(0, part))))
+// bar returns a bar that is filled up to the given fraction, 0 to 1, in eighths of a column.
+func bar(fraction float64) string {
+	eighths := int(math.Round(8 * float64(barWidth) * min(1, max(0, fraction))))
 	full := strings.Repeat("█", eighths/8)
 	if eighths%8 > 0 {
 		full += string([]rune("▏▎▍▌▋▊▉")[eighths%8-1])
@@ -113,6 +114,7 @@ func number(v float64) string {
 	return fmt.Sprintf("%.3g", v)
 }
 
+// shortTime formats d with about three significant digits.
 func shortTime(d time.Duration) string {
 	unit := time.Duration(math.Pow(10, max(0, math.Floor(math.Log10(max(1, float64(d))))-2)))
 	return d.Round(unit).String()

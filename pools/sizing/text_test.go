@@ -25,7 +25,7 @@ func TestSentenceSaysHowTheSweepEnded(t *testing.T) {
 		result SweepResult
 		want   []string
 	}{
-		"clear":   {known(), []string{"4 workers do 395 tasks/s, 99 %", "(398 with 8)", "only wait for each other", "97 %", "4 to 5."}},
+		"clear":   {known(), []string{"4 workers do 395 tasks/s, 99%", "(398 with 8)", "only wait for each other", "97%", "4 to 5."}},
 		"rising":  {rising, []string{"8 workers do 398", "larger than those measured"}},
 		"failing": {failing, []string{"tasks fail with 16 workers (connection refused)"}},
 		"early":   {early, []string{"ended before this was clear"}},
@@ -33,7 +33,7 @@ func TestSentenceSaysHowTheSweepEnded(t *testing.T) {
 	} {
 		for _, want := range c.want {
 			if !strings.Contains(c.result.String(), want) {
-				t.Errorf("%s: %q, expected %q in it", name, c.result, want)
+				t.Errorf("%s: got %q, want it to contain %q", name, c.result, want)
 			}
 		}
 	}
@@ -49,11 +49,11 @@ func TestCurveIsAtMost80ColumnsWide(t *testing.T) {
 	lines := strings.Split(b.String(), "\n")
 	for _, line := range lines[:len(r.Curve)+1] {
 		if utf8.RuneCountInString(line) > 80 {
-			t.Errorf("%d columns: %s", utf8.RuneCountInString(line), line)
+			t.Errorf("got a line of %d columns, want at most 80: %s", utf8.RuneCountInString(line), line)
 		}
 	}
 	if marks := strings.Count(b.String(), "◀"); marks != 1 || !strings.Contains(lines[3], "◀") {
-		t.Errorf("%d marks, expected one at 4 workers:\n%s", marks, b.String())
+		t.Errorf("got %d marks, want one at 4 workers:\n%s", marks, b.String())
 	}
 	if err := (SweepResult{}).WriteCurve(&b); err != nil {
 		t.Error(err)

@@ -84,6 +84,7 @@ func (u USL) squares(points []Point) float64 {
 	return sum
 }
 
+// explained returns the fraction of the variation of points that the law explains.
 func (u USL) explained(points []Point) float64 {
 	mean := 0.0
 	for _, p := range points {
@@ -161,7 +162,7 @@ func solve(m [3][4]float64) (x [3]float64, ok bool) {
 	return x, true
 }
 
-// eliminate clears column c from the other rows.
+// eliminate makes column c zero in all rows but row c.
 func eliminate(m *[3][4]float64, c int) {
 	for r := range m {
 		if r == c {

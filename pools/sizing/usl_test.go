@@ -28,7 +28,7 @@ func TestFitUSLFindsItsOwnCurve(t *testing.T) {
 		}
 		if math.Abs(got.Rate/want.Rate-1) > 1e-6 || math.Abs(got.Contention-want.Contention) > 1e-6 ||
 			math.Abs(got.Coherency-want.Coherency) > 1e-8 || got.R2 < 1-1e-9 {
-			t.Errorf("got %+v, expected %+v", got, want)
+			t.Errorf("got %+v, want %+v", got, want)
 		}
 	}
 }
@@ -41,24 +41,24 @@ func TestFitUSLFindsThePeakDespiteNoise(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got.Peak() < 0.8*want.Peak() || got.Peak() > 1.2*want.Peak() {
-			t.Errorf("seed %d: the peak is at %.1f, expected %.1f ± 20 %%", seed, got.Peak(), want.Peak())
+			t.Errorf("seed %d: got a peak at %.1f, want %.1f ± 20%%", seed, got.Peak(), want.Peak())
 		}
 		if got.R2 > 1 {
-			t.Errorf("seed %d: explains %v of the variation", seed, got.R2)
+			t.Errorf("seed %d: got R2 %v, want at most 1", seed, got.R2)
 		}
 	}
 }
 
 func TestPeakOfACurveThatLevelsOffOrFalls(t *testing.T) {
 	if got := (USL{Rate: 1, Contention: 0.1}).Peak(); !math.IsInf(got, 1) {
-		t.Errorf("without a cost of coherency the peak is at %v, expected +Inf", got)
+		t.Errorf("without coherency: got a peak at %v, want +Inf", got)
 	}
 	if got := (USL{Rate: 1, Contention: 0.1, Coherency: 2}).Peak(); got != 1 {
-		t.Errorf("where every worker costs more than it brings the peak is at %v, expected 1", got)
+		t.Errorf("with high coherency: got a peak at %v, want 1", got)
 	}
 }
 
-func TestFitUSLRefusesInvalidPoints(t *testing.T) {
+func TestFitUSLRejectsInvalidPoints(t *testing.T) {
 	for name, points := range map[string][]Point{
 		"too few sizes": {{1, 10}, {2, 19}, {2, 20}},
 		"size 0":        {{0, 10}, {2, 19}, {4, 20}},
@@ -67,7 +67,7 @@ func TestFitUSLRefusesInvalidPoints(t *testing.T) {
 		"infinite":      {{1, 10}, {2, math.Inf(1)}, {4, 20}},
 	} {
 		if u, err := FitUSL(points); err == nil {
-			t.Errorf("%s: accepted as %+v", name, u)
+			t.Errorf("%s: got %+v, want an error", name, u)
 		}
 	}
 }
@@ -80,7 +80,7 @@ func TestFitUSLHasNoNegativeCoefficient(t *testing.T) {
 		got, err := FitUSL(uslPoints(want, 0.03, seed))
 		if err != nil || got.Contention < 0 || got.Coherency < 0 ||
 			math.Abs(got.Throughput(64)/want.Throughput(64)-1) > 0.1 {
-			t.Errorf("seed %d: %+v, %v, expected about %+v", seed, got, err, want)
+			t.Errorf("seed %d: got %+v, %v, want about %+v", seed, got, err, want)
 		}
 	}
 }

@@ -23,16 +23,16 @@ func Postgres(t testing.TB) (s *Server, url string) {
 	if initdb == "" || postgres == "" {
 		t.Skip("PostgreSQL is not installed: apt-get install postgresql")
 	}
-	// other users cannot enter t.TempDir
+	// not t.TempDir, which other users cannot enter
 	dir, err := os.MkdirTemp("", "postgres")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	as := unprivileged(t, dir)
+	attributes := unprivileged(t, dir)
 	command := func(program string, args ...string) *exec.Cmd {
 		cmd := exec.CommandContext(context.WithoutCancel(t.Context()), program, args...)
-		cmd.Dir, cmd.SysProcAttr, cmd.Env = dir, as, []string{"LC_ALL=C", "PATH=" + os.Getenv("PATH")}
+		cmd.Dir, cmd.SysProcAttr, cmd.Env = dir, attributes, []string{"LC_ALL=C", "PATH=" + os.Getenv("PATH")}
 		return cmd
 	}
 	data := filepath.Join(dir, "data")
@@ -71,7 +71,7 @@ func postgresProgram(name string) string {
 	return paths[len(paths)-1]
 }
 
-// unprivileged returns the process attributes that make a server run as a user other than root, and
+// unprivileged returns the process attributes for running a server as a user other than root, and
 // makes that user the owner of dir. It returns nil if the test does not run as root.
 func unprivileged(t testing.TB, dir string) *syscall.SysProcAttr {
 	t.Helper()

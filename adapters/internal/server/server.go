@@ -15,8 +15,8 @@ import (
 	"testing"
 )
 
-// attempts is how many times start tries to start a server: another process may take the free port
-// before the server does.
+// attempts is the number of times that start tries to start a server, since another process may
+// take the free port first.
 const attempts = 5
 
 // Server is a running server. It can be stopped and started again.
@@ -28,7 +28,7 @@ type Server struct {
 	ready   string // part of the log line that announces that the server is ready
 	signal  syscall.Signal
 	command func(port int) *exec.Cmd
-	end     func() // nil while the server is stopped
+	stop    func() // nil while the server is stopped
 }
 
 // start starts a server and waits until it prints a line that contains the text ready. At the end
@@ -38,38 +38,38 @@ func start(t testing.TB, ready string, signal syscall.Signal, command func(port 
 	t.Helper()
 	s := &Server{t: t, ready: ready, signal: signal, command: command}
 	t.Cleanup(s.Stop)
-	var said string
+	var output string
 	for range attempts {
 		s.port = freePort(t)
 		s.Address = fmt.Sprintf("127.0.0.1:%d", s.port)
 		var ok bool
-		if said, ok = s.run(); ok {
+		if output, ok = s.run(); ok {
 			return s
 		}
 	}
-	t.Fatalf("the server did not start in %d attempts; the last one printed:\n%s", attempts, said)
+	t.Fatalf("the server did not start in %d attempts; the last one printed:\n%s", attempts, output)
 	return nil
 }
 
 // Stop stops the server and waits until it has exited.
 func (s *Server) Stop() {
-	if s.end != nil {
-		s.end()
-		s.end = nil
+	if s.stop != nil {
+		s.stop()
+		s.stop = nil
 	}
 }
 
 // Start restarts a stopped server at the same address.
 func (s *Server) Start() {
 	s.t.Helper()
-	if said, ok := s.run(); !ok {
-		s.t.Fatalf("the server did not restart:\n%s", said)
+	if output, ok := s.run(); !ok {
+		s.t.Fatalf("the server did not restart; it printed:\n%s", output)
 	}
 }
 
 // run starts the server and waits until it is ready or has exited. It returns the server's output
 // so far, and whether the server is ready.
-func (s *Server) run() (said string, ok bool) {
+func (s *Server) run() (output string, ok bool) {
 	s.t.Helper()
 	reader, writer, err := os.Pipe()
 	if err != nil {
@@ -81,7 +81,7 @@ func (s *Server) run() (said string, ok bool) {
 		s.t.Fatal(err)
 	}
 	_ = writer.Close()
-	isReady, ended := make(chan string, 1), make(chan string, 1)
+	ready, exited := make(chan string, 1), make(chan string, 1) // each receives the output so far
 	go func() {
 		defer reader.Close()
 		var all strings.Builder
@@ -89,25 +89,25 @@ func (s *Server) run() (said string, ok bool) {
 			fmt.Fprintln(&all, lines.Text())
 			if strings.Contains(lines.Text(), s.ready) {
 				select {
-				case isReady <- all.String():
+				case ready <- all.String():
 				default:
 				}
 			}
 		}
-		ended <- all.String()
+		exited <- all.String()
 	}()
 	select {
-	case said = <-ended:
+	case output = <-exited:
 		_ = cmd.Wait() // the output explains the failure better than the error
-		return said, false
-	case said = <-isReady:
+		return output, false
+	case output = <-ready:
 	}
-	s.end = func() {
+	s.stop = func() {
 		_ = cmd.Process.Signal(s.signal)
 		_ = cmd.Wait()
-		<-ended
+		<-exited
 	}
-	return said, true
+	return output, true
 }
 
 func freePort(t testing.TB) int {

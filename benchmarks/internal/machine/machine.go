@@ -48,8 +48,8 @@ func CPUTime(pid int) (time.Duration, error) {
 }
 
 // Memory returns the resident and the anonymous memory of process pid in MiB. It reads
-// smaps_rollup, for which the kernel walks the pages, since the counters in status may lag by a few
-// hundred KiB.
+// smaps_rollup, which the kernel computes by walking the page tables, because the counters in
+// status may lag by a few hundred KiB.
 func Memory(pid int) (rss, anon float64, err error) {
 	values, err := kibibytes(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
 	return values["Rss"] / 1024, values["Anonymous"] / 1024, err
@@ -61,7 +61,7 @@ func PeakMemory(pid int) (float64, error) {
 	return values["VmHWM"] / 1024, err
 }
 
-// kibibytes reads the lines of the form "name: n kB" in the file at path.
+// kibibytes returns the value of each line of the form "name: n kB" in the file at path.
 func kibibytes(path string) (map[string]float64, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {

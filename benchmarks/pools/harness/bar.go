@@ -54,7 +54,7 @@ func (b Bar) String() string {
 // met reports whether our subject met target b.
 func (r Result) met(b Bar) bool {
 	if b.Peer == "" {
-		return r.over(0, b.Of).Median <= b.Most
+		return r.spreadOf(0, b.Of).Median <= b.Most
 	}
 	return r.against(r.Case.index(b.Peer), b.Of, float64(b.Plus)).Median <= b.Ratio
 }
@@ -66,22 +66,22 @@ func (r Result) Missed() []string {
 		if r.met(b) {
 			continue
 		}
-		ours := r.over(0, b.Of).Median
+		ours := r.spreadOf(0, b.Of).Median
 		if b.Peer == "" {
 			missed = append(missed, fmt.Sprintf("%s: %.0f, the target is %v", r.Case.Name, ours, b))
 			continue
 		}
 		i := r.Case.index(b.Peer)
 		missed = append(missed, fmt.Sprintf("%s: %.2f of %s (%.1f against %.1f), the target is %v",
-			r.Case.Name, r.against(i, b.Of, 0).Median, b.Peer, ours, r.over(i, b.Of).Median, b))
+			r.Case.Name, r.against(i, b.Of, 0).Median, b.Peer, ours, r.spreadOf(i, b.Of).Median, b))
 	}
 	if r.Case.NoAlloc && !r.noAlloc() {
 		missed = append(
 			missed,
-			fmt.Sprintf("%s: %.0f B per operation, the target is 0", r.Case.Name, r.over(0, Bytes).Median),
+			fmt.Sprintf("%s: %.0f B per operation, the target is 0", r.Case.Name, r.spreadOf(0, Bytes).Median),
 		)
 	}
 	return missed
 }
 
-func (r Result) noAlloc() bool { return r.over(0, Bytes).Median < 1 }
+func (r Result) noAlloc() bool { return r.spreadOf(0, Bytes).Median < 1 }

@@ -11,7 +11,7 @@ import (
 func Parse(flags *flag.FlagSet, args []string) (Settings, error) {
 	rounds := flags.Int("rounds", 9, "rounds to take the median of")
 	each := flags.Duration("time", 50*time.Millisecond, "approximate time per subject and round")
-	once := flags.Bool("once", false, "do not measure a case again that misses a target")
+	once := flags.Bool("once", false, "do not repeat the measurement of a case that misses a target")
 	only := flags.String("run", "", "run the cases whose name matches this regexp")
 	if err := flags.Parse(args); err != nil {
 		return Settings{}, err

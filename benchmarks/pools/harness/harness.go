@@ -3,7 +3,7 @@
 //
 // Only ratios within one run are worth quoting, since the machine may be shared. So every round
 // measures all subjects of a case one after the other, in a new random order. A reported ratio is
-// the median over all rounds of the ratios within a round, and its noise is the 95 % confidence
+// the median over all rounds of the ratios within a round, and its noise is the 95% confidence
 // interval of that median.
 package harness
 
@@ -45,7 +45,7 @@ type Settings struct {
 	Time   time.Duration  // approximate time per subject and round
 	Only   *regexp.Regexp // matches the names of the cases to run; nil means all
 	Done   func(Result)   // called after each case, if not nil
-	Once   bool           // do not measure a case again that misses a target
+	Once   bool           // do not repeat the measurement of a case that misses a target
 }
 
 // Run measures cases. It sets GOMAXPROCS, so nothing else should run in the process.
@@ -115,7 +115,7 @@ func measure(c Case, s Settings) Result {
 	for i, subject := range c.Subjects {
 		operations[i] = c.Trials
 		if c.Trials == 0 {
-			operations[i] = enough(subject, s.Time)
+			operations[i] = operationsWithin(subject, s.Time)
 		}
 	}
 	r := Result{Case: c, Samples: make([][]Sample, len(c.Subjects))}
@@ -133,17 +133,17 @@ func (c Case) index(subject string) int {
 	return slices.IndexFunc(c.Subjects, func(s Subject) bool { return s.Name == subject })
 }
 
-// enough returns how many operations of s take about the wanted time. It trusts a long measurement
-// only if a second one is also long, since another process may have delayed the first.
-func enough(s Subject, want time.Duration) int {
+// operationsWithin returns how many operations of s take about the given time. It trusts a long
+// measurement only if a second one is also long, since another process may have delayed the first.
+func operationsWithin(s Subject, target time.Duration) int {
 	for n := 1; ; n *= 4 {
 		took := sample(s, n).Wall
-		if took*float64(n) < float64(want)/8 {
+		if took*float64(n) < float64(target)/8 {
 			continue
 		}
 		took = min(took, sample(s, n).Wall)
-		if took*float64(n) >= float64(want)/8 {
-			return max(1, int(float64(want)/took))
+		if took*float64(n) >= float64(target)/8 {
+			return max(1, int(float64(target)/took))
 		}
 	}
 }

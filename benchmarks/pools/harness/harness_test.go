@@ -28,7 +28,7 @@ func TestSpreadIsTheMedianWithItsConfidenceInterval(t *testing.T) {
 		}
 		want := Spread{Median: float64(c.n+1) / 2, Low: c.low, High: c.high}
 		if got := spread(values); got != want {
-			t.Errorf("of %d values: %v, want %v", c.n, got, want)
+			t.Errorf("spread of %d values: got %v, want %v", c.n, got, want)
 		}
 	}
 }
@@ -47,7 +47,7 @@ func measured(ours ...float64) Result {
 	return r
 }
 
-func TestRatioIsTakenWithinARound(t *testing.T) {
+func TestRatioIsComputedWithinARound(t *testing.T) {
 	r := measured(50)
 	for i := range 9 { // a machine that keeps getting slower
 		r.Samples[0][i].CPU *= math.Pow(2, float64(i))
@@ -77,7 +77,7 @@ func TestBars(t *testing.T) {
 			r.Samples[0][i].Bytes = c.bytes
 		}
 		if got := r.Missed(); (len(got) > 0) != c.missed {
-			t.Errorf("%+v: missed %q", c, got)
+			t.Errorf("%+v: Missed returned %q", c, got)
 		}
 	}
 }
@@ -88,7 +88,7 @@ func TestWorseThanTheBaselineByMoreThanTheNoiseOfBoth(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := b.Worse(measured(1000)); got != nil {
-		t.Errorf("without a baseline: %q", got)
+		t.Errorf("Worse without a baseline: got %q, want nil", got)
 	}
 	path := filepath.Join(t.TempDir(), "baseline.json")
 	b.Add([]Result{measured(50, 55, 60)})
@@ -103,7 +103,7 @@ func TestWorseThanTheBaselineByMoreThanTheNoiseOfBoth(t *testing.T) {
 		worse bool
 	}{{[]float64{40}, false}, {[]float64{60, 70, 80}, false}, {[]float64{61}, true}} {
 		if got := b.Worse(measured(c.ours...)); (len(got) > 0) != c.worse {
-			t.Errorf("%v: %q", c.ours, got)
+			t.Errorf("Worse for %v: got %q, want a line: %v", c.ours, got, c.worse)
 		}
 	}
 }
@@ -112,7 +112,7 @@ func TestAddKeepsOtherCases(t *testing.T) {
 	b := Baseline{Ratios: map[string]map[string]Spread{"other": {"peer": {1, 1, 1}}}}
 	b.Add([]Result{measured(50)})
 	if b.Ratios["other"]["peer"].Median != 1 || b.Ratios["case"]["peer"].Median != 0.5 {
-		t.Errorf("ratios %v", b.Ratios)
+		t.Errorf("ratios %v, want 1 for other and 0.5 for case", b.Ratios)
 	}
 }
 
@@ -128,7 +128,7 @@ func TestCasesAreRunWithEachValueOfGOMAXPROCS(t *testing.T) {
 		want = []int{1, 1}
 	}
 	if !slices.Equal(procs, want) || got[0].Name != "a" || got[1].Name != "b, GOMAXPROCS 1" {
-		t.Errorf("cases %+v", got)
+		t.Errorf("expand returned %+v", got)
 	}
 }
 
@@ -149,7 +149,7 @@ func TestRunMeasuresEverySubjectInEveryRound(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(results[0].Samples[0]) != 3 || len(results[0].Samples[1]) != 3 {
-		t.Errorf("samples %v", results[0].Samples)
+		t.Errorf("samples %v, want 3 for each subject", results[0].Samples)
 	}
 	if made.Load() != stopped.Load() || done.Load() == 0 {
 		t.Errorf("%d subjects made, %d stopped, %d operations", made.Load(), stopped.Load(), done.Load())
@@ -157,11 +157,11 @@ func TestRunMeasuresEverySubjectInEveryRound(t *testing.T) {
 	var table strings.Builder
 	Table(&table, results)
 	if rows := strings.Count(table.String(), "\n"); rows != 6 || !strings.Contains(table.String(), "| 1.00 | ") {
-		t.Errorf("table:\n%s", table.String())
+		t.Errorf("want 6 lines with a ratio of 1.00, got\n%s", table.String())
 	}
-	c.Bars[0].Peer = "nobody"
+	c.Bars[0].Peer = "unknown"
 	if _, err := Run([]Case{c}, Settings{Rounds: 1}); err == nil {
-		t.Error("a target relative to an unknown peer is accepted")
+		t.Error("a target relative to an unknown peer is accepted, want an error")
 	}
 }
 
@@ -172,7 +172,7 @@ func TestParallelSharesAllOperations(t *testing.T) {
 		goroutines.Add(1)
 	})
 	if done.Load() != 101 || goroutines.Load() != 8 {
-		t.Errorf("%d operations by %d goroutines", done.Load(), goroutines.Load())
+		t.Errorf("%d operations by %d goroutines, want 101 by 8", done.Load(), goroutines.Load())
 	}
 }
 
@@ -205,29 +205,30 @@ func TestBarsOfOtherFigures(t *testing.T) {
 	}
 }
 
-func TestSpinTakesWhatItWasAskedFor(t *testing.T) {
+func TestSpinUsesAboutTheGivenCPUTime(t *testing.T) {
 	Calibrate()
-	// neighbors on the machine change the speed, but not by that much
+	// other processes change the speed, but not by that much
 	if v := spun(); v < 0.2 || v > 5 {
-		t.Errorf("a nanosecond takes %v", v)
+		t.Errorf("spinning for a nanosecond took %v ns of CPU time, want 0.2 to 5", v)
 	}
 }
 
-// turns is a pool of one slot whose waiters are served first in, first out, or last in, first out.
-type turns struct {
+// oneSlot is a pool with one slot. It serves its waiters first in, first out or, if lifo is true,
+// last in, first out.
+type oneSlot struct {
 	mu    sync.Mutex
 	taken bool
-	line  []chan struct{}
+	queue []chan struct{}
 	lifo  bool
 }
 
-func (p *turns) use(hold func()) {
+func (p *oneSlot) use(hold func()) {
 	p.mu.Lock()
 	if p.taken {
-		turn := make(chan struct{})
-		p.line = append(p.line, turn)
+		served := make(chan struct{})
+		p.queue = append(p.queue, served)
 		p.mu.Unlock()
-		<-turn
+		<-served
 	} else {
 		p.taken = true
 		p.mu.Unlock()
@@ -235,31 +236,31 @@ func (p *turns) use(hold func()) {
 	hold()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.line) == 0 {
+	if len(p.queue) == 0 {
 		p.taken = false
 		return
 	}
 	next := 0
 	if p.lifo {
-		next = len(p.line) - 1
+		next = len(p.queue) - 1
 	}
-	close(p.line[next])
-	p.line = slices.Delete(p.line, next, next+1)
+	close(p.queue[next])
+	p.queue = slices.Delete(p.queue, next, next+1)
 }
 
-func TestOvertakenTellsAQueueFromAStack(t *testing.T) {
-	// with one processor, a thread that is stopped cannot be overtaken by another one
+func TestOvertakenDistinguishesAQueueFromAStack(t *testing.T) {
+	// with one processor, a thread that the kernel preempts cannot be overtaken by another one
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	Calibrate()
 	count := func(lifo bool) float64 {
-		p := &turns{lifo: lifo}
+		p := &oneSlot{lifo: lifo}
 		return Overtaken("", "", func() (func(func()), func()) { return p.use, func() {} }).Measure(4000).Count
 	}
 	if n := count(true); n < 100 {
-		t.Errorf("of a stack: %v overtaken", n)
+		t.Errorf("stack: %v requests overtaken, want at least 100", n)
 	}
-	if n := count(false); n > 20 { // a request may be stopped between its stamp and its lock
-		t.Errorf("of a queue: %v overtaken", n)
+	if n := count(false); n > 20 { // a goroutine may be preempted between reading the time and locking
+		t.Errorf("queue: %v requests overtaken, want at most 20", n)
 	}
 }
 
@@ -284,11 +285,11 @@ func TestLaterFirstAwaitsTheWaiter(t *testing.T) {
 		}
 	}
 	if s := LaterFirst("", "", open).Measure(trials); s.Count != 0 {
-		t.Errorf("of a queue: %v of %d overtaken", s.Count, trials)
+		t.Errorf("queue: %v of %d requests overtaken, want 0", s.Count, trials)
 	}
 }
 
-func TestLatenessIsThatOfTheGate(t *testing.T) {
+func TestLatencyIsThatOfTheGate(t *testing.T) {
 	slots := make(chan struct{}, 1)
 	open := func() Gate {
 		slots <- struct{}{}
@@ -310,18 +311,18 @@ func TestLatenessIsThatOfTheGate(t *testing.T) {
 		}
 	}
 	if s := HandOver("", "", 2, open).Measure(3); s.Wall < 5e6 || s.Max < s.Wall {
-		t.Errorf("hand-over %+v", s)
+		t.Errorf("hand-over: %+v, want at least 5 ms", s)
 	}
 	if s := Deadline("", "", 2, open).Measure(3); s.Wall < 30e6 || s.Max < s.Wall {
-		t.Errorf("deadline %+v", s)
+		t.Errorf("deadline: %+v, want at least 30 ms", s)
 	}
 }
 
-func TestAtRateLeavesOutTheSpinning(t *testing.T) {
+func TestAtRateExcludesSpinning(t *testing.T) {
 	Calibrate()
 	use := func() { Spin(5 * time.Microsecond) }
 	s := AtRate("", "", 100*time.Microsecond, func() (func(), func()) { return use, nil }).Measure(100)
-	if s.Wall < 1e3 || s.Wall > 50e3 { // wide limits, since neighbors may interrupt the test
-		t.Errorf("a use of 5 µs takes %v ns", s.Wall)
+	if s.Wall < 1e3 || s.Wall > 50e3 { // wide limits, since other processes may interrupt the test
+		t.Errorf("a use of 5 µs took %v ns, want 1,000 to 50,000", s.Wall)
 	}
 }

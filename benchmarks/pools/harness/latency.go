@@ -49,8 +49,8 @@ func HandOver(name, order string, busy int, open func() Gate) Subject {
 	}}
 }
 
-// Deadline measures how late Acquire returns if its context ends after 20 ms, while busy goroutines
-// compete for the CPUs.
+// Deadline measures how long after its context's deadline Acquire returns, while busy goroutines
+// compete for the CPUs. The deadline is 20 ms.
 func Deadline(name, order string, busy int, open func() Gate) Subject {
 	return Subject{Name: name, Order: order, Measure: func(n int) Sample {
 		defer busyGoroutines(busy)()
@@ -58,13 +58,14 @@ func Deadline(name, order string, busy int, open func() Gate) Subject {
 		defer g.Stop()
 		delays := make([]time.Duration, n)
 		for i := range delays {
-			delays[i] = g.late(20 * time.Millisecond)
+			delays[i] = g.lateness(20 * time.Millisecond)
 		}
 		return timed(delays)
 	}}
 }
 
-func (g Gate) late(after time.Duration) time.Duration {
+// lateness makes a request that times out, and returns how long after its deadline Acquire returns.
+func (g Gate) lateness(after time.Duration) time.Duration {
 	ctx, cancel := context.WithTimeout(context.Background(), after)
 	defer cancel()
 	if g.Acquire(ctx) == nil {
@@ -79,27 +80,27 @@ func timed(delays []time.Duration) Sample {
 	return Sample{Wall: float64(delays[len(delays)/2]), Max: float64(delays[len(delays)-1])}
 }
 
-// busyGoroutines starts the given number of goroutines, which use a CPU and never yield. stop stops
-// them.
+// busyGoroutines starts the given number of goroutines, each of which uses a CPU and never yields.
+// stop stops them.
 func busyGoroutines(busy int) (stop func()) {
-	var over atomic.Bool
+	var stopped atomic.Bool
 	var wg sync.WaitGroup
 	for range busy {
 		wg.Go(func() {
-			for !over.Load() {
+			for !stopped.Load() {
 				continue
 			}
 		})
 	}
 	return func() {
-		over.Store(true)
+		stopped.Store(true)
 		wg.Wait()
 	}
 }
 
 // Overtaken counts how many of n requests were served after a request that arrived at least 5 ms
 // later. The function use makes a request, and calls hold when the request is served. The pool
-// serves one request at a time, and so many goroutines make requests that each request waits for at
+// serves one request at a time. So many goroutines make requests that each request waits for at
 // least 20 ms. The order of requests that arrive less than 5 ms apart cannot be observed: a
 // request's arrival time is read before the call, and so before the request gets the pool's lock.
 func Overtaken(name, order string, open func() (use func(hold func()), stop func())) Subject {
@@ -114,21 +115,21 @@ func Overtaken(name, order string, open func() (use func(hold func()), stop func
 		served := make([]time.Duration, 0, n)
 		Parallel(goroutines, n, func(n int) {
 			for range n {
-				came := time.Since(base)
+				arrived := time.Since(base)
 				use(func() {
-					served = append(served, came)
+					served = append(served, arrived)
 					Spin(20 * time.Microsecond)
 					runtime.Gosched() // lets other goroutines make requests in the meantime
 				})
 			}
 		})
-		stop() // returns when all tasks have ended
+		stop() // returns when all tasks have completed
 		var overtaken, last time.Duration
-		for _, came := range served {
-			if came+margin < last {
+		for _, arrived := range served {
+			if arrived+margin < last {
 				overtaken++
 			}
-			last = max(last, came)
+			last = max(last, arrived)
 		}
 		if len(served) != n {
 			panic("a request was not served")
@@ -177,7 +178,7 @@ func LaterFirst(name, order string, open func() Gate) Subject {
 }
 
 // awaitWaiter waits until the request announced by asking is waiting. It polls g.Waits if it can.
-// Otherwise it spins for 5 µs, which is too short in one of 40,000 tries, because the requesting
+// Otherwise it spins for 5 µs, which is too short in about one of 40,000 trials: the requesting
 // goroutine may lose its CPU just before it calls Acquire.
 func (g Gate) awaitWaiter(asking *atomic.Bool) {
 	for !asking.Load() {

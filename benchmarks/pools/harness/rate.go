@@ -17,10 +17,10 @@ func AtRate(name, order string, every time.Duration, open func() (use, stop func
 		}
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
-		nothing := func() {}
+		empty := func() {}
 		paced(n/5+1, every, use) // warm-up: pools adapt to the rate
 		runtime.GC()
-		used, idle := paced(n, every, use), paced(n, every, nothing)
+		used, idle := paced(n, every, use), paced(n, every, empty)
 		return Sample{
 			CPU:  used.self - idle.self + used.others - idle.others,
 			Wall: used.self - idle.self,

@@ -16,7 +16,7 @@ type Result struct {
 	Spun    []float64  // CPU time that spinning for a nanosecond took at the end of each round
 }
 
-// Spread is a median over rounds and its noise, which is the median's 95 % confidence interval.
+// Spread is a median over rounds and its noise, which is the median's 95% confidence interval.
 type Spread struct {
 	Median float64 `json:"median"`
 	Low    float64 `json:"low"`
@@ -25,9 +25,9 @@ type Spread struct {
 
 // spread returns the median of values and its noise, without assuming anything about their
 // distribution. The interval goes from the k-th smallest to the k-th largest value, where the
-// probability that fewer than k of n values are below the true median is at most 2.5 % (the sign
+// probability that fewer than k of n values are below the true median is at most 2.5% (the sign
 // test, Conover, Practical Nonparametric Statistics, 3.1). With fewer than 6 values, the interval
-// contains all of them, and its confidence is below 95 %.
+// contains all of them, and its confidence is below 95%.
 func spread(values []float64) Spread {
 	v := slices.Sorted(slices.Values(values))
 	n := len(v)
@@ -51,28 +51,28 @@ func (r Result) figures(subject int, figure func(Sample) float64) []float64 {
 	return values
 }
 
-// over returns the spread of a subject's values of f.
-func (r Result) over(subject int, f Figure) Spread {
+// spreadOf returns the spread of a subject's values of f.
+func (r Result) spreadOf(subject int, f Figure) Spread {
 	return spread(r.figures(subject, f.of))
 }
 
-// against subtracts the number less from our value of f, and returns the ratio of the result to the
-// given subject's value.
-func (r Result) against(subject int, f Figure, less float64) Spread {
+// against returns the spread of the ratio of our value of f, minus allowance, to the given
+// subject's value.
+func (r Result) against(subject int, f Figure, allowance float64) Spread {
 	ratios := make([]float64, len(r.Samples[subject]))
 	for i, s := range r.Samples[subject] {
-		ratios[i] = (f.of(r.Samples[0][i]) - less) / f.of(s)
+		ratios[i] = (f.of(r.Samples[0][i]) - allowance) / f.of(s)
 	}
 	return spread(ratios)
 }
 
-// main returns the metric whose ratios the table shows.
-func (r Result) main() Figure {
+// mainFigure returns the metric whose ratios the table shows.
+func (r Result) mainFigure() Figure {
 	if r.counts() {
 		return Count
 	}
 	for _, f := range []Figure{CPU, Wall, Bytes} {
-		if r.over(0, f).Median != 0 {
+		if r.spreadOf(0, f).Median != 0 {
 			return f
 		}
 	}
@@ -86,7 +86,7 @@ func (r Result) counts() bool {
 
 // ratio returns the ratio of our result to a subject's, and false if the ratio is undefined.
 func (r Result) ratio(subject int) (Spread, bool) {
-	s := r.against(subject, r.main(), 0)
+	s := r.against(subject, r.mainFigure(), 0)
 	sum := s.Median + s.Low + s.High
 	return s, !math.IsNaN(sum) && !math.IsInf(sum, 0)
 }
@@ -105,7 +105,7 @@ func Table(w io.Writer, results []Result) {
 func Header(w io.Writer) {
 	fmt.Fprintln(
 		w,
-		"| case | subject | order | CPU ns/op (min–max) | wall ns/op | max | B/op | allocs/op | count | ours ÷ peer (95 %) | target | met |",
+		"| case | subject | order | CPU ns/op (min–max) | wall ns/op | max | B/op | allocs/op | count | ours ÷ peer (95%) | target | met |",
 	)
 	fmt.Fprintln(w, "|---|---|---|---|---|---|---|---|---|---|---|---|")
 }
@@ -148,7 +148,7 @@ func (r Result) row(i int) string {
 	}
 	single := s.Measure != nil
 	cell := func(f Figure, format string) string {
-		v := r.over(i, f).Median
+		v := r.spreadOf(i, f).Median
 		if single && v == 0 {
 			return ""
 		}
@@ -162,7 +162,7 @@ func (r Result) row(i int) string {
 		slowest = time.Duration(slices.Max(v)).Round(100 * time.Nanosecond).String()
 	}
 	if r.counts() {
-		count = fmt.Sprintf("%.0f", r.over(i, Count).Median)
+		count = fmt.Sprintf("%.0f", r.spreadOf(i, Count).Median)
 	}
 	allocs := spread(r.figures(i, func(s Sample) float64 { return s.Allocs })).Median
 	allocated := fmt.Sprintf("%.2f", allocs)

@@ -25,15 +25,15 @@ import (
 )
 
 const (
-	workers = 10_000
-	tasks   = 1_000_000
-	takes   = 10 * time.Millisecond
-	ours    = "ours"
+	workers   = 10_000
+	tasks     = 1_000_000
+	sleepTime = 10 * time.Millisecond
+	ours      = "ours"
 )
 
 func main() {
 	rounds := flag.Int("rounds", 5, "rounds to take the median of")
-	one := flag.String("one", "", "measure this pool in this process")
+	one := flag.String("one", "", "measure only this pool, in this process")
 	flag.Parse()
 	run := func() error { return compare(*rounds) }
 	if *one != "" {
@@ -68,7 +68,7 @@ func measure(name string) error {
 	var done sync.WaitGroup
 	done.Add(tasks)
 	task := peers.NewTask(func() {
-		time.Sleep(takes)
+		time.Sleep(sleepTime)
 		done.Done()
 	})
 	for range tasks {
@@ -120,15 +120,15 @@ func compare(rounds int) error {
 		}
 	}
 	fmt.Println("| pool | peak, MiB (min–max) | ours ÷ peer |\n|---|---|---|")
-	leanest := 0.0
+	maxRatio := 0.0
 	median := func(name string) float64 { return float64(slices.Sorted(slices.Values(kib[name]))[rounds/2]) / 1024 }
 	for _, name := range names {
 		ratio := median(ours) / median(name)
-		leanest = max(leanest, ratio)
+		maxRatio = max(maxRatio, ratio)
 		fmt.Printf("| %s | %.1f (%.1f–%.1f) | %.2f |\n", name, median(name),
 			float64(slices.Min(kib[name]))/1024, float64(slices.Max(kib[name]))/1024, ratio)
 	}
-	if leanest > 1 {
+	if maxRatio > 1 {
 		return errors.New("a peer uses less memory than ours")
 	}
 	return nil

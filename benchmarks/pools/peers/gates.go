@@ -9,7 +9,7 @@ import (
 // The latency cases use the gates in this file.
 
 // PermitGate returns a gate for s, a semaphore with one permit.
-func PermitGate(s Permits, closeIt func()) harness.Gate {
+func PermitGate(s Permits, closePool func()) harness.Gate {
 	must(s.Acquire(context.Background(), 1))
 	return harness.Gate{
 		Acquire: func(ctx context.Context) error { return s.Acquire(ctx, 1) },
@@ -17,8 +17,8 @@ func PermitGate(s Permits, closeIt func()) harness.Gate {
 		Waits:   func() bool { return !s.TryAcquire(0) }, // fails only if a request is waiting
 		Stop: func() {
 			s.Release(1)
-			if closeIt != nil {
-				closeIt()
+			if closePool != nil {
+				closePool()
 			}
 		},
 	}
@@ -56,7 +56,7 @@ func waitsFor(p Lender) func() bool {
 }
 
 // SubmitGate returns a gate for a pool with one worker and a queue of one task, both in use.
-// Acquire submits another task, and Release ends the running task.
+// Acquire submits another task, and Release lets the running task return.
 func SubmitGate(submit func(context.Context, Task) error, waits func() bool, stop func()) harness.Gate {
 	end := make(chan struct{})
 	task := NewTask(func() { <-end })

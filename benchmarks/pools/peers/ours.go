@@ -17,10 +17,10 @@ import (
 // requests show.
 const OurOrder = "strict FIFO"
 
-// names numbers pools, so that pools in use at the same time have different names.
-var names atomic.Int64
+// created counts pools. Each pool's name contains its number, so that no two have the same name.
+var created atomic.Int64
 
-func name() string { return fmt.Sprintf("benchmark-%d", names.Add(1)) }
+func name() string { return fmt.Sprintf("benchmark-%d", created.Add(1)) }
 
 // Semaphore creates our semaphore.
 func Semaphore(size int64, opts ...instrument.Option) *pools.Semaphore {

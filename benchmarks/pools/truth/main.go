@@ -29,7 +29,7 @@ func main() {
 func run(args []string, stdout io.Writer) error {
 	flags := flag.NewFlagSet("truth", flag.ContinueOnError)
 	only := flags.String("run", "", "run the cases whose name matches this regexp")
-	rounds := flags.Int("rounds", 1000, "number of pools searched for a long use")
+	rounds := flags.Int("rounds", 1000, "number of pools in which to look for a long use")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}

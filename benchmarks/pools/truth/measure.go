@@ -46,8 +46,8 @@ func (l load) run(s subject, until time.Time) {
 	}
 }
 
-// useTime compares use.time with the measured time, and checks at many moments that use.time does
-// not exceed slots × time.
+// useTime compares use.time with the measured time, and checks every 10 ms that use.time does not
+// exceed slots × elapsed time.
 func useTime(open func(int) subject, l load, round time.Duration, within float64) result {
 	start := time.Now()
 	s := open(slots)
@@ -70,13 +70,13 @@ func useTime(open func(int) subject, l load, round time.Duration, within float64
 	all.Wait()
 	s.finish()
 	reported := read()
-	least, most := time.Duration(s.truth.least.Load()).Seconds(), time.Duration(s.truth.most.Load()).Seconds()
-	most = max(most, least)
+	lower, upper := time.Duration(s.truth.lower.Load()).Seconds(), time.Duration(s.truth.upper.Load()).Seconds()
+	upper = max(upper, lower)
 	r := result{
-		measured: fmt.Sprintf("%.4f–%.4f s of %d × %v", least, most, slots, round),
-		reported: fmt.Sprintf("%.4f s (%+.2f %%)", reported, 100*off(reported, least, most)),
-		bar:      fmt.Sprintf("±%.0f %%, never above slots × time", 100*within),
-		met:      possible && max(off(reported, least, most), -off(reported, least, most)) <= within,
+		measured: fmt.Sprintf("%.4f–%.4f s of %d × %v", lower, upper, slots, round),
+		reported: fmt.Sprintf("%.4f s (%+.2f%%)", reported, 100*off(reported, lower, upper)),
+		bar:      fmt.Sprintf("±%.0f%%, never above slots × time", 100*within),
+		met:      possible && max(off(reported, lower, upper), -off(reported, lower, upper)) <= within,
 	}
 	if !possible {
 		r.reported += ", above slots × time"
@@ -84,13 +84,13 @@ func useTime(open func(int) subject, l load, round time.Duration, within float64
 	return r
 }
 
-// off returns how far v is outside the range from least to most, relative to the nearer bound.
-func off(v, least, most float64) float64 {
+// off returns how far v is outside the range from lower to upper, relative to the nearer bound.
+func off(v, lower, upper float64) float64 {
 	switch {
-	case v < least:
-		return v/least - 1
-	case v > most:
-		return v/most - 1
+	case v < lower:
+		return v/lower - 1
+	case v > upper:
+		return v/upper - 1
 	}
 	return 0
 }

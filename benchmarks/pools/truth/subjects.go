@@ -11,34 +11,34 @@ import (
 )
 
 // subject is a pool that reports how long its slots were used. finish must not be called before all
-// calls of the function use have returned.
+// calls to the function use have returned.
 type subject struct {
 	use    func(held func())
-	await  func(held func()) // like use, but waits until the use has ended
-	finish func()            // waits until all uses have ended
+	await  func(held func()) // like use, but waits until the use has completed
+	finish func()            // waits until all uses have completed
 	stats  func() instrument.Stats
 	stop   func()
 	truth  *truth
 }
 
-// truth holds a lower bound (least) and an upper bound (most) on how long slots were used. The
-// lower bound is the time spent in the functions that run while a slot is held. The upper bound
-// also includes the time spent acquiring and releasing the slot or, for tasks of Workers that are not
+// truth holds a lower and an upper bound, in nanoseconds, on how long slots were used. The lower
+// bound is the time spent in the functions that run while a slot is held. The upper bound also
+// includes the time spent acquiring and releasing the slot or, for tasks of Workers that are not
 // awaited, all that the task does, and perTask.
-type truth struct{ least, most atomic.Int64 }
+type truth struct{ lower, upper atomic.Int64 }
 
 // inside runs the function held and adds its duration to the lower bound.
 func (t *truth) inside(held func()) {
 	start := time.Now()
 	held()
-	t.least.Add(int64(time.Since(start)))
+	t.lower.Add(int64(time.Since(start)))
 }
 
 // around runs the function use and adds its duration to the upper bound.
 func (t *truth) around(use func()) {
 	start := time.Now()
 	use()
-	t.most.Add(int64(time.Since(start)))
+	t.upper.Add(int64(time.Since(start)))
 }
 
 // perTask is how much of the time before and after a task a worker may count as part of the use.
@@ -103,7 +103,7 @@ func openWorkers(slots int) subject {
 			start := time.Now()
 			t.inside(held)
 			running.Done()
-			t.most.Add(int64(time.Since(start) + perTask))
+			t.upper.Add(int64(time.Since(start) + perTask))
 		})
 	}
 	// A slot may count as used as soon as it is assigned to a task, even if its worker is not

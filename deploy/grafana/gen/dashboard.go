@@ -30,8 +30,8 @@ const (
 	jobLabel      = "job"
 	instanceLabel = "instance"
 
-	// podSuffix matches what a controller appends to a workload's name to form the name of a pod: a
-	// hash, a random part or a number. Random parts contain no vowels.
+	// podSuffix matches the suffix that a controller appends to a workload's name to form the name
+	// of a pod: a hash, a random part, both, or a number. Random parts contain no vowels.
 	podSuffix = "(-[^aeiou-]{5,10}|-[0-9]+){0,2}"
 )
 
@@ -49,9 +49,9 @@ type row struct {
 }
 
 // newDashboard returns a dashboard with links to the other dashboards. The options of its variables
-// come from the labels of one metric (of).
+// are the values of the labels of metric.
 func newDashboard(
-	uid, title, help, of string,
+	uid, title, help, metric string,
 	rows []row,
 	more ...*dashboard.QueryVariableBuilder,
 ) dashboard.Dashboard {
@@ -67,7 +67,7 @@ func newDashboard(
 		Timezone("browser").
 		WithVariable(dashboard.NewDatasourceVariableBuilder("datasource").
 			Label("Data source").Type("prometheus").Current(chosen("default", "default")))
-	for _, v := range append(variables(of), more...) {
+	for _, v := range append(variables(metric), more...) {
 		b.WithVariable(v)
 	}
 	for _, l := range links(uid) {
@@ -86,33 +86,33 @@ func newDashboard(
 	return must(b.Build())
 }
 
-// variables returns the variables that every dashboard has. Their options are the labels of the
-// given metric. The choice for one variable narrows the options of the variables after it.
-func variables(of string) []*dashboard.QueryVariableBuilder {
+// variables returns the variables that every dashboard has. Their options are the values of the
+// labels of metric. The choice for one variable narrows the options of the variables after it.
+func variables(metric string) []*dashboard.QueryVariableBuilder {
 	inCluster := clusterLabel + `=~"$cluster"`
 	inNamespace := inCluster + `,` + namespaceLabel + `=~"$namespace"`
 	inWorkload := inNamespace + `,` + podLabel + `=~"$workload` + podSuffix + `"`
 	inPod := inWorkload + `,` + podLabel + `=~"$pod"`
 	return []*dashboard.QueryVariableBuilder{
-		choice("cluster", "Cluster", of, clusterLabel),
-		choice("namespace", "Namespace", of+`{`+inCluster+`}`, namespaceLabel),
+		choice("cluster", "Cluster", metric, clusterLabel),
+		choice("namespace", "Namespace", metric+`{`+inCluster+`}`, namespaceLabel),
 		choice(
 			"workload",
 			"Workload",
-			of+`{`+inNamespace+`,`+podLabel+`!=""}`,
+			metric+`{`+inNamespace+`,`+podLabel+`!=""}`,
 			podLabel,
 		).Regex("/^(.+?)" + podSuffix + "$/"),
-		choice("pod", "Pod", of+`{`+inWorkload+`}`, podLabel),
-		choice("job", "Service", of+`{`+inPod+`}`, jobLabel),
-		choice("instance", "Instance", of+`{`+inPod+`,`+jobLabel+`=~"$job"}`, instanceLabel),
+		choice("pod", "Pod", metric+`{`+inWorkload+`}`, podLabel),
+		choice("job", "Service", metric+`{`+inPod+`}`, jobLabel),
+		choice("instance", "Instance", metric+`{`+inPod+`,`+jobLabel+`=~"$job"}`, instanceLabel),
 	}
 }
 
-// choice returns a variable whose options are the values of one label (of) in series. Users can
-// choose several options; the default is all.
-func choice(name, label, series, of string) *dashboard.QueryVariableBuilder {
-	q := "label_values(" + series + ", " + of + ")"
-	return dashboard.NewQueryVariableBuilder(name).Label(label).Datasource(source).Definition(q).
+// choice returns a variable whose options are the values of a label in series. Users see the
+// variable under title. They can choose several options; the default is all.
+func choice(name, title, series, label string) *dashboard.QueryVariableBuilder {
+	q := "label_values(" + series + ", " + label + ")"
+	return dashboard.NewQueryVariableBuilder(name).Label(title).Datasource(source).Definition(q).
 		Query(dashboard.StringOrMap{Map: map[string]any{"query": q, "refId": "variable"}}).
 		Refresh(dashboard.VariableRefreshOnTimeRangeChanged).Sort(dashboard.VariableSortAlphabeticalAsc).
 		Multi(true).IncludeAll(true).AllValue(".*").Current(chosen("All", "$__all"))
@@ -140,29 +140,29 @@ const (
 // on the same host.
 func links(from string) []*dashboard.DashboardLinkBuilder {
 	var list []*dashboard.DashboardLinkBuilder
-	for _, to := range []struct{ uid, title string }{
+	for _, target := range []struct{ uid, title string }{
 		{poolsUID, "Pools"}, {hostUID, "Host and container"}, {fleetUID, "Fleet"},
 	} {
-		if to.uid != from {
+		if target.uid != from {
 			list = append(
 				list,
-				dashboard.NewDashboardLinkBuilder(to.title).
+				dashboard.NewDashboardLinkBuilder(target.title).
 					Type(dashboard.DashboardLinkTypeLink).
 					Icon("dashboard").
 					KeepTime(true).
-					Url("/d/"+to.uid+"?"+carried),
+					Url("/d/"+target.uid+"?"+carriedVariables),
 			)
 		}
 	}
 	return list
 }
 
-// carried holds the URL parameters with the variables that a link carries.
-const carried = "${datasource:queryparam}&${cluster:queryparam}&${namespace:queryparam}&${workload:queryparam}&${pod:queryparam}"
+// carriedVariables holds the URL parameters for the variables that a link carries.
+const carriedVariables = "${datasource:queryparam}&${cluster:queryparam}&${namespace:queryparam}&${workload:queryparam}&${pod:queryparam}"
 
-// to returns a link from a table cell to a dashboard. The link sets variables of the dashboard to
-// values from the row: fromRow maps a variable to a column.
-func to(title, uid string, fromRow map[string]string) []object {
+// linkTo returns a link from a table cell to the dashboard with the given uid. The link sets
+// variables of the dashboard to values from the row: fromRow maps a variable to a column.
+func linkTo(title, uid string, fromRow map[string]string) []object {
 	url := "/d/" + uid + "?${datasource:queryparam}&${__url_time_range}"
 	for _, v := range slices.Sorted(maps.Keys(fromRow)) {
 		url += "&var-" + v + `=${__data.fields["` + fromRow[v] + `"]}`

@@ -11,17 +11,18 @@ import (
 	"github.com/poolgauge/poolgauge/internal/promql"
 )
 
-// The fleet dashboard lists pools per instance: a sum over the service would hide a stuck pool.
+// The labels by which the fleet dashboard aggregates. It lists pools per instance, since a sum over
+// the instances of a service would hide a stuck pool.
 var (
-	byPlace        = []string{clusterLabel, namespaceLabel, podLabel, jobLabel, instanceLabel}
-	byPlaceAndPool = append(append([]string(nil), byPlace...), poolLabel, kindLabel)
-	byPlaceOfGroup = append(append([]string(nil), byPlace...), pathLabel)
+	byProcess          = []string{clusterLabel, namespaceLabel, podLabel, jobLabel, instanceLabel}
+	byProcessAndPool   = append(append([]string(nil), byProcess...), poolLabel, kindLabel)
+	byProcessAndCgroup = append(append([]string(nil), byProcess...), pathLabel)
 )
 
-// worst is the number of rows in a table of the worst pools or containers.
-const worst = 15
+// maxRows is the maximum number of rows in a table of the worst pools or containers.
+const maxRows = 15
 
-func top(expr string) string { return fmt.Sprintf("topk(%d, %s)", worst, expr) }
+func top(expr string) string { return fmt.Sprintf("topk(%d, %s)", maxRows, expr) }
 
 func fleet() dashboard.Dashboard {
 	return newDashboard(
@@ -30,7 +31,7 @@ func fleet() dashboard.Dashboard {
 		"The worst pools of a cluster, the containers that are throttled or short of memory, and how the sidecars fare.",
 		promql.Name(catalog.ProcessCPUTime),
 		[]row{
-			{"At a glance", fleetFigures()},
+			{"At a glance", fleetNumbers()},
 			{"The worst", []panel{worstPools(), worstContainers()}},
 			{"Sidecars: what happens to the items", relayPanels()},
 			{"Sidecars: what they cost", costPanels()},
@@ -38,7 +39,7 @@ func fleet() dashboard.Dashboard {
 	)
 }
 
-func fleetFigures() []panel {
+func fleetNumbers() []panel {
 	small := func(c chart) chart {
 		c.width, c.height = 4, 4
 		return c
@@ -52,17 +53,19 @@ func fleetFigures() []panel {
 				none:  "no app reports yet",
 			},
 		).
-			figure(query{"count(" + promql.Aggregate("group", byPlaceAndPool, inScope.Value(catalog.PoolUsage)) + ")", ""}),
+			number(query{
+				"count(" + promql.Aggregate("group", byProcessAndPool, inScope.Value(catalog.PoolUsage)) + ")", "",
+			}),
 		small(
 			chart{
 				title:  "Pools nearly full",
 				unit:   "short",
 				limits: steps(1, 5),
 				none:   "no app reports yet",
-				help:   "Pools with more than 80 % in use.",
+				help:   "Pools with more than 80% of their slots in use.",
 			},
 		).
-			figure(query{"sum(" + "(" + utilization(inScope, byPlaceAndPool) + ") > bool 0.8)", ""}),
+			number(query{"sum(" + "(" + utilization(inScope, byProcessAndPool) + ") > bool 0.8)", ""}),
 		small(
 			chart{
 				title:  "Throttled cgroups",
@@ -72,7 +75,7 @@ func fleetFigures() []panel {
 				help:   "Cgroups that were throttled in more than one in ten periods.",
 			},
 		).
-			figure(query{"sum(" + throttled(inScope, byPlaceOfGroup) + " > bool 0.1)", ""}),
+			number(query{"sum(" + throttled(inScope, byProcessAndCgroup) + " > bool 0.1)", ""}),
 		small(
 			chart{
 				title:  "OOM kills",
@@ -82,19 +85,21 @@ func fleetFigures() []panel {
 				help:   "OOM kills that visible cgroups counted in the interval. With cgroup v2, each cgroup above the process counts the kill too.",
 			},
 		).
-			figure(query{"sum(" + inScope.Increase(catalog.CgroupMemoryEvents, promql.Is(catalog.CgroupEventKey, "oom_kill")) + ")", ""}),
+			number(query{"sum(" + inScope.Increase(catalog.CgroupMemoryEvents, promql.Is(catalog.CgroupEventKey, "oom_kill")) + ")", ""}),
 		small(chart{title: "Sidecars", unit: "short", help: "Sidecars that report."}).
-			figure(query{"count(" + promql.Aggregate("group", byPlace, inScope.Value(catalog.SourceSuccess)) + ")", ""}),
+			number(query{
+				"count(" + promql.Aggregate("group", byProcess, inScope.Value(catalog.SourceSuccess)) + ")", "",
+			}),
 		small(
 			chart{
 				title:  "Upstream not accepting",
 				unit:   "short",
 				limits: steps(0.5, 1),
 				sparse: []*catalog.Metric{catalog.UpstreamAvailable},
-				help:   "Lanes whose items the upstream is not accepting. Each sidecar has a lane for each signal of the app, and one for its own points. Items are queued and retried; an answer such as 401 or 404 is retried only for --upstream-hold.",
+				help:   "Lanes whose items the upstream is not accepting. Each sidecar has a lane for each signal of the app, and one for its own points. Items are queued and retried; a response such as 401 or 404 is retried only for --upstream-hold.",
 			},
 		).
-			figure(query{"sum(" + inScope.Value(catalog.UpstreamAvailable) + " == bool 0)", ""}),
+			number(query{"sum(" + inScope.Value(catalog.UpstreamAvailable) + " == bool 0)", ""}),
 	}
 }
 
@@ -104,7 +109,7 @@ func worstPools() panel {
 		title: "Busiest pools", width: 24, height: 9, none: "no app reports yet",
 		help: "The busiest pools of all instances. Click a pool to see it alone.",
 	}.table([]label{
-		{"Pool", poolLabel, to("Show only this pool", poolsUID, here)},
+		{"Pool", poolLabel, linkTo("Show only this pool", poolsUID, here)},
 		{"Service", jobLabel, nil},
 		{"Kind", kindLabel, nil},
 		{"Namespace", namespaceLabel, nil},
@@ -112,25 +117,31 @@ func worstPools() panel {
 		{"Instance", instanceLabel, nil},
 		{"Cluster", clusterLabel, nil},
 	}, []column{
-		{"Utilization", top(utilization(inScope, byPlaceAndPool)), "percentunit", steps(0.8, 0.95), true},
-		{"Waiting", top(promql.Sum(byPlaceAndPool, inScope.Value(catalog.PoolPending))), "short", steps(1, 10), false},
+		{"Utilization", top(utilization(inScope, byProcessAndPool)), "percentunit", steps(0.8, 0.95), true},
+		{
+			"Waiting",
+			top(promql.Sum(byProcessAndPool, inScope.Value(catalog.PoolPending))),
+			"short",
+			steps(1, 10),
+			false,
+		},
 		{
 			"Oldest wait",
-			top(promql.Aggregate("max", byPlaceAndPool, inScope.Value(catalog.PoolPendingAge))),
+			top(promql.Aggregate("max", byProcessAndPool, inScope.Value(catalog.PoolPendingAge))),
 			"s",
 			steps(10, 60),
 			false,
 		},
 		{
 			"Wait, p99",
-			top("(" + inScope.Quantile(0.99, byPlaceAndPool, catalog.PoolWaitDuration) + ")"),
+			top("(" + inScope.Quantile(0.99, byProcessAndPool, catalog.PoolWaitDuration) + ")"),
 			"s",
 			steps(0.1, 1),
 			false,
 		},
 		{
 			"Not served",
-			top(promql.Sum(byPlaceAndPool, inScope.Rate(catalog.PoolRequests, unserved))),
+			top(promql.Sum(byProcessAndPool, inScope.Rate(catalog.PoolRequests, unserved))),
 			"reqps",
 			steps(0.001, 1),
 			false,
@@ -147,19 +158,19 @@ func worstContainers() panel {
 		none:   "no cgroup has a limit",
 		help:   "Containers and their ancestors, the most throttled first. Click an instance for its host and containers.",
 	}.table([]label{
-		{"Instance", instanceLabel, to("Its host and containers", hostUID, here)},
+		{"Instance", instanceLabel, linkTo("Show its host and containers", hostUID, here)},
 		{"Cgroup", pathLabel, nil},
 		{"Namespace", namespaceLabel, nil},
 		{"Pod", podLabel, nil},
 		{"Service", jobLabel, nil},
 		{"Cluster", clusterLabel, nil},
 	}, []column{
-		{"Throttled", top(throttled(inScope, byPlaceOfGroup)), "percentunit", steps(0.1, 0.5), true},
-		{"CPUs used", top("(" + cpus(inScope, byPlaceOfGroup) + ")"), "short", nil, false},
-		{"Quota", top(promql.Sum(byPlaceOfGroup, inScope.Value(catalog.CgroupCPULimit))), "short", nil, false},
+		{"Throttled", top(throttled(inScope, byProcessAndCgroup)), "percentunit", steps(0.1, 0.5), true},
+		{"CPUs used", top("(" + cpus(inScope, byProcessAndCgroup) + ")"), "short", nil, false},
+		{"Quota", top(promql.Sum(byProcessAndCgroup, inScope.Value(catalog.CgroupCPULimit))), "short", nil, false},
 		{
 			"Memory against limit",
-			top("(" + memoryShare(inScope, byPlaceOfGroup) + ")"),
+			top("(" + memoryShare(inScope, byProcessAndCgroup) + ")"),
 			"percentunit",
 			steps(0.8, 0.95),
 			true,
@@ -177,7 +188,7 @@ func relayPanels() []panel {
 			unit:   "cps",
 			width:  8,
 			height: 8,
-			help:   "Items (metric points, spans and log records) a second by outcome. In an outage sent falls behind accepted, and the queue grows.",
+			help:   "Items (metric points, spans and log records) per second, by outcome. In an outage, sent falls behind accepted, and the queue grows.",
 		}.lines(query{
 			promql.Sum(outcome, inScope.Rate(catalog.RelayPoints, promql.Not(catalog.PointOutcomeKey, loss...))),
 			legend,
@@ -208,8 +219,8 @@ func relayPanels() []panel {
 		}.lines(query{
 			top(
 				share(
-					promql.Sum(byPlace, inScope.Value(catalog.RelayQueueUsage)),
-					promql.Sum(byPlace, inScope.Value(catalog.RelayQueueLimit)),
+					promql.Sum(byProcess, inScope.Value(catalog.RelayQueueUsage)),
+					promql.Sum(byProcess, inScope.Value(catalog.RelayQueueLimit)),
 				),
 			),
 			"{{instance}}",
@@ -227,10 +238,10 @@ func relayPanels() []panel {
 			top(
 				promql.Aggregate(
 					"max",
-					byPlace,
+					byProcess,
 					inScope.Value(catalog.RelayQueueAge),
 				) + " and " + promql.Sum(
-					byPlace,
+					byProcess,
 					inScope.Value(catalog.RelayQueueUsage),
 				) + " > 0",
 			),
@@ -262,7 +273,7 @@ func relayPanels() []panel {
 }
 
 func costPanels() []panel {
-	// in older images the sidecar's executable is named "program"
+	// in older images, the sidecar's executable is called "program"
 	self := promql.Is(semconv.ProcessExecutableNameKey, "sidecar", "program")
 	probe := promql.Labels(catalog.ProbeNameKey)
 	return []panel{
@@ -274,7 +285,7 @@ func costPanels() []panel {
 			help:   "Share of one CPU that the busiest sidecars use.",
 		}.
 			lines(
-				query{top(promql.Sum(byPlace, inScope.Rate(catalog.ProcessCPUTime, self))), "{{instance}}"},
+				query{top(promql.Sum(byProcess, inScope.Rate(catalog.ProcessCPUTime, self))), "{{instance}}"},
 			),
 		chart{
 			title:  "Memory of a sidecar",
@@ -284,7 +295,7 @@ func costPanels() []panel {
 			help:   "Resident memory of the largest sidecars.",
 		}.
 			lines(
-				query{top(promql.Sum(byPlace, inScope.Value(catalog.ProcessMemoryUsage, self))), "{{instance}}"},
+				query{top(promql.Sum(byProcess, inScope.Value(catalog.ProcessMemoryUsage, self))), "{{instance}}"},
 			),
 		chart{
 			title:  "CPU of the probes",
@@ -293,6 +304,6 @@ func costPanels() []panel {
 			height: 8,
 			none:   "every probe is off",
 			help:   "CPU time of each probe, as a share of one CPU, averaged over the sidecars. It is included in the CPU of a sidecar.",
-		}.lines(query{promql.Aggregate("avg", probe, promql.Sum(append(probe, byPlace...), inScope.Rate(catalog.ProbeCost))), "{{" + probe[0] + "}}"}),
+		}.lines(query{promql.Aggregate("avg", probe, promql.Sum(append(probe, byProcess...), inScope.Rate(catalog.ProbeCost))), "{{" + probe[0] + "}}"}),
 	}
 }

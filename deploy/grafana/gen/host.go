@@ -12,7 +12,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/promql"
 )
 
-// inScope writes the queries of all dashboards except the pools dashboard.
+// inScope writes the queries of all dashboards except the pools dashboard, for the selected scope.
 var inScope = promql.Queries{Scope: scope, Range: interval}
 
 var (
@@ -22,25 +22,26 @@ var (
 	byInstance = []string{instanceLabel}
 )
 
-// groupLegend is the legend of queries to which [named] has added a group.
+// groupLegend is the legend of queries to which [withGroup] has added the label group.
 const groupLegend = "{{group}} ({{instance}})"
 
-// named adds the label group to series of cgroups. Its value is the container's name, which is
-// known for the sidecar's own container, or else the start of the last part of the path: a whole
-// part may be a long id, which would fill the legend.
-func named(expr string) string {
+// withGroup adds the label group to series of cgroups. Its value is the container's name, which is
+// known only for the sidecar's own container, or else the first 28 characters of the last element
+// of the path. A complete element may be a long id, which would fill the legend.
+func withGroup(expr string) string {
 	byPath := `label_replace(` + expr + `, "group", "$1$2", "` + pathLabel + `", "(?:.*/)?([^/]{1,28})[^/]*|(/)")`
 	return `label_replace(` + byPath + `, "group", "$1", "` + nameLabel + `", "(.+)")`
 }
 
-// onlyOwn is a help text for panels about containers. It says what a panel shows in a pod whose
-// containers cannot see each other's processes.
+// onlyOwn is appended to the help of panels about containers. It says what a panel shows in a pod
+// whose containers cannot see each other's processes.
 const onlyOwn = " Without shareProcessNamespace in the pod, this is the sidecar's own container (poolgauge), not the app's."
 
 const hostLabel = "host"
 
-// perHost returns a query for expr by host and by the given labels. Each host counts once, although
-// several sidecars may report it. A host is identified by k8s.node.name or else by the instance.
+// perHost returns a query for expr by host and by the given labels. Each host counts once, even if
+// several sidecars report it. A host is identified by k8s.node.name or, if that is absent, by the
+// instance.
 func perHost(by []string, expr string) string {
 	each := promql.Sum(slices.Concat([]string{clusterLabel, nodeLabel, instanceLabel}, by), expr)
 	for _, label := range []string{instanceLabel, nodeLabel} {
@@ -59,8 +60,8 @@ func throttled(q promql.Queries, by []string) string {
 	)
 }
 
-// cpus returns a query for the CPUs that containers and their ancestors use. The metric for
-// containers comes from the semantic conventions, and the one for ancestors from poolgauge.
+// cpus returns a query for the number of CPUs that containers and their ancestors use. The metric
+// of containers is from the semantic conventions, and that of ancestors is poolgauge's own.
 func cpus(q promql.Queries, by []string) string {
 	return promql.Sum(by, q.Rate(catalog.ContainerCPUTime)) + " or " + promql.Sum(by, q.Rate(catalog.CgroupCPUTime))
 }
@@ -106,10 +107,10 @@ func containerPanels() []panel {
 			none:   "no cgroup is visible",
 			help:   "CPUs that a container uses, or an ancestor together with all cgroups below it. Dashed: its quota, if it has one." + onlyOwn,
 			bounds: []query{
-				{named(promql.Sum(byGroup, inScope.Value(catalog.CgroupCPULimit))), "quota of " + groupLegend},
+				{withGroup(promql.Sum(byGroup, inScope.Value(catalog.CgroupCPULimit))), "quota of " + groupLegend},
 			},
 		}.lines(
-			query{named(cpus(inScope, byGroup)), groupLegend},
+			query{withGroup(cpus(inScope, byGroup)), groupLegend},
 		),
 		chart{
 			title:  "Throttled",
@@ -120,7 +121,7 @@ func containerPanels() []panel {
 			limits: steps(0.1, 0.5),
 			sparse: []*catalog.Metric{catalog.CgroupCPUPeriods},
 			help:   "Share of the CPU quota's periods in which the cgroup was throttled. Throttling an ancestor also throttles every cgroup below it." + onlyOwn,
-		}.lines(query{named(throttled(inScope, byGroup)), groupLegend}),
+		}.lines(query{withGroup(throttled(inScope, byGroup)), groupLegend}),
 		chart{
 			title:  "Throttled time",
 			unit:   "short",
@@ -128,19 +129,19 @@ func containerPanels() []panel {
 			height: 8,
 			sparse: []*catalog.Metric{catalog.CgroupCPUThrottledTime},
 			help:   "Seconds per second for which the cgroup was throttled, summed over CPUs: may exceed 1.",
-		}.lines(query{named(promql.Sum(byGroup, inScope.Rate(catalog.CgroupCPUThrottledTime))), groupLegend}),
+		}.lines(query{withGroup(promql.Sum(byGroup, inScope.Rate(catalog.CgroupCPUThrottledTime))), groupLegend}),
 		chart{
 			title:  "Memory",
 			unit:   "bytes",
 			width:  8,
 			height: 8,
 			none:   "no cgroup is visible",
-			help:   "Working set, which the kubelet uses for eviction. Dashed: the limit, at which the kernel kills." + onlyOwn,
+			help:   "Working set, which the kubelet uses for eviction. Dashed: the limit, at which the kernel kills processes." + onlyOwn,
 			bounds: []query{
-				{named(promql.Sum(byGroup, inScope.Value(catalog.CgroupMemoryLimit))), "limit of " + groupLegend},
+				{withGroup(promql.Sum(byGroup, inScope.Value(catalog.CgroupMemoryLimit))), "limit of " + groupLegend},
 			},
 		}.lines(
-			query{named(workingSet(inScope, byGroup)), groupLegend},
+			query{withGroup(workingSet(inScope, byGroup)), groupLegend},
 		),
 		chart{
 			title:  "Memory against the limit",
@@ -151,7 +152,7 @@ func containerPanels() []panel {
 			limits: steps(0.8, 0.95),
 			none:   "no memory limit",
 			help:   "Working set over the memory limit.",
-		}.lines(query{named(memoryShare(inScope, byGroup)), groupLegend}),
+		}.lines(query{withGroup(memoryShare(inScope, byGroup)), groupLegend}),
 		chart{
 			title:  "Memory events",
 			unit:   "short",
@@ -337,7 +338,7 @@ func processPanels() []panel {
 func hostPanels() []panel {
 	mode := promql.Labels(semconv.CPUModeKey)
 	state := promql.Labels(semconv.SystemMemoryStateKey)
-	const off = "host figures are off (--host=false)"
+	const off = "host metrics are off (--host=false)"
 	return []panel{
 		chart{
 			title:  "CPU",

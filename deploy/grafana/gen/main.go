@@ -1,9 +1,9 @@
 // Command gen generates the Grafana dashboards from the metric table. Run it with `make generate`;
 // a test fails if a dashboard is stale.
 //
-// It is a separate module, so that poolgauge does not depend on Grafana's library. Package
-// internal/promql writes every query from rows of the metric table: renaming a metric changes the
-// dashboards, and removing a metric breaks the build.
+// It is a separate module, so that poolgauge does not depend on Grafana's library. Every query is
+// written by package internal/promql from rows of the metric table. Renaming a metric therefore
+// changes the dashboards, and removing a metric breaks the build.
 package main
 
 //go:generate go run .
@@ -34,7 +34,7 @@ func main() {
 	}
 }
 
-// dashboards returns every dashboard by the name of its file.
+// dashboards returns all dashboards by file name.
 func dashboards() map[string]dashboard.Dashboard {
 	return map[string]dashboard.Dashboard{"pools.json": pools(), "host.json": host(), "fleet.json": fleet()}
 }

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-func TestDashboardsAreCurrent(t *testing.T) {
+func TestDashboardsAreUpToDate(t *testing.T) {
 	for name, d := range dashboards() {
 		want, err := render(d)
 		if err != nil {
@@ -18,7 +18,7 @@ func TestDashboardsAreCurrent(t *testing.T) {
 			t.Fatal(err)
 		}
 		if !bytes.Equal(got, want) {
-			t.Errorf("%s does not match its generator: run make generate", name)
+			t.Errorf("%s is stale: run make generate", name)
 		}
 	}
 }
@@ -34,10 +34,10 @@ func TestPanelsDoNotOverlap(t *testing.T) {
 			for x := pos.X; x < pos.X+pos.W; x++ {
 				for y := pos.Y; y < pos.Y+pos.H; y++ {
 					if other, ok := taken[[2]uint32{x, y}]; ok {
-						t.Fatalf("%s: %q lies on %q", name, *p.Panel.Title, other)
+						t.Fatalf("%s: %q overlaps %q", name, *p.Panel.Title, other)
 					}
 					if x >= 24 {
-						t.Fatalf("%s: %q is not on the grid", name, *p.Panel.Title)
+						t.Fatalf("%s: %q extends beyond the 24 columns of the grid", name, *p.Panel.Title)
 					}
 					taken[[2]uint32{x, y}] = *p.Panel.Title
 				}

@@ -30,16 +30,16 @@ type chart struct {
 	unit   string // Grafana's name of the unit
 	width  uint32 // in columns, of 24
 	height uint32
-	none   string                // shown instead of "No data"; if empty, the metric table says why there may be no data
+	none   string                // shown instead of "No data"; if empty, see noValue
 	limits []dashboard.Threshold // colors that apply from a value upward, the lowest value first
-	top    *float64
-	bounds []query           // references such as a limit, drawn dashed
-	sparse []*catalog.Metric // metrics whose absence is normal
+	top    *float64              // maximum of the axis; nil means automatic
+	bounds []query               // reference values such as a limit, drawn dashed
+	sparse []*catalog.Metric     // metrics that may be absent; the metric table says when
 
 	exemplars bool // show exemplars as points, if the data source has any
 }
 
-// panel is a finished panel. It implements cog.Builder by returning itself.
+// panel is a finished panel. It implements [cog.Builder].
 type panel struct{ dashboard.Panel }
 
 // Build implements [cog.Builder].
@@ -52,13 +52,13 @@ func steps(warn, bad float64) []dashboard.Threshold {
 	return []dashboard.Threshold{{Color: "green"}, {Color: "orange", Value: &warn}, {Color: "red", Value: &bad}}
 }
 
-// finish sets the fields that all panels have in common.
+// finish builds the panel and sets the fields that all panels have in common.
 func (c chart) finish(
-	of cog.Builder[dashboard.Panel],
+	builder cog.Builder[dashboard.Panel],
 	color dashboard.FieldColorModeId,
 	queries ...cog.Builder[variant],
 ) panel {
-	p := must(of.Build())
+	p := must(builder.Build())
 	limits := c.limits
 	if limits == nil {
 		limits = []dashboard.Threshold{{Color: "green"}}
@@ -81,8 +81,8 @@ func (c chart) finish(
 	return panel{p}
 }
 
-// noValue returns the text of a panel without data: none or, if that is empty, the reasons in the
-// metric table.
+// noValue returns the text that is shown if the panel has no data: none or, if that is empty, the
+// reasons in the metric table why the metrics in sparse may be absent.
 func (c chart) noValue() string {
 	if c.none != "" {
 		return c.none
@@ -90,14 +90,14 @@ func (c chart) noValue() string {
 	var reasons []string
 	for _, m := range c.sparse {
 		if m.Absent == "" {
-			panic(m.Name + " is never absent")
+			panic("dashboard: " + m.Name + " is listed as sparse, but the metric table does not say when it is absent")
 		}
 		reasons = append(reasons, m.Absent)
 	}
 	return strings.Join(reasons, "; ")
 }
 
-// target returns q as the query with index i of a panel.
+// target returns q as query number i of a panel.
 func target(i int, q query, format prometheus.PromQueryFormat) *prometheus.DataqueryBuilder {
 	return prometheus.NewDataqueryBuilder().
 		RefId(refID(i)).
@@ -110,17 +110,19 @@ func target(i int, q query, format prometheus.PromQueryFormat) *prometheus.Dataq
 func refID(i int) string { return string(rune('A' + i)) }
 
 func (c chart) timeseries(opacity float64, stacked bool, queries []query) panel {
-	of := timeseries.NewPanelBuilder().
+	builder := timeseries.NewPanelBuilder().
 		LineWidth(1).FillOpacity(opacity).ShowPoints(common.VisibilityModeNever).AxisSoftMin(0).
 		Tooltip(common.NewVizTooltipOptionsBuilder().
 			Mode(common.TooltipDisplayModeMulti).Sort(common.SortOrderDescending)).
 		Legend(common.NewVizLegendOptionsBuilder().
 			DisplayMode(common.LegendDisplayModeList).Placement(common.LegendPlacementBottom).ShowLegend(true))
 	if stacked {
-		of.Stacking(common.NewStackingConfigBuilder().Mode(common.StackingModeNormal).Group("A"))
+		builder.Stacking(common.NewStackingConfigBuilder().Mode(common.StackingModeNormal).Group("A"))
 	}
 	if len(c.limits) > 1 {
-		of.ThresholdsStyle(common.NewGraphThresholdsStyleConfigBuilder().Mode(common.GraphThresholdsStyleModeDashed))
+		builder.ThresholdsStyle(
+			common.NewGraphThresholdsStyleConfigBuilder().Mode(common.GraphThresholdsStyleModeDashed),
+		)
 	}
 	var targets []cog.Builder[variant]
 	for i, q := range slices.Concat(queries, c.bounds) {
@@ -130,7 +132,7 @@ func (c chart) timeseries(opacity float64, stacked bool, queries []query) panel 
 		}
 		targets = append(targets, t)
 		if i >= len(queries) {
-			of.OverrideByQuery(refID(i), []dashboard.DynamicConfigValue{
+			builder.OverrideByQuery(refID(i), []dashboard.DynamicConfigValue{
 				{
 					Id:    "custom.lineStyle",
 					Value: common.LineStyle{Fill: cog.ToPtr(common.LineStyleFillDash), Dash: []float64{8, 6}},
@@ -139,7 +141,7 @@ func (c chart) timeseries(opacity float64, stacked bool, queries []query) panel 
 			})
 		}
 	}
-	return c.finish(of, dashboard.FieldColorModeIdPaletteClassic, targets...)
+	return c.finish(builder, dashboard.FieldColorModeIdPaletteClassic, targets...)
 }
 
 // lines returns a panel of lines over time.
@@ -148,16 +150,16 @@ func (c chart) lines(queries ...query) panel { return c.timeseries(8, false, que
 // areas returns a panel of stacked lines over time.
 func (c chart) areas(queries ...query) panel { return c.timeseries(35, true, queries) }
 
-// figure returns a panel that shows one number, colored according to the limits, with the number's
-// history behind it.
-func (c chart) figure(q query) panel {
-	of := stat.NewPanelBuilder().
+// number returns a panel that shows one number, colored according to the limits, with the number's
+// history in the background.
+func (c chart) number(q query) panel {
+	builder := stat.NewPanelBuilder().
 		Orientation(common.VizOrientationAuto).
 		GraphMode(common.BigValueGraphModeArea).
 		ColorMode(common.BigValueColorModeValue).TextMode(common.BigValueTextModeValue).
 		ReduceOptions(common.NewReduceDataOptionsBuilder().Calcs([]string{"lastNotNull"}))
 	return c.finish(
-		of,
+		builder,
 		dashboard.FieldColorModeIdThresholds,
 		target(0, q, prometheus.PromQueryFormatTimeSeries).Range(),
 	)
@@ -172,21 +174,21 @@ func (c chart) states(q query, green string) panel {
 		}}
 	}
 	c.limits = colored("orange").Steps
-	of := statetimeline.NewPanelBuilder().
+	builder := statetimeline.NewPanelBuilder().
 		ShowValue(common.VisibilityModeNever).
 		RowHeight(0.8).
 		MergeValues(true).
 		OverrideByRegexp(green, []dashboard.DynamicConfigValue{{Id: "thresholds", Value: colored("green")}})
 	return c.finish(
-		of,
+		builder,
 		dashboard.FieldColorModeIdThresholds,
 		target(0, q, prometheus.PromQueryFormatTimeSeries).Range(),
 	)
 }
 
-// heat returns a heatmap of a histogram's buckets over time.
-func (c chart) heat(expr string) panel {
-	of := heatmap.NewPanelBuilder().
+// heatmap returns a heatmap of a histogram's buckets over time.
+func (c chart) heatmap(expr string) panel {
+	builder := heatmap.NewPanelBuilder().
 		CellGap(1).
 		ShowLegend().ShowValue(common.VisibilityModeNever).FilterValues(heatmap.NewFilterValueRangeBuilder().Le(1e-9)).
 		Color(heatmap.NewHeatmapColorOptionsBuilder().Mode(heatmap.HeatmapColorModeScheme).Scheme("Oranges").
@@ -195,7 +197,7 @@ func (c chart) heat(expr string) panel {
 		Tooltip(heatmap.NewHeatmapTooltipBuilder().
 			Mode(common.TooltipDisplayModeSingle).YHistogram(true).ShowColorScale(true))
 	return c.finish(
-		of,
+		builder,
 		dashboard.FieldColorModeIdPaletteClassic,
 		target(0, query{expr, "{{le}}"}, prometheus.PromQueryFormatHeatmap).Range(),
 	)

@@ -14,11 +14,12 @@ import (
 // interval is Grafana's variable for the range of rates, which covers at least four samples.
 const interval = "$__rate_interval"
 
-// inPools writes the queries of the pools dashboard.
+// inPools writes the queries of the pools dashboard, for the selected pools.
 var inPools = promql.Queries{Scope: scope + `,` + poolLabel + `=~"$pool"`, Range: interval}
 
-// A pool is identified by service and name. A part of a pool, such as a client's pool for one host,
-// is also identified by the host. The values of a service's instances are added up.
+// The labels by which the pools dashboard aggregates. A pool is identified by its service and its
+// name; a part of a pool, such as a client's pool for one host, is also identified by the host. The
+// values of all instances of a service are added up.
 var (
 	byName     = []string{jobLabel, poolLabel}
 	byPool     = append(slices.Clip(byName), hostLabels...)
@@ -35,9 +36,9 @@ var (
 )
 
 // utilization returns a query for the slot-seconds used divided by the slot-seconds available. For
-// pools without slot-seconds, it is the slots in use divided by the limit. Both numerator and
-// denominator include only current instances. If an instance did not exist at the beginning of the
-// range, its rate would be too low, so its slots in use count instead.
+// pools that do not report slot-seconds, it is the average number of slots in use divided by the
+// limit. The same is used for instances that did not exist at the beginning of the range, since
+// their rates would be too low. Numerator and denominator include only current instances.
 func utilization(q promql.Queries, by []string) string {
 	limit := q.Value(catalog.PoolLimit)
 	before := q.Before(catalog.PoolLimit)
@@ -54,7 +55,7 @@ func pools() dashboard.Dashboard {
 		"Every pool of every kind: utilization, saturation and errors. Choose a pool to see it alone.",
 		promql.Name(catalog.PoolUsage),
 		[]row{
-			{"At a glance", append(poolFigures(), poolTable())},
+			{"At a glance", append(poolNumbers(), poolTable())},
 			{"Utilization", poolUtilization()},
 			{"Saturation", poolSaturation()},
 			{"Why a pool is full, and which limit would suit it", poolVerdicts()},
@@ -65,7 +66,7 @@ func pools() dashboard.Dashboard {
 	)
 }
 
-func poolFigures() []panel {
+func poolNumbers() []panel {
 	small := func(c chart) chart {
 		c.width, c.height = 4, 4
 		return c
@@ -78,15 +79,15 @@ func poolFigures() []panel {
 				unit:  "short",
 			},
 		).
-			figure(query{"count(" + promql.Aggregate("group", byName, inPools.Value(catalog.PoolUsage)) + ")", ""}),
+			number(query{"count(" + promql.Aggregate("group", byName, inPools.Value(catalog.PoolUsage)) + ")", ""}),
 		small(chart{
 			title:  "Busiest pool",
 			unit:   "percentunit",
 			limits: steps(0.8, 0.95),
 			top:    cog.ToPtr(1.0),
 			sparse: []*catalog.Metric{catalog.PoolLimit},
-			help:   "Highest utilization of a pool: slot-seconds used over slot-seconds available. Near 100 %, requests wait.",
-		}).figure(query{"max(" + utilization(inPools, byPool) + ")", ""}),
+			help:   "Highest utilization of a pool: slot-seconds used over slot-seconds available. Near 100%, requests wait.",
+		}).number(query{"max(" + utilization(inPools, byPool) + ")", ""}),
 		small(
 			chart{
 				title:  "Waiting now",
@@ -95,24 +96,24 @@ func poolFigures() []panel {
 				limits: steps(1, 10),
 			},
 		).
-			figure(query{"sum(" + inPools.Value(catalog.PoolPending) + ")", ""}),
+			number(query{"sum(" + inPools.Value(catalog.PoolPending) + ")", ""}),
 		small(chart{
 			title:  "Wait, p99",
 			unit:   "s",
 			limits: steps(0.1, 1),
 			none:   "no requests",
-			help:   "99 % of requests got their slot, or gave up, within this time. Requests served immediately count as 0.",
-		}).figure(query{inPools.Quantile(0.99, nil, catalog.PoolWaitDuration), ""}),
+			help:   "99% of requests got their slot, or gave up, within this time. Requests served immediately count as 0.",
+		}).number(query{inPools.Quantile(0.99, nil, catalog.PoolWaitDuration), ""}),
 		small(chart{
 			title:  "Not served",
 			unit:   "reqps",
 			limits: steps(0.001, 1),
-			help:   "Requests a second that got no slot: rejected by a full pool, timed out, canceled, or too late for a closed pool.",
-		}).figure(query{"sum(" + inPools.Rate(catalog.PoolRequests, unserved) + ")", ""}),
+			help:   "Requests per second that got no slot: rejected by a full pool, timed out, canceled, or too late for a closed pool.",
+		}).number(query{"sum(" + inPools.Rate(catalog.PoolRequests, unserved) + ")", ""}),
 		small(chart{
 			title: "Failed uses", unit: "percentunit", limits: steps(0.01, 0.05), none: "no pool reports outcomes",
 			help: "Share of the uses that ended in an error, a panic or runtime.Goexit.",
-		}).figure(query{"sum(" + inPools.Rate(catalog.PoolCompleted, failed) + ") / sum(" + inPools.Rate(catalog.PoolCompleted) + ")", ""}),
+		}).number(query{"sum(" + inPools.Rate(catalog.PoolCompleted, failed) + ") / sum(" + inPools.Rate(catalog.PoolCompleted) + ")", ""}),
 	}
 }
 
@@ -122,7 +123,7 @@ func poolTable() panel {
 		title: "All pools", width: 24, height: 8,
 		help: "Every pool, the busiest first. Click a pool to see it alone.",
 	}.table([]label{
-		{"Pool", poolLabel, to("Show only this pool", poolsUID, here)},
+		{"Pool", poolLabel, linkTo("Show only this pool", poolsUID, here)},
 		{"Host", hostLabels[0], nil},
 		{"Port", hostLabels[1], nil},
 		{"Service", jobLabel, nil},
@@ -154,7 +155,7 @@ func poolUtilization() []panel {
 			height: 8,
 			limits: steps(0.8, 0.95),
 			sparse: []*catalog.Metric{catalog.PoolLimit},
-			help:   "Slot-seconds used over slot-seconds available. A pool without a limit has none. Above 80 %, waits grow fast with each additional request.",
+			help:   "Slot-seconds used over slot-seconds available. A pool without a limit has none. Above 80%, waits grow fast with each additional request.",
 		}.lines(query{utilization(inPools, byPool), poolLegend}),
 		chart{
 			title:  "Slots",
@@ -203,7 +204,7 @@ func poolSaturation() []panel {
 			width:  8,
 			height: 8,
 			none:   "no requests",
-			help:   "99 % of requests got their slot, or gave up, within this time. For pools that count only waits and their total time, such as sql, it is the mean of the waits.",
+			help:   "99% of requests got their slot, or gave up, within this time. For pools that report only the number and the total time of waits, such as sql, it is the mean wait.",
 		}.lines(
 			query{inPools.Quantile(0.99, byPool, catalog.PoolWaitDuration), poolLegend},
 			query{
@@ -237,7 +238,7 @@ func poolSaturation() []panel {
 			height: 8,
 			none:   "no requests",
 			help:   "How many requests waited how long. Two bands mean two kinds of request; a band that rises means a growing queue.",
-		}.heat(inPools.Buckets(catalog.PoolWaitDuration)),
+		}.heatmap(inPools.Buckets(catalog.PoolWaitDuration)),
 	}
 }
 
@@ -320,7 +321,7 @@ func poolErrors() []panel {
 func poolUse() []panel {
 	state := promql.Labels(catalog.PoolStateKey)
 	return []panel{
-		chart{title: "Served", unit: "reqps", width: 8, height: 8, help: "Requests a second that got their slot."}.
+		chart{title: "Served", unit: "reqps", width: 8, height: 8, help: "Requests per second that got their slot."}.
 			lines(query{promql.Sum(byPool, inPools.Rate(catalog.PoolRequests, acquired)), poolLegend}),
 		chart{
 			title:  "Use time, selected pools",

@@ -27,12 +27,13 @@ type column struct {
 type label struct {
 	title string
 	name  string
-	links []object
+	links []object // links of each cell; may be nil
 }
 
-// table returns a table with a row for each set of labels, sorted by the first of the columns.
+// table returns a table with a row for each set of labels, sorted by the first of the columns in
+// descending order.
 func (c chart) table(labels []label, columns []column) panel {
-	of := table.NewPanelBuilder().CellHeight(common.TableCellHeightSm).ShowHeader(true).
+	builder := table.NewPanelBuilder().CellHeight(common.TableCellHeightSm).ShowHeader(true).
 		SortBy([]cog.Builder[common.TableSortByFieldState]{
 			common.NewTableSortByFieldStateBuilder().DisplayName(columns[0].title).Desc(true),
 		})
@@ -40,21 +41,21 @@ func (c chart) table(labels []label, columns []column) panel {
 	for i, l := range labels {
 		names[l.name], order[l.name] = l.title, i
 		if l.links != nil {
-			of.OverrideByName(l.title, []dashboard.DynamicConfigValue{{Id: "links", Value: l.links}})
+			builder.OverrideByName(l.title, []dashboard.DynamicConfigValue{{Id: "links", Value: l.links}})
 		}
 	}
 	var targets []cog.Builder[variant]
 	for i, col := range columns {
 		value := "Value #" + refID(i)
 		names[value], order[value] = col.title, len(labels)+i
-		of.OverrideByName(col.title, col.properties())
+		builder.OverrideByName(col.title, col.properties())
 		targets = append(targets, target(i, query{expr: col.expr}, prometheus.PromQueryFormatTable).Instant())
 	}
-	of.WithTransformation(dashboard.DataTransformerConfig{Id: "merge", Options: object{}}).
+	builder.WithTransformation(dashboard.DataTransformerConfig{Id: "merge", Options: object{}}).
 		WithTransformation(dashboard.DataTransformerConfig{Id: "organize", Options: object{
 			"excludeByName": object{"Time": true}, "indexByName": order, "renameByName": names,
 		}})
-	return c.finish(of, dashboard.FieldColorModeIdThresholds, targets...)
+	return c.finish(builder, dashboard.FieldColorModeIdThresholds, targets...)
 }
 
 func (col column) properties() []dashboard.DynamicConfigValue {

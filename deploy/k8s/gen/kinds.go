@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// components lists patches of a Deployment's pod template. The corresponding patches for a CronJob
-// and a Pod are generated next to each patch.
+// components lists the patches of a Deployment's pod template. For each, patches for a CronJob and
+// a Pod are generated in the same directory.
 var components = []string{
 	"sidecar/sidecar.yaml",
 	"tls/tls.yaml",
@@ -22,9 +22,9 @@ const (
 	template   = "spec:\n  template:\n    spec:\n"
 )
 
-// others derives the patches for a CronJob and a Pod from patch, which is for a Deployment. The
-// three patches differ in the path to the pod's specification.
-func others(patch []byte) (cronJob, pod []byte, err error) {
+// otherKinds derives the patches for a CronJob and a Pod from patch, which is for a Deployment. The
+// three patches differ only in their kind and in the path to the pod's specification.
+func otherKinds(patch []byte) (cronJob, pod []byte, err error) {
 	head, body, found := strings.Cut(string(patch), template)
 	head, ok := strings.CutPrefix(head, deployment)
 	if !found || !ok {
@@ -45,18 +45,18 @@ func others(patch []byte) (cronJob, pod []byte, err error) {
 	return cronJob, pod, nil
 }
 
-func indented(body, by string) string {
+func indented(body, indent string) string {
 	var b bytes.Buffer
 	for line := range strings.Lines(body) {
-		b.WriteString(by + line)
+		b.WriteString(indent + line)
 	}
 	return b.String()
 }
 
-func unindented(body string, by int) string {
+func unindented(body string, columns int) string {
 	var b bytes.Buffer
 	for line := range strings.Lines(body) {
-		b.WriteString(line[min(by, len(line)-1):])
+		b.WriteString(line[min(columns, len(line)-1):])
 	}
 	return b.String()
 }

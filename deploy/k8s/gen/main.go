@@ -1,5 +1,5 @@
-// Command gen generates files from the components' patches of a Deployment: the same patches for
-// other kinds, and the admission policy. This way, the sidecar is described only once. Run it with
+// Command gen generates manifests from the components' patches of a Deployment: the same patches
+// for other kinds, and the admission policy. The sidecar is thus described only once. Run it with
 // `make generate`; a test fails if a file is stale.
 package main
 
@@ -44,7 +44,7 @@ func generated() (map[string][]byte, error) {
 			return nil, err
 		}
 		dir := path.Dir(name) + "/"
-		if files[dir+"cronjob.yaml"], files[dir+"pod.yaml"], err = others(text); err != nil {
+		if files[dir+"cronjob.yaml"], files[dir+"pod.yaml"], err = otherKinds(text); err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
 		var p patch
@@ -57,7 +57,7 @@ func generated() (map[string][]byte, error) {
 	return files, nil
 }
 
-// patch holds the relevant fields of a component's patch.
+// patch holds those fields of a component's patch that the policy needs.
 type patch struct {
 	Spec struct {
 		Template struct {
@@ -69,7 +69,8 @@ type patch struct {
 	} `yaml:"spec"`
 }
 
-// The parts of the policy before and after what the components add.
+// The handwritten parts of the policy: head precedes what the patch sidecar adds, and tail follows
+// it.
 var (
 	//go:embed head.yaml
 	head string
@@ -78,7 +79,7 @@ var (
 )
 
 // policy returns the admission policy. The policy adds to pods whatever the patch sidecar adds. To
-// pods that ask for TLS, it also adds whatever the patch tls adds.
+// pods that request TLS, it also adds whatever the patch tls adds.
 func policy(sidecar, tls patch) []byte {
 	var b strings.Builder
 	b.WriteString(head)
@@ -113,13 +114,14 @@ func writeVolumes(b *strings.Builder, p patch) {
 
 func writePatch(b *strings.Builder, path, kind string, value *yaml.Node) {
 	fmt.Fprintf(b, "            JSONPatch{op: \"add\", path: %q, value: ", path)
-	write(b, kind, value, "            ")
+	writeValue(b, kind, value, "            ")
 	b.WriteString("},\n")
 }
 
-// write writes n, a YAML value, as CEL. kind is the path of the value's type, which is needed since
-// CEL has objects but no maps of mixed types.
-func write(b *strings.Builder, kind string, n *yaml.Node, indent string) {
+// writeValue writes n, a YAML value, as CEL. kind is the name of the value's type in CEL, such as
+// Object.spec.volumes. A mapping becomes an object of that type, since the values of a CEL map must
+// all have the same type.
+func writeValue(b *strings.Builder, kind string, n *yaml.Node, indent string) {
 	switch n.Kind {
 	case yaml.MappingNode:
 		writeMapping(b, kind, n, indent)
@@ -129,7 +131,7 @@ func write(b *strings.Builder, kind string, n *yaml.Node, indent string) {
 			if i > 0 {
 				b.WriteString(", ")
 			}
-			write(b, kind, item, indent+"  ")
+			writeValue(b, kind, item, indent+"  ")
 		}
 		b.WriteString("]")
 	default:
@@ -142,7 +144,7 @@ func write(b *strings.Builder, kind string, n *yaml.Node, indent string) {
 }
 
 func writeMapping(b *strings.Builder, kind string, n *yaml.Node, indent string) {
-	// The keys of requests and limits are resources, not fields.
+	// The keys of requests and limits are names of resources, not of fields.
 	isMap := strings.HasSuffix(kind, ".requests") || strings.HasSuffix(kind, ".limits")
 	if !isMap {
 		b.WriteString(kind)
@@ -158,7 +160,7 @@ func writeMapping(b *strings.Builder, kind string, n *yaml.Node, indent string) 
 			b.WriteString(",")
 		}
 		fmt.Fprintf(b, "\n%s  %s: ", indent, key)
-		write(b, kind+"."+name, value, indent+"  ")
+		writeValue(b, kind+"."+name, value, indent+"  ")
 	}
 	b.WriteString("}")
 }

@@ -1,5 +1,5 @@
-// Command chart writes the templates of the Helm chart from the kustomizations. Run it with `make
-// generate`; a test fails if a template is stale.
+// Command chart generates the templates of the Helm chart from the kustomizations. Run it with
+// `make generate`; a test fails if a template is stale.
 package main
 
 import (

@@ -25,22 +25,22 @@ import (
 func main() {
 	connections := flag.Int("connections", 48, "`number` of concurrent connections")
 	points := flag.Int("points", 2000, "`number` of points in a request")
-	lasts := flag.Duration("for", 10*time.Second, "how long to send")
+	duration := flag.Duration("for", 10*time.Second, "how long to send")
 	flag.Parse()
-	if err := flood(flag.Arg(0), *connections, *points, *lasts); err != nil {
+	if err := flood(flag.Arg(0), *connections, *points, *duration); err != nil {
 		fmt.Fprintln(os.Stderr, "flood:", err)
 		os.Exit(1)
 	}
 }
 
-func flood(url string, connections, points int, lasts time.Duration) error {
+func flood(url string, connections, points int, duration time.Duration) error {
 	body, err := request(points)
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), lasts)
+	ctx, cancel := context.WithTimeout(context.Background(), duration)
 	defer cancel()
-	var taken, refused, failed atomic.Int64
+	var accepted, rejected, failed atomic.Int64
 	var all sync.WaitGroup
 	for range connections {
 		all.Go(func() {
@@ -49,11 +49,11 @@ func flood(url string, connections, points int, lasts time.Duration) error {
 			for ctx.Err() == nil {
 				switch code := post(ctx, client, url, body); code {
 				case http.StatusOK:
-					taken.Add(1)
+					accepted.Add(1)
 				case 0:
 					failed.Add(1)
 				default:
-					refused.Add(1)
+					rejected.Add(1)
 				}
 			}
 		})
@@ -63,8 +63,8 @@ func flood(url string, connections, points int, lasts time.Duration) error {
 		"%d × %d points: %d requests accepted, %d rejected, %d failed\n",
 		connections,
 		points,
-		taken.Load(),
-		refused.Load(),
+		accepted.Load(),
+		rejected.Load(),
 		failed.Load(),
 	)
 	return err

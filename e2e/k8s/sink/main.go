@@ -24,7 +24,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	var err error
 	if len(os.Args) > 1 {
-		err = ask(ctx, os.Args[1])
+		err = fetch(ctx, os.Args[1])
 	} else {
 		err = serve(ctx, ":4317")
 	}
@@ -35,7 +35,7 @@ func main() {
 	}
 }
 
-func ask(ctx context.Context, url string) error {
+func fetch(ctx context.Context, url string) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
@@ -48,7 +48,7 @@ func ask(ctx context.Context, url string) error {
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s returned %s", url, response.Status)
+		return fmt.Errorf("GET %s: got status %s, want 200", url, response.Status)
 	}
 	return nil
 }

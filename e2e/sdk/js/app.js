@@ -1,4 +1,5 @@
-// An app as in OpenTelemetry's documentation, with the SDK's defaults: it sets nothing in code.
+// An app as in OpenTelemetry's documentation, with the SDK's defaults: it configures nothing in
+// code.
 const { metrics } = require("@opentelemetry/api");
 const { NodeSDK } = require("@opentelemetry/sdk-node");
 

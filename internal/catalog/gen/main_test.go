@@ -26,14 +26,14 @@ func TestRow(t *testing.T) {
 			catalog.Metric{Name: "a.b", Unit: "s", Help: "Time."},
 			"| `a.b` | counter | `s` |  | Time. |  |\n",
 		},
-		"standard, absent, attributes": {
+		"all fields": {
 			catalog.Metric{
 				Name: "a.b", Kind: catalog.Gauge, Unit: "1", Help: "Share.", Absent: "no quota", Standard: true,
 				Attributes: []catalog.Attribute{{Key: "k", Values: []string{"x", "y"}}, {Key: "l", Help: "which"}},
 			},
 			"| `a.b` † | gauge | `1` | `k` = `x`, `y`<br>`l` (which) | Share. | no quota |\n",
 		},
-		"a bar in a cell": {
+		"a pipe in a cell": {
 			catalog.Metric{Name: "a", Unit: "s", Help: "x | y."},
 			"| `a` | counter | `s` |  | x \\| y. |  |\n",
 		},

@@ -6,14 +6,14 @@ const (
 	// nearBest is the share of the best pool's throughput above which a smaller pool is
 	// recommended.
 	nearBest = 0.9
-	// throttled is the share of throttled periods above which the advice blames the CPU quota.
+	// throttled is the share of throttled periods above which the advice names the CPU quota as the
+	// limit.
 	throttled = 0.1
-	// busy is the CPU utilization above which the advice says that the CPUs are the bottleneck.
+	// busy is the CPU utilization above which the advice names the CPUs as the limit.
 	busy = 0.85
-	// computing is the share of its time that a sequential task must be on a CPU to count as
-	// CPU-bound.
+	// computing is the share of time on a CPU above which a sequential task counts as CPU-bound.
 	computing = 0.7
-	// unsteady is the spread between rounds above which the advice is called uncertain.
+	// unsteady is the spread between rounds above which the advice says that it is uncertain.
 	unsteady = 0.2
 )
 
@@ -32,9 +32,9 @@ func (w *WorkReport) conclude(quota float64) {
 	}
 	best := w.smallest(w.plateau(fastest), fastest)
 	w.Best, w.Size = best.Model, best.Size
-	w.Advice = best.sentence(w) + " " + w.reason(best, quota)
-	if differed := differed(fastest, sequential); differed > unsteady {
-		w.Advice += fmt.Sprintf(" This is uncertain: the gain differed by ±%.0f %% between rounds. "+
+	w.Advice = best.recommendation(w) + " " + w.reason(best, quota)
+	if differed := gainSpread(fastest, sequential); differed > unsteady {
+		w.Advice += fmt.Sprintf(" This is uncertain: the gain differed by ±%.0f%% between rounds. "+
 			"Measure again on a quieter machine.", 100*differed)
 	}
 	if g := w.row(Goroutines); g != nil && best.Memory > 0 && g.Memory > 4*best.Memory && g.Memory > 1<<20 {
@@ -46,18 +46,18 @@ func (w *WorkReport) conclude(quota float64) {
 	}
 }
 
-// differed returns how much the fastest pool's gain over sequential runs varied between rounds. If
-// sequential runs are the fastest, it returns how much their throughput varied.
-func differed(fastest, sequential *Row) float64 {
+// gainSpread returns the spread between rounds of the fastest pool's gain over sequential runs. If
+// sequential runs are the fastest, or were not measured, it returns the spread of the throughput.
+func gainSpread(fastest, sequential *Row) float64 {
 	if sequential == nil || fastest == sequential {
 		return fastest.Spread
 	}
 	return spread(fastest.relative(sequential.rates()))
 }
 
-// bounded reports whether r may be recommended. A goroutine for each task is never recommended,
-// since nothing bounds the memory.
-func (r *Row) bounded() bool { return r.Model == Sequential || r.Model == Workers }
+// recommendable reports whether r may be recommended. A goroutine for each task is never
+// recommended, since nothing bounds its memory.
+func (r *Row) recommendable() bool { return r.Model == Sequential || r.Model == Workers }
 
 // relative returns the row's throughput in each round, as a multiple of the reference for that
 // round. All rows are measured in quick succession in each round, so a drifting disk or clock rate
@@ -76,20 +76,20 @@ func (w *WorkReport) fastest() *Row {
 	var best *Row
 	for i := range w.Rows {
 		r := &w.Rows[i]
-		if r.bounded() && (best == nil || median(r.relative(best.rates())) > 1) {
+		if r.recommendable() && (best == nil || median(r.relative(best.rates())) > 1) {
 			best = r
 		}
 	}
 	return best
 }
 
-// plateau returns an estimate of the highest throughput in each round: the mean over all pools close
-// to the fastest, since the fastest alone may have been lucky.
+// plateau returns an estimate of the highest throughput in each round: the mean over all pools
+// close to the fastest, since the fastest alone may have been lucky.
 func (w *WorkReport) plateau(fastest *Row) []float64 {
 	sums, pools := fastest.rates(), 1.0
 	for i := range w.Rows {
 		r := &w.Rows[i]
-		if r == fastest || !r.bounded() || median(r.relative(fastest.rates())) < nearBest {
+		if r == fastest || !r.recommendable() || median(r.relative(fastest.rates())) < nearBest {
 			continue
 		}
 		sums, pools = sums[:min(len(sums), len(r.runs))], pools+1
@@ -109,7 +109,7 @@ func (w *WorkReport) smallest(highest []float64, fastest *Row) *Row {
 	best := fastest
 	for i := range w.Rows {
 		r := &w.Rows[i]
-		if r.bounded() && r.Size < best.Size && median(r.relative(highest)) >= nearBest {
+		if r.recommendable() && r.Size < best.Size && median(r.relative(highest)) >= nearBest {
 			best = r
 		}
 	}
@@ -126,26 +126,27 @@ func (w *WorkReport) row(model string) *Row {
 	return nil
 }
 
-func (r *Row) sentence(w *WorkReport) string {
+// recommendation returns the sentence that recommends r, which is a row of w.
+func (r *Row) recommendation(w *WorkReport) string {
 	if r.Model == Sequential {
 		return "Run it sequentially: no pool is even a tenth faster."
 	}
-	last := r
+	largest := r
 	for i := range w.Rows {
 		if w.Rows[i].Model == Workers {
-			last = &w.Rows[i]
+			largest = &w.Rows[i]
 		}
 	}
 	s := fmt.Sprintf("Use %d workers: %.3g × sequential", r.Size, r.SpeedUp)
-	if last.Size == r.Size {
+	if largest.Size == r.Size {
 		return s + ", and still rising: try more (--max)."
 	}
 	return s + "; more workers add less than a tenth."
 }
 
-// reason returns what limits the throughput, or "" if that is unknown.
+// reason returns a sentence that says what limits the throughput, or "" if that is unknown.
 func (w *WorkReport) reason(best *Row, quota float64) string {
-	alone := w.row(Sequential)
+	sequential := w.row(Sequential)
 	used := best.CPUs
 	// A sequential run uses at most one CPU. Only the pools show whether more were available.
 	if best.Model == Sequential {
@@ -156,12 +157,12 @@ func (w *WorkReport) reason(best *Row, quota float64) string {
 	switch {
 	case w.Throttled > throttled:
 		return fmt.Sprintf("The CPU quota of %.3g CPUs is the limit, not the code: "+
-			"it throttled the process in %.0f %% of its periods.", quota, 100*w.Throttled)
+			"it throttled the process in %.0f%% of its periods.", quota, 100*w.Throttled)
 	case used == 0:
 		return ""
 	case used > busy*cpus():
 		return fmt.Sprintf("The CPUs are the limit: it uses %.2g of %.2g.", used, cpus())
-	case alone != nil && alone.CPU > computing*alone.P50:
+	case sequential != nil && sequential.CPU > computing*sequential.P50:
 		return fmt.Sprintf("The tasks compute, and got %.2g of %.2g CPUs: other processes took the rest.", used, cpus())
 	default:
 		return fmt.Sprintf("The CPUs are not the limit: it uses %.2g of %.2g, and waits the rest of the time.",

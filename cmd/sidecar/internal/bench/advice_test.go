@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// measured returns a row with the given rates of its rounds.
+// measured returns a row that was measured once at each of the given rates.
 func measured(model string, size int, rates ...float64) Row {
 	r := Row{Model: model, Size: size}
 	for _, rate := range rates {
@@ -19,7 +19,7 @@ func measured(model string, size int, rates ...float64) Row {
 	return r
 }
 
-func TestAdviceSaysWhatLimits(t *testing.T) {
+func TestAdviceNamesTheLimit(t *testing.T) {
 	row := func(model string, size int, rate, used float64) Row {
 		r := measured(model, size, rate)
 		r.CPUs, r.Memory = used*cpus(), 1<<20
@@ -39,12 +39,12 @@ func TestAdviceSaysWhatLimits(t *testing.T) {
 		"all CPUs used": {
 			[]Row{row(Sequential, 1, 100, 0.5), row(Workers, 2, 190, 1), row(Workers, 4, 199, 1)}, 0, "The CPUs are the limit",
 		},
-		"a neighbor": {
+		"other processes": {
 			[]Row{row(Sequential, 1, 100, 0.5), row(Workers, 2, 190, 0.6), row(Workers, 4, 199, 0.6)}, 0, "other processes took the rest",
 		},
-		"a quota":         {[]Row{row(Sequential, 1, 100, 0.2), row(Workers, 2, 101, 0.2)}, 0.9, "CPU quota of 0.5 CPUs is the limit, not the code"},
-		"a quota, barely": {[]Row{row(Sequential, 1, 100, 0.2), row(Workers, 2, 101, 0.2)}, 0.1, "other processes took the rest"},
-		"a busy machine":  {[]Row{row(Sequential, 1, 100, 0.2), row(Workers, 2, 101, 0.4)}, 0, fmt.Sprintf("got %.2g of", 0.4*cpus())},
+		"a quota":                       {[]Row{row(Sequential, 1, 100, 0.2), row(Workers, 2, 101, 0.2)}, 0.9, "CPU quota of 0.5 CPUs is the limit, not the code"},
+		"a quota that rarely throttles": {[]Row{row(Sequential, 1, 100, 0.2), row(Workers, 2, 101, 0.2)}, 0.1, "other processes took the rest"},
+		"a busy machine":                {[]Row{row(Sequential, 1, 100, 0.2), row(Workers, 2, 101, 0.4)}, 0, fmt.Sprintf("got %.2g of", 0.4*cpus())},
 		"the largest is best": {
 			[]Row{row(Sequential, 1, 100, 0.5), row(Workers, 2, 190, 0.6)}, 0, "still rising",
 		},
@@ -54,35 +54,36 @@ func TestAdviceSaysWhatLimits(t *testing.T) {
 		w := WorkReport{Rows: c.rows, Throttled: c.throttled}
 		w.conclude(0.5)
 		if !strings.Contains(w.Advice, c.want) {
-			t.Errorf("%s: %q, expected %q in it", name, w.Advice, c.want)
+			t.Errorf("%s: the advice is %q, want %q in it", name, w.Advice, c.want)
 		}
 	}
 }
 
-// recommends returns the size that is recommended for the rows.
-func recommends(rows ...Row) int {
+// recommendedSize returns the size that is recommended for the rows.
+func recommendedSize(rows ...Row) int {
 	w := WorkReport{Rows: rows}
 	w.conclude(0)
 	return w.Size
 }
 
-// A neighbor that takes CPUs in fewer than half of the rounds does not change the recommendation.
-func TestMostRoundsDecide(t *testing.T) {
+// Other processes that take CPU time in fewer than half of the rounds do not change the
+// recommendation.
+func TestTheMajorityOfRoundsDecides(t *testing.T) {
 	four := measured(Workers, 4, 98, 99, 100, 101, 97)
-	if got := recommends(measured(Workers, 2, 50, 99, 100, 60, 55), four); got != 4 {
-		t.Errorf("recommends %d, where two workers were slow in three of five rounds", got)
+	if got := recommendedSize(measured(Workers, 2, 50, 99, 100, 60, 55), four); got != 4 {
+		t.Errorf("two workers were slow in three of five rounds: %d workers recommended, want 4", got)
 	}
-	if got := recommends(measured(Workers, 2, 50, 99, 100, 98, 55), four); got != 2 {
-		t.Errorf("recommends %d, where two workers were slow in two of five rounds", got)
+	if got := recommendedSize(measured(Workers, 2, 50, 99, 100, 98, 55), four); got != 2 {
+		t.Errorf("two workers were slow in two of five rounds: %d workers recommended, want 2", got)
 	}
 }
 
 // A disk that becomes ten times as fast during the run changes neither the recommendation nor the
 // gain: sizes are compared within each round, even if the last round of a row is missing.
 func TestADriftingDiskChangesNothing(t *testing.T) {
-	rates := func(of float64, drift ...float64) []float64 {
+	rates := func(base float64, drift ...float64) []float64 {
 		for i := range drift {
-			drift[i] *= of
+			drift[i] *= base
 		}
 		return drift
 	}
@@ -95,7 +96,7 @@ func TestADriftingDiskChangesNothing(t *testing.T) {
 	w.conclude(0)
 	if w.Size != 4 || w.row(Workers).SpeedUp != 2 || w.Rows[2].SpeedUp != 3.9 ||
 		strings.Contains(w.Advice, "uncertain") {
-		t.Errorf("%+v, expected four workers, 3.9 times sequential, and to be certain", w)
+		t.Errorf("got %+v, want four workers with a gain of 3.9, not called uncertain", w)
 	}
 }
 
@@ -117,33 +118,33 @@ func TestTheRecommendationIsRepeatable(t *testing.T) {
 		for i := 1; i < len(curve); i++ {
 			rows = append(rows, measured(Workers, 1<<i, rates[i]...))
 		}
-		counts[recommends(rows...)]++
+		counts[recommendedSize(rows...)]++
 	}
 	if counts[16] < 95 {
-		t.Errorf("recommends by size: %v, expected 16 in 95 of 100 runs", counts)
+		t.Errorf("recommendations by size: %v, want size 16 in at least 95 of 100 runs", counts)
 	}
 }
 
 func TestAdviceFromRoundsThatDifferIsUncertain(t *testing.T) {
 	steady := measured(Sequential, 1, 10, 10, 10, 10, 10)
-	restless := measured(Workers, 4, 60, 60, 100, 140, 140)
+	varying := measured(Workers, 4, 60, 60, 100, 140, 140)
 	for name, rows := range map[string][]Row{
-		"no sequential runs": {restless}, "the gain differs": {steady, restless}, "sequential runs differ": {measured(Sequential, 1, 60, 60, 100, 140, 140)},
+		"no sequential runs": {varying}, "the gain differs": {steady, varying}, "sequential runs differ": {measured(Sequential, 1, 60, 60, 100, 140, 140)},
 	} {
 		w := WorkReport{Rows: rows}
 		w.conclude(0)
-		if !strings.Contains(w.Advice, "uncertain: the gain differed by ±40 %") {
-			t.Errorf("%s: %s", name, w.Advice)
+		if !strings.Contains(w.Advice, "uncertain: the gain differed by ±40%") {
+			t.Errorf("%s: the advice is not called uncertain: %q", name, w.Advice)
 		}
 	}
 }
 
-func TestWaitingTasksDoNotBlameNeighbors(t *testing.T) {
+func TestAdviceForWaitingTasksDoesNotBlameOtherProcesses(t *testing.T) {
 	one, two := measured(Sequential, 1, 100), measured(Workers, 2, 200)
 	one.P50, one.CPUs, two.P50, two.CPUs = 0.01, 0.1, 0.01, 0.2
 	w := WorkReport{Rows: []Row{one, two}}
 	w.conclude(0)
 	if !strings.Contains(w.Advice, "The CPUs are not the limit") {
-		t.Error(w.Advice)
+		t.Errorf("the advice does not rule out the CPUs: %q", w.Advice)
 	}
 }

@@ -1,5 +1,5 @@
-// Package bench compares ways to run many tasks that compute, wait or do both: one after the other,
-// with a goroutine for each, in pools of several sizes, behind a semaphore, and in batches.
+// Package bench compares models of running many tasks that compute, wait or do both: one after the
+// other, with a goroutine for each, in pools of several sizes, behind a semaphore, and in batches.
 package bench
 
 import (
@@ -13,8 +13,8 @@ type Options struct {
 	Works  []Work
 	Rounds int           // maximum number of measurements of each row
 	Window time.Duration // approximate length of one measurement
-	Budget time.Duration // approximate limit of the run; every row is measured at least once
-	Max    int           // workers of the largest pool
+	Budget time.Duration // approximate time limit; every row is still measured at least once
+	Max    int           // number of workers in the largest pool
 	Seed   uint64        // determines the order of measurements within a round
 
 	// CgroupRoot is where cgroups are mounted, if not at /sys/fs/cgroup.
@@ -24,7 +24,7 @@ type Options struct {
 	// the run.
 	Progress func(what string, left time.Duration)
 
-	readQuota func() throttle.Reading // nil: reads the quota of this process
+	readQuota func() throttle.Reading // nil means reading the quota of this process
 }
 
 // Report is the result of a run. With --json it is printed as JSON.
@@ -72,8 +72,8 @@ type Row struct {
 
 func (r *Row) rates() []float64 {
 	rates := make([]float64, len(r.runs))
-	for i, one := range r.runs {
-		rates[i] = one.rate
+	for i := range r.runs {
+		rates[i] = r.runs[i].rate
 	}
 	return rates
 }
@@ -82,21 +82,21 @@ func (r *Row) rates() []float64 {
 func (r *Row) rate() float64 { return median(r.rates()) }
 
 func (r *Row) summarize() {
-	of := func(f func(run) float64) float64 {
+	medianOf := func(f func(run) float64) float64 {
 		values := make([]float64, len(r.runs))
-		for i, one := range r.runs {
-			values[i] = f(one)
+		for i := range r.runs {
+			values[i] = f(r.runs[i])
 		}
 		return median(values)
 	}
 	r.Rounds = len(r.runs)
 	r.Rate, r.Spread = r.rate(), spread(r.rates())
-	r.P50 = of(func(x run) float64 { return x.p50.Seconds() })
-	r.P99 = of(func(x run) float64 { return x.p99.Seconds() })
-	r.Allocs = of(func(x run) float64 { return x.allocs })
-	r.Memory = uint64(of(func(x run) float64 { return float64(x.memory) }))
+	r.P50 = medianOf(func(x run) float64 { return x.p50.Seconds() })
+	r.P99 = medianOf(func(x run) float64 { return x.p99.Seconds() })
+	r.Allocs = medianOf(func(x run) float64 { return x.allocs })
+	r.Memory = uint64(medianOf(func(x run) float64 { return float64(x.memory) }))
 	if r.runs[0].cpuKnown {
-		r.CPU = of(func(x run) float64 { return x.cpu.Seconds() })
-		r.CPUs = of(func(x run) float64 { return x.cpus })
+		r.CPU = medianOf(func(x run) float64 { return x.cpu.Seconds() })
+		r.CPUs = medianOf(func(x run) float64 { return x.cpus })
 	}
 }

@@ -20,8 +20,8 @@ import (
 	"unicode/utf8"
 )
 
-// pretend returns work on four simulated servers, each of which spends 5 ms on a task.
-func pretend(name string) Work {
+// simulated returns work for four simulated servers, each of which spends 5 ms on a task.
+func simulated(name string) Work {
 	return Work{name, "nothing, for 5ms", false, func(context.Context) (task, func(), error) {
 		servers := make(chan struct{}, 4)
 		return func(context.Context) error {
@@ -39,24 +39,24 @@ func options(works ...Work) Options {
 
 func TestRunRecommendsTheSmallestPoolThatIsNearTheBest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		o := options(pretend("one"), pretend("two"))
-		var lefts []time.Duration
+		o := options(simulated("one"), simulated("two"))
+		var estimates []time.Duration
 		o.Progress = func(what string, left time.Duration) {
 			if what == "" || left < 0 {
-				t.Errorf("progress %q, %v left", what, left)
+				t.Errorf("progress reported %q with %v left", what, left)
 			}
-			lefts = append(lefts, left)
+			estimates = append(estimates, left)
 		}
 		r := Run(t.Context(), o)
-		if len(r.Works) != 2 || r.Interrupted || len(lefts) != 2*3*len((&runner{Options: o}).models(o.Works[0])) {
-			t.Fatalf("%d progress reports, %+v", len(lefts), r)
+		if len(r.Works) != 2 || r.Interrupted || len(estimates) != 2*3*len((&runner{Options: o}).models(o.Works[0])) {
+			t.Fatalf("%d progress reports, %+v", len(estimates), r)
 		}
-		if lefts[len(lefts)-1] >= lefts[0] {
-			t.Errorf("%v left at first, %v at last", lefts[0], lefts[len(lefts)-1])
+		if first, last := estimates[0], estimates[len(estimates)-1]; last >= first {
+			t.Errorf("the first progress report says %v left, the last %v", first, last)
 		}
 		for _, w := range r.Works {
 			if w.Best != Workers || w.Size != 4 {
-				t.Errorf("recommends %s × %d, expected workers × 4: %+v", w.Best, w.Size, w.Rows)
+				t.Errorf("%s × %d recommended, want workers × 4: %+v", w.Best, w.Size, w.Rows)
 			}
 			for _, row := range w.Rows {
 				if row.Rounds != 3 || row.Rate < 199 || row.Rate > 801 || row.P50 < 0.005 || row.P99 < row.P50 {
@@ -67,30 +67,30 @@ func TestRunRecommendsTheSmallestPoolThatIsNearTheBest(t *testing.T) {
 	})
 }
 
-func TestInterruptedRunSaysWhatItKnows(t *testing.T) {
+func TestInterruptedRunReturnsPartialResults(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 6*time.Second)
 		defer cancel()
-		r := Run(ctx, options(pretend("one"), pretend("two"), pretend("three")))
+		r := Run(ctx, options(simulated("one"), simulated("two"), simulated("three")))
 		if !r.Interrupted || len(r.Works) != 3 || len(r.Works[0].Rows) == 0 || r.Works[0].Rows[0].Rounds == 3 ||
 			r.Works[0].Size != 4 {
-			t.Errorf("got %+v", r)
+			t.Errorf("got %+v, want an interrupted report with some rounds", r)
 		}
 		var b strings.Builder
 		if err := r.Write(&b); err != nil || !strings.Contains(b.String(), "Interrupted") {
-			t.Errorf("%v, prints\n%s", err, b.String())
+			t.Errorf("error %v; the report does not say Interrupted:\n%s", err, b.String())
 		}
 	})
 }
 
-// Each row is measured once, and none is measured again after the budget is spent.
-func TestRunEndsWithItsBudget(t *testing.T) {
+// Each row is measured at least once, and none is measured again after the budget is spent.
+func TestRunStaysWithinItsBudget(t *testing.T) {
 	for budget, want := range map[time.Duration]func(rounds int) bool{
 		time.Second:      func(rounds int) bool { return rounds == 1 },
 		10 * time.Second: func(rounds int) bool { return rounds > 1 && rounds < 100 },
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			o := options(pretend("one"), pretend("two"))
+			o := options(simulated("one"), simulated("two"))
 			o.Rounds, o.Budget = 100, budget
 			r := Run(t.Context(), o)
 			if r.Interrupted || r.Seconds > max(5, budget.Seconds()+1) {
@@ -107,29 +107,29 @@ func TestRunEndsWithItsBudget(t *testing.T) {
 	}
 }
 
-// A slow period of less than half of the run hardly changes any row: the measurements of each row
-// are spread over the whole run.
-func TestRowsAreSpreadOverTheRun(t *testing.T) {
+// A slow period of less than half of the run hardly changes any row, since the measurements of each
+// row are spread over the whole run.
+func TestMeasurementsOfARowAreSpreadOverTheRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		began := time.Now()
+		start := time.Now()
 		slow := Work{"slow at first", "", false, func(context.Context) (task, func(), error) {
 			return func(context.Context) error {
 				time.Sleep(5 * time.Millisecond)
-				if time.Since(began) < 8*time.Second {
+				if time.Since(start) < 8*time.Second {
 					time.Sleep(20 * time.Millisecond)
 				}
 				return nil
 			}, func() {}, nil
 		}}
-		o := options(slow, pretend("other"))
+		o := options(slow, simulated("other"))
 		o.Rounds = 11
 		r := Run(t.Context(), o)
 		if r.Seconds < 17 {
-			t.Fatalf("took %.1f s, expected more than twice the slow period", r.Seconds)
+			t.Fatalf("took %.1f s, want more than twice the slow period of 8 s", r.Seconds)
 		}
 		for _, row := range r.Works[0].Rows {
 			if row.P50 > 0.0051 {
-				t.Errorf("%s: tasks took %.3f s, expected 0.005 s as they did most of the time", row.model, row.P50)
+				t.Errorf("%s: the median task took %.3f s, want the usual 0.005 s", row.model, row.P50)
 			}
 		}
 	})
@@ -143,24 +143,24 @@ func TestWorkThatFailsIsReported(t *testing.T) {
 	missing := Work{"missing", "", false, func(context.Context) (task, func(), error) { return nil, nil, refused }}
 	for _, w := range Run(t.Context(), options(broken, missing)).Works {
 		if !strings.Contains(w.Error, "connection refused") || w.Advice != "Nothing was measured." {
-			t.Errorf("%+v", w)
+			t.Errorf("got %+v, want the error and no measurement", w)
 		}
 	}
 	o := options(broken, missing)
 	o.Budget = time.Second
 	for _, r := range Sweep(t.Context(), o) {
 		if !strings.Contains(r.Error, "connection refused") {
-			t.Errorf("%+v", r)
+			t.Errorf("got %+v, want the error", r)
 		}
 	}
 }
 
 func TestTargetsGetAtMostMaxTasksAtATime(t *testing.T) {
-	var inside, most atomic.Int64
+	var running, peak atomic.Int64
 	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
-		n := inside.Add(1)
-		defer inside.Add(-1)
-		for seen := most.Load(); n > seen && !most.CompareAndSwap(seen, n); seen = most.Load() {
+		n := running.Add(1)
+		defer running.Add(-1)
+		for seen := peak.Load(); n > seen && !peak.CompareAndSwap(seen, n); seen = peak.Load() {
 			continue
 		}
 	}))
@@ -169,11 +169,11 @@ func TestTargetsGetAtMostMaxTasksAtATime(t *testing.T) {
 	o.Max, o.Rounds, o.Window = 3, 1, 20*time.Millisecond
 	for _, w := range Run(t.Context(), o).Works {
 		if w.Error != "" || w.row(Goroutines) != nil {
-			t.Errorf("%+v", w)
+			t.Errorf("got %+v, want no error and no unbounded goroutines", w)
 		}
 	}
-	if most.Load() > 3 {
-		t.Errorf("%d requests at a time, expected at most 3", most.Load())
+	if peak.Load() > 3 {
+		t.Errorf("%d requests at a time, want at most 3", peak.Load())
 	}
 }
 
@@ -181,10 +181,10 @@ func TestBuiltInWorksRunAndClose(t *testing.T) {
 	for _, w := range BuiltIn(t.TempDir()) {
 		run, done, err := w.prepare(t.Context())
 		if err != nil {
-			t.Fatal(w.Name, err)
+			t.Fatalf("%s: prepare: %v", w.Name, err)
 		}
 		if err := (Model{Workers, 3}).run(t.Context(), 20, run); err != nil {
-			t.Error(w.Name, err)
+			t.Errorf("%s: run: %v", w.Name, err)
 		}
 		done()
 	}
@@ -201,16 +201,16 @@ func TestFileWorkRemovesItsFiles(t *testing.T) {
 	}
 	done()
 	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
-		t.Errorf("left %v, %v", left, err)
+		t.Errorf("files left after cleanup: %v, error %v", left, err)
 	}
 	if _, _, err := prepareFile(dir + "/missing")(t.Context()); err == nil || !strings.Contains(err.Error(), "--dir") {
-		t.Errorf("%v, expected an error that names --dir", err)
+		t.Errorf("got error %v, want one that names --dir", err)
 	}
 }
 
-// wide returns a report with the widest possible figures.
-func wide() Report {
-	w := WorkReport{Name: "http", What: "GET from a loopback server that answers after 2ms"}
+// wideReport returns a report whose values take as many columns as possible.
+func wideReport() Report {
+	w := WorkReport{Name: "http", What: "GET from a loopback server that responds after 2ms"}
 	for _, m := range []Model{{Sequential, 1}, {Goroutines, 0}, {Workers, 1024}, {Semaphore, 1024}, {Batches, 1024}} {
 		w.Rows = append(w.Rows, Row{
 			runs: []run{
@@ -235,18 +235,18 @@ func wide() Report {
 
 func TestReportIsAtMost80ColumnsWide(t *testing.T) {
 	var b strings.Builder
-	if err := wide().Write(&b); err != nil {
+	if err := wideReport().Write(&b); err != nil {
 		t.Fatal(err)
 	}
 	for line := range strings.Lines(b.String()) {
 		if utf8.RuneCountInString(strings.TrimSuffix(line, "\n")) > 80 {
-			t.Errorf("%d columns: %s", utf8.RuneCountInString(line), line)
+			t.Errorf("a line is wider than 80 columns: %s", line)
 		}
 	}
 }
 
 func TestReportAsJSON(t *testing.T) {
-	data, err := json.Marshal(wide())
+	data, err := json.Marshal(wideReport())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -258,11 +258,11 @@ func TestReportAsJSON(t *testing.T) {
 }
 
 func TestPlotsAreImages(t *testing.T) {
-	report := wide()
+	report := wideReport()
 	report.Works[0].Rows = append(report.Works[0].Rows, Row{Model: Workers, Size: 2, Rate: 3, SpeedUp: 1.9})
 	names, err := report.Plot(t.TempDir())
 	if err != nil || len(names) != 3 {
-		t.Fatalf("wrote %v, %v, expected SVG, and PNG light and dark", names, err)
+		t.Fatalf("Plot wrote %v, error %v; want an SVG, a light PNG and a dark PNG", names, err)
 	}
 	sweeps := []SweepReport{
 		{Name: "cpu", Knee: 2, Curve: []SweepPoint{{1, 100, 0}, {2, 198, 0}, {4, 199, 0}}},
@@ -271,7 +271,7 @@ func TestPlotsAreImages(t *testing.T) {
 	}
 	more, err := PlotSweeps(t.TempDir(), sweeps)
 	if err != nil || len(more) != 3 {
-		t.Fatalf("wrote %v, %v", more, err)
+		t.Fatalf("PlotSweeps wrote %v, error %v; want an SVG, a light PNG and a dark PNG", more, err)
 	}
 	for _, name := range append(names, more...) {
 		if err := isImage(name); err != nil {
@@ -299,17 +299,17 @@ func isImage(name string) error {
 	}
 }
 
-func TestSweepsFindTheKneeAndSaySo(t *testing.T) {
+func TestSweepsFindAndReportTheKnee(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		o := options(pretend("one"))
+		o := options(simulated("one"))
 		o.Budget = 20 * time.Second
 		found := Sweep(t.Context(), o)
 		if found[0].Knee != 4 || !found[0].Clear {
-			t.Errorf("got %+v, expected 4", found[0])
+			t.Errorf("got %+v, want a clear knee at 4 workers", found[0])
 		}
 		var b strings.Builder
 		if err := WriteSweeps(&b, found); err != nil || !strings.Contains(b.String(), "4 workers do") {
-			t.Errorf("%v, prints\n%s", err, b.String())
+			t.Errorf("error %v; the report does not recommend 4 workers:\n%s", err, b.String())
 		}
 		if _, err := json.Marshal(found); err != nil {
 			t.Error(err)
@@ -317,26 +317,26 @@ func TestSweepsFindTheKneeAndSaySo(t *testing.T) {
 	})
 }
 
-func TestTheBudgetOfSweepsIsSharedEqually(t *testing.T) {
+func TestSweepsShareTheBudgetEqually(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		o := options(pretend("one"), pretend("two"), pretend("three"))
+		o := options(simulated("one"), simulated("two"), simulated("three"))
 		o.Budget = 30 * time.Second
-		begin := time.Now()
-		begun, ends := map[string]bool{}, []time.Duration(nil)
-		o.Progress = func(doing string, left time.Duration) {
-			name := strings.Fields(doing)[2]
-			if !begun[name] { // how long the sweeps take at most is known from the start
-				begun[name] = true
-				ends = append(ends, time.Since(begin)+left)
+		start := time.Now()
+		started, totals := map[string]bool{}, []time.Duration(nil)
+		o.Progress = func(what string, left time.Duration) {
+			name := strings.Fields(what)[2]
+			if !started[name] { // the maximum duration is known from the start
+				started[name] = true
+				totals = append(totals, time.Since(start)+left)
 			}
 		}
 		Sweep(t.Context(), o)
-		if len(ends) != 3 {
-			t.Fatalf("progress of %v, want three works", begun)
+		if len(totals) != 3 {
+			t.Fatalf("progress was reported for %v, want three kinds of work", started)
 		}
-		for i, end := range ends {
-			if diff := end - o.Budget; diff.Abs() > time.Second {
-				t.Errorf("at the begin of sweep %d the end is expected after %v, want %v", i+1, end, o.Budget)
+		for i, total := range totals {
+			if diff := total - o.Budget; diff.Abs() > time.Second {
+				t.Errorf("at the start of sweep %d, the estimated total is %v, want %v", i+1, total, o.Budget)
 			}
 		}
 	})
@@ -355,7 +355,7 @@ func TestSweepsAreSeparatedByAnEmptyLine(t *testing.T) {
 	if !found || !strings.HasPrefix(first, "cpu: hashing\n") || !strings.HasSuffix(first, "Use 2 workers.") ||
 		!strings.HasPrefix(second, "http: GET\n") || strings.Contains(first, "Ended early") ||
 		!strings.HasSuffix(second, "Ended early: connection refused\nNothing was measured.\n") {
-		t.Errorf("prints\n%s", b.String())
+		t.Errorf("want two sweeps separated by an empty line, got\n%s", b.String())
 	}
 }
 
@@ -384,10 +384,10 @@ func ExampleReport_Write() {
 		fmt.Println(err)
 	}
 	// Output:
-	// 2 CPUs, no quota; machine noise ±2 %; 11 rounds in 60 s
+	// 2 CPUs, no quota; machine noise ±2%; 11 rounds in 60 s
 	//
 	// cpu: hashing, 250µs of CPU
 	//   model             tasks/s     ±  gain     p50     p99     CPU allocs   memory
-	// ▶ workers × 2          7960   1 % 1.99×   250µs   300µs   251µs      0    0 KiB
+	// ▶ workers × 2          7960    1% 1.99×   250µs   300µs   251µs      0    0 KiB
 	//   Use 2 workers: 1.99 × sequential.
 }

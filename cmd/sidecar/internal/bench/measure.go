@@ -19,24 +19,25 @@ type run struct {
 	memory   uint64  // peak growth of heap and stacks, in bytes
 }
 
-// measure runs n tasks with the model m. A task's latency does not include the wait before the task
-// starts.
+// measure runs n tasks with the model m. A task's latency does not include the time that it waits
+// to be started.
 func measure(ctx context.Context, m Model, n int, t task) (run, error) {
 	latency := make([]time.Duration, n)
 	var next atomic.Int64
 	timed := func(ctx context.Context) error {
-		begin := time.Now()
+		start := time.Now()
 		err := t(ctx)
-		latency[next.Add(1)-1] = time.Since(begin)
+		latency[next.Add(1)-1] = time.Since(start)
 		return err
 	}
 	peak := watchMemory()
-	allocs, begin := allocated(), time.Now()
+	allocs, start := allocatedObjects(), time.Now()
 	cpu, known := cpuTime()
 	err := m.run(ctx, n, timed)
-	took := time.Since(begin)
+	took := time.Since(start)
 	after, _ := cpuTime()
-	r := run{rate: float64(n) / took.Seconds(), cpuKnown: known, allocs: float64(allocated()-allocs) / float64(n)}
+	r := run{rate: float64(n) / took.Seconds(), cpuKnown: known}
+	r.allocs = float64(allocatedObjects()-allocs) / float64(n)
 	r.cpu = (after - cpu) / time.Duration(n)
 	r.cpus = (after - cpu).Seconds() / took.Seconds()
 	r.memory = peak()
@@ -48,13 +49,14 @@ func measure(ctx context.Context, m Model, n int, t task) (run, error) {
 	return r, nil
 }
 
-func allocated() uint64 {
+func allocatedObjects() uint64 {
 	s := []metrics.Sample{{Name: "/gc/heap/allocs:objects"}}
 	metrics.Read(s)
 	return s[0].Value.Uint64()
 }
 
-func inUse() uint64 {
+// memoryInUse returns the bytes that the heap's objects and the stacks use.
+func memoryInUse() uint64 {
 	s := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/heap/stacks:bytes"}}
 	metrics.Read(s)
 	return s[0].Value.Uint64() + s[1].Value.Uint64()
@@ -63,8 +65,8 @@ func inUse() uint64 {
 // watchMemory samples the memory in use every 5 ms. The returned function stops the sampling and
 // returns the peak growth in bytes.
 func watchMemory() (peak func() uint64) {
-	base := inUse()
-	most := base
+	base := memoryInUse()
+	highest := base
 	stop, stopped := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(stopped)
@@ -73,16 +75,16 @@ func watchMemory() (peak func() uint64) {
 		for {
 			select {
 			case <-stop:
-				most = max(most, inUse())
+				highest = max(highest, memoryInUse())
 				return
 			case <-tick.C:
-				most = max(most, inUse())
+				highest = max(highest, memoryInUse())
 			}
 		}
 	}()
 	return func() uint64 {
 		close(stop)
 		<-stopped
-		return most - base
+		return highest - base
 	}
 }

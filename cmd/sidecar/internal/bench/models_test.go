@@ -11,39 +11,39 @@ import (
 
 var everyModel = []Model{{Sequential, 1}, {Goroutines, 0}, {Workers, 4}, {Semaphore, 4}, {Batches, 4}}
 
-func TestModelsRunEachTaskOnceAndNoMoreAtATime(t *testing.T) {
+func TestModelsRunEachTaskOnceWithBoundedConcurrency(t *testing.T) {
 	const tasks = 30
 	for _, m := range everyModel {
 		synctest.Test(t, func(t *testing.T) {
-			var inside, most, done atomic.Int64
-			begin := time.Now()
+			var running, peak, done atomic.Int64
+			start := time.Now()
 			err := m.run(t.Context(), tasks, func(context.Context) error {
-				if n := inside.Add(1); n > most.Load() {
-					most.Store(n)
+				if n := running.Add(1); n > peak.Load() {
+					peak.Store(n)
 				}
 				time.Sleep(time.Second)
-				inside.Add(-1)
+				running.Add(-1)
 				done.Add(1)
 				return nil
 			})
-			atATime := int64(max(1, m.Size))
+			wantPeak := int64(max(1, m.Size))
 			if m.Kind == Goroutines {
-				atATime = tasks
+				wantPeak = tasks
 			}
-			if err != nil || done.Load() != tasks || most.Load() != atATime {
+			if err != nil || done.Load() != tasks || peak.Load() != wantPeak {
 				t.Errorf(
-					"%s: %d tasks, %d at a time, %v, expected %d, %d at a time",
+					"%s: %d tasks completed, %d at a time, error %v; want %d, %d at a time",
 					m,
 					done.Load(),
-					most.Load(),
+					peak.Load(),
 					err,
 					tasks,
-					atATime,
+					wantPeak,
 				)
 			}
-			want := time.Duration((tasks+atATime-1)/atATime) * time.Second
-			if took := time.Since(begin); took != want {
-				t.Errorf("%s: took %v, expected %v", m, took, want)
+			want := time.Duration((tasks+wantPeak-1)/wantPeak) * time.Second
+			if took := time.Since(start); took != want {
+				t.Errorf("%s: took %v, want %v", m, took, want)
 			}
 		})
 	}
@@ -60,17 +60,17 @@ func TestModelsReturnTheErrorOfATask(t *testing.T) {
 			return nil
 		})
 		if !errors.Is(err, failed) {
-			t.Errorf("%s: %v, expected %v", m, err, failed)
+			t.Errorf("%s: got error %v, want %v", m, err, failed)
 		}
 	}
 }
 
-func TestModelsEndWithTheirContext(t *testing.T) {
+func TestModelsStopWhenTheirContextIsDone(t *testing.T) {
 	for _, m := range everyModel {
 		synctest.Test(t, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
 			defer cancel()
-			begin := time.Now()
+			start := time.Now()
 			err := m.run(ctx, 1000, func(ctx context.Context) error {
 				select {
 				case <-ctx.Done():
@@ -79,11 +79,11 @@ func TestModelsEndWithTheirContext(t *testing.T) {
 					return nil
 				}
 			})
-			if m.Kind == Goroutines { // all tasks begin at once and end after a minute
+			if m.Kind == Goroutines { // all tasks start immediately and complete after a minute
 				return
 			}
-			if !errors.Is(err, context.DeadlineExceeded) || time.Since(begin) > 90*time.Second {
-				t.Errorf("%s: %v after %v, expected to end with its context", m, err, time.Since(begin))
+			if took := time.Since(start); !errors.Is(err, context.DeadlineExceeded) || took > 90*time.Second {
+				t.Errorf("%s: error %v after %v, want the context's error within 90s", m, err, took)
 			}
 		})
 	}

@@ -8,9 +8,9 @@ import (
 	"github.com/poolgauge/poolgauge/cmd/sidecar/internal/plot"
 )
 
-// Plot plots the pools' gain over sequential runs, by size. It writes to dir one SVG for both light
-// and dark pages, and a separate PNG for each. It returns the names of the files. If nothing was
-// measured, it writes no files.
+// Plot plots each pool's gain over sequential runs against its size. It writes one SVG that suits
+// light and dark pages, and one PNG for each, to dir, and returns the names of the files. If
+// nothing was measured, it writes no files.
 func (r Report) Plot(dir string) ([]string, error) {
 	c := plot.Chart{Title: "Throughput by number of workers, relative to sequential"}
 	for _, w := range r.Works {
@@ -25,8 +25,8 @@ func (r Report) Plot(dir string) ([]string, error) {
 	return write(dir, "bench", c)
 }
 
-// PlotSweeps plots the curves of sweeps, relative to one worker. It writes the same files to dir as
-// [Report.Plot].
+// PlotSweeps plots the throughput curves of sweeps, relative to one worker. It writes the same
+// kinds of files to dir as [Report.Plot].
 func PlotSweeps(dir string, all []SweepReport) ([]string, error) {
 	c := plot.Chart{Title: "Throughput by number of workers, relative to one"}
 	for _, r := range all {

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// groupVariable is the environment variable with the cgroup that the test below enters in a child
-// process.
+// groupVariable names the environment variable that tells a child process of the test below which
+// cgroup to join.
 const groupVariable = "POOLGAUGE_TEST_GROUP"
 
 // The quota of a real cgroup is named as the limit.
@@ -29,11 +29,12 @@ func TestARealQuotaIsNamedAsTheLimit(t *testing.T) {
 	text := strings.Join(strings.Fields(string(out)), " ")
 	for _, want := range []string{"a quota of 0.1 CPUs", "The CPU quota of 0.1 CPUs is the limit, not the code"} {
 		if !strings.Contains(text, want) {
-			t.Errorf("%q is not in\n%s", want, out)
+			t.Errorf("no %q in the output:\n%s", want, out)
 		}
 	}
 }
 
+// benchIn joins the cgroup and runs a benchmark in it.
 func benchIn(t *testing.T, group string) {
 	t.Helper()
 	pid := []byte(strconv.Itoa(os.Getpid()))
@@ -43,7 +44,7 @@ func benchIn(t *testing.T, group string) {
 	o := options(BuiltIn("")[0])
 	o.Rounds, o.Max, o.Window = 1, 4, 300*time.Millisecond
 	r := Run(t.Context(), o)
-	for r.Works[0].Throttled <= throttled { // others took too much CPU time
+	for r.Works[0].Throttled <= throttled { // other processes left too little CPU time to exceed the quota
 		r = Run(t.Context(), o)
 	}
 	if err := r.Write(os.Stdout); err != nil {

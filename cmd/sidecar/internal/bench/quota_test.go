@@ -13,15 +13,16 @@ import (
 	"github.com/poolgauge/poolgauge/internal/throttle"
 )
 
-// half is a fake cgroup with a quota of half a CPU. Its periods advance with time.
-type half struct {
-	dir   string
-	began time.Time
-	stops bool // throttled in every period
-	files map[string]string
+// fakeCgroup is a fake cgroup with a quota of half a CPU. Its periods advance with time.
+type fakeCgroup struct {
+	dir       string
+	start     time.Time
+	throttles bool              // in every period
+	files     map[string]string // version1 or version2
 }
 
-// The layouts of both cgroup versions: the names of the files, and the unit of the throttled time.
+// The files of both cgroup versions, and their contents. "stat" is the name of the file with the
+// throttling counters.
 var (
 	version2 = map[string]string{"self": "0::/pod\n", "pod/cpu.max": "50000 100000\n", "stat": "pod/cpu.stat"}
 	version1 = map[string]string{
@@ -30,9 +31,9 @@ var (
 	}
 )
 
-func (h *half) write(t *testing.T, name, content string) {
+func (c *fakeCgroup) write(t *testing.T, name, content string) {
 	t.Helper()
-	file := filepath.Join(h.dir, name)
+	file := filepath.Join(c.dir, name)
 	if err := os.MkdirAll(filepath.Dir(file), 0o750); err != nil {
 		t.Fatal(err)
 	}
@@ -41,32 +42,33 @@ func (h *half) write(t *testing.T, name, content string) {
 	}
 }
 
-func (h *half) read(t *testing.T) throttle.Reading {
+// read updates the files and returns what the cgroup's throttling counters are now.
+func (c *fakeCgroup) read(t *testing.T) throttle.Reading {
 	t.Helper()
-	periods, throttled := int64(time.Since(h.began)/(100*time.Millisecond)), int64(0)
-	if h.stops {
+	periods, throttled := int64(time.Since(c.start)/(100*time.Millisecond)), int64(0)
+	if c.throttles {
 		throttled = periods
 	}
-	for name, content := range h.files {
+	for name, content := range c.files {
 		if name != "stat" {
-			h.write(t, name, content)
+			c.write(t, name, content)
 		}
 	}
-	h.write(t, h.files["stat"], fmt.Sprintf("nr_periods %d\nnr_throttled %d\nthrottled_usec %d\nthrottled_time %d\n",
+	c.write(t, c.files["stat"], fmt.Sprintf("nr_periods %d\nnr_throttled %d\nthrottled_usec %d\nthrottled_time %d\n",
 		periods, throttled, throttled*50_000, throttled*50_000_000))
-	return throttle.ReadAt(filepath.Join(h.dir, "self"), h.dir)
+	return throttle.ReadAt(filepath.Join(c.dir, "self"), c.dir)
 }
 
 // A quota of half a CPU is named as the limit if it throttles the process, and only then.
 func TestAQuotaThatThrottlesIsNamedAsTheLimit(t *testing.T) {
 	for version, files := range map[string]map[string]string{"version 2": version2, "version 1": version1} {
-		for _, stops := range []bool{true, false} {
-			t.Run(fmt.Sprintf("%s, stops %v", version, stops), func(t *testing.T) {
-				h := &half{dir: t.TempDir(), began: time.Now(), stops: stops, files: files}
+		for _, throttles := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s, throttles %v", version, throttles), func(t *testing.T) {
+				c := &fakeCgroup{dir: t.TempDir(), start: time.Now(), throttles: throttles, files: files}
 				o := options(Work{"spin", "computes", false, func(context.Context) (task, func(), error) {
 					return func(context.Context) error { hash(2000); return nil }, func() {}, nil
 				}})
-				o.Max, o.Window, o.readQuota = 2, 150*time.Millisecond, func() throttle.Reading { return h.read(t) }
+				o.Max, o.Window, o.readQuota = 2, 150*time.Millisecond, func() throttle.Reading { return c.read(t) }
 				r := Run(t.Context(), o)
 				var b strings.Builder
 				if err := r.Write(&b); err != nil {
@@ -77,21 +79,23 @@ func TestAQuotaThatThrottlesIsNamedAsTheLimit(t *testing.T) {
 					t.Errorf("the quota is not mentioned in\n%s", text)
 				}
 				const limit = "The CPU quota of 0.5 CPUs is the limit, not the code"
-				if named := strings.Contains(text, limit); named != stops {
-					t.Errorf("named as the limit: %v, expected %v, in\n%s", named, stops, text)
+				if named := strings.Contains(text, limit); named != throttles {
+					t.Errorf("the quota is named as the limit: %v, want %v, in\n%s", named, throttles, text)
 				}
 			})
 		}
 	}
 }
 
-// With CgroupRoot, the quota is read from the cgroups there.
-func TestQuotaOfTheCgroupRoot(t *testing.T) {
-	h := &half{dir: t.TempDir(), began: time.Now(), stops: true, files: map[string]string{"stat": "cpu.stat"}}
-	// the root group, in both versions, since the group of this process is not there
-	h.write(t, "cpu.max", "50000 100000\n")
-	h.write(t, "cpu/cpu.cfs_quota_us", "50000\n")
-	h.write(t, "cpu/cpu.cfs_period_us", "100000\n")
+// If CgroupRoot is set, the quota is read from the cgroups mounted there.
+func TestQuotaIsReadFromCgroupRoot(t *testing.T) {
+	c := &fakeCgroup{
+		dir: t.TempDir(), start: time.Now(), throttles: true, files: map[string]string{"stat": "cpu.stat"},
+	}
+	// the root cgroup of both versions, since the cgroup of this process does not exist there
+	c.write(t, "cpu.max", "50000 100000\n")
+	c.write(t, "cpu/cpu.cfs_quota_us", "50000\n")
+	c.write(t, "cpu/cpu.cfs_period_us", "100000\n")
 	var mu sync.Mutex
 	spin := func(context.Context) (task, func(), error) {
 		return func(context.Context) error {
@@ -99,15 +103,15 @@ func TestQuotaOfTheCgroupRoot(t *testing.T) {
 			mu.Lock()
 			defer mu.Unlock()
 			for _, stat := range []string{"cpu.stat", "cpu/cpu.stat"} {
-				h.files["stat"] = stat
-				h.read(t)
+				c.files["stat"] = stat
+				c.read(t)
 			}
 			return nil
 		}, func() {}, nil
 	}
 	o := options(Work{"spin", "computes", false, spin})
-	o.Max, o.Rounds, o.Window, o.CgroupRoot = 2, 1, 10*time.Millisecond, h.dir
+	o.Max, o.Rounds, o.Window, o.CgroupRoot = 2, 1, 10*time.Millisecond, c.dir
 	if r := Run(t.Context(), o); r.Quota != 0.5 {
-		t.Errorf("a quota of %v CPUs, want 0.5", r.Quota)
+		t.Errorf("the quota is %v CPUs, want 0.5", r.Quota)
 	}
 }

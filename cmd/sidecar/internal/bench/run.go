@@ -12,12 +12,12 @@ import (
 	"github.com/poolgauge/poolgauge/internal/throttle"
 )
 
-// Run measures all kinds of work. When ctx is done, it returns the results so far.
+// Run measures o.Works. When ctx is done, it returns the results so far.
 //
-// A round measures every row of every kind of work once, in random order. Changes on the machine
-// therefore affect all rows alike, and the measurements of each row are spread over the whole run.
+// A round measures every row of every kind of work once, in random order. Changes in the machine's
+// load therefore affect all rows alike, and the measurements of each row are spread over the run.
 func Run(ctx context.Context, o Options) Report {
-	b := &runner{Options: o, rng: rand.New(rand.NewPCG(o.Seed, 16)), began: time.Now()}
+	b := &runner{Options: o, rng: rand.New(rand.NewPCG(o.Seed, 16)), start: time.Now()}
 	if b.readQuota == nil {
 		b.readQuota = func() throttle.Reading {
 			return throttle.ReadAt(lineage.Membership, cmp.Or(o.CgroupRoot, lineage.Mount))
@@ -36,14 +36,14 @@ func Run(ctx context.Context, o Options) Report {
 	}
 	report.Noise = spread(b.reference)
 	report.Quota = b.quota
-	report.Seconds = time.Since(b.began).Seconds()
+	report.Seconds = time.Since(b.start).Seconds()
 	return report
 }
 
 type runner struct {
 	Options
 	rng       *rand.Rand
-	began     time.Time
+	start     time.Time
 	sections  []*section
 	quota     float64
 	reference []float64 // seconds, by round
@@ -122,12 +122,12 @@ func (b *runner) rounds(ctx context.Context) {
 	}
 }
 
-// round measures each row once. It reports whether there should be another round.
+// round runs each job once. It reports whether there should be another round.
 func (b *runner) round(ctx context.Context, round int, jobs []job) bool {
 	reference := time.Duration(0)
 	for i, j := range jobs {
-		spent := b.Budget > 0 && time.Since(b.began) > b.Budget
-		if ctx.Err() != nil || round > 0 && spent {
+		overBudget := b.Budget > 0 && time.Since(b.start) > b.Budget
+		if ctx.Err() != nil || round > 0 && overBudget {
 			return false
 		}
 		if j.err != nil {
@@ -135,7 +135,7 @@ func (b *runner) round(ctx context.Context, round int, jobs []job) bool {
 		}
 		b.progress(round, float64(i)/float64(len(jobs)), j)
 		reference += referenceTime()
-		if err := b.one(ctx, j); err != nil && ctx.Err() == nil {
+		if err := b.measureRow(ctx, j); err != nil && ctx.Err() == nil {
 			j.err = fmt.Errorf("%s: %w", j.row.model, err)
 		}
 	}
@@ -143,19 +143,19 @@ func (b *runner) round(ctx context.Context, round int, jobs []job) bool {
 	return true
 }
 
-// progress reports the next measurement and the time left. The time is estimated from the rounds so
-// far, and is at most the rest of the budget.
+// progress reports the next measurement and an estimate of the time left. part is the completed
+// share of the round. After the first round, the estimate is at most the remaining budget.
 func (b *runner) progress(round int, part float64, j job) {
 	if b.Progress == nil {
 		return
 	}
 	done := (float64(round) + part) / float64(b.Rounds)
-	elapsed := time.Since(b.began)
-	all := 1.5 * float64(b.Rounds*len(b.sections)*len(j.rows)) * b.Window.Seconds()
+	elapsed := time.Since(b.start)
+	total := 1.5 * float64(b.Rounds*len(b.sections)*len(j.rows)) * b.Window.Seconds()
 	if done > 0.05 {
-		all = elapsed.Seconds() / done
+		total = elapsed.Seconds() / done
 	}
-	left := time.Duration((1 - done) * all * float64(time.Second))
+	left := time.Duration((1 - done) * total * float64(time.Second))
 	if b.Budget > 0 && round > 0 {
 		left = min(left, max(0, b.Budget-elapsed))
 	}
@@ -165,52 +165,52 @@ func (b *runner) progress(round int, part float64, j job) {
 // referenceTime returns how long a fixed computation takes. It is called before each measurement.
 // The results are added up for each round, and the spread of these sums is the machine noise.
 func referenceTime() time.Duration {
-	begin := time.Now()
+	start := time.Now()
 	hash(10_000)
-	return time.Since(begin)
+	return time.Since(start)
 }
 
-// minTasks is the minimum number of tasks for each slot. With fewer tasks, the end of a run, when
-// some slots are idle, would distort the result.
+// minTasks is the minimum number of tasks per slot. With fewer tasks, the slots that are idle at
+// the end of a run would distort the result.
 const minTasks = 8
 
-// one measures the row of j once, and counts how often a CPU quota throttled the process in the
-// meantime.
-func (b *runner) one(ctx context.Context, j job) error {
+// measureRow measures the row of j once. It also counts how often a CPU quota throttled the process
+// during the measurement.
+func (b *runner) measureRow(ctx context.Context, j job) error {
 	n, err := b.tasks(ctx, j)
 	if err != nil {
 		return err
 	}
 	runtime.GC() // so that this row does not pay for the previous row's garbage
 	before := b.readQuota()
-	got, err := measure(ctx, j.row.model, n, j.task)
+	measured, err := measure(ctx, j.row.model, n, j.task)
 	if err != nil {
 		return err
 	}
-	if stops, ok := b.readQuota().Since(before); ok {
-		b.quota = stops.Quota
-		j.periods += stops.Periods
-		j.throttled += stops.Throttled
+	if change, ok := b.readQuota().Since(before); ok {
+		b.quota = change.Quota
+		j.periods += change.Periods
+		j.throttled += change.Throttled
 	}
-	j.row.runs = append(j.row.runs, got)
+	j.row.runs = append(j.row.runs, measured)
 	return nil
 }
 
-// tasks returns how many tasks take about one window. It estimates this number from the row's
-// measurements so far.
+// tasks returns the number of tasks that take about one window. It estimates the number from the
+// row's measurements so far or, before the first one, from trial runs.
 func (b *runner) tasks(ctx context.Context, j job) (int, error) {
 	r := j.row
-	least := max(minTasks*r.Size, minTasks)
+	minimum := max(minTasks*r.Size, minTasks)
 	if len(r.runs) > 0 {
-		return max(least, int(r.rate()*b.Window.Seconds())), nil
+		return max(minimum, int(r.rate()*b.Window.Seconds())), nil
 	}
 	for n := max(4, r.Size); ; n *= 4 {
-		begin := time.Now()
+		start := time.Now()
 		if err := r.model.run(ctx, n, j.task); err != nil {
 			return 0, err
 		}
-		if took := time.Since(begin); took >= b.Window/8 {
-			return max(least, int(float64(n)*b.Window.Seconds()/took.Seconds())), nil
+		if took := time.Since(start); took >= b.Window/8 {
+			return max(minimum, int(float64(n)*b.Window.Seconds()/took.Seconds())), nil
 		}
 	}
 }

@@ -29,7 +29,7 @@ func TestMedianAndSpread(t *testing.T) {
 }
 
 // Concurrent tasks have different files. The most recently used file is reused first.
-func TestFilesOfTasks(t *testing.T) {
+func TestTasksDoNotShareFiles(t *testing.T) {
 	s := &files{dir: t.TempDir()}
 	t.Cleanup(s.remove)
 	var taken [2]*os.File
@@ -47,15 +47,15 @@ func TestFilesOfTasks(t *testing.T) {
 		}
 	}()
 	if names[0] == names[1] {
-		t.Error("two tasks have the same file")
+		t.Error("two concurrent tasks have the same file")
 	}
-	one, err := s.take()
+	f, err := s.take()
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.put(one)
-	if again, err := s.take(); err != nil || again != one || len(s.free) != 0 {
-		t.Errorf("%v, %v, %d free, want the file used last", again, err, len(s.free))
+	s.put(f)
+	if again, err := s.take(); err != nil || again != f || len(s.free) != 0 {
+		t.Errorf("take returned %v, %v and left %d files; want the last used file and 0", again, err, len(s.free))
 	}
-	s.put(one)
+	s.put(f)
 }

@@ -45,12 +45,12 @@ func Sweep(ctx context.Context, o Options) []SweepReport {
 			break
 		}
 		share := max(time.Until(deadline)/time.Duration(len(o.Works)-i), time.Millisecond)
-		later := time.Duration(len(o.Works)-i-1) * share
+		otherShares := time.Duration(len(o.Works)-i-1) * share
 		all = append(all, sweep(ctx, w, sizing.SweepOptions{
 			Max: o.Max, Budget: share, Seed: o.Seed,
 			Progress: func(p sizing.SweepProgress) {
 				if o.Progress != nil {
-					o.Progress(fmt.Sprintf("round %d: %s, %d workers", p.Round, w.Name, p.Workers), p.Left+later)
+					o.Progress(fmt.Sprintf("round %d: %s, %d workers", p.Round, w.Name, p.Workers), p.Left+otherShares)
 				}
 			},
 		}))

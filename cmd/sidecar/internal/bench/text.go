@@ -22,7 +22,7 @@ func (r Report) Write(w io.Writer) error {
 	if r.Quota > 0 {
 		quota = fmt.Sprintf("a quota of %.3g CPUs", r.Quota)
 	}
-	fmt.Fprintf(out, "%s, %s; machine noise ±%.0f %%; %s in %.0f s\n",
+	fmt.Fprintf(out, "%s, %s; machine noise ±%.0f%%; %s in %.0f s\n",
 		counted(r.CPUs, "CPU"), quota, 100*r.Noise, counted(r.rounds(), "round"), r.Seconds)
 	for i := range r.Works {
 		r.Works[i].write(out)
@@ -42,16 +42,16 @@ func counted(n int, what string) string {
 
 // rounds returns the number of rounds in which every row was measured.
 func (r Report) rounds() int {
-	least := math.MaxInt
+	rounds := math.MaxInt
 	for _, w := range r.Works {
 		for _, row := range w.Rows {
-			least = min(least, row.Rounds)
+			rounds = min(rounds, row.Rounds)
 		}
 	}
-	if least == math.MaxInt {
+	if rounds == math.MaxInt {
 		return 0
 	}
-	return least
+	return rounds
 }
 
 func (w *WorkReport) write(out io.Writer) {
@@ -69,7 +69,7 @@ func (w *WorkReport) write(out io.Writer) {
 		if r.CPU > 0 {
 			cpu = short(r.CPU)
 		}
-		fmt.Fprintf(out, "%s %-16s %8.0f %3.0f %% %5s %7s %7s %7s %6.0f %8s\n", mark, Model{r.Model, r.Size},
+		fmt.Fprintf(out, "%s %-16s %8.0f %4.0f%% %5s %7s %7s %7s %6.0f %8s\n", mark, Model{r.Model, r.Size},
 			r.Rate, 100*r.Spread, times(r.SpeedUp), short(r.P50), short(r.P99), cpu, r.Allocs, size(r.Memory))
 	}
 	if w.Error != "" {
@@ -85,7 +85,7 @@ func times(f float64) string {
 	return fmt.Sprintf("%.3g×", f)
 }
 
-// short formats a time in seconds with at most three digits.
+// short formats a time in seconds with at most three significant digits.
 func short(seconds float64) string {
 	d := time.Duration(seconds * float64(time.Second))
 	switch {

@@ -4,5 +4,5 @@ package bench
 
 import "time"
 
-// cpuTime returns false: the process's CPU time is known only on Unix.
+// cpuTime always returns false: the process's CPU time is known only on Unix.
 func cpuTime() (time.Duration, bool) { return 0, false }

@@ -18,15 +18,15 @@ type Work struct {
 	Name string // cpu, file, http, mixed, or the target that the user gave
 	What string // description of a task
 
-	// bounded limits the work to Options.Max concurrent tasks, since other clients may be using its
-	// target.
+	// bounded limits the work to Options.Max concurrent tasks, since other clients may be using the
+	// same target.
 	bounded bool
 
-	// prepare returns the task, and a cleanup function to call after all tasks have ended.
+	// prepare returns the task, and a cleanup function to call after all tasks have returned.
 	prepare func(ctx context.Context) (task, func(), error)
 }
 
-// The sizes of the built-in tasks.
+// The parameters of the built-in tasks.
 const (
 	cpuTask   = 250 * time.Microsecond // time on one CPU
 	httpDelay = 2 * time.Millisecond   // until the loopback server responds
@@ -34,7 +34,7 @@ const (
 	maxConns  = 4096
 )
 
-// BuiltIn returns the kinds of work in a default run. The work named file writes to dir, or to the
+// BuiltIn returns the kinds of work in a default run. The file work writes to dir, or to the
 // temporary directory if dir is empty.
 func BuiltIn(dir string) []Work {
 	return []Work{
@@ -73,9 +73,9 @@ func prepareCPU(context.Context) (task, func(), error) {
 	const probe = 200
 	fastest := time.Hour
 	for range 20 {
-		begin := time.Now()
+		start := time.Now()
 		hash(probe)
-		fastest = min(fastest, time.Since(begin))
+		fastest = min(fastest, time.Since(start))
 	}
 	times := max(1, int(probe*cpuTask/max(1, fastest)))
 	return func(context.Context) error { hash(times); return nil }, func() {}, nil
@@ -91,15 +91,15 @@ func hash(times int) {
 	runtime.KeepAlive(block)
 }
 
-// prepareFile returns a function that prepares the work called "file". A running task has a file to
-// itself. The most recently used file is reused first, so that there are no more files than
-// concurrent tasks. Flushing a different file each time would be slower.
+// prepareFile returns a function that prepares the file work. Each running task has a file to
+// itself. The most recently used file is reused first: there are never more files than concurrent
+// tasks, and flushing a different file each time would be slower.
 func prepareFile(dir string) func(context.Context) (task, func(), error) {
 	return func(context.Context) (task, func(), error) {
 		scratch, err := os.MkdirTemp(dir, "sidecar-bench-")
 		if err != nil {
 			return nil, nil, fmt.Errorf(
-				"creating a directory for the file benchmark: %w (use --dir to choose another place)",
+				"cannot create a directory for the file benchmark: %w (use --dir to choose another one)",
 				err,
 			)
 		}
@@ -115,7 +115,7 @@ func prepareFile(dir string) func(context.Context) (task, func(), error) {
 	}
 }
 
-// files holds the files of a benchmark that are not in use.
+// files is a pool of the files that no task is using.
 type files struct {
 	dir  string
 	mu   sync.Mutex
@@ -163,7 +163,7 @@ func writeAndRead(f *os.File) error {
 func prepareHTTP(ctx context.Context) (task, func(), error) {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
-		return nil, nil, fmt.Errorf("starting a server for the http benchmark: %w", err)
+		return nil, nil, fmt.Errorf("cannot start a server for the http benchmark: %w", err)
 	}
 	server := &http.Server{
 		ReadHeaderTimeout: 10 * time.Second,
@@ -173,8 +173,8 @@ func prepareHTTP(ctx context.Context) (task, func(), error) {
 		}),
 	}
 	go func() { _ = server.Serve(listener) }() // until Close
-	get, hangUp := getter("http://" + listener.Addr().String())
-	return get, func() { hangUp(); _ = server.Close() }, nil
+	get, closeIdle := getter("http://" + listener.Addr().String())
+	return get, func() { closeIdle(); _ = server.Close() }, nil
 }
 
 func getter(address string) (get task, done func()) {

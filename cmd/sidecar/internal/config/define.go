@@ -26,9 +26,9 @@ func (f *Flags) defineSampling(s *Settings) {
 	f.group = "Sampling"
 	f.add("interval", interval(&s.Interval, 10*time.Second, 100*time.Millisecond),
 		"how often to sample", "OTEL_METRIC_EXPORT_INTERVAL")
-	f.add("host", boolean(&s.Host, true), "sample the host; turn it off where a DaemonSet does that")
+	f.add("host", boolean(&s.Host, true), "sample the host; turn this off if a DaemonSet does it")
 	f.add("pod", boolean(&s.Pod, true),
-		"sample the pod's containers and processes; turn it off in a DaemonSet that samples the host")
+		"sample the pod's containers and processes; turn this off in a DaemonSet that samples the host")
 	f.add("cgroup-root", text(&s.CgroupRoot, "DIR", cgroupRoot),
 		"where the host's cgroups are mounted, if not at /sys/fs/cgroup")
 	f.add("process", list(&s.Process, "NAME", nonEmpty),
@@ -75,16 +75,16 @@ func (f *Flags) defineExport(s *Settings) {
 		"where metrics go: to the endpoint, to a summary on the terminal, or to both (otlp,console); "+
 			"auto is otlp if an endpoint is set, else console", "OTEL_METRICS_EXPORTER")
 	f.add("traces-exporter", choice(&s.tracesExporter, "otlp", "none"),
-		"otlp relays the app's traces if an endpoint is set; none refuses them", "OTEL_TRACES_EXPORTER")
+		"otlp relays the app's traces if an endpoint is set; none rejects them", "OTEL_TRACES_EXPORTER")
 	f.add("logs-exporter", choice(&s.logsExporter, "otlp", "none"),
-		"otlp relays the app's logs if an endpoint is set; none refuses them", "OTEL_LOGS_EXPORTER")
+		"otlp relays the app's logs if an endpoint is set; none rejects them", "OTEL_LOGS_EXPORTER")
 	f.defineUpstreams(s)
 	f.add("otlp-round-robin", boolean(&s.roundRobin, false),
 		"spread gRPC requests over all addresses of the endpoint's name, instead of using one at random")
 	f.add(
 		"upstream-hold",
 		interval(&s.UpstreamHold, 5*time.Minute, 0),
-		"how long to retry a refusal that a roll-out may cause (401, 403, 404, 500, redirects …) before it counts as permanent",
+		"how long to retry a refusal that a rollout may have caused (401, 403, 404, 500, redirects …) before it counts as permanent",
 	)
 	f.add("metrics-order", choice(&s.MetricsOrder, "oldest", "live"),
 		"after an outage, send the oldest metrics first, or live ones first and the backlog behind them; "+
@@ -154,8 +154,8 @@ func (f *Flags) defineUpstream(u *upstreamSettings, prefix, variables, signal st
 	add("headers", pairs(&u.headers, isHeader),
 		"headers of every request; prefer the variable, since other users can see the command line")
 	add("headers-file", text(&u.headersFile, "FILE", headersFile),
-		"file with more headers, one key=value per line; read again when it changes, as for a rotated token")
-	add("insecure", boolean(&u.insecure, false), "no TLS to an endpoint given without http or https")
+		"file with more headers, one key=value per line; reread when it changes, such as for a rotated token")
+	add("insecure", boolean(&u.insecure, false), "use no TLS for an endpoint without http:// or https://")
 	add("certificate", text(&u.certificate, "FILE", certificates), "CAs to trust instead of the system's (PEM)")
 	add("client-certificate", text(&u.clientCert, "FILE", certificates), "client certificate, for mTLS (PEM)")
 	add("client-key", text(&u.clientKey, "FILE", readable), "key of the client certificate (PEM)")
@@ -170,7 +170,7 @@ func (f *Flags) defineRelay(s *Settings) {
 		"where to receive the app's OTLP/gRPC, or off")
 	f.add("relay-http-address", address(&s.RelayHTTPAddress, "127.0.0.1:4318"),
 		"where to receive the app's OTLP/HTTP, or off")
-	f.add("relay-socket", text(&s.RelaySocket, "PATH", nonEmpty), "Unix socket to receive OTLP/gRPC on as well")
+	f.add("relay-socket", text(&s.RelaySocket, "PATH", nonEmpty), "Unix socket on which to receive OTLP/gRPC as well")
 	f.add("relay-rate", count(&s.RelayRate),
 		"items per second to accept from the app; above that, clients are told to retry; 0 means no limit")
 	f.add("queue-dir", text(&s.QueueDir, "DIR", creatableDirectory),
@@ -181,7 +181,7 @@ func (f *Flags) defineRelay(s *Settings) {
 		"size of the queue; when it is full, clients wait; while the upstream accepts nothing, the oldest items are dropped instead",
 	)
 	f.add("queue-sync", interval(&s.QueueSync, time.Second, 0),
-		"how much a power failure may lose; 0 syncs to disk before the client gets a response")
+		"how much data a power failure may lose, as a time; 0 syncs to disk before the client gets a response")
 	f.add("relay-request-size", size(&s.RelayRequestSize, 4<<20, 64<<10, 64<<20),
 		"largest request, before and after decompression; the sidecar may use five times as much memory")
 	f.add("relay-certificate", text(&s.RelayCertificate, "FILE", certificates),
@@ -190,7 +190,7 @@ func (f *Flags) defineRelay(s *Settings) {
 	f.add("relay-client-ca", text(&s.relayClientCA, "FILE", certificates),
 		"CAs of client certificates, which are then required (PEM)")
 	f.add("relay-connections", positive(&s.RelayConnections, 256),
-		"maximum number of connections of each listener; above that, the one idle the longest is closed")
+		"maximum number of connections of each listener; above that, the one that has been idle the longest is closed")
 }
 
 // definePage declares the settings of the page, and the memory limit of the data that it shows.
@@ -201,7 +201,7 @@ func (f *Flags) definePage(s *Settings) {
 	f.add("page-host", list(&s.PageHosts, "NAME", nonEmpty),
 		"host name under which to serve the page, besides localhost and IP addresses; repeatable")
 	f.add("live-size", size(&s.LiveSize, 4<<20, 1<<20, 1<<30),
-		"memory for what the page and the summary show of the app; what does not fit is counted")
+		"memory for the app's data on the page and in the summary; data that does not fit is counted")
 }
 
 // defineOperation declares the settings for health checks, startup errors and logs.

@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// Explain turns err, an error of the command-line parser, into one helpful line. command is the
+// Explain turns err, an error from the command-line parser, into one helpful line. command is the
 // full name of the command, such as "sidecar bench", and set is its flag set.
 func (f *Flags) Explain(err error, command string, set *pflag.FlagSet) error {
 	var unknown *pflag.NotExistError
@@ -38,10 +38,10 @@ func (f *Flags) explainUnknown(name, command string, set *pflag.FlagSet) error {
 // nearest returns the known name closest to name. It returns "" if even that is more than two edits
 // away, or more than one edit per four letters.
 func nearest(name string, known []string) string {
-	best, least := "", min(2, len(name)/4)+1
+	best, limit := "", min(2, len(name)/4)+1
 	for _, k := range known {
-		if d := levenshtein.Distance(name, k, nil); d < least {
-			best, least = k, d
+		if d := levenshtein.Distance(name, k, nil); d < limit {
+			best, limit = k, d
 		}
 	}
 	return best

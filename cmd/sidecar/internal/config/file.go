@@ -67,8 +67,8 @@ func (f *file) add(key, value *yaml.Node, known []string) error {
 		}
 		return fmt.Errorf("unknown key %q; the keys are the flags in sidecar --help, without the leading --", name)
 	}
-	if before, twice := f.entries[name]; twice {
-		return fmt.Errorf("duplicate key %q, first defined on line %d", name, before.line)
+	if first, duplicate := f.entries[name]; duplicate {
+		return fmt.Errorf("duplicate key %q, first defined on line %d", name, first.line)
 	}
 	values, err := plainValues(value)
 	if err != nil {

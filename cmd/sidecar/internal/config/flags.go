@@ -8,13 +8,13 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// Flags are the settings that a command reads, as flags of its command line. Settings that are not
-// on the command line come from the environment or a file.
+// Flags holds the settings that a command reads, as flags of its command line. Settings that are
+// not on the command line come from the environment or a file.
 type Flags struct {
 	set      *pflag.FlagSet // the command's flags
 	all      *pflag.FlagSet // every setting of the sidecar
 	settings *Settings
-	config   string
+	config   string // path of the settings file, or ""
 	group    string // heading of the settings that are being declared
 }
 
@@ -135,8 +135,8 @@ func (s *Settings) tolerate(err error) error {
 	return err
 }
 
-// fill sets flag from variables or stored if flag is not on the command line. It ignores a nil
-// flag, which stands for a setting that the command does not have.
+// fill sets flag from variables or stored if flag is not on the command line. It does nothing if
+// flag is nil, that is, if the command does not have the setting.
 func (f *Flags) fill(flag *pflag.Flag, variables map[string]string, stored *file) error {
 	if flag == nil || flag.Changed {
 		return nil
@@ -164,14 +164,14 @@ func setAll(flag *pflag.Flag, texts ...string) error {
 	return nil
 }
 
-// split splits the value of an environment variable at its commas if flag is repeatable.
+// split splits the value of an environment variable at commas if flag is repeatable.
 func split(flag *pflag.Flag, given string) []string {
 	if v, ok := flag.Value.(*value); !ok || !v.repeatable {
 		return []string{given}
 	}
 	var parts []string
 	for part := range strings.SplitSeq(given, ",") {
-		if part = strings.TrimSpace(part); part != "" { // a trailing comma
+		if part = strings.TrimSpace(part); part != "" { // empty after a trailing comma
 			parts = append(parts, part)
 		}
 	}

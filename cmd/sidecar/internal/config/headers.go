@@ -11,7 +11,7 @@ import (
 )
 
 // headersOf returns a function that returns the headers of a request: the given ones, and those in
-// file, which is read again when it changes.
+// file, which is reread at most once a second.
 func headersOf(given map[string]string, file string) func() (map[string]string, error) {
 	if file == "" {
 		return func() (map[string]string, error) { return given, nil }
@@ -32,8 +32,8 @@ type headerFile struct {
 	all  map[string]string
 }
 
-// headers returns all headers. While the file is unreadable or half written, it uses the last valid
-// headers from the file.
+// headers returns all headers. While the file is unreadable or malformed, it uses the headers that
+// were last read from the file.
 func (h *headerFile) headers() (map[string]string, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

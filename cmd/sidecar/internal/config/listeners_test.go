@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// A listener on every interface is reachable at each address of the machine. A listener on loopback
-// is reachable only at loopback addresses.
+// A listener on every interface is reachable at each address of the machine. A listener on a
+// loopback address is reachable only at loopback addresses.
 func TestWhichAddressesReachAListener(t *testing.T) {
 	for _, c := range []struct {
 		host, own string
@@ -32,18 +32,18 @@ func TestWhichAddressesReachAListener(t *testing.T) {
 	for _, a := range addresses {
 		ip := a.(*net.IPNet).IP
 		if got := reaches(ip.String(), "0.0.0.0"); !got {
-			t.Errorf("%s does not reach a listener on every interface", ip)
+			t.Errorf("a connection to %s does not reach a listener on every interface", ip)
 		}
 		if got := reaches(ip.String(), "127.0.0.1"); got != ip.IsLoopback() {
-			t.Errorf("%s reaches a listener on loopback: %v", ip, got)
+			t.Errorf("a connection to %s reaches a listener on 127.0.0.1: %v", ip, got)
 		}
 	}
 }
 
-func TestCertificatesOfTheListeners(t *testing.T) {
+func TestListenerCertificates(t *testing.T) {
 	one, two := selfSigned(t), selfSigned(t)
 	if config, err := mustParse(t, nil, nil).RelayTLS(); config != nil || err != nil {
-		t.Errorf("%v, %v without certificates", config, err)
+		t.Errorf("without certificates: got %v, %v, want nil, nil", config, err)
 	}
 	args := []string{"--relay-certificate", one.cert, "--relay-key", one.key}
 	if config, err := mustParse(
@@ -52,17 +52,17 @@ func TestCertificatesOfTheListeners(t *testing.T) {
 		nil,
 	).RelayTLS(); err != nil || len(config.Certificates) != 1 ||
 		config.ClientCAs != nil {
-		t.Errorf("%+v, %v", config, err)
+		t.Errorf("got %+v, error %v; want one certificate and no client CAs", config, err)
 	}
 	s := mustParse(t, append(args, "--relay-client-ca", two.cert), nil)
 	if config, err := s.RelayTLS(); err != nil || config.ClientCAs == nil || config.ClientAuth == 0 {
-		t.Errorf("%+v, %v, want client certificates to be required", config, err)
+		t.Errorf("got %+v, error %v; want client certificates to be required", config, err)
 	}
 	if err := os.Remove(two.cert); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.RelayTLS(); err == nil || !strings.HasPrefix(err.Error(), "--relay-client-ca: ") {
-		t.Errorf("%v after the CA file was removed", err)
+		t.Errorf("after the CA file was removed: got error %v, want one about --relay-client-ca", err)
 	}
 	for want, args := range map[string][]string{
 		"--relay-certificate and --relay-key: expected both or neither":   {"--relay-certificate", one.cert},
@@ -70,7 +70,7 @@ func TestCertificatesOfTheListeners(t *testing.T) {
 		"--relay-key: cannot load the certificate and its private key: ":  {"--relay-certificate", one.cert, "--relay-key", selfSigned(t).key},
 	} {
 		if _, err := parse(args, nil); err == nil || !strings.HasPrefix(err.Error(), want) {
-			t.Errorf("%q: %v, want %s", args, err, want)
+			t.Errorf("%q: got error %v, want %s", args, err, want)
 		}
 	}
 }

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// checkLoop rejects an upstream that is this sidecar, since it would receive every item that it
-// sends, in an endless loop.
+// checkLoop rejects an upstream that is this sidecar, which would receive every item that it sends,
+// in an endless loop.
 func (s *Settings) checkLoop(u upstreamSettings, flag string) error {
 	if u.endpoint.Scheme == "unix" && u.endpoint.Path == s.RelaySocket {
 		return fmt.Errorf("%s: expected another sidecar or a Collector, got %s, which is this sidecar's --relay-socket",
@@ -41,8 +41,8 @@ func (s *Settings) checkLoop(u upstreamSettings, flag string) error {
 // endpoint has a port on which this sidecar listens.
 const lookupTimeout = 500 * time.Millisecond
 
-// reaches reports whether a connection to host may reach a listener on this machine at the address
-// own. If that is not a loopback address, the listener is assumed to listen on every interface.
+// reaches reports whether a connection to host may reach a listener at the address own on this
+// machine. If own is not a loopback address, the listener is assumed to listen on every interface.
 func reaches(host, own string) bool {
 	addresses := []string{host}
 	loopbackOnly := isLocalhost(own) || isIP(own, netip.Addr.IsLoopback)

@@ -15,23 +15,23 @@ func TestRelayDefaults(t *testing.T) {
 		s.QueueDir != "" ||
 		s.QueueSize != 8<<20 ||
 		s.QueueSync != time.Second {
-		t.Errorf("settings %+v", s)
+		t.Errorf("got defaults %+v", s)
 	}
 }
 
-func TestTheQueueInMemoryIsSmallerByDefault(t *testing.T) {
+func TestQueueInMemoryIsSmallerByDefault(t *testing.T) {
 	for args, want := range map[string]int64{
 		"": 8 << 20, "--queue-size=16MiB": 16 << 20, "--queue-dir=" + t.TempDir(): 16 << 20, "--queue-size=8MiB --queue-dir=" + t.TempDir(): 8 << 20,
 	} {
 		if got := mustParse(t, strings.Fields(args), nil).QueueSize; got != want {
-			t.Errorf("%s: %d, want %d", args, got, want)
+			t.Errorf("%q: the queue has %d bytes, want %d", args, got, want)
 		}
 	}
 }
 
-// An upstream that is the sidecar itself would send every item in a loop.
-func TestUpstreamIsNotTheSidecarItself(t *testing.T) {
-	for args, refused := range map[string]bool{
+// If the upstream were the sidecar itself, every item would be sent in an endless loop.
+func TestUpstreamMustNotBeTheSidecarItself(t *testing.T) {
+	for args, rejected := range map[string]bool{
 		"--exporter otlp":                       true, // the specification's default endpoint
 		"--otlp-endpoint http://localhost:4317": true,
 		"--otlp-endpoint http://127.0.0.2:4318 --otlp-protocol http/protobuf":                  true,
@@ -49,15 +49,15 @@ func TestUpstreamIsNotTheSidecarItself(t *testing.T) {
 		"--otlp-endpoint http://localhost:5317 --exporter auto --relay-http-address off":       false,
 	} {
 		_, err := parse(strings.Fields(args), nil)
-		if (err != nil) != refused ||
+		if (err != nil) != rejected ||
 			err != nil && (!strings.HasPrefix(err.Error(), "--otlp-endpoint: ") ||
 				!strings.Contains(err.Error(), "this sidecar's")) {
-			t.Errorf("%s: %v", args, err)
+			t.Errorf("%s: got error %v, want rejected: %v", args, err, rejected)
 		}
 	}
 }
 
-func TestWhereMetricsGo(t *testing.T) {
+func TestExporters(t *testing.T) {
 	for given, want := range map[string]struct{ otlp, console bool }{
 		"auto":          {true, false},
 		"otlp":          {true, false},
@@ -67,28 +67,28 @@ func TestWhereMetricsGo(t *testing.T) {
 	} {
 		s := mustParse(t, []string{"--exporter", given, "--otlp-endpoint", "http://h:4317"}, nil)
 		if s.Sends(otlp.Metrics) != want.otlp || s.ShowsSummary() != want.console {
-			t.Errorf("%s: otlp %v, console %v", given, s.Sends(otlp.Metrics), s.ShowsSummary())
+			t.Errorf("%s: otlp %v, console %v; want %+v", given, s.Sends(otlp.Metrics), s.ShowsSummary(), want)
 		}
 	}
 	for _, given := range []string{"otlp,none", "auto,console", "prometheus", "otlp,", ""} {
 		if _, err := parse([]string{"--exporter", given}, nil); err == nil {
-			t.Errorf("%q is accepted", given)
+			t.Errorf("--exporter %q was accepted", given)
 		}
 	}
 }
 
-func TestUnitsOfSizes(t *testing.T) {
+func TestSizeUnits(t *testing.T) {
 	for given, want := range map[string]int64{
 		"1048576": 1 << 20, "1048576B": 1 << 20, "2048KiB": 2 << 20, "3Mi": 3 << 20, "3MiB": 3 << 20, "64GiB": 64 << 30,
 	} {
 		if s, err := parse([]string{"--queue-size", given}, nil); err != nil || s.QueueSize != want {
-			t.Errorf("%s: %v, want %d", given, err, want)
+			t.Errorf("%s: error %v, or the size is not %d", given, err, want)
 		}
 	}
 	for _, given := range []string{"", "16", "16MB", "MiB", "-1MiB", "1.5GiB", "65GiB", "9223372036854775807GiB", "16 MiB", "1KB", "16MiBB"} {
 		_, err := parse([]string{"--queue-size", given}, nil)
 		if err == nil || !strings.Contains(err.Error(), "expected a size such as 16MiB, from 1MiB to 64GiB, got") {
-			t.Errorf("%q: %v", given, err)
+			t.Errorf("%q: got error %v, want one that states the bounds", given, err)
 		}
 	}
 }

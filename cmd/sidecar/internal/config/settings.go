@@ -63,7 +63,7 @@ type Settings struct {
 	// The relay.
 	RelayGRPCAddress, RelayHTTPAddress string        // empty: off
 	RelaySocket                        string        // a path; empty: off
-	RelayRate                          int64         // items a second; 0: no limit
+	RelayRate                          int64         // items per second; 0: no limit
 	RelayConnections                   int64         // of each listener
 	RelayRequestSize                   int64         // bytes of one request, before and after decompression
 	RelayCertificate, RelayKey         string        // files, for TLS on the TCP listeners; empty: no TLS
@@ -91,9 +91,9 @@ type upstreamSettings struct {
 	endpoint                           url.URL // if it has no scheme, insecure decides
 	protocol                           string  // export.GRPC or export.HTTPProtobuf
 	headers                            map[string]string
-	headersFile                        string // read again for each request
+	headersFile                        string // reread at most once a second
 	insecure                           bool
-	certificate, clientCert, clientKey string // files, which exist
+	certificate, clientCert, clientKey string // existing files
 	compression                        string // one of package compress
 	timeout                            time.Duration
 

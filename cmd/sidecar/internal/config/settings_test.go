@@ -12,7 +12,8 @@ import (
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
-// settingsOf returns the values of all settings, by flag. A test below fails if one is missing.
+// settingsOf returns the values of all settings, by flag name. A test below fails if one is
+// missing.
 func settingsOf(s *Settings) map[string]any {
 	all := map[string]any{
 		"interval":                   s.Interval,
@@ -196,14 +197,14 @@ func TestEverySettingHasItsDefaultAndTakesAValue(t *testing.T) {
 	flags := Declare(pflag.NewFlagSet("", pflag.ContinueOnError)).all
 	for name := range initial {
 		if flags.Lookup(name) == nil {
-			t.Errorf("there is no --%s", name)
+			t.Errorf("there is no flag --%s", name)
 		}
 	}
 	flags.VisitAll(func(flag *pflag.Flag) {
 		row, tested := rows[flag.Name]
 		value, known := initial[flag.Name]
 		if !known && flag.Name != configFlag {
-			t.Errorf("--%s is in no field of Settings", flag.Name)
+			t.Errorf("settingsOf does not return the value of --%s", flag.Name)
 		}
 		if got := fmt.Sprint(
 			value,
@@ -230,7 +231,7 @@ func TestEverySettingHasItsDefaultAndTakesAValue(t *testing.T) {
 
 func TestBoundsOfSettings(t *testing.T) {
 	file := write(t, "file", "x")
-	for name, c := range map[string]struct{ accepted, refused []string }{
+	for name, c := range map[string]struct{ accepted, rejected []string }{
 		"interval":            {[]string{"100ms", "24h", "86400000"}, []string{"99ms", "24h0m1s", "86400001", "-1", ""}},
 		"probe-tcp-interval":  {[]string{"1s"}, []string{"999ms", "0"}},
 		"probe-cpu-interval":  {[]string{"0", "0s", "100ms"}, []string{"99ms", "-0.1s"}},
@@ -256,16 +257,16 @@ func TestBoundsOfSettings(t *testing.T) {
 		"log-level":           {[]string{"WARN"}, []string{"fatal", ""}},
 		"host":                {[]string{"True"}, []string{"1", ""}},
 	} {
-		for want, values := range map[bool][]string{true: c.accepted, false: c.refused} {
+		for want, values := range map[bool][]string{true: c.accepted, false: c.rejected} {
 			for _, given := range values {
 				set := pflag.NewFlagSet("", pflag.ContinueOnError)
 				flags := Declare(set)
 				before := fmt.Sprint(settingsOf(flags.settings)[name])
 				if err := set.Set(name, given); (err == nil) != want {
-					t.Errorf("--%s=%s: %v, accepted should be %v", name, given, err, want)
+					t.Errorf("--%s=%s: got error %v, want accepted: %v", name, given, err, want)
 				}
 				if after := fmt.Sprint(settingsOf(flags.settings)[name]); !want && after != before {
-					t.Errorf("--%s=%s is refused, and changes it from %s to %s", name, given, before, after)
+					t.Errorf("--%s=%s is rejected, but changes the value from %s to %s", name, given, before, after)
 				}
 			}
 		}
@@ -274,7 +275,7 @@ func TestBoundsOfSettings(t *testing.T) {
 
 // With keep-running, an invalid setting is recorded in Settings.Problems and its default is used;
 // otherwise parsing fails. A file cannot turn keep-running on, and an invalid flag always fails.
-func TestKeepRunningToleratesWrongSettings(t *testing.T) {
+func TestKeepRunningToleratesInvalidSettings(t *testing.T) {
 	file := write(t, "c.yaml", "zzz: 1\n")
 	environ := []string{
 		"POOLGAUGE_KEEP_RUNNING=true",
@@ -293,20 +294,20 @@ func TestKeepRunningToleratesWrongSettings(t *testing.T) {
 	text := strings.Join(all, "\n")
 	for _, want := range []string{"POOLGAUGE_PROBE_DIRR, did", `unknown key "zzz"`, "POOLGAUGE_QUEUE_SIZE: ", "--otlp-endpoint: ", "--temporality: "} {
 		if !strings.Contains(text, want) {
-			t.Errorf("%q is not in\n%s", want, text)
+			t.Errorf("no %q in the problems:\n%s", want, text)
 		}
 	}
 	if s.QueueSize != 8<<20 || s.Temporality != "cumulative" || s.SendsOTLP() {
-		t.Errorf("%+v", s)
+		t.Errorf("got %+v, want the defaults and no OTLP", s)
 	}
 	for i := range environ[1:] {
 		if _, err := parse(nil, environ[i+1:i+2]); (err == nil) != (i == 5) {
-			t.Errorf("%s: %v", environ[i+1], err)
+			t.Errorf("without keep-running, %s: got error %v", environ[i+1], err)
 		}
 	}
 	for _, args := range [][]string{{"--keep-running", "--queue-size=lots"}, {"--config", write(t, "k.yaml", "keep-running: true\n")}} {
 		if _, err := parse(args, nil); err == nil {
-			t.Errorf("%q is accepted", args)
+			t.Errorf("%q was accepted", args)
 		}
 	}
 	s = mustParse(t, []string{"--keep-running"}, []string{
@@ -319,15 +320,18 @@ func TestKeepRunningToleratesWrongSettings(t *testing.T) {
 		"",
 	); !ok || c.URL != "http://h:1" || c.Timeout.String() != "10s" ||
 		len(s.Problems) != 2 {
-		t.Errorf("wrong settings of one signal: %+v, %v, %v", c, ok, s.Problems)
+		t.Errorf("invalid settings for one signal: got %+v, %v, problems %v", c, ok, s.Problems)
 	}
 	if s := mustParse(t, []string{"--keep-running"}, nil); len(s.Problems) != 1 || s.ShowsSummary() {
-		t.Errorf("without an endpoint: %v, and a summary: %v", s.Problems, s.ShowsSummary())
+		t.Errorf(
+			"without an endpoint: problems %v, summary %v; want one problem and no summary",
+			s.Problems, s.ShowsSummary(),
+		)
 	}
 }
 
 // A command reads only the settings that it declares, from every source.
-func TestACommandReadsItsSettingsOnly(t *testing.T) {
+func TestCommandReadsOnlyItsSettings(t *testing.T) {
 	set := pflag.NewFlagSet("top", pflag.ContinueOnError)
 	flags := Declare(set, "config", "page-address")
 	if err := set.Parse([]string{"--config", write(t, "c.yaml", "page-address: h:1\ninterval: 1s\n")}); err != nil {
@@ -335,9 +339,9 @@ func TestACommandReadsItsSettingsOnly(t *testing.T) {
 	}
 	s, err := flags.Resolve([]string{"POOLGAUGE_QUEUE_SIZE=lots"})
 	if err != nil || s.PageAddress != "h:1" || s.Interval.String() != "10s" {
-		t.Errorf("%+v, %v", s, err)
+		t.Errorf("got %+v, error %v; want only the page address from the file", s, err)
 	}
 	if _, err := flags.Resolve([]string{"POOLGAUGE_QUEUE_SIZ=1"}); err == nil {
-		t.Error("a misspelled variable is accepted")
+		t.Error("a misspelled variable was accepted")
 	}
 }

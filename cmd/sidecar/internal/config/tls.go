@@ -10,9 +10,9 @@ import (
 	"github.com/poolgauge/poolgauge/internal/certfile"
 )
 
-// TLS reads the certificates for requests of signal. It returns nil if none are configured; then
-// the system's CAs are trusted. It returns an error if a certificate and a key do not match, so
-// both files must be replaced at once, as Kubernetes does.
+// TLS reads the certificates for requests of signal. It returns nil if none are configured; the
+// system's CAs are then trusted. It returns an error if the certificate and the key do not match,
+// so both files must be replaced atomically, as Kubernetes does.
 func (s *Settings) TLS(signal otlp.Signal) (*tls.Config, error) {
 	u := s.upstream(signal)
 	if u.certificate == "" && u.clientCert == "" {
@@ -21,13 +21,13 @@ func (s *Settings) TLS(signal otlp.Signal) (*tls.Config, error) {
 	config := &tls.Config{MinVersion: tls.VersionTLS12}
 	var err error
 	if u.certificate != "" {
-		if config.RootCAs, err = pool(s.flagOf(signal, "certificate"), u.certificate); err != nil {
+		if config.RootCAs, err = loadCAs(s.flagOf(signal, "certificate"), u.certificate); err != nil {
 			return nil, err
 		}
 	}
 	if u.clientCert != "" {
 		flag := s.flagOf(signal, "client-key")
-		if config.Certificates, err = pair(flag, "client certificate", u.clientCert, u.clientKey); err != nil {
+		if config.Certificates, err = loadKeyPair(flag, "client certificate", u.clientCert, u.clientKey); err != nil {
 			return nil, err
 		}
 	}
@@ -41,28 +41,29 @@ func (s *Settings) RelayTLS() (*tls.Config, error) {
 	}
 	config := &tls.Config{MinVersion: tls.VersionTLS12}
 	var err error
-	if config.Certificates, err = pair("--relay-key", "certificate", s.RelayCertificate, s.RelayKey); err != nil {
+	config.Certificates, err = loadKeyPair("--relay-key", "certificate", s.RelayCertificate, s.RelayKey)
+	if err != nil {
 		return nil, err
 	}
 	if s.relayClientCA != "" {
 		config.ClientAuth = tls.RequireAndVerifyClientCert
-		if config.ClientCAs, err = pool("--relay-client-ca", s.relayClientCA); err != nil {
+		if config.ClientCAs, err = loadCAs("--relay-client-ca", s.relayClientCA); err != nil {
 			return nil, err
 		}
 	}
 	return config, nil
 }
 
-func pool(flag, file string) (*x509.CertPool, error) {
+func loadCAs(flag, file string) (*x509.CertPool, error) {
 	cas, err := certfile.Pool(file)
 	return cas, wrap(flag, err)
 }
 
-func pair(flag, what, certificate, key string) ([]tls.Certificate, error) {
-	one, err := tls.LoadX509KeyPair(certificate, key)
+func loadKeyPair(flag, what, certificate, key string) ([]tls.Certificate, error) {
+	pair, err := tls.LoadX509KeyPair(certificate, key)
 	if err != nil {
 		reason := strings.TrimPrefix(err.Error(), "tls: ")
 		return nil, fmt.Errorf("%s: cannot load the %s and its private key: %s", flag, what, reason)
 	}
-	return []tls.Certificate{one}, nil
+	return []tls.Certificate{pair}, nil
 }

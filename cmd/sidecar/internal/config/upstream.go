@@ -69,13 +69,13 @@ func (s *Settings) ShowsSummary() bool {
 	return s.exports("console", s.EndpointURL(otlp.Metrics) == "" && !s.KeepRunning)
 }
 
-// exports reports whether metrics go to the exporter called name: the settings list it, or they
-// list auto and the argument auto is true.
-func (s *Settings) exports(name string, auto bool) bool {
-	return slices.Contains(s.Exporters, name) || auto && slices.Contains(s.Exporters, "auto")
+// exports reports whether metrics go to the exporter called name. They do if the settings list it,
+// or if they list auto and autoSelects is true.
+func (s *Settings) exports(name string, autoSelects bool) bool {
+	return slices.Contains(s.Exporters, name) || autoSelects && slices.Contains(s.Exporters, "auto")
 }
 
-// Upstream returns the configuration for sending signal; ok is false if signal is not sent.
+// Upstream returns the configuration for sending signal. ok is false if signal is not sent.
 func (s *Settings) Upstream(signal otlp.Signal, userAgent string) (c export.Config, ok bool) {
 	if !s.Sends(signal) {
 		return export.Config{}, false

@@ -14,7 +14,8 @@ import (
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
-// urls returns the URLs of the signals, in the order of otlp.Signals; "-" is none.
+// urls returns the endpoint URL of each signal, in the order of otlp.Signals. "-" means that a
+// signal has none.
 func urls(s *Settings) string {
 	var all []string
 	for _, signal := range otlp.Signals() {
@@ -27,7 +28,7 @@ func urls(s *Settings) string {
 	return strings.Join(all, " ")
 }
 
-func TestHTTPEndpointsGetThePathOfTheSignal(t *testing.T) {
+func TestHTTPEndpointsIncludeThePathOfTheSignal(t *testing.T) {
 	const http = "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf "
 	for environ, want := range map[string]string{
 		"OTEL_EXPORTER_OTLP_ENDPOINT=http://h:4317":                                                   "http://h:4317 http://h:4317 http://h:4317",
@@ -41,7 +42,7 @@ func TestHTTPEndpointsGetThePathOfTheSignal(t *testing.T) {
 	} {
 		s := mustParse(t, nil, strings.Fields(environ))
 		if got := urls(s); got != want || !s.SendsOTLP() {
-			t.Errorf("%s: %s, want %s", environ, got, want)
+			t.Errorf("%s: got URLs %s, want %s", environ, got, want)
 		}
 	}
 }
@@ -61,14 +62,14 @@ func TestTheExportTimeoutLimitsMetricsOnly(t *testing.T) {
 				want = c.metrics
 			}
 			if upstream, ok := s.Upstream(signal, ""); !ok || upstream.Timeout != want {
-				t.Errorf("%s: %s time out after %v, want %v", name, signal, upstream.Timeout, want)
+				t.Errorf("%s: the timeout of %s is %v, want %v", name, signal, upstream.Timeout, want)
 			}
 		}
 	}
 }
 
-// With an endpoint for traces alone, the app's traces are relayed, and no metrics are sent.
-func TestAnEndpointOfOneSignalIsForThatSignalOnly(t *testing.T) {
+// With an endpoint only for traces, the app's traces are relayed, and no metrics are sent.
+func TestEndpointForOneSignalIsUsedOnlyForThatSignal(t *testing.T) {
 	environ := []string{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=http://t:1"}
 	if s := mustParse(
 		t,
@@ -76,15 +77,15 @@ func TestAnEndpointOfOneSignalIsForThatSignalOnly(t *testing.T) {
 		environ,
 	); !s.SendsOTLP() || s.Sends(otlp.Metrics) || !s.Sends(otlp.Traces) || s.Sends(otlp.Logs) ||
 		!s.ShowsSummary() {
-		t.Error("does not send traces alone")
+		t.Error("traces are not the only signal that is sent, or no summary is shown")
 	}
 	s := mustParse(t, []string{"--exporter", "otlp", "--relay-grpc-address", "off"}, environ)
-	if got := urls(s); got != "http://localhost:4317 http://t:1 http://localhost:4317" {
-		t.Error(got)
+	if got, want := urls(s), "http://localhost:4317 http://t:1 http://localhost:4317"; got != want {
+		t.Errorf("with --exporter otlp: got URLs %s, want %s", got, want)
 	}
 }
 
-// Each variable of the specification works for one signal and for all.
+// Each variable in the specification works for a single signal and for all signals.
 // https://opentelemetry.io/docs/specs/otel/protocol/exporter/
 func TestVariablesOfOneSignalOverrideThoseOfAll(t *testing.T) {
 	pair := selfSigned(t)
@@ -122,7 +123,7 @@ func TestVariablesOfOneSignalOverrideThoseOfAll(t *testing.T) {
 		"CERTIFICATE":        {pair.cert, "true", "false"},
 		"CLIENT_CERTIFICATE": {pair.cert, "true", "false"},
 	} {
-		for _, signal := range append(otlp.Signals(), 0) { // 0: all
+		for _, signal := range append(otlp.Signals(), 0) { // 0: all signals
 			prefix := "OTEL_EXPORTER_OTLP_"
 			if signal != 0 {
 				prefix += strings.ToUpper(signal.String()) + "_"
@@ -135,14 +136,14 @@ func TestVariablesOfOneSignalOverrideThoseOfAll(t *testing.T) {
 				environ = append(environ, prefix+"CLIENT_KEY="+pair.key)
 			}
 			s := mustParse(t, nil, environ)
-			for _, of := range otlp.Signals() {
-				c, ok := s.Upstream(of, "agent/1")
+			for _, sent := range otlp.Signals() {
+				c, ok := s.Upstream(sent, "agent/1")
 				want := row.initial
-				if signal == 0 || of == signal {
+				if signal == 0 || sent == signal {
 					want = row.want
 				}
 				if got := get(c)[name]; got != want || !ok || c.UserAgent != "agent/1" {
-					t.Errorf("%s%s: %s has %s, want %s", prefix, name, of, got, want)
+					t.Errorf("with %s%s: got %s for %s, want %s", prefix, name, got, sent, want)
 				}
 			}
 		}
@@ -164,23 +165,23 @@ func TestVariablesOfOneSignalOverrideThoseOfAll(t *testing.T) {
 	}
 }
 
-func TestAnExporterOfNoneTurnsOffItsSignal(t *testing.T) {
+func TestExporterNoneTurnsOffItsSignal(t *testing.T) {
 	for variable, signal := range map[string]otlp.Signal{"METRICS": otlp.Metrics, "TRACES": otlp.Traces, "LOGS": otlp.Logs} {
 		s := mustParse(
 			t,
 			nil,
 			[]string{"OTEL_EXPORTER_OTLP_ENDPOINT=http://h:1", "OTEL_" + variable + "_EXPORTER=none"},
 		)
-		for _, of := range otlp.Signals() {
-			if s.Sends(of) != (of != signal) {
-				t.Errorf("%s is none: sends %s is %v", variable, of, s.Sends(of))
+		for _, other := range otlp.Signals() {
+			if s.Sends(other) != (other != signal) {
+				t.Errorf("OTEL_%s_EXPORTER=none: Sends(%s) is %v", variable, other, s.Sends(other))
 			}
 		}
 	}
 }
 
 // An upstream that cannot work is rejected at startup.
-func TestUpstreamsThatCannotWorkAreRefused(t *testing.T) {
+func TestUpstreamsThatCannotWorkAreRejected(t *testing.T) {
 	name, err := os.Hostname()
 	if err != nil {
 		t.Fatal(err)
@@ -195,16 +196,16 @@ func TestUpstreamsThatCannotWorkAreRefused(t *testing.T) {
 		"--otlp-headers-file /no/such":                                                  "--otlp-headers-file: cannot read the headers file",
 	} {
 		if _, err := parse(strings.Fields(args), nil); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: %v, want %s", args, err, want)
+			t.Errorf("%s: got error %v, want %s", args, err, want)
 		}
 	}
 }
 
-// Headers may come from a file alone.
-func TestHeadersFileAlone(t *testing.T) {
+// Headers may come only from a file.
+func TestHeadersOnlyFromAFile(t *testing.T) {
 	headers, err := headersOf(nil, write(t, "token", "\n# a comment\n a = b=c \n"))()
 	if err != nil || fmt.Sprint(headers) != "map[a:b=c]" {
-		t.Errorf("%v, %v", headers, err)
+		t.Errorf("got headers %v, error %v; want map[a:b=c]", headers, err)
 	}
 	for content, want := range map[string]string{"a=b\nc\n": "token:2: expected key=value", "# a=b\n": "found none", "é=b": "token:1: expected key=value"} {
 		if _, err := parse(
@@ -212,18 +213,18 @@ func TestHeadersFileAlone(t *testing.T) {
 			nil,
 		); err == nil ||
 			!strings.Contains(err.Error(), want) {
-			t.Errorf("%q: %v, want %s", content, err, want)
+			t.Errorf("%q: got error %v, want %s", content, err, want)
 		}
 	}
 }
 
-// A renewed token is read again. While its file is half written, the last one stays in use.
-func TestHeadersFileIsReadAgain(t *testing.T) {
+// A renewed token is reread. While its file is half written, the previous token stays in use.
+func TestHeadersFileIsReread(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		file := filepath.Join(t.TempDir(), "token")
 		headers := headersOf(map[string]string{"tenant": "a"}, file)
 		if _, err := headers(); err == nil {
-			t.Error("no error without the file")
+			t.Error("no error although the file does not exist")
 		}
 		for _, step := range []struct{ content, want string }{
 			{"authorization=one", "map[authorization:one tenant:a]"},
@@ -235,7 +236,7 @@ func TestHeadersFileIsReadAgain(t *testing.T) {
 			}
 			time.Sleep(2 * rereadAfter)
 			if got, err := headers(); err != nil || fmt.Sprint(got) != step.want {
-				t.Errorf("%s: %v, %v", step.content, got, err)
+				t.Errorf("%s: got headers %v, error %v; want %s", step.content, got, err, step.want)
 			}
 		}
 	})
@@ -258,7 +259,7 @@ func TestUnixSocketNeedsGRPC(t *testing.T) {
 			err.Error(),
 			"--otlp-logs-endpoint: expected http or https with the protocol http/protobuf, got unix:///run/x.sock",
 		) {
-		t.Error(err)
+		t.Errorf("got error %v, want one about --otlp-logs-endpoint", err)
 	}
 }
 
@@ -269,12 +270,12 @@ func TestNoSignalIsSentToTheSidecarItself(t *testing.T) {
 	)
 	if err == nil ||
 		!strings.Contains(err.Error(), "--otlp-traces-endpoint: localhost:4317 is the address of this sidecar") {
-		t.Error(err)
+		t.Errorf("got error %v, want one about --otlp-traces-endpoint", err)
 	}
 }
 
-// TLS reads the files at each call, and returns an error once they are no longer valid.
-func TestCertificatesAreReadAgain(t *testing.T) {
+// TLS reads the files at each call, and returns an error if they are no longer valid.
+func TestCertificatesAreReread(t *testing.T) {
 	one, two := selfSigned(t), selfSigned(t)
 	s := mustParse(
 		t,
@@ -297,7 +298,7 @@ func TestCertificatesAreReadAgain(t *testing.T) {
 	after, err := s.TLS(otlp.Metrics)
 	if err != nil || before.RootCAs.Equal(after.RootCAs) ||
 		reflect.DeepEqual(before.Certificates[0].Certificate, after.Certificates[0].Certificate) {
-		t.Errorf("not read again: %v", err)
+		t.Errorf("the replaced files were not reread, or TLS failed: %v", err)
 	}
 	if err := os.WriteFile(one.cert, []byte("half a certif"), 0o600); err != nil {
 		t.Fatal(err)
@@ -306,6 +307,6 @@ func TestCertificatesAreReadAgain(t *testing.T) {
 		otlp.Metrics,
 	); err == nil ||
 		!strings.Contains(err.Error(), "--otlp-certificate: expected a file of PEM certificates, found none in") {
-		t.Error(err)
+		t.Errorf("got error %v, want one about --otlp-certificate", err)
 	}
 }

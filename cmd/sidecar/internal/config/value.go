@@ -17,7 +17,7 @@ import (
 // value implements pflag.Value for a setting.
 type value struct {
 	kind       string             // placeholder for the value in the help
-	set        func(string) error // on an error, the setting stays as it is
+	set        func(string) error // an error leaves the setting unchanged
 	initial    string             // the default, as text
 	repeatable bool
 	boolean    bool
@@ -147,17 +147,17 @@ func boolean(p *bool, initial bool) *value {
 
 // interval returns a value that is a Go duration or, as in OpenTelemetry's variables, a number of
 // milliseconds.
-func interval(p *time.Duration, initial, least time.Duration) *value {
+func interval(p *time.Duration, initial, minimum time.Duration) *value {
 	*p = initial
 	return &value{kind: "DURATION", initial: shortDuration(initial), set: func(given string) error {
-		const longest = 24 * time.Hour
+		const maximum = 24 * time.Hour
 		d, err := time.ParseDuration(given)
-		if ms, numberErr := strconv.ParseInt(given, 10, 64); numberErr == nil && ms <= longest.Milliseconds() {
+		if ms, numberErr := strconv.ParseInt(given, 10, 64); numberErr == nil && ms <= maximum.Milliseconds() {
 			d, err = time.Duration(ms)*time.Millisecond, nil
 		}
-		if err != nil || d < least || d > longest {
+		if err != nil || d < minimum || d > maximum {
 			return fmt.Errorf("expected a duration such as 10s, or a number of milliseconds, from %v to 24h, got %q",
-				least, given)
+				minimum, given)
 		}
 		*p = d
 		return nil
@@ -166,7 +166,7 @@ func interval(p *time.Duration, initial, least time.Duration) *value {
 
 // shortDuration formats d without zero units, for example as 5m instead of 5m0s.
 func shortDuration(d time.Duration) string {
-	if text, whole := strings.CutSuffix(d.String(), "m0s"); whole {
+	if text, found := strings.CutSuffix(d.String(), "m0s"); found {
 		return text + "m"
 	}
 	return d.String()
@@ -202,24 +202,24 @@ func percent(p *float64, initial float64) *value {
 }
 
 // count returns a value that is a non-negative integer. The default is 0.
-func count(p *int64) *value { return whole(p, 0, 0) }
+func count(p *int64) *value { return integer(p, 0, 0) }
 
 // positive returns a value that is a positive integer.
-func positive(p *int64, initial int64) *value { return whole(p, initial, 1) }
+func positive(p *int64, initial int64) *value { return integer(p, initial, 1) }
 
-func whole(p *int64, initial, least int64) *value {
+func integer(p *int64, initial, minimum int64) *value {
 	*p = initial
 	return &value{kind: "NUMBER", initial: strconv.FormatInt(initial, 10), set: func(given string) error {
 		n, err := strconv.ParseInt(given, 10, 32)
-		if err != nil || n < least {
-			return fmt.Errorf("expected an integer from %d to %d, got %q", least, math.MaxInt32, given)
+		if err != nil || n < minimum {
+			return fmt.Errorf("expected an integer from %d to %d, got %q", minimum, math.MaxInt32, given)
 		}
 		*p = n
 		return nil
 	}}
 }
 
-// number returns a value that is a non-negative number.
+// number returns a value that is a number from 0 to a million.
 func number(p *float64, initial float64) *value {
 	*p = initial
 	return &value{kind: "NUMBER", initial: fmt.Sprint(initial), set: func(given string) error {
@@ -236,23 +236,23 @@ func number(p *float64, initial float64) *value {
 // is on disk.
 func queueSize(p *int64) *value {
 	v := size(p, 0, 1<<20, 64<<30)
-	v.initial = "16MiB, in memory 8MiB"
+	v.initial = "16MiB, or 8MiB in memory"
 	return v
 }
 
 // size returns a value that is a number of bytes, with a unit as in GOMEMLIMIT or Kubernetes.
-func size(p *int64, initial, least, most int64) *value {
+func size(p *int64, initial, minimum, maximum int64) *value {
 	*p = initial
 	return &value{kind: "SIZE", initial: sizeText(initial), set: func(given string) error {
 		digits := strings.TrimRight(given, "BKMGi")
 		n, err := strconv.ParseInt(digits, 10, 64)
 		units := map[string]int64{"": 1, "Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30}
 		unit, known := units[strings.TrimSuffix(given[len(digits):], "B")]
-		if err != nil || !known || n > most/unit || n*unit < least {
+		if err != nil || !known || n > maximum/unit || n*unit < minimum {
 			return fmt.Errorf(
 				"expected a size such as 16MiB, from %s to %s, got %q",
-				sizeText(least),
-				sizeText(most),
+				sizeText(minimum),
+				sizeText(maximum),
 				given,
 			)
 		}

@@ -1,5 +1,5 @@
-// Package demo is a small shop whose pools get into trouble one after the other: one is too small,
-// one waits for a slow downstream, one for a lock, and one leaks.
+// Package demo simulates a small shop whose pools get into trouble one after the other: one is too
+// small, one waits for a slow downstream, one contends for a lock, and one leaks.
 package demo
 
 import (
@@ -21,12 +21,12 @@ import (
 	"github.com/poolgauge/poolgauge/instrument/producer"
 )
 
-// Interval is the shop's export interval. It is short, so that changes show at once.
+// Interval is the shop's export interval. It is short, so that changes show promptly.
 const Interval = time.Second
 
 // Run runs the shop until ctx is done. It prints to out what happens and what to watch. It sends
-// the shop's metrics over OTLP/gRPC to url, such as unix:/tmp/otlp.sock, with the sidecar's own
-// exporter: OpenTelemetry's would make the binary 2 % larger.
+// the shop's metrics over OTLP/gRPC to url, such as unix:/tmp/otlp.sock. It uses the sidecar's own
+// exporter, since OpenTelemetry's would make the binary 2% larger.
 func Run(ctx context.Context, url string, out io.Writer) (err error) {
 	client, err := export.Dial(export.Config{Protocol: export.GRPC, URL: url, Timeout: Interval})
 	if err != nil {
@@ -57,17 +57,17 @@ func Run(ctx context.Context, url string, out io.Writer) (err error) {
 	return nil
 }
 
-// exportTo returns a sink that sends each collection with client. The sink does not retry: the next
-// collection is a second away. It reports failures until ctx is done; after that the sidecar shuts
-// down too.
+// exportTo returns a sink that sends each collection with client. The sink does not retry, since
+// the next collection is only a second away. It reports failures only until ctx is done, since the
+// sidecar then shuts down too.
 func exportTo(ctx context.Context, client export.Client) collector.Sink {
 	return func(rm *metricdata.ResourceMetrics) {
 		batch, err := otlp.Encode(rm)
 		if err == nil {
-			sending, cancel := context.WithTimeout(context.WithoutCancel(ctx), Interval)
+			sendCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), Interval)
 			defer cancel()
 			r := export.Request{Signal: batch.Signal, Points: batch.Points, Data: [][]byte{batch.Data}}
-			_, err = client.Send(sending, r)
+			_, err = client.Send(sendCtx, r)
 		}
 		if err != nil && ctx.Err() == nil {
 			otel.Handle(err)
@@ -75,13 +75,13 @@ func exportTo(ctx context.Context, client export.Client) collector.Sink {
 	}
 }
 
-// act is one act of the story: what changes, and what to watch.
+// act is one act of the story.
 type act struct {
-	title, watch string
-	begin, end   func(*shop)
+	title, watch string      // what happens, and what to watch
+	begin, end   func(*shop) // may be nil
 }
 
-const lasts = time.Minute
+const actDuration = time.Minute
 
 var story = []act{
 	{
@@ -108,11 +108,11 @@ var story = []act{
 	{
 		title: "connections leaks",
 		watch: "its slots are taken one by one and never released, while the rate of requests stays the same",
-		begin: func(s *shop) { s.leaks.Store(true) }, end: (*shop).giveBack,
+		begin: func(s *shop) { s.leaks.Store(true) }, end: (*shop).stopLeaking,
 	},
 }
 
-// play repeats the story until ctx is done.
+// play plays the story again and again until ctx is done.
 func play(ctx context.Context, s *shop, out io.Writer) {
 	for n := 0; ; n++ {
 		a := story[n%len(story)]
@@ -122,9 +122,9 @@ func play(ctx context.Context, s *shop, out io.Writer) {
 		}
 		select {
 		case <-ctx.Done():
-			s.giveBack()
+			s.stopLeaking()
 			return
-		case <-time.After(lasts):
+		case <-time.After(actDuration):
 		}
 		if a.end != nil {
 			a.end(s)

@@ -10,15 +10,15 @@ import (
 	"github.com/poolgauge/poolgauge/pools"
 )
 
-// The durations of healthy requests, and the limits of callers.
+// The durations of healthy requests, and the behavior of callers.
 const (
 	thumbnail  = 5 * time.Millisecond
 	payment    = 50 * time.Millisecond
 	locked     = 2 * time.Millisecond
 	connection = 15 * time.Millisecond
-	patience   = 1500 * time.Millisecond // wait after which callers give up
-	maxOpen    = 200                     // maximum number of open requests to each pool
-	leakEvery  = 256                     // a leak takes one in so many connections, 16 of them in 45 seconds
+	patience   = 1500 * time.Millisecond // time after which callers give up
+	maxOpen    = 200                     // maximum number of requests in flight to each pool
+	leakEvery  = 256                     // one use in leakEvery leaks its connection: 16 leaks in 45 seconds
 )
 
 // shop is the demo app. The durations of its requests change with the story.
@@ -29,7 +29,7 @@ type shop struct {
 	payment, locked atomic.Int64
 	leaks           atomic.Bool
 	queries         atomic.Int64
-	lock            sync.Mutex // locked by the tasks of receipts
+	lock            sync.Mutex // contended by the tasks of receipts
 	requests        sync.WaitGroup
 
 	mu     sync.Mutex // guards leaked
@@ -60,7 +60,7 @@ func (s *shop) close() {
 // resize sets the number of workers. workers must be at least 1.
 func (s *shop) resize(workers int) { _ = s.thumbnails.Resize(workers) }
 
-// serve makes requests at constant rates, however slow the pools are, until ctx is done.
+// serve starts making requests at constant rates, however slow the pools are, until ctx is done.
 func (s *shop) serve(ctx context.Context) {
 	s.load(ctx, 700, s.makeThumbnail)
 	s.load(ctx, 60, s.pay)
@@ -72,7 +72,7 @@ func (s *shop) load(ctx context.Context, perSecond int, request func(context.Con
 	s.requests.Go(func() {
 		tick := time.NewTicker(time.Second / time.Duration(perSecond))
 		defer tick.Stop()
-		open := make(chan struct{}, maxOpen)
+		inFlight := make(chan struct{}, maxOpen)
 		for {
 			select {
 			case <-ctx.Done():
@@ -80,12 +80,12 @@ func (s *shop) load(ctx context.Context, perSecond int, request func(context.Con
 			case <-tick.C:
 			}
 			select {
-			case open <- struct{}{}:
+			case inFlight <- struct{}{}:
 				s.requests.Go(func() {
-					defer func() { <-open }()
-					waiting, cancel := context.WithTimeout(ctx, patience)
+					defer func() { <-inFlight }()
+					ctx, cancel := context.WithTimeout(ctx, patience)
 					defer cancel()
-					request(waiting)
+					request(ctx)
 				})
 			default:
 			}
@@ -93,13 +93,13 @@ func (s *shop) load(ctx context.Context, perSecond int, request func(context.Con
 	})
 }
 
-// makeThumbnail and the other requests end when ctx is done. They ignore errors, which the metrics
-// show.
+// makeThumbnail and the other requests stop waiting for a slot when ctx is done. They ignore
+// errors, which the metrics show.
 
 func (s *shop) makeThumbnail(ctx context.Context) {
-	waiting, cancel := context.WithTimeout(ctx, patience/5)
+	ctx, cancel := context.WithTimeout(ctx, patience/5)
 	defer cancel()
-	_ = s.thumbnails.Submit(waiting, func(context.Context) error {
+	_ = s.thumbnails.Submit(ctx, func(context.Context) error {
 		compute(time.Millisecond / 4)
 		time.Sleep(thumbnail)
 		return nil
@@ -112,7 +112,7 @@ func (s *shop) pay(ctx context.Context) {
 		return
 	}
 	defer lease.Release()
-	// the payment takes its time even if the caller's patience ends
+	// a payment in progress is completed even if ctx is done
 	time.Sleep(time.Duration(s.payment.Load()))
 }
 
@@ -141,8 +141,8 @@ func (s *shop) query(ctx context.Context) {
 	lease.Release()
 }
 
-// giveBack ends the leak and releases all leaked leases.
-func (s *shop) giveBack() {
+// stopLeaking stops the leak and releases all leaked leases.
+func (s *shop) stopLeaking() {
 	s.leaks.Store(false)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -161,7 +161,7 @@ func pause(ctx context.Context, d time.Duration) {
 
 // compute keeps a CPU busy for the duration d.
 func compute(d time.Duration) {
-	for begin := time.Now(); time.Since(begin) < d; {
+	for start := time.Now(); time.Since(start) < d; {
 		continue
 	}
 }

@@ -1,4 +1,4 @@
-// Package plot draws line charts of results by number of workers, as SVG and PNG.
+// Package plot draws line charts of benchmark results by number of workers, as SVG and PNG.
 package plot
 
 import (
@@ -8,7 +8,7 @@ import (
 	"strconv"
 )
 
-// Chart is a line chart with logarithmic axes. A chart without a point is empty.
+// Chart is a line chart with logarithmic axes.
 type Chart struct {
 	Title, Note string
 	XTitle      string
@@ -19,16 +19,16 @@ type Chart struct {
 // Line is one curve of a chart. Only points with positive X and Y are drawn.
 type Line struct {
 	Name   string
-	Points []Point // in the order of X
-	// Mark is the X at which the curve is highlighted, which need not be that of a Point. 0 means
-	// none.
+	Points []Point // in increasing order of X
+	// Mark is the X at which the curve is highlighted. It need not be the X of a Point. 0 means
+	// that the curve is not highlighted.
 	Mark float64
 }
 
 // Point is a measured value.
 type Point struct{ X, Y float64 }
 
-// role is the purpose of a color. The roles starting with series are for curves.
+// role is the purpose of a color. Curves use series and the roles after it.
 type role int
 
 const (
@@ -55,7 +55,7 @@ type canvas interface {
 	text(at Point, anchor anchor, bold bool, s string) // at is on the text's baseline
 }
 
-// anchor specifies which part of a text is placed at its point.
+// anchor specifies which part of a text is placed at the given point.
 type anchor int
 
 const (
@@ -78,7 +78,7 @@ const (
 
 // axis is a logarithmic scale.
 type axis struct {
-	low, high float64 // logarithms to base 2, whole numbers
+	low, high float64 // base-2 logarithms, rounded to integers
 	from, to  float64 // pixels
 }
 
@@ -173,7 +173,8 @@ func (l Line) draw(on canvas, r role, x, y axis) {
 	}
 }
 
-// along returns the point of a curve at x.
+// along returns the point of a curve at x, interpolating linearly. If x is beyond an end of the
+// curve, along returns that end.
 func along(points []Point, x float64) Point {
 	i, _ := slices.BinarySearchFunc(points, x, func(p Point, x float64) int { return cmp.Compare(p.X, x) })
 	if i == 0 {
@@ -186,7 +187,7 @@ func along(points []Point, x float64) Point {
 	return Point{x, a.Y + (x-a.X)/(b.X-a.X)*(b.Y-a.Y)}
 }
 
-// names writes the name of each curve at the curve's end. Names do not overlap.
+// names writes the name of each curve next to the curve's end. It keeps names from overlapping.
 func (c Chart) names(on canvas, x, y axis) {
 	type label struct {
 		name    string
@@ -201,7 +202,7 @@ func (c Chart) names(on canvas, x, y axis) {
 		}
 	}
 	slices.SortStableFunc(all, func(a, b label) int { return cmp.Compare(a.at, b.at) })
-	for i := range all { // push overlapping names down, then up from the bottom
+	for i := range all { // move overlapping names down, and then up again from the bottom
 		if i > 0 {
 			all[i].at = max(all[i].at, all[i-1].at+lineHeight)
 		}
@@ -217,7 +218,7 @@ func (c Chart) names(on canvas, x, y axis) {
 	}
 }
 
-// short shortens a long name at the front, since the end is the most informative part.
+// short truncates a long name at the front, since its end is the most informative part.
 func short(name string) string {
 	runes := []rune(name)
 	if len(runes) <= longestName {

@@ -47,13 +47,13 @@ func elements(t *testing.T, svg []byte) (count map[string]int, texts []string) {
 	}
 }
 
-func TestSVGHasEachLineItsPointsAndItsName(t *testing.T) {
+func TestSVGShowsEachLineWithItsPointsAndName(t *testing.T) {
 	count, texts := elements(t, chart().SVG())
 	if got, want := count["circle"], 4+5+2*3+2; got != want { // points, marks, and one next to each name
-		t.Errorf("%d circles, expected %d", got, want)
+		t.Errorf("%d circles, want %d", got, want)
 	}
 	if got := bytes.Count(chart().SVG(), []byte("font-weight")); got != 1 {
-		t.Errorf("%d texts are bold, expected the title alone", got)
+		t.Errorf("%d texts are bold, want only the title", got)
 	}
 	all := strings.Join(texts, "|")
 	for _, want := range []string{"Throughput & more", "Rings: the best.", "workers", "1×", "32×", "|64|", "cpu: 2", "http: 24"} {
@@ -62,11 +62,11 @@ func TestSVGHasEachLineItsPointsAndItsName(t *testing.T) {
 		}
 	}
 	if strings.Contains(all, "none") {
-		t.Errorf("a line without points is named in %s", all)
+		t.Errorf("the name of a line without points is in %s", all)
 	}
 }
 
-func TestSVGEscapesNamesAndLoadsNothing(t *testing.T) {
+func TestSVGEscapesNamesAndRefersToNoOtherResources(t *testing.T) {
 	hostile := `</text><script>alert(1)</script>"` + "\x00\x1b[2J\xff"
 	c := chart()
 	c.Title, c.Lines[0].Name, c.Lines[1].Name = hostile, hostile, "http://user/?a=1&b=2"
@@ -75,14 +75,15 @@ func TestSVGEscapesNamesAndLoadsNothing(t *testing.T) {
 	if count["script"] > 0 || bytes.ContainsAny(svg, "\x00\x1b") {
 		t.Errorf("a name became markup or control characters: %s", svg)
 	}
-	for _, loads := range []string{"href", "url(", "@import", "src="} {
-		if bytes.Contains(svg, []byte(loads)) {
-			t.Errorf("loads something: %q in %s", loads, svg)
+	for _, reference := range []string{"href", "url(", "@import", "src="} {
+		if bytes.Contains(svg, []byte(reference)) {
+			t.Errorf("a reference to another resource: %q in %s", reference, svg)
 		}
 	}
 }
 
-// inked reports whether a part of an image has pixels of another color than the image's corner.
+// inked reports whether a part of an image has pixels that differ in color from the image's top
+// left corner.
 func inked(img image.Image, part image.Rectangle) bool {
 	for y := part.Min.Y; y < part.Max.Y; y++ {
 		for x := part.Min.X; x < part.Max.X; x++ {
@@ -94,6 +95,7 @@ func inked(img image.Image, part image.Rectangle) bool {
 	return false
 }
 
+// decoded returns the chart's PNG, decoded.
 func decoded(t *testing.T, c Chart, dark bool) image.Image {
 	t.Helper()
 	data, err := c.PNG(dark)
@@ -107,7 +109,7 @@ func decoded(t *testing.T, c Chart, dark bool) image.Image {
 	return img
 }
 
-func TestPNGIsLightOrDarkAndNothingTouchesItsEdge(t *testing.T) {
+func TestPNGIsLightOrDarkAndHasMargins(t *testing.T) {
 	many := chart()
 	for i := range 20 {
 		name := fmt.Sprintf("http://localhost:8080/an/address/that/is/rather/long/%d", i)
@@ -118,52 +120,53 @@ func TestPNGIsLightOrDarkAndNothingTouchesItsEdge(t *testing.T) {
 			img := decoded(t, c, dark)
 			r, _, _, _ := img.At(0, 0).RGBA()
 			if isDark := r < 0x8000; isDark != dark {
-				t.Errorf("%s: the background is %v, where dark is %v", name, img.At(0, 0), dark)
+				t.Errorf("%s: with dark = %v, the background is %v", name, dark, img.At(0, 0))
 			}
 			b := img.Bounds()
 			for _, edge := range []image.Rectangle{
 				{b.Min, image.Pt(b.Max.X, 8)}, {image.Pt(0, b.Max.Y-8), b.Max}, {b.Min, image.Pt(8, b.Max.Y)}, {image.Pt(b.Max.X-8, 0), b.Max},
 			} {
 				if inked(img, edge) {
-					t.Errorf("%s: draws at the edge, in %v of %v", name, edge, b)
+					t.Errorf("%s: something is drawn in the margin %v of %v", name, edge, b)
 				}
 			}
 			if !inked(img, image.Rect(left, 14, width/2, 30)) {
-				t.Errorf("%s: has no title", name)
+				t.Errorf("%s: the image has no title", name)
 			}
 		}
 	}
 }
 
-// A curve that doubles at each step is straight: the pixel halfway has its color.
-func TestPNGDrawsCurvesWhereTheyAre(t *testing.T) {
+// On logarithmic axes, the curve y = x is straight, so pixels between its points have its color.
+func TestPNGDrawsCurvesInTheRightPlace(t *testing.T) {
 	c := Chart{Lines: []Line{{"", []Point{{1, 1}, {2, 2}, {64, 64}}, 0}}}
 	img := decoded(t, c, false)
 	x, y := newAxis([]float64{1, 64}, left, width-42), newAxis([]float64{1, 64}, minHeight-bottom, top)
 	for _, v := range []float64{1, 2, 8, 32, 64} {
 		if r, _, b, _ := img.At(int(x.at(v)), int(y.at(v))).RGBA(); r > 0x2000 || b < 0xc000 {
-			t.Errorf("at %v the color is %v, expected blue", v, img.At(int(x.at(v)), int(y.at(v))))
+			t.Errorf("the color at %v is %v, want blue", v, img.At(int(x.at(v)), int(y.at(v))))
 		}
 	}
 }
 
-func TestNamesDoNotCover(t *testing.T) {
+func TestNamesDoNotOverlap(t *testing.T) {
 	c := chart()
 	for range 20 { // all end at the same height
 		c.Lines = append(c.Lines, c.Lines[0])
 	}
-	seen := &recorder{}
-	c.draw(seen)
-	if len(seen.names) != 22 {
-		t.Fatalf("%d names, expected 22", len(seen.names))
+	rec := &recorder{}
+	c.draw(rec)
+	if len(rec.names) != 22 {
+		t.Fatalf("%d names drawn, want 22", len(rec.names))
 	}
-	for i, at := range seen.names {
-		if i > 0 && at.Y-seen.names[i-1].Y < lineHeight-0.01 || at.Y < 20 || at.Y > float64(c.height()) {
-			t.Errorf("the names are at %v", seen.names)
+	for i, at := range rec.names {
+		if i > 0 && at.Y-rec.names[i-1].Y < lineHeight-0.01 || at.Y < 20 || at.Y > float64(c.height()) {
+			t.Errorf("names overlap or are outside the chart: they are at %v", rec.names)
 		}
 	}
 }
 
+// recorder is a canvas that records where the curves' names are drawn.
 type recorder struct{ names []Point }
 
 func (r *recorder) stroke(role, float64, ...Point) {}
@@ -174,26 +177,26 @@ func (r *recorder) text(at Point, _ anchor, _ bool, text string) {
 	}
 }
 
-// Values that a logarithmic axis cannot show are left out. A chart of a single point is not empty.
+// Values that a logarithmic axis cannot show are omitted. A chart with a single point is not empty.
 func TestOddCharts(t *testing.T) {
 	odd := []Point{{0, 1}, {1, 0}, {-1, 2}, {math.NaN(), 1}, {1, math.NaN()}, {math.Inf(1), 1}, {1, math.Inf(1)}}
 	for name, c := range map[string]Chart{
-		"nothing":    {},
+		"no lines":   {},
 		"odd values": {Lines: []Line{{"odd", odd, 3}}},
 	} {
 		if !c.Empty() {
-			t.Errorf("%s: not empty", name)
+			t.Errorf("%s: the chart is not empty", name)
 		}
 		decoded(t, c, false)
 		elements(t, c.SVG())
 	}
 	one := Chart{Lines: []Line{{"one", append(odd, Point{3, 0.001}), 7}}}
 	if one.Empty() {
-		t.Error("a chart of one point is empty")
+		t.Error("a chart with one point is empty")
 	}
 	decoded(t, one, true)
 	if count, _ := elements(t, one.SVG()); count["circle"] != 1+3+1 || bytes.Contains(one.SVG(), []byte("NaN")) {
-		t.Errorf("a chart of one point has %d circles in %s", count["circle"], one.SVG())
+		t.Errorf("a chart with one point has %d circles, want 5, in %s", count["circle"], one.SVG())
 	}
 }
 
@@ -201,18 +204,18 @@ func TestAlong(t *testing.T) {
 	points := []Point{{10, 0}, {20, 100}, {30, 50}}
 	for x, want := range map[float64]Point{0: {10, 0}, 10: {10, 0}, 15: {15, 50}, 20: {20, 100}, 28: {28, 60}, 90: {30, 50}} {
 		if got := along(points, x); got != want {
-			t.Errorf("at %v: %v, expected %v", x, got, want)
+			t.Errorf("at %v: got %v, want %v", x, got, want)
 		}
 	}
 }
 
-func TestLongNamesKeepTheirEnd(t *testing.T) {
+func TestLongNamesAreTruncatedAtTheFront(t *testing.T) {
 	if got := short(
 		"http://localhost:8080/" + strings.Repeat("x", 50) + "/orders: 12",
 	); len([]rune(got)) != longestName ||
 		!strings.HasPrefix(got, "…") ||
 		!strings.HasSuffix(got, "/orders: 12") {
-		t.Errorf("got %q", got)
+		t.Errorf("got %q, want an ellipsis and the end of the name in %d characters", got, longestName)
 	}
 }
 
@@ -220,7 +223,7 @@ func TestSVGHasTheColorsOfLightAndDarkPages(t *testing.T) {
 	light, dark, _ := strings.Cut(string(chart().SVG()), "prefers-color-scheme:dark")
 	for _, role := range []role{background, series} {
 		if !strings.Contains(light, palette[0][role]) || !strings.Contains(dark, palette[1][role]) {
-			t.Errorf("color %d is missing", role)
+			t.Errorf("the light or the dark color of role %d is missing", role)
 		}
 	}
 }

@@ -13,13 +13,13 @@ import (
 	"golang.org/x/image/font/inconsolata"
 )
 
-// PNG returns the chart as an image, for a light or a dark page.
+// PNG returns the chart as a PNG image, for a light or a dark page.
 func (c Chart) PNG(dark bool) ([]byte, error) {
 	p := &raster{image.NewRGBA(image.Rect(0, 0, width, c.height())), palette[0]}
 	if dark {
 		p.colors = palette[1]
 	}
-	back := parsed(p.colors[background])
+	back := parseColor(p.colors[background])
 	for i := 0; i < len(p.Pix); i += 4 {
 		copy(p.Pix[i:], []uint8{back.R, back.G, back.B, back.A})
 	}
@@ -29,7 +29,7 @@ func (c Chart) PNG(dark bool) ([]byte, error) {
 	return encode(p.RGBA)
 }
 
-// encode returns m, an opaque image, as PNG. It does only what a chart needs: image/png would add a
+// encode encodes m, which must be opaque, as PNG. It replaces image/png, which would also add a
 // decoder to the binary.
 func encode(m *image.RGBA) ([]byte, error) {
 	var packed bytes.Buffer
@@ -56,9 +56,9 @@ func encode(m *image.RGBA) ([]byte, error) {
 
 func chunk(to []byte, name string, data []byte) []byte {
 	to = binary.BigEndian.AppendUint32(to, uint32(len(data)))
-	begin := len(to)
+	start := len(to)
 	to = append(append(to, name...), data...)
-	return binary.BigEndian.AppendUint32(to, crc32.ChecksumIEEE(to[begin:]))
+	return binary.BigEndian.AppendUint32(to, crc32.ChecksumIEEE(to[start:]))
 }
 
 type raster struct {
@@ -70,7 +70,7 @@ type raster struct {
 // pixel's center. A share of 0 or less leaves a pixel as it is; a share of 1 or more replaces its
 // color.
 func (p *raster) cover(r role, part image.Rectangle, share func(x, y float64) float64) {
-	to := parsed(p.colors[r])
+	to := parseColor(p.colors[r])
 	part = part.Intersect(p.Bounds())
 	for y := part.Min.Y; y < part.Max.Y; y++ {
 		for x := part.Min.X; x < part.Max.X; x++ {
@@ -79,14 +79,14 @@ func (p *raster) cover(r role, part image.Rectangle, share func(x, y float64) fl
 				continue
 			}
 			from := p.RGBAAt(x, y)
-			mixed := func(a, b uint8) uint8 { return uint8(math.Round(float64(a) + s*(float64(b)-float64(a)))) }
-			p.SetRGBA(x, y, color.RGBA{mixed(from.R, to.R), mixed(from.G, to.G), mixed(from.B, to.B), 0xff})
+			blend := func(a, b uint8) uint8 { return uint8(math.Round(float64(a) + s*(float64(b)-float64(a)))) }
+			p.SetRGBA(x, y, color.RGBA{blend(from.R, to.R), blend(from.G, to.G), blend(from.B, to.B), 0xff})
 		}
 	}
 }
 
-// parsed returns the color that text, such as #1f2328, denotes.
-func parsed(text string) color.RGBA {
+// parseColor parses a color such as #1f2328, with lowercase digits.
+func parseColor(text string) color.RGBA {
 	digit := func(i int) uint8 {
 		if c := text[i]; c >= 'a' {
 			return c - 'a' + 10
@@ -96,8 +96,8 @@ func parsed(text string) color.RGBA {
 	return color.RGBA{digit(1)<<4 | digit(2), digit(3)<<4 | digit(4), digit(5)<<4 | digit(6), 0xff}
 }
 
-// stroke draws line segments with round ends. Coverage falls to 0 within half a pixel outside the
-// edge.
+// stroke draws line segments with round ends. Their edges are antialiased: the color fades out
+// within half a pixel of the edge.
 func (p *raster) stroke(r role, width float64, points ...Point) {
 	for i := range points[:len(points)-1] {
 		a, b := points[i], points[i+1]
@@ -121,8 +121,8 @@ func (p *raster) stroke(r role, width float64, points ...Point) {
 
 func (p *raster) dot(r role, at Point, radius float64) { p.stroke(r, 2*radius, at, at) }
 
-// text draws characters from bitmaps, all of the same width. It draws bold characters twice, so
-// that no second font is needed.
+// text draws characters from a bitmap font of fixed width. It draws bold characters twice, one
+// pixel apart, so that no second font is needed.
 func (p *raster) text(at Point, anchor anchor, bold bool, text string) {
 	font := inconsolata.Regular8x16
 	runes := []rune(text)
@@ -144,7 +144,7 @@ func (p *raster) text(at Point, anchor anchor, bold bool, text string) {
 	}
 }
 
-// glyph returns the index of c in font, or the index of a replacement if the font lacks c.
+// glyph returns the index of c in font, or that of a replacement character if font lacks c.
 func glyph(font *basicfont.Face, c rune) int {
 	for _, want := range []rune{c, '\uFFFD', '?'} {
 		for _, r := range font.Ranges {

@@ -7,7 +7,7 @@ import (
 )
 
 // SVG returns the chart as SVG. The image follows the reader's preference for light or dark pages,
-// and loads no other resource.
+// and refers to no other resources.
 func (c Chart) SVG() []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" role="img" class="plot">`+"\n",
@@ -15,9 +15,9 @@ func (c Chart) SVG() []byte {
 	fmt.Fprintf(&b, "<title>%s</title>\n<style>\n", escaped(c.Title))
 	b.WriteString(".plot text{font:15px system-ui,sans-serif;stroke:none}\n")
 	b.WriteString(".plot polyline{fill:none;stroke-linejoin:round;stroke-linecap:round}\n")
-	colors(&b, palette[0])
+	writeColors(&b, palette[0])
 	b.WriteString("@media (prefers-color-scheme:dark){\n")
-	colors(&b, palette[1])
+	writeColors(&b, palette[1])
 	b.WriteString("}\n</style>\n")
 	fmt.Fprintf(&b, `<rect width="100%%" height="100%%" class="f%d"/>`+"\n", background)
 	if !c.Empty() {
@@ -27,8 +27,9 @@ func (c Chart) SVG() []byte {
 	return b.Bytes()
 }
 
-func colors(b *bytes.Buffer, of []string) {
-	for r, color := range of {
+// writeColors writes the CSS classes of the roles, with their colors.
+func writeColors(b *bytes.Buffer, colors []string) {
+	for r, color := range colors {
 		fmt.Fprintf(b, ".plot .s%d{stroke:%s}.plot .f%d{fill:%s}\n", r, color, r, color)
 	}
 }

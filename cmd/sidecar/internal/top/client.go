@@ -16,10 +16,9 @@ import (
 	"github.com/poolgauge/poolgauge/collector/live"
 )
 
-// Limits of the time and size of a response.
 const (
-	answerTime = 5 * time.Second
-	answerSize = 32 << 20 // bytes
+	requestTimeout  = 5 * time.Second
+	maxResponseSize = 32 << 20 // bytes
 )
 
 // Client reads the data of a running sidecar from its page. It is safe for concurrent use.
@@ -40,7 +39,7 @@ func NewClient(address string) (*Client, error) {
 		return nil, fmt.Errorf("%q: expected the address of a sidecar's page, such as 127.0.0.1:4320", address)
 	}
 	base.Path = ""
-	return &Client{base, &http.Client{Timeout: answerTime, Transport: &http.Transport{}}}, nil
+	return &Client{base, &http.Client{Timeout: requestTimeout, Transport: &http.Transport{}}}, nil
 }
 
 // Close closes idle connections.
@@ -48,14 +47,14 @@ func (c *Client) Close() { c.http.CloseIdleConnections() }
 
 func (c *Client) String() string { return c.base.Host }
 
-// Picture returns the current state of everything that the sidecar knows.
+// Picture returns the current picture: everything that the sidecar's page shows.
 func (c *Client) Picture(ctx context.Context) (*live.Picture, error) {
 	var p live.Picture
 	if err := c.get(ctx, c.base.JoinPath("api/v1/picture"), &p); err != nil {
 		return nil, err
 	}
 	if p.At.IsZero() {
-		return nil, fmt.Errorf("%s does not serve a sidecar page, or serves that of an incompatible version", c)
+		return nil, fmt.Errorf("%s does not serve a sidecar page, or serves one of an incompatible version", c)
 	}
 	return &p, nil
 }
@@ -74,23 +73,23 @@ func (c *Client) get(ctx context.Context, from *url.URL, into any) error {
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return c.explained(err)
+		return c.explain(err)
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
 		return fmt.Errorf("%s returned %s", c, resp.Status)
 	}
-	if err := json.NewDecoder(io.LimitReader(resp.Body, answerSize)).Decode(into); err != nil {
+	if err := json.NewDecoder(io.LimitReader(resp.Body, maxResponseSize)).Decode(into); err != nil {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		return fmt.Errorf("%s does not serve a sidecar page, or serves that of an incompatible version", c)
+		return fmt.Errorf("%s does not serve a sidecar page, or serves one of an incompatible version", c)
 	}
 	return nil
 }
 
-// explained returns err as one short line for the screen.
-func (c *Client) explained(err error) error {
+// explain returns an error for err whose text is one short line for the screen.
+func (c *Client) explain(err error) error {
 	var timeout net.Error
 	switch {
 	case errors.Is(err, context.Canceled):
@@ -98,7 +97,7 @@ func (c *Client) explained(err error) error {
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return fmt.Errorf("nothing is listening at %s", c)
 	case errors.As(err, &timeout) && timeout.Timeout():
-		return fmt.Errorf("%s did not respond within %v", c, answerTime)
+		return fmt.Errorf("%s did not respond within %v", c, requestTimeout)
 	}
 	var wrapped *url.Error
 	if errors.As(err, &wrapped) {

@@ -33,11 +33,11 @@ func (s *state) details(width, height int) []line {
 	return append(lines, heat(s.history.Waits, width, height-len(lines))...)
 }
 
-// curveLines is the number of lines that the curves take.
+// curveLines is the number of lines that curves returns.
 const curveLines = 7
 
-// holders renders the uses that have held a slot the longest, with their call stacks and traces. It
-// returns at most height lines.
+// holders renders the uses that have held a slot for the longest time, with their call stacks and
+// traces. It returns at most height lines.
 func holders(p *live.Pool, width, height int) []line {
 	var lines []line
 	for _, h := range p.Holders {
@@ -52,7 +52,7 @@ func holders(p *live.Pool, width, height int) []line {
 	return lines[:min(len(lines), height)]
 }
 
-// split renders what the time in use is spent on.
+// split renders how the time in use is spent, and quantiles of the wait.
 func split(p *live.Pool) line {
 	l := line{}
 	l.put("on CPU ", p.OnCPU, percent)
@@ -64,13 +64,14 @@ func split(p *live.Pool) line {
 	return l
 }
 
+// curves renders the history as sparklines, with the newest and the highest value of each.
 func (s *state) curves(width int) []line {
 	h := s.history
 	var lines []line
 	for _, c := range []struct {
 		label  string
 		values []live.Figure
-		bound  []live.Figure // values that the scale must include; nil: none
+		bound  []live.Figure // values that the scale must include; may be nil
 		write  func(float64) string
 		s      style
 	}{
@@ -82,17 +83,17 @@ func (s *state) curves(width int) []line {
 		{"rate/s", h.Rate, nil, live.Number, plain},
 		{"unserved/s", h.NotServed, nil, live.Number, trouble},
 	} {
-		top := max(most(c.values).Or(0), most(c.bound).Or(0))
+		top := max(highest(c.values).Or(0), highest(c.bound).Or(0))
 		l := line{{plain, cell(labelWidth, false, c.label)}}
 		l.add(c.s, "%s", spark(width-labelWidth-20, c.values, top))
 		l.add(strong, "%s", cell(9, true, newest(c.values).Text(c.write)))
-		l.add(dim, "%s", cell(11, true, "max "+most(c.values).Text(c.write)))
+		l.add(dim, "%s", cell(11, true, "max "+highest(c.values).Text(c.write)))
 		lines = append(lines, l)
 	}
 	return lines
 }
 
-// heat renders a heatmap of waits: time to the right, longer waits at the top.
+// heat renders a heatmap of waits, with time from left to right and longer waits at the top.
 func heat(m live.Heatmap, width, height int) []line {
 	rows := height - 1
 	if rows < 2 || len(m.Counts) == 0 || len(m.Bounds) == 0 {
@@ -100,7 +101,7 @@ func heat(m live.Heatmap, width, height int) []line {
 	}
 	columns := min(width-labelWidth, len(m.Counts))
 	height = min(rows, len(m.Bounds)+1)
-	sums := make([][]float64, height) // by row, the shortest wait first
+	sums := make([][]float64, height) // by row, the shortest waits first
 	for r := range sums {
 		sums[r] = make([]float64, columns)
 	}
@@ -117,7 +118,7 @@ func heat(m live.Heatmap, width, height int) []line {
 	}
 	lines := []line{{{dim, "how long requests waited"}}}
 	for r := height - 1; r >= 0; r-- {
-		last := ((r+1)*(len(m.Bounds)+1)+height-1)/height - 1 // row of the heatmap
+		last := ((r+1)*(len(m.Bounds)+1)+height-1)/height - 1 // last bucket of the row
 		label := "more"
 		if last < len(m.Bounds) {
 			label = "to " + duration(m.Bounds[last])
@@ -127,8 +128,8 @@ func heat(m live.Heatmap, width, height int) []line {
 	return lines
 }
 
-// shades renders counts as blocks that are darker for higher counts, on a logarithmic scale. A
-// count of 0 is blank.
+// shades renders counts as blocks that are darker for higher counts, on a logarithmic scale up to
+// top. A count of 0 is blank.
 func shades(counts []float64, top float64) string {
 	marks := []rune("░▒▓█")
 	text := make([]rune, len(counts))

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// The first row holds the waits that are longer than any bound.
+// The first row contains the waits that exceed all bounds.
 func TestHeatmapHasARowForEachBoundAndOneMoreIfThereIsRoom(t *testing.T) {
 	for name, c := range map[string]struct {
 		height int
@@ -15,7 +15,7 @@ func TestHeatmapHasARowForEachBoundAndOneMoreIfThereIsRoom(t *testing.T) {
 		"room for more":   {20, []string{"more", "to 10s", "to 100ms", "to 1ms"}},
 		"just enough":     {5, []string{"more", "to 10s", "to 100ms", "to 1ms"}},
 		"room for half":   {3, []string{"more", "to 100ms"}},
-		"room for no two": {2, nil},
+		"no room for two": {2, nil},
 	} {
 		var labels []string
 		for i, l := range heat(history().Waits, 40, c.height) {

@@ -11,7 +11,7 @@ import (
 	"github.com/poolgauge/poolgauge/collector/live"
 )
 
-// style is the purpose of a text. Its appearance depends on the terminal.
+// style is the role of a piece of text. The terminal determines what it looks like.
 type style int
 
 const (
@@ -23,7 +23,7 @@ const (
 	trouble
 	bar // a line across the screen: the table's head, or the list of keys
 
-	selected style = 1 << 8 // added to the style of a text in the selected row
+	selected style = 1 << 8 // added to the styles of the selected row
 )
 
 // span is a piece of text in one style.
@@ -32,7 +32,7 @@ type span struct {
 	text  string
 }
 
-// line is a line of the screen, from left to right.
+// line is a line of the screen: its spans from left to right.
 type line []span
 
 func (l *line) add(s style, format string, args ...any) {
@@ -59,8 +59,8 @@ func safe(text string) string {
 	}, text)
 }
 
-// cell pads or shortens text so that it is exactly columns wide. If right is set, the text is
-// aligned to the right, with at least one space before it.
+// cell pads or truncates text so that it is exactly columns wide. If right is set, the text is
+// right-aligned, with at least one space before it.
 func cell(columns int, right bool, text string) string {
 	if columns <= 0 {
 		return ""
@@ -89,9 +89,9 @@ func gauge(columns int, share float64) string {
 	return cell(columns, false, text)
 }
 
-// spark draws a sparkline that is columns wide, with the newest value at the right. The scale is
-// from 0 to the given maximum. Absent values are blank; 0 has the lowest mark.
-func spark(columns int, values []live.Figure, most float64) string {
+// spark draws a sparkline that is columns wide, with the newest value at the right. The scale goes
+// from 0 to maximum. Unknown values are blank; 0 is drawn as the lowest mark.
+func spark(columns int, values []live.Figure, maximum float64) string {
 	marks := []rune("▁▂▃▄▅▆▇█")
 	var b strings.Builder
 	for _, f := range fit(columns, values) {
@@ -99,17 +99,17 @@ func spark(columns int, values []live.Figure, most float64) string {
 		switch {
 		case !ok:
 			b.WriteByte(' ')
-		case most <= 0:
+		case maximum <= 0:
 			b.WriteRune(marks[0])
 		default:
-			b.WriteRune(marks[min(len(marks)-1, int(max(0, v)/most*float64(len(marks))))])
+			b.WriteRune(marks[min(len(marks)-1, int(max(0, v)/maximum*float64(len(marks))))])
 		}
 	}
 	return b.String()
 }
 
-// fit reduces values to one per column, which is the maximum of the values that the column covers.
-// If there are fewer values than columns, the first columns are empty.
+// fit reduces values to one per column: the highest of the values that the column covers. If there
+// are fewer values than columns, the first columns are empty.
 func fit(columns int, values []live.Figure) []live.Figure {
 	out := make([]live.Figure, max(0, columns))
 	if len(values) < columns {
@@ -117,23 +117,23 @@ func fit(columns int, values []live.Figure) []live.Figure {
 		return out
 	}
 	for i := range out {
-		out[i] = most(values[i*len(values)/columns : (i+1)*len(values)/columns])
+		out[i] = highest(values[i*len(values)/columns : (i+1)*len(values)/columns])
 	}
 	return out
 }
 
-// most returns the highest value that is present.
-func most(values []live.Figure) live.Figure {
-	var found live.Figure
+// highest returns the highest known value, or an unknown value if there is none.
+func highest(values []live.Figure) live.Figure {
+	var best live.Figure
 	for _, f := range values {
-		if v, ok := f.Get(); ok && v >= found.Or(math.Inf(-1)) {
-			found = f
+		if v, ok := f.Get(); ok && v >= best.Or(math.Inf(-1)) {
+			best = f
 		}
 	}
-	return found
+	return best
 }
 
-// newest returns the last value that is present.
+// newest returns the last known value, or an unknown value if there is none.
 func newest(values []live.Figure) live.Figure {
 	for i := len(values) - 1; i >= 0; i-- {
 		if !values[i].IsZero() {
@@ -166,7 +166,7 @@ func bytes(v float64) string {
 	return fmt.Sprintf("%.2g%c", v, units[i])
 }
 
-// fold breaks text at spaces into lines that are at most columns wide.
+// fold breaks text at spaces into lines. A line is wider than columns only if a single word is.
 func fold(text string, columns int) []string {
 	var lines []string
 	current := ""

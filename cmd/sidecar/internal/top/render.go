@@ -9,8 +9,9 @@ import (
 	"github.com/poolgauge/poolgauge/collector/live"
 )
 
-// stale is how much older than the polling interval a picture must be to be marked as stale.
-const stale = 3 * time.Second
+// staleAfter is the time after which a picture is marked as stale, in addition to the polling
+// interval.
+const staleAfter = 3 * time.Second
 
 // render returns the lines of a screen with the given size.
 func (s *state) render(width, height int, now time.Time) []line {
@@ -56,21 +57,21 @@ func (s *state) title(width int, now time.Time) line {
 	return clip(line{{strong, "poolgauge  "}, status, {plain, text}}, width)
 }
 
-// status returns the name and time of the picture, or the reason why there is no picture or no
-// newer one.
+// status returns the sidecar's name and the picture's time, or the reason why there is no picture
+// or no newer one.
 func (s *state) status(now time.Time) span {
-	age := now.Sub(s.got).Round(time.Second)
+	age := now.Sub(s.receivedAt).Round(time.Second)
 	switch {
 	case s.picture == nil && s.err != nil:
-		tried := now.Sub(s.asked).Round(time.Second)
-		return span{trouble, fmt.Sprintf("%s; retrying for %v", safe(s.err.Error()), tried)}
+		elapsed := now.Sub(s.pollingSince).Round(time.Second)
+		return span{trouble, fmt.Sprintf("%s; retrying for %v", safe(s.err.Error()), elapsed)}
 	case s.picture == nil:
-		return span{dim, "connecting to " + s.from + " …"}
+		return span{dim, "connecting to " + s.address + " …"}
 	case s.paused:
 		return span{warning, "PAUSED at " + s.picture.At.Local().Format(time.TimeOnly) + ": Z resumes"}
 	case s.err != nil:
 		return span{trouble, fmt.Sprintf("STALE by %v: %s", age, safe(s.err.Error()))}
-	case age > stale+s.every:
+	case age > staleAfter+s.every:
 		return span{trouble, fmt.Sprintf("STALE by %v", age)}
 	}
 	return span{plain, safe(s.picture.Service) + "  " + s.picture.At.Local().Format(time.TimeOnly)}
@@ -149,14 +150,14 @@ func (s *state) probes() line {
 	return l
 }
 
-// longest returns the duration of the longest phase, which is the whole run if that is reported as
-// a phase.
+// longest returns the duration of the longest phase. If the total is reported as a phase, that is
+// the total.
 func longest(phases []live.Phase) live.Figure {
 	all := make([]live.Figure, len(phases))
 	for i, p := range phases {
 		all[i] = p.Seconds
 	}
-	return most(all)
+	return highest(all)
 }
 
 func (s *state) pipeline() line {
@@ -184,14 +185,14 @@ func (s *state) pipeline() line {
 	return l
 }
 
-// put adds label and f unless f is absent.
+// put adds label and f, formatted by write, unless f is unknown.
 func (l *line) put(label string, f live.Figure, write func(float64) string) {
 	if v, ok := f.Get(); ok {
 		l.add(plain, "%s%s", label, write(v))
 	}
 }
 
-// meter adds a bar like htop's, unless share is absent.
+// meter adds a bar like htop's, unless share is unknown.
 func (l *line) meter(label string, columns int, share live.Figure, text string) {
 	v, ok := share.Get()
 	if !ok {
@@ -208,7 +209,7 @@ func (l *line) meter(label string, columns int, share live.Figure, text string) 
 	l.add(plain, "]%s", text)
 }
 
-// clip shortens l to width columns.
+// clip truncates l to width columns.
 func clip(l line, width int) line {
 	var out line
 	for _, s := range l {

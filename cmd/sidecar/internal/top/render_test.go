@@ -16,7 +16,7 @@ import (
 
 var noon = time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
 
-// figures returns known values.
+// figures returns values as known figures.
 func figures(values ...float64) []live.Figure {
 	all := make([]live.Figure, len(values))
 	for i, v := range values {
@@ -100,8 +100,8 @@ func picture() *live.Picture {
 	}
 }
 
-func shown(p *live.Picture) *state {
-	return &state{picture: p, got: noon, sort: -1, every: 2 * time.Second}
+func stateOf(p *live.Picture) *state {
+	return &state{picture: p, receivedAt: noon, sort: -1, every: 2 * time.Second}
 }
 
 // text renders a screen as text.
@@ -117,13 +117,13 @@ func expect(t *testing.T, screen string, wants ...string) {
 	t.Helper()
 	for _, want := range wants {
 		if !strings.Contains(screen, want) {
-			t.Errorf("%q is not in\n%s", want, screen)
+			t.Errorf("no %q on the screen:\n%s", want, screen)
 		}
 	}
 }
 
 func TestTableShowsWhichPoolIsInTroubleAndWhy(t *testing.T) {
-	screen := text(shown(picture()), 80, 24, noon)
+	screen := text(stateOf(picture()), 80, 24, noon)
 	expect(t, screen, "sidecar on node-7", "4 pools, 1 in trouble, 1 to watch",
 		"!! payments      ██████      8/8      40    3.2s      3s    21ms    380      1.5\n",
 		"!  thumbnails", "?  reports",
@@ -131,12 +131,12 @@ func TestTableShowsWhichPoolIsInTroubleAndWhy(t *testing.T) {
 		"payments (sql)  of orders  recommended limit 16", "downstream slow: use time is 4 times its baseline",
 		"CPU[███████▋]95%", "3G/8G", "throttled 34%", "/pod/app", "tcp db:5432 failed: connection refused", "disk 5ms",
 		"to otel:4317  queue 2K", "lost 3 upstream not accepting", "F10Quit")
-	expect(t, text(shown(picture()), 160, 24, noon), "WHY", "downstream slow", "15 MINUTES")
+	expect(t, text(stateOf(picture()), 160, 24, noon), "WHY", "downstream slow", "15 MINUTES")
 }
 
-func TestTheSelectedPoolIsDescribedAtTheSamePlaceHoweverManyPoolsThereAre(t *testing.T) {
-	place := func(p *live.Picture) int {
-		return slices.IndexFunc(strings.Split(text(shown(p), 80, 24, noon), "\n"), func(l string) bool {
+func TestTheNumberOfPoolsDoesNotMoveTheFooter(t *testing.T) {
+	footerLine := func(p *live.Picture) int {
+		return slices.IndexFunc(strings.Split(text(stateOf(p), 80, 24, noon), "\n"), func(l string) bool {
 			return strings.HasPrefix(l, "payments (sql)")
 		})
 	}
@@ -145,12 +145,12 @@ func TestTheSelectedPoolIsDescribedAtTheSamePlaceHoweverManyPoolsThereAre(t *tes
 	for i := range 40 {
 		many.Pools = append(many.Pools, live.Pool{ID: fmt.Sprint(i), Name: "more", Level: live.Good})
 	}
-	if a, b := place(few), place(many); a < 0 || a != b {
-		t.Errorf("in line %d of a screen with one pool, and in line %d with many", a, b)
+	if a, b := footerLine(few), footerLine(many); a < 0 || a != b {
+		t.Errorf("the footer is in line %d with one pool, and in line %d with many", a, b)
 	}
 }
 
-// Whatever the size and the names, there are as many lines as the screen has, and none is wider.
+// Whatever the size and the names are, render fills the screen exactly, and no line is too wide.
 func TestScreensOfAllSizes(t *testing.T) {
 	hostile := picture()
 	for i := range 300 {
@@ -171,20 +171,20 @@ func TestScreensOfAllSizes(t *testing.T) {
 	hostile.Host = live.Host{}
 	for name, p := range map[string]*live.Picture{"usual": picture(), "hostile": hostile, "no pools": {At: noon}, "none yet": nil} {
 		for _, size := range [][2]int{{80, 24}, {20, 5}, {1, 1}, {40, 12}, {300, 100}, {79, 11}} {
-			s := shown(p)
+			s := stateOf(p)
 			for _, key := range []string{"", "End", "Enter", "F1", "Esc", "F3", "池", "Enter", "F4", "zzz", "Enter"} {
-				s.pressed(key, 10)
+				s.handleKey(key, 10)
 				if s.show == details {
 					s.historyOf, s.history = s.selected, history()
 				}
 				lines := s.render(size[0], size[1], noon)
 				if len(lines) != size[1] {
-					t.Errorf("%s, %v, after %q: %d lines", name, size, key, len(lines))
+					t.Errorf("%s, %v, after %q: %d lines, want %d", name, size, key, len(lines), size[1])
 				}
 				for _, l := range lines {
 					if displaywidth.String(l.String()) > size[0] && s.show != help {
 						t.Errorf(
-							"%s, %v, after %q: %d columns: %q",
+							"%s, %v, after %q: a line of %d columns is too wide: %q",
 							name,
 							size,
 							key,
@@ -216,12 +216,12 @@ func history() *live.History {
 }
 
 func TestDetailsHaveCurvesAndWaits(t *testing.T) {
-	s := shown(picture())
+	s := stateOf(picture())
 	s.show = details
-	s.historyOf, s.history = "b", history() // of the pool that was selected before
+	s.historyOf, s.history = "b", history() // the pool that was selected before
 	loading := text(s, 80, 24, noon)
 	if expect(t, loading, "loading its history"); strings.Contains(loading, "max 8") {
-		t.Errorf("it shows the history of another pool:\n%s", loading)
+		t.Errorf("the history of another pool is shown:\n%s", loading)
 	}
 	s.historyOf = "a"
 	s.picture.Pools[0].Holders = nil // so that everything fits in 24 lines
@@ -237,22 +237,22 @@ func TestDetailsHaveCurvesAndWaits(t *testing.T) {
 	)
 }
 
-func TestStaleIsSaid(t *testing.T) {
-	s := shown(picture())
+func TestStalePictureIsMarked(t *testing.T) {
+	s := stateOf(picture())
 	s.err = errors.New("nothing is listening at 127.0.0.1:4320")
 	expect(t, text(s, 80, 24, noon.Add(7*time.Second)), "STALE by 7s: nothing is listening at 127.0.0.1:4320")
 	s.err = nil
 	expect(t, text(s, 80, 24, noon.Add(9*time.Second)), "STALE by 9s")
 	if screen := text(s, 80, 24, noon.Add(4*time.Second)); strings.Contains(screen, "STALE") {
-		t.Errorf("stale between two answers:\n%s", screen)
+		t.Errorf("a picture that is 4s old is marked as stale:\n%s", screen)
 	}
-	s.pressed("Z", 1)
+	s.handleKey("Z", 1)
 	expect(t, text(s, 80, 24, noon.Add(9*time.Second)), "PAUSED at")
-	never := &state{from: "x:1", asked: noon, err: errors.New("nothing is listening at x:1")}
-	expect(t, text(never, 80, 24, noon.Add(3*time.Second)), "nothing is listening at x:1; retrying for 3s")
+	noPicture := &state{address: "x:1", pollingSince: noon, err: errors.New("nothing is listening at x:1")}
+	expect(t, text(noPicture, 80, 24, noon.Add(3*time.Second)), "nothing is listening at x:1; retrying for 3s")
 }
 
-func TestTheLastLineListsTheKeysOfWhatIsShown(t *testing.T) {
+func TestLastLineListsTheKeysOfTheView(t *testing.T) {
 	for name, c := range map[string]struct {
 		show          view
 		wants, absent string
@@ -261,7 +261,7 @@ func TestTheLastLineListsTheKeysOfWhatIsShown(t *testing.T) {
 		"the details": {details, "EscBack ↑↓Pool", "F3Search"},
 		"the help":    {help, "EscBack ↑↓Pool", "F3Search"},
 	} {
-		s := shown(picture())
+		s := stateOf(picture())
 		s.show, s.filter = c.show, "pay"
 		got := s.keys(80).String()
 		if !strings.Contains(got, c.wants) || strings.Contains(got, c.absent) ||
@@ -271,18 +271,18 @@ func TestTheLastLineListsTheKeysOfWhatIsShown(t *testing.T) {
 	}
 }
 
-func TestTheStatusIsColoredByWhatIsWrong(t *testing.T) {
+func TestStyleOfTheStatus(t *testing.T) {
 	for name, c := range map[string]struct {
 		state *state
 		age   time.Duration
 		want  style
 	}{
-		"no answer yet":   {&state{from: "x:1", asked: noon}, 0, dim},
-		"never an answer": {&state{asked: noon, err: io.EOF}, 0, trouble},
-		"a new picture":   {shown(picture()), 0, plain},
-		"an old picture":  {shown(picture()), time.Minute, trouble},
-		"an error since":  {&state{picture: picture(), got: noon, err: io.EOF}, 0, trouble},
-		"paused":          {&state{picture: picture(), got: noon, paused: true}, time.Minute, warning},
+		"no response yet":        {&state{address: "x:1", pollingSince: noon}, 0, dim},
+		"only an error":          {&state{pollingSince: noon, err: io.EOF}, 0, trouble},
+		"a new picture":          {stateOf(picture()), 0, plain},
+		"an old picture":         {stateOf(picture()), time.Minute, trouble},
+		"a picture and an error": {&state{picture: picture(), receivedAt: noon, err: io.EOF}, 0, trouble},
+		"paused":                 {&state{picture: picture(), receivedAt: noon, paused: true}, time.Minute, warning},
 	} {
 		if got := c.state.status(noon.Add(c.age)).style; got != c.want {
 			t.Errorf("%s: style %d, want %d", name, got, c.want)
@@ -290,9 +290,9 @@ func TestTheStatusIsColoredByWhatIsWrong(t *testing.T) {
 	}
 }
 
-func TestUnknownFiguresAreSortedBelowZero(t *testing.T) {
+func TestUnknownValuesAreSortedBelowZero(t *testing.T) {
 	zero, unknown := live.Known(0), live.Figure{}
-	s := shown(&live.Picture{At: noon})
+	s := stateOf(&live.Picture{At: noon})
 	for _, pending := range []live.Figure{unknown, zero, unknown, zero, live.Known(1)} {
 		s.picture.Pools = append(s.picture.Pools, live.Pool{Pending: pending})
 	}
@@ -302,7 +302,7 @@ func TestUnknownFiguresAreSortedBelowZero(t *testing.T) {
 		got = append(got, p.Pending)
 	}
 	if want := []live.Figure{live.Known(1), zero, zero, unknown, unknown}; !slices.Equal(got, want) {
-		t.Errorf("waiting %v, want %v", got, want)
+		t.Errorf("sorted by WAITING: %v, want %v", got, want)
 	}
 }
 
@@ -336,11 +336,11 @@ func TestKeys(t *testing.T) {
 		{"/ a Enter n", "b", ""},
 		{"F4 q Enter", "a", ""},
 	} {
-		s := shown(picture())
+		s := stateOf(picture())
 		text(s, 80, 24, noon)
 		for key := range strings.FieldsSeq(c.keys) {
-			if !s.pressed(key, 2) {
-				t.Errorf("%q ends at %s", c.keys, key)
+			if !s.handleKey(key, 2) {
+				t.Errorf("%q: %s quits", c.keys, key)
 			}
 			text(s, 80, 24, noon)
 		}
@@ -348,31 +348,31 @@ func TestKeys(t *testing.T) {
 			c.pools = names(s)
 		}
 		if s.selected != c.selected && c.keys != "I" && !strings.HasPrefix(c.keys, "F6 F6 F6") || names(s) != c.pools {
-			t.Errorf("%q: %s is selected of %s, expected %s of %s", c.keys, s.selected, names(s), c.selected, c.pools)
+			t.Errorf("%q: pool %s of %s is selected, want %s of %s", c.keys, s.selected, names(s), c.selected, c.pools)
 		}
 	}
 	for _, key := range []string{"q", "F10", "Ctrl-C"} {
-		if shown(picture()).pressed(key, 2) {
+		if stateOf(picture()).handleKey(key, 2) {
 			t.Errorf("%s does not quit", key)
 		}
 	}
 }
 
-func TestOnlyCharactersAreTypedAndOnly64(t *testing.T) {
-	s := shown(picture())
-	s.pressed("F4", 2)
+func TestTypingAcceptsAtMost64CharactersAndNoOtherKeys(t *testing.T) {
+	s := stateOf(picture())
+	s.handleKey("F4", 2)
 	for range 64 {
-		s.pressed("x", 2)
-		s.pressed("F5", 2)
+		s.handleKey("x", 2)
+		s.handleKey("F5", 2)
 	}
-	s.pressed("y", 2)
+	s.handleKey("y", 2)
 	if want := strings.Repeat("x", 64); *s.typing != want {
 		t.Errorf("typed %q, want %q", *s.typing, want)
 	}
 }
 
-func TestDetailsHaveTheHoldersWithTheirCallsAndTraces(t *testing.T) {
-	s := shown(picture())
+func TestDetailsListHoldersWithTheirCallsAndTraces(t *testing.T) {
+	s := stateOf(picture())
 	s.show = details
 	s.picture.Pools[0].Holders = append(
 		s.picture.Pools[0].Holders,

@@ -12,15 +12,15 @@ import (
 
 // state holds everything that the screen shows. It is used only by the goroutine of Run.
 type state struct {
-	from    string        // the sidecar's address
-	every   time.Duration // polling interval
-	picture *live.Picture
-	got     time.Time // when picture arrived
-	err     error     // error of the last request; nil if it succeeded
-	asked   time.Time // when polling began
+	address      string        // the sidecar's address
+	every        time.Duration // polling interval
+	picture      *live.Picture
+	receivedAt   time.Time // when picture arrived
+	err          error     // error of the last poll, or nil if it succeeded
+	pollingSince time.Time
 
 	show     view
-	sort     int  // index in columns, or -1 for the sidecar's order, the worst first
+	sort     int  // index in columns, or -1 for the sidecar's order, worst first
 	reverse  bool // reverses the order
 	paused   bool
 	filter   string
@@ -45,9 +45,9 @@ const (
 // column is a column of the table.
 type column struct {
 	title string
-	width int // in terminal columns, with the space before it
+	width int // in terminal columns, including the space before it
 	text  func(*live.Pool) string
-	value func(*live.Pool) live.Figure // sort key, the highest first
+	value func(*live.Pool) live.Figure // sort key, highest first
 }
 
 var columns = []column{
@@ -134,19 +134,19 @@ func (s *state) row(all []*live.Pool) int {
 	return max(0, slices.IndexFunc(all, func(p *live.Pool) bool { return p.ID == s.selected }))
 }
 
-// move moves the selection down by the given number of rows, or up if the number is negative.
-func (s *state) move(by int) {
+// move moves the selection down by rows, or up if rows is negative.
+func (s *state) move(rows int) {
 	all := s.pools()
 	if len(all) > 0 {
-		s.selected = all[min(max(0, s.row(all)+by), len(all)-1)].ID
+		s.selected = all[min(max(0, s.row(all)+rows), len(all)-1)].ID
 	}
 }
 
-// find selects the next pool that matches the search. It starts the given number of rows below the
-// selected row.
-func (s *state) find(from int) {
+// find selects the next pool that matches the search. It starts skip rows below the selected row,
+// and wraps around.
+func (s *state) find(skip int) {
 	all := s.pools()
-	at := s.row(all) + from
+	at := s.row(all) + skip
 	for i := range all {
 		if p := all[(at+i)%len(all)]; matches(p, s.search) {
 			s.selected = p.ID
@@ -155,10 +155,11 @@ func (s *state) find(from int) {
 	}
 }
 
-// pressed handles a key in the same way as htop. It returns false if the key quits.
-func (s *state) pressed(key string, page int) bool {
+// handleKey handles a key as htop would. page is the number of rows that PgUp and PgDn move. It
+// returns false if the key quits.
+func (s *state) handleKey(key string, page int) bool {
 	if s.typing != nil {
-		s.typed(key)
+		s.editText(key)
 		return key != "Ctrl-C"
 	}
 	switch key {
@@ -190,12 +191,12 @@ func (s *state) pressed(key string, page int) bool {
 	case "I":
 		s.reverse = !s.reverse
 	default:
-		s.moved(key, page)
+		s.handleMoveKey(key, page)
 	}
 	return true
 }
 
-func (s *state) moved(key string, page int) {
+func (s *state) handleMoveKey(key string, page int) {
 	switch key {
 	case "Up", "k":
 		s.move(-1)
@@ -212,8 +213,8 @@ func (s *state) moved(key string, page int) {
 	}
 }
 
-// typed handles a key while the user is typing a filter or search.
-func (s *state) typed(key string) {
+// editText handles a key while the user is typing a filter or search.
+func (s *state) editText(key string) {
 	switch key {
 	case "Enter", "Up", "Down":
 		s.typing = nil

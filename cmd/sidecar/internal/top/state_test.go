@@ -5,15 +5,15 @@ import (
 	"testing"
 )
 
-func TestKeysLeadToAViewAndBack(t *testing.T) {
+func TestKeysOpenAndLeaveViews(t *testing.T) {
 	for keys, want := range map[string]view{
 		"Enter": details, "Right": details, "F2": details, "F1": help, "?": help, "F1 Enter": details,
 		"Enter Esc": table, "Enter Left": table, "F1 Esc": table, "F1 Left": table,
 		"Enter F4": table, "Enter /": table, "Enter Down": details,
 	} {
-		s := shown(picture())
+		s := stateOf(picture())
 		for key := range strings.FieldsSeq(keys) {
-			s.pressed(key, 2)
+			s.handleKey(key, 2)
 		}
 		if s.show != want {
 			t.Errorf("%s: view %d, want %d", keys, s.show, want)

@@ -7,14 +7,14 @@ import (
 )
 
 // A row of the table consists of a mark, the name, a bar, the columns and, if there is room, a
-// curve and the reason.
+// sparkline and the reason.
 const (
 	markWidth  = 3
 	barWidth   = 7
 	minName    = 12
 	maxName    = 36
 	sparkWidth = 20
-	footer     = 3 // lines about the selected pool
+	footer     = 3 // number of lines about the selected pool
 )
 
 var (
@@ -35,7 +35,7 @@ func (s *state) layout(width int) layout {
 		l.name = max(l.name, displaywidth.String(safe(s.picture.Pools[i].Name))+1)
 	}
 	l.name = min(l.name, max(minName, rest), maxName)
-	if rest -= l.name; rest < sparkWidth { // no room for the curve, nor for the reason
+	if rest -= l.name; rest < sparkWidth { // room for neither the sparkline nor the reason
 		l.name += max(0, rest)
 		return l
 	}
@@ -118,7 +118,7 @@ func rowOf(p *live.Pool, l layout) line {
 		out.add(st, "%s", cell(c.width, true, c.text(p)))
 	}
 	if l.spark > 0 {
-		out.add(st, " %s", spark(l.spark, p.Spark.Fill, max(1, most(p.Spark.Fill).Or(0))))
+		out.add(st, " %s", spark(l.spark, p.Spark.Fill, max(1, highest(p.Spark.Fill).Or(0))))
 	}
 	if l.reason > 0 {
 		out.add(st, " %s", cell(l.reason, false, why(p)))
@@ -134,7 +134,7 @@ func why(p *live.Pool) string {
 	return safe(p.Reason)
 }
 
-// about renders footer lines with details of p, the selected pool.
+// about renders the footer, which describes p, the selected pool.
 func (s *state) about(p *live.Pool, width int) []line {
 	name := line{}
 	name.add(strong, "%s", safe(p.Name))

@@ -23,7 +23,7 @@ func Print(ctx context.Context, w io.Writer, c *Client) error {
 		return err
 	}
 	now := time.Now()
-	s := &state{from: c.String(), picture: p, got: now, sort: -1}
+	s := &state{address: c.String(), picture: p, receivedAt: now, sort: -1}
 	const width = 120
 	lines := append([]line{s.title(width, now)}, s.machine(width)...)
 	lines = append(lines, s.head(s.layout(width)))
@@ -38,38 +38,41 @@ func Print(ctx context.Context, w io.Writer, c *Client) error {
 	return nil
 }
 
-// answer is a response of the sidecar.
-type answer struct {
+// response is the result of one poll of the sidecar.
+type response struct {
 	picture *live.Picture
 	history *live.History
-	id      string // ID of the pool whose history this is
+	id      string // ID of the pool that history belongs to
 	err     error
 }
 
-// Run polls the picture from c at the given interval, and shows it on screen, until ctx is done or
-// the user quits. It returns an error if the terminal is gone.
+// Run polls the picture from c at the interval every and shows it on screen, until ctx is done or
+// the user quits. It returns an error if the terminal fails.
 func Run(ctx context.Context, screen tcell.Screen, c *Client, every time.Duration) error {
 	if err := screen.Init(); err != nil {
-		return fmt.Errorf("terminal: %w", err)
+		return fmt.Errorf("cannot initialize the terminal: %w", err)
 	}
 	defer screen.Fini()
 	for from, to := range fallbacks {
 		screen.RegisterRuneFallback(from, to)
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	questions, answers := make(chan string, 1), make(chan answer, 1)
-	ended := make(chan struct{})
+	ids, responses := make(chan string, 1), make(chan response, 1)
+	done := make(chan struct{})
 	go func() {
-		defer close(ended)
-		ask(ctx, c, every, questions, answers)
+		defer close(done)
+		poll(ctx, c, every, ids, responses)
 	}()
-	defer func() { cancel(); <-ended }()
+	defer func() { cancel(); <-done }()
 
-	return loop(ctx, screen, &state{from: c.String(), every: every, sort: -1, asked: time.Now()}, questions, answers)
+	s := &state{address: c.String(), every: every, sort: -1, pollingSince: time.Now()}
+	return loop(ctx, screen, s, ids, responses)
 }
 
-func loop(ctx context.Context, screen tcell.Screen, s *state, questions chan string, answers <-chan answer) error {
-	clock := time.NewTicker(time.Second) // to redraw, so that a stale picture is marked
+// loop handles events and responses, and redraws the screen after each of them, until ctx is done
+// or the user quits.
+func loop(ctx context.Context, screen tcell.Screen, s *state, ids chan string, responses <-chan response) error {
+	clock := time.NewTicker(time.Second) // redraw, so that a stale picture is marked
 	defer clock.Stop()
 	for {
 		draw(screen, s)
@@ -77,22 +80,23 @@ func loop(ctx context.Context, screen tcell.Screen, s *state, questions chan str
 		case <-ctx.Done():
 			return nil
 		case <-clock.C:
-		case a := <-answers:
-			s.take(a)
+		case r := <-responses:
+			s.update(r)
 		case e, ok := <-screen.EventQ():
 			if !ok {
 				return nil
 			}
-			if goOn, err := s.event(screen, e); !goOn {
+			if quit, err := s.handleEvent(screen, e); quit {
 				return err
 			}
-			s.request(questions)
+			s.requestHistory(ids)
 		}
 	}
 }
 
-// request asks for the history of the pool whose details are shown. Only the newest request counts.
-func (s *state) request(questions chan string) {
+// requestHistory sends the ID of the pool whose details are shown, or "", to ids. It replaces an ID
+// that has not been received yet.
+func (s *state) requestHistory(ids chan string) {
 	want := ""
 	if s.show == details {
 		want = s.selected
@@ -101,27 +105,28 @@ func (s *state) request(questions chan string) {
 		s.historyOf, s.history = want, nil
 	}
 	select {
-	case <-questions:
+	case <-ids:
 	default:
 	}
-	questions <- want
+	ids <- want
 }
 
-// ask polls the picture at the given interval. If the last ID received from questions is not empty,
-// ask also polls the history of the pool with that ID.
-func ask(ctx context.Context, c *Client, every time.Duration, questions <-chan string, answers chan<- answer) {
+// poll fetches the picture at the interval every and, unless the last ID received from ids is "",
+// also the history of the pool with that ID. When the ID of another pool is received, poll fetches
+// both immediately.
+func poll(ctx context.Context, c *Client, every time.Duration, ids <-chan string, responses chan<- response) {
 	defer c.Close()
 	id := ""
 	timer := time.NewTicker(every)
 	defer timer.Stop()
 	for {
-		var a answer
-		if a.picture, a.err = c.Picture(ctx); a.err == nil && id != "" {
-			a.id = id
-			a.history, a.err = c.History(ctx, id)
+		var r response
+		if r.picture, r.err = c.Picture(ctx); r.err == nil && id != "" {
+			r.id = id
+			r.history, r.err = c.History(ctx, id)
 		}
 		select {
-		case answers <- a:
+		case responses <- r:
 		case <-ctx.Done():
 			return
 		}
@@ -131,7 +136,7 @@ func ask(ctx context.Context, c *Client, every time.Duration, questions <-chan s
 				return
 			case <-timer.C:
 				again = true
-			case want := <-questions:
+			case want := <-ids:
 				again = want != "" && want != id
 				id = want
 			}
@@ -139,37 +144,37 @@ func ask(ctx context.Context, c *Client, every time.Duration, questions <-chan s
 	}
 }
 
-// take shows the answer a, unless the screen is paused.
-func (s *state) take(a answer) {
+// update stores what r contains, unless the screen is paused.
+func (s *state) update(r response) {
 	if s.paused {
 		return
 	}
-	if s.err = a.err; a.picture != nil {
-		s.picture, s.got = a.picture, time.Now()
+	if s.err = r.err; r.picture != nil {
+		s.picture, s.receivedAt = r.picture, time.Now()
 	}
-	if a.history != nil && a.id == s.historyOf && a.err == nil {
-		s.history = a.history
+	if r.history != nil && r.id == s.historyOf && r.err == nil {
+		s.history = r.history
 	}
 }
 
 var errGone = errors.New("the terminal is gone")
 
-// event handles e, a key or another terminal event. goOn is false if e quits.
-func (s *state) event(screen tcell.Screen, e tcell.Event) (goOn bool, err error) {
+// handleEvent handles e, a key or another terminal event. quit is true if the program should exit.
+func (s *state) handleEvent(screen tcell.Screen, e tcell.Event) (quit bool, err error) {
 	switch e := e.(type) {
 	case *tcell.EventResize:
 		screen.Sync()
 	case *tcell.EventError:
-		return false, errGone
+		return true, errGone
 	case *tcell.EventKey:
 		if e.Key() == tcell.KeyCtrlL {
 			screen.Sync()
-			return true, nil
+			return false, nil
 		}
 		_, height := screen.Size()
-		return s.pressed(nameOf(e), max(1, height/2)), nil
+		return !s.handleKey(nameOf(e), max(1, height/2)), nil
 	}
-	return true, nil
+	return false, nil
 }
 
 func nameOf(e *tcell.EventKey) string {
@@ -185,10 +190,10 @@ func draw(screen tcell.Screen, s *state) {
 	for y, l := range s.render(width, height, time.Now()) {
 		x := 0
 		for _, part := range l {
-			look := looks[part.style&^selected].Reverse(part.style == bar || part.style&selected != 0)
+			appearance := appearances[part.style&^selected].Reverse(part.style == bar || part.style&selected != 0)
 			for text := part.text; text != "" && x < width; {
 				var columns int
-				text, columns = screen.Put(x, y, text, look)
+				text, columns = screen.Put(x, y, text, appearance)
 				if columns == 0 {
 					break
 				}
@@ -196,10 +201,10 @@ func draw(screen tcell.Screen, s *state) {
 			}
 		}
 	}
-	screen.Show() // sends only what has changed
+	screen.Show() // writes only what has changed
 }
 
-var looks = map[style]tcell.Style{
+var appearances = map[style]tcell.Style{
 	plain:   tcell.StyleDefault,
 	strong:  tcell.StyleDefault.Bold(true),
 	dim:     tcell.StyleDefault.Dim(true),

@@ -19,17 +19,21 @@ import (
 	"github.com/poolgauge/poolgauge/collector/live"
 )
 
-// sidecar starts a server that answers like a sidecar, and returns its client.
-func sidecar(t *testing.T, p func() *live.Picture) *Client {
+// startSidecar starts a server that responds like a sidecar, with the picture that p returns. It
+// returns a client for the server.
+func startSidecar(t *testing.T, p func() *live.Picture) *Client {
 	t.Helper()
 	mux := http.NewServeMux()
-	answer := func(w http.ResponseWriter, v any) {
+	respond := func(w http.ResponseWriter, v any) {
 		if err := json.NewEncoder(w).Encode(v); err != nil {
 			t.Error(err)
 		}
 	}
-	mux.HandleFunc("GET /api/v1/picture", func(w http.ResponseWriter, _ *http.Request) { answer(w, p()) })
-	mux.HandleFunc("GET /api/v1/pools/a/history", func(w http.ResponseWriter, _ *http.Request) { answer(w, history()) })
+	mux.HandleFunc("GET /api/v1/picture", func(w http.ResponseWriter, _ *http.Request) { respond(w, p()) })
+	mux.HandleFunc(
+		"GET /api/v1/pools/a/history",
+		func(w http.ResponseWriter, _ *http.Request) { respond(w, history()) },
+	)
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
 	c, err := NewClient(server.URL)
@@ -40,7 +44,7 @@ func sidecar(t *testing.T, p func() *live.Picture) *Client {
 	return c
 }
 
-// terminal is a mock terminal of 80 × 24, and its screen.
+// terminal is a mock terminal with 80 columns and 24 rows, and its screen.
 type terminal struct {
 	vt.MockTerm
 	tcell.Screen
@@ -67,8 +71,8 @@ func (m *terminal) text() string {
 	return b.String()
 }
 
-// until waits for a text to appear on the terminal.
-func (m *terminal) until(t *testing.T, want string) {
+// waitFor waits for a text to appear on the terminal.
+func (m *terminal) waitFor(t *testing.T, want string) {
 	t.Helper()
 	deadline := time.Now().Add(time.Minute)
 	for !strings.Contains(m.text(), want) {
@@ -80,33 +84,33 @@ func (m *terminal) until(t *testing.T, want string) {
 }
 
 func TestRunInATerminal(t *testing.T) {
-	var gone atomic.Bool
-	c := sidecar(t, func() *live.Picture {
-		if gone.Load() {
-			return nil // a response that is not a picture
+	var broken atomic.Bool
+	c := startSidecar(t, func() *live.Picture {
+		if broken.Load() {
+			return nil // the response is then not a picture
 		}
 		return picture()
 	})
 	m := newTerminal(t)
-	ended := make(chan error, 1)
-	go func() { ended <- Run(t.Context(), m.Screen, c, 10*time.Millisecond) }()
-	m.until(t, "!! payments      ██████      8/8      40")
+	done := make(chan error, 1)
+	go func() { done <- Run(t.Context(), m.Screen, c, 10*time.Millisecond) }()
+	m.waitFor(t, "!! payments      ██████      8/8      40")
 	press := func(key tcell.Key, text string) { m.EventQ() <- tcell.NewEventKey(key, text, tcell.ModNone) }
 	press(tcell.KeyEnter, "")
-	m.until(t, "▂▃█        8      max 8")
+	m.waitFor(t, "▂▃█        8      max 8")
 	press(tcell.KeyEsc, "")
-	m.until(t, "thumbnails")
-	gone.Store(true)
-	m.until(t, "STALE by")
-	gone.Store(false)
-	m.until(t, "4 pools, 1 in trouble")
+	m.waitFor(t, "thumbnails")
+	broken.Store(true)
+	m.waitFor(t, "STALE by")
+	broken.Store(false)
+	m.waitFor(t, "4 pools, 1 in trouble")
 	press(tcell.KeyRune, "q")
-	if err := <-ended; err != nil {
-		t.Error(err)
+	if err := <-done; err != nil {
+		t.Errorf("Run returned %v after q, want nil", err)
 	}
 }
 
-func TestRunEndsWithItsContextAndWithItsTerminal(t *testing.T) {
+func TestRunReturnsWhenItsContextIsDoneOrItsTerminalFails(t *testing.T) {
 	for name, c := range map[string]struct {
 		end  func(*terminal, context.CancelFunc)
 		want error
@@ -116,72 +120,72 @@ func TestRunEndsWithItsContextAndWithItsTerminal(t *testing.T) {
 	} {
 		ctx, cancel := context.WithCancel(t.Context())
 		m := newTerminal(t)
-		ended := make(chan error, 1)
-		client := sidecar(t, picture)
-		go func() { ended <- Run(ctx, m.Screen, client, time.Hour) }()
-		m.until(t, "payments")
+		done := make(chan error, 1)
+		client := startSidecar(t, picture)
+		go func() { done <- Run(ctx, m.Screen, client, time.Hour) }()
+		m.waitFor(t, "payments")
 		c.end(m, cancel)
-		if err := <-ended; !errors.Is(err, c.want) {
-			t.Errorf("%s: %v, expected %v", name, err, c.want)
+		if err := <-done; !errors.Is(err, c.want) {
+			t.Errorf("%s: Run returned %v, want %v", name, err, c.want)
 		}
 		cancel()
 	}
 }
 
-// transport is an [http.RoundTripper].
+// transport is a function that implements [http.RoundTripper].
 type transport func(*http.Request) (*http.Response, error)
 
 func (f transport) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// leaving is a screen with a function that is called at its end.
-type leaving struct {
+// hookedScreen is a screen that calls beforeFini when it is finalized.
+type hookedScreen struct {
 	tcell.Screen
 
-	fini func()
+	beforeFini func()
 }
 
-func (s leaving) Fini() {
-	s.fini()
+func (s hookedScreen) Fini() {
+	s.beforeFini()
 	s.Screen.Fini()
 }
 
-func TestRunEndsAfterItsRequests(t *testing.T) {
+func TestRunWaitsForItsRequest(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	left, ended := make(chan struct{}), make(chan struct{})
+	finalized, done := make(chan struct{}), make(chan struct{})
 	client, err := NewClient("h:1")
 	if err != nil {
 		t.Fatal(err)
 	}
 	client.http.Transport = transport(func(r *http.Request) (*http.Response, error) {
-		defer close(ended)
+		defer close(done)
 		cancel()
 		<-r.Context().Done()
 		select {
-		case <-left:
-			t.Error("the terminal is left before the request has ended")
+		case <-finalized:
+			t.Error("the screen was finalized before the request returned")
 		case <-time.After(100 * time.Millisecond):
 		}
 		return nil, r.Context().Err()
 	})
-	screen := leaving{newTerminal(t).Screen, func() { close(left) }}
+	screen := hookedScreen{newTerminal(t).Screen, func() { close(finalized) }}
 	if err := Run(ctx, screen, client, time.Hour); err != nil {
 		t.Error(err)
 	}
-	<-ended
+	<-done
 }
 
 func TestPrint(t *testing.T) {
 	var b strings.Builder
-	if err := Print(t.Context(), &b, sidecar(t, picture)); err != nil {
+	if err := Print(t.Context(), &b, startSidecar(t, picture)); err != nil {
 		t.Fatal(err)
 	}
 	expect(t, b.String(), "4 pools", "!! payments", "reports")
 	if strings.Contains(b.String(), "F10") || strings.Contains(b.String(), "\x1b") {
-		t.Errorf("keys or colors in\n%s", b.String())
+		t.Errorf("the output contains the list of keys or escape sequences:\n%s", b.String())
 	}
 }
 
-func TestClientExplains(t *testing.T) {
+func TestClientExplainsErrors(t *testing.T) {
 	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -206,13 +210,13 @@ func TestClientExplains(t *testing.T) {
 			t.Fatal(err)
 		}
 		if err := Print(t.Context(), io.Discard, c); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: %v, expected %q", address, err, want)
+			t.Errorf("%s: got error %v, want %q", address, err, want)
 		}
 		c.Close()
 	}
 	for _, address := range []string{"", "http://", "ftp://x", "http://x/page", "a b", "://"} {
 		if _, err := NewClient(address); err == nil || !strings.Contains(err.Error(), "127.0.0.1:4320") {
-			t.Errorf("%q: %v, expected an example", address, err)
+			t.Errorf("NewClient(%q): got error %v, want one with an example", address, err)
 		}
 	}
 }

@@ -28,12 +28,12 @@ func (e *Engine) Scrape(yaml, job, target string) (stop func() error, err error)
 	if err := manager.ApplyConfig(cfg); err != nil {
 		return nil, fmt.Errorf("scraper: %w", err)
 	}
-	targets, ended := make(chan map[string][]*targetgroup.Group, 1), make(chan error, 1)
+	targets, exited := make(chan map[string][]*targetgroup.Group, 1), make(chan error, 1)
 	address := model.LabelSet{model.AddressLabel: model.LabelValue(target)}
 	targets <- map[string][]*targetgroup.Group{job: {{Source: job, Targets: []model.LabelSet{address}}}}
-	go func() { ended <- manager.Run(targets) }()
+	go func() { exited <- manager.Run(targets) }()
 	return func() error {
 		manager.Stop()
-		return <-ended
+		return <-exited
 	}, nil
 }

@@ -16,15 +16,15 @@ import (
 )
 
 func failure(kind Kind, reason string) error {
-	return &Failure{Reason: reason, Kind: kind, Err: errors.New("the words of " + reason)}
+	return &Failure{Reason: reason, Kind: kind, Err: errors.New("message of " + reason)}
 }
 
-// holding is a policy that holds for five minutes.
+// holding is a policy that holds refused requests for five minutes before they are rejected.
 var holding = rules{Policy: Policy{Hold: 5 * time.Minute}, timeout: 10 * time.Second}
 
-// A rollout during which refusals look permanent loses nothing and divides no request. In that time
-// only a few requests are sent, and its beginning and its end are logged in one line each.
-func TestRollOutLosesNothing(t *testing.T) {
+// A rollout during which refusals seem permanent loses nothing and divides no request. Only a few
+// requests are sent during the rollout, and its beginning and end are logged in one line each.
+func TestRolloutLosesNothing(t *testing.T) {
 	for _, reason := range []string{"401", "404", "308", "UNIMPLEMENTED"} {
 		synctest.Test(t, func(t *testing.T) {
 			begin := time.Now()
@@ -40,24 +40,24 @@ func TestRollOutLosesNothing(t *testing.T) {
 			}
 			time.Sleep(time.Minute)
 			synctest.Wait()
-			equal(t, "state", r.metrics().State, Retrying)
+			equal(t, "state", r.metricsLane().State, Retrying)
 			equal(t, "away", r.queue.Account().Lanes[queue.Metrics].Away, true)
 			time.Sleep(4 * time.Minute)
 			synctest.Wait()
 			equal(t, "sent", r.Account().Sent[queue.Metrics], 3000)
 			equal(t, "rejected", len(r.Account().Rejected), 0)
-			equal(t, "lines of log", r.lines(), 2)
+			equal(t, "log lines", r.logLines(), 2)
 			equal(t, "away", r.queue.Account().Lanes[queue.Metrics].Away, false)
-			if len(f.tries) > 40 {
-				t.Errorf("%d requests in 4 minutes", len(f.tries))
+			if len(f.requests) > 40 {
+				t.Errorf("%d requests in 4 minutes, want at most 40", len(f.requests))
 			}
 			r.drain(time.Second)
 		})
 	}
 }
 
-// Items refused for longer than the hold time are lost, in whole requests and not all at the same
-// time. They are counted, and logged once.
+// Items refused for longer than the hold time are lost, one undivided request at a time. They are
+// counted, and logged once.
 func TestHeldTooLong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fake{}
@@ -77,27 +77,27 @@ func TestHeldTooLong(t *testing.T) {
 		equal(t, "rejected before the hold time", len(r.Account().Rejected), 0)
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		equal(t, "state", r.metrics().State, Rejecting)
-		equal(t, "available", r.metrics().Available, false)
+		equal(t, "state", r.metricsLane().State, Rejecting)
+		equal(t, "available", r.metricsLane().Available, false)
 		equal(t, "rejected", r.Account().Rejected[Rejection{queue.Metrics, "401"}], 3000)
-		before := len(f.tries)
+		before := len(f.requests)
 		for range 60 { // for one more hour
 			r.put("x")
 			time.Sleep(time.Minute)
 			synctest.Wait()
 		}
-		if n := len(f.tries) - before; n > 130 {
-			t.Errorf("%d requests in an hour", n)
+		if n := len(f.requests) - before; n > 130 {
+			t.Errorf("%d requests in an hour, want at most 130", n)
 		}
-		equal(t, "lines of log", r.lines(), 2)
+		equal(t, "log lines", r.logLines(), 2)
 		synctest.Wait()
 		up = true
 		r.put("good")
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		equal(t, "state", r.metrics().State, OK)
-		equal(t, "lines of log", r.lines(), 3)
-		for _, want := range []string{"the words of 401", "permanently rejected", "accepting items again", "lost=36"} {
+		equal(t, "state", r.metricsLane().State, OK)
+		equal(t, "log lines", r.logLines(), 3)
+		for _, want := range []string{"message of 401", "permanently rejected", "accepting items again", "lost=36"} {
 			if !strings.Contains(r.log.String(), want) {
 				t.Errorf("the log lacks %q:\n%s", want, r.log)
 			}
@@ -106,8 +106,8 @@ func TestHeldTooLong(t *testing.T) {
 	})
 }
 
-// If a server fails for some batches, as Prometheus does for samples that are too old, those
-// batches are lost after the hold time, and no others.
+// If a server responds to some batches with an error, as Prometheus does to samples that are too
+// old, those batches are lost after the hold time, and no others.
 func TestServerErrorOfOneBatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fake{answer: func(_ context.Context, b otlp.Batch) (Result, error) {
@@ -116,7 +116,7 @@ func TestServerErrorOfOneBatch(t *testing.T) {
 			}
 			return Result{}, nil
 		}}
-		r := blockedBy(t, f, holding, "a", "OLD", "b", "c")
+		r := startJoinedWith(t, f, holding, "a", "OLD", "b", "c")
 		time.Sleep(30 * time.Minute)
 		synctest.Wait()
 		equal(t, "sent", r.Account().Sent[queue.Metrics], 40)
@@ -125,8 +125,8 @@ func TestServerErrorOfOneBatch(t *testing.T) {
 	})
 }
 
-// Further causes of an outage are logged too, although not every one.
-func TestCauseOfAnOutageChanges(t *testing.T) {
+// If the cause of an outage changes, the new cause is logged too.
+func TestCauseOfOutageChanges(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now()
 		f := &fake{answer: func(context.Context, otlp.Batch) (Result, error) {
@@ -139,16 +139,16 @@ func TestCauseOfAnOutageChanges(t *testing.T) {
 		r.put("x")
 		time.Sleep(20 * time.Minute)
 		synctest.Wait()
-		equal(t, "lines of log", r.lines(), 2)
+		equal(t, "log lines", r.logLines(), 2)
 		if !strings.Contains(r.log.String(), "certificate has expired") ||
 			!strings.Contains(r.Ready().Error(), "certificate has expired") {
-			t.Errorf("%s\n%v", r.log, r.Ready())
+			t.Errorf("the new cause is missing in the log or in Ready:\n%s\n%v", r.log, r.Ready())
 		}
 		r.drain(0)
 	})
 }
 
-// A lane that is refused, hangs or is slow does not affect the others.
+// A lane whose requests are refused or hang does not affect the others.
 func TestLanesDoNotWaitForEachOther(t *testing.T) {
 	for name, answer := range map[string]func(ctx context.Context) error{
 		"503":  func(context.Context) error { return failure(Passing, "503") },
@@ -160,7 +160,7 @@ func TestLanesDoNotWaitForEachOther(t *testing.T) {
 				bad := &fake{
 					answer: func(ctx context.Context, _ otlp.Batch) (Result, error) { return Result{}, answer(ctx) },
 				}
-				good, own := &fake{answer: takes}, &fake{answer: takes}
+				good, own := &fake{answer: accept}, &fake{answer: accept}
 				r := start(t, bad, holding)
 				r.drain(0)
 				lanes := []Lane{
@@ -193,10 +193,13 @@ func TestLanesDoNotWaitForEachOther(t *testing.T) {
 				if !a.Lanes[queue.Metrics].Available || a.Lanes[queue.Traces].Available ||
 					a.Sent[queue.Metrics] != 100 ||
 					a.Sent[queue.Own] != 100 {
-					t.Errorf("%+v", a)
+					t.Errorf(
+						"account %+v, want 100 batches each of metrics and own sent, and only traces unavailable",
+						a,
+					)
 				}
-				if n := strings.Count(r.log.String(), "lane=traces"); n != 1 || n != r.lines() {
-					t.Errorf("%d lines of log:\n%s", r.lines(), r.log)
+				if n := strings.Count(r.log.String(), "lane=traces"); n != 1 || n != r.logLines() {
+					t.Errorf("%d lines in the log, want one, about traces:\n%s", r.logLines(), r.log)
 				}
 				r.drain(0)
 			})
@@ -204,34 +207,34 @@ func TestLanesDoNotWaitForEachOther(t *testing.T) {
 	}
 }
 
-// A backlog is sent at a multiple of the rate at which it grew, or at which the lane currently
-// receives, without bursts.
+// A backlog is sent, without bursts, at a multiple of the rate at which it grew or of the lane's
+// current incoming rate, whichever is higher.
 func TestPace(t *testing.T) {
 	p, now := NewPace(3), time.Unix(1000, 0)
 	const grew = 40 << 10 // bytes per second, for an hour
 	p.Look(0, 3600*grew, now.Add(-time.Hour), now)
 	equal(t, "share", p.Share(), int64(3*grew*2))
-	equal(t, "the first", p.Backlog(3*grew, now), 0)
-	equal(t, "the next", p.Backlog(3*grew, now), time.Second)
-	equal(t, "one after a second", p.Backlog(1, now.Add(time.Second)), time.Second)
+	equal(t, "wait of the first request", p.Backlog(3*grew, now), 0)
+	equal(t, "wait of the next request", p.Backlog(3*grew, now), time.Second)
+	equal(t, "wait of a request after a second", p.Backlog(1, now.Add(time.Second)), time.Second)
 
 	now = now.Add(paceWindow)
 	p.Look(int64(100<<10*paceWindow.Seconds()), 100, now.Add(-time.Hour), now)
 	equal(t, "share at a higher live rate", p.Share(), int64(2*3*100<<10))
 	p = NewPace(3)
 	p.Look(0, 1, now.Add(-time.Hour), now)
-	equal(t, "least share", p.Share(), minShare)
-	equal(t, "at least", p.Backlog(minPace, now), 0)
-	equal(t, "then", p.Backlog(1, now), time.Second)
+	equal(t, "minimum share", p.Share(), minShare)
+	equal(t, "wait of the first request at the minimum pace", p.Backlog(minPace, now), 0)
+	equal(t, "wait of the next request at the minimum pace", p.Backlog(1, now), time.Second)
 
 	p = NewPace(0)
-	equal(t, "no bound", p.Share(), RequestSize)
+	equal(t, "share without a limit", p.Share(), RequestSize)
 	_ = p.Backlog(RequestSize, now)
-	equal(t, "no bound", p.Backlog(RequestSize, now), 0)
+	equal(t, "wait without a limit", p.Backlog(RequestSize, now), 0)
 }
 
-// After an outage the backlog leaves no faster than the configured multiple of the live rate, in
-// either order of the queue. Later batches are not delayed once the backlog is gone.
+// After an outage the backlog is sent no faster than the configured multiple of the live rate. Once
+// the backlog has been sent, later batches are not delayed.
 func TestBacklogIsPaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const size, interval, outage = 50_000, 10 * time.Second, time.Hour
@@ -245,10 +248,10 @@ func TestBacklogIsPaced(t *testing.T) {
 		policy := patient
 		policy.Drain = 3
 		r := start(t, f, policy)
-		taken := func() (n int) {
+		accepted := func() (n int) {
 			f.mu.Lock()
 			defer f.mu.Unlock()
-			for _, data := range f.taken {
+			for _, data := range f.accepted {
 				n += len(data)
 			}
 			return n
@@ -258,8 +261,8 @@ func TestBacklogIsPaced(t *testing.T) {
 			time.Sleep(interval)
 		}
 		const live = size / 10 // bytes per second
-		if got := taken(); got > 60*4*live+RequestSize || got < 60*live {
-			t.Errorf("%d bytes were taken in the first minute, want about %d", got, 60*3*live)
+		if got := accepted(); got > 60*4*live+RequestSize || got < 60*live {
+			t.Errorf("%d bytes were accepted in the first minute after the outage, want about %d", got, 60*3*live)
 		}
 		for range 360 {
 			r.put(strings.Repeat("x", size))

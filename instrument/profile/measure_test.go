@@ -14,13 +14,13 @@ import (
 	"github.com/poolgauge/poolgauge/internal/throttle"
 )
 
-// For all measurements, the bounds of the task's own time are in order and within the wall time,
+// For any measurements, the bounds of the task's own time are in order and within the wall time,
 // and the parts of the profile add up to the wall time.
-func TestBoundsHoldForRandomFigures(t *testing.T) {
+func TestBoundsHoldForRandomMeasurements(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	upTo := func(d time.Duration) time.Duration { return time.Duration(rng.Int64N(int64(d) + 1)) }
 	for range 2000 {
-		f := figures{calls: 1 + rng.IntN(100), processors: 2, wall: upTo(time.Second), mutex: upTo(time.Second)}
+		f := factors{calls: 1 + rng.IntN(100), processors: 2, wall: upTo(time.Second), mutex: upTo(time.Second)}
 		if rng.IntN(4) > 0 {
 			f.cpu = some(upTo(f.wall))
 		}
@@ -41,20 +41,20 @@ func TestBoundsHoldForRandomFigures(t *testing.T) {
 		o := f.split()
 		if o.cpu.low < 0 || o.cpu.low > o.cpu.high || o.blocked.low < 0 || o.blocked.low > o.blocked.high ||
 			o.blocked.high > f.wall {
-			t.Fatalf("%+v has the bounds %+v", f, o)
+			t.Fatalf("%+v: bounds %+v are out of order, negative or above the wall time", f, o)
 		}
 		if low, high := o.cpuShare(); low < 0 || low > high || high > 1 {
-			t.Fatalf("%+v: on a CPU for %v to %v", f, low, high)
+			t.Fatalf("%+v: CPU share from %v to %v, want 0 <= low <= high <= 1", f, low, high)
 		}
 		p := f.classify()
 		if blocked, known := p.Blocked.Get(); known &&
 			(blocked < 0 || p.RunQueue.Or(-1) < 0 || p.OnCPU.Or(0)+p.RunQueue.Or(0)+blocked != f.wall) {
-			t.Fatalf("%+v: the parts of %+v", f, p)
+			t.Fatalf("%+v: on CPU, run queue and blocked do not add up to the wall time: %+v", f, p)
 		}
 	}
 }
 
-func TestShortHasThreeDigits(t *testing.T) {
+func TestShort(t *testing.T) {
 	for given, want := range map[time.Duration]time.Duration{
 		0: 0, 999: 999, 1234: 1230, 12345: 12300, 999_600: 1_000_000, -1236: -1240,
 		1234567 * time.Microsecond: 1230 * time.Millisecond, 100 * time.Hour: 100 * time.Hour,
@@ -75,27 +75,27 @@ func TestSchedulerLatencyOfNewSamples(t *testing.T) {
 	before := reading(1, 5, 5, 5)
 	mutex, latency := reading(1.5, 6, 7, 5).since(before)
 	if want := 7 * time.Millisecond / 3; mutex != time.Second/2 || (latency.Or(0)-want).Abs() > time.Microsecond {
-		t.Errorf("mutex %v, latency %v, want %v", mutex, latency, want)
+		t.Errorf("got mutex %v, latency %v; want 500ms, %v", mutex, latency, want)
 	}
 	if _, latency := reading(1, 5, 5, 7).since(before); latency.Or(0) != 3*time.Millisecond {
-		t.Errorf("in the last bucket: %v, want 3ms", latency)
+		t.Errorf("samples in the last bucket: got latency %v, want 3ms", latency)
 	}
 	if _, latency := before.since(before); latency != (instrument.Optional[time.Duration]{}) {
-		t.Errorf("without new samples: %v", latency)
+		t.Errorf("without new samples: got latency %v, want none", latency)
 	}
 	if now := readRuntime(); now.latency == nil || len(now.latency.Counts) == 0 {
-		t.Error("the runtime reports no latencies")
+		t.Error("readRuntime: got no scheduler latencies")
 	}
 }
 
-// The measurements contain everything that the system reports.
-func TestFiguresOfTheThreadAreRead(t *testing.T) {
+// A measurement contains everything that the system reports.
+func TestMeasurementIsComplete(t *testing.T) {
 	var m measurement
-	if err := m.take(t.Context(), 3, sleep); err != nil {
+	if err := m.measure(t.Context(), 3, sleep); err != nil {
 		t.Fatal(err)
 	}
 	if _, known := m.cpu.Get(); known != thread.HasClock {
-		t.Errorf("CPU time %v", m.cpu)
+		t.Errorf("got CPU time %v, reported by the system: %v", m.cpu, thread.HasClock)
 	}
 	delay, err := thread.OpenDelay()
 	if err == nil {
@@ -103,21 +103,21 @@ func TestFiguresOfTheThreadAreRead(t *testing.T) {
 	}
 	_, reported := delay.Total()
 	if _, known := m.queue.Get(); known != reported {
-		t.Errorf("run queue %v, which the system reports: %v", m.queue, reported)
+		t.Errorf("got run queue time %v, reported by the system: %v", m.queue, reported)
 	}
 	if counts, reported := thread.ReadCounts(); reported &&
 		(counts.Voluntary < 3 || m.sleeps.Or(0) < 3 || m.profile().VoluntarySwitches.Or(0) != m.sleeps.Or(-1)) {
-		t.Errorf("slept %v times, want at least 3", m.sleeps)
+		t.Errorf("got %v sleeps, want at least 3", m.sleeps)
 	}
 	if _, known := m.profile().MinorFaults.Get(); known != m.hasCounts {
-		t.Errorf("page faults known: %v, reported: %v", known, m.hasCounts)
+		t.Errorf("page faults in the profile: %v, reported by the system: %v", known, m.hasCounts)
 	}
 	if m.processors < 1 || m.trace == nil || m.profile().ProcessMutex != m.mutex {
-		t.Errorf("%+v", m)
+		t.Errorf("got %+v, want processors, a trace and the time spent waiting for mutexes", m)
 	}
 }
 
-func TestTheTableHasEveryKnownFigure(t *testing.T) {
+func TestTableHasAllKnownValues(t *testing.T) {
 	p := &Profile{
 		Calls:               2,
 		Wall:                40 * ms,
@@ -139,42 +139,42 @@ func TestTheTableHasEveryKnownFigure(t *testing.T) {
 	}
 	text := strings.Join(strings.Fields(p.String()), " ")
 	for _, want := range []string{
-		"wall 20ms per call, 2 calls", "for select 10ms 50.0 %, 4 times", "started 3 goroutines in total, which together ran for 4ms per call",
+		"wall 20ms per call, 2 calls", "for select 10ms 50.0%, 4 times", "started 3 goroutines in total, which together ran for 4ms per call",
 		"context switches 7 voluntary and 8 involuntary, in total", "page faults 1 major and 2 minor, in total",
 		"CPU quota 0.5 CPUs; throttled in 3 of 9 periods", "allocated 150 B in 2.5 objects per call", "CPU 3ms per call",
 	} {
 		if !strings.Contains(text, want) {
-			t.Errorf("no %q in\n%v", want, p)
+			t.Errorf("%q is missing from\n%v", want, p)
 		}
 	}
 	if strings.Contains(text, "for sleep") {
-		t.Errorf("a wait of less than 1 %% is in\n%v", p)
+		t.Errorf("a wait of less than 1%% of the wall time must not be in\n%v", p)
 	}
 	if none := (&Profile{Calls: 1}).String(); strings.Contains(none, "started") || strings.Contains(none, "±") {
-		t.Errorf("unknown figures are in\n%s", none)
+		t.Errorf("unknown values must not be in\n%s", none)
 	}
 }
 
-func TestATraceWithoutTheCallsIsAnError(t *testing.T) {
+func TestTraceWithoutCallsIsAnError(t *testing.T) {
 	tr := startTracer()
 	tr.stop()
 	if _, err := tr.account(); err == nil || !strings.Contains(err.Error(), "does not contain the profiled calls") {
-		t.Errorf("%v", err)
+		t.Errorf("trace without the calls: error %v, want one that says so", err)
 	}
-	tr = &tracer{cut: true}
+	tr = &tracer{truncated: true}
 	if _, err := tr.account(); err == nil || !strings.Contains(err.Error(), "64 MiB") {
-		t.Errorf("a trace that was cut: %v", err)
+		t.Errorf("truncated trace: error %v, want one with the limit", err)
 	}
 	full := &tracer{}
-	if _, _ = full.Write(make([]byte, maxTrace)); full.cut || full.data.Len() != maxTrace {
-		t.Errorf("%d bytes kept, cut: %v", full.data.Len(), full.cut)
+	if _, _ = full.Write(make([]byte, maxTrace)); full.truncated || full.data.Len() != maxTrace {
+		t.Errorf("at the limit: %d bytes kept, truncated: %v", full.data.Len(), full.truncated)
 	}
-	if n, err := full.Write([]byte{1}); !full.cut || full.data.Len() != maxTrace || n != 1 || err != nil {
-		t.Errorf("%d bytes kept, cut: %v, %v", full.data.Len(), full.cut, err)
+	if n, err := full.Write([]byte{1}); !full.truncated || full.data.Len() != maxTrace || n != 1 || err != nil {
+		t.Errorf("above the limit: %d bytes kept, truncated: %v, error %v", full.data.Len(), full.truncated, err)
 	}
 }
 
-func TestADamagedTraceIsAnError(t *testing.T) {
+func TestDamagedTraceIsAnError(t *testing.T) {
 	tr := startTracer()
 	tr.stop()
 	damaged := bytes.NewReader(tr.data.Bytes()[:tr.data.Len()-1])
@@ -182,6 +182,6 @@ func TestADamagedTraceIsAnError(t *testing.T) {
 		damaged,
 	); err == nil ||
 		strings.Contains(err.Error(), "does not contain the profiled calls") {
-		t.Errorf("%v", err)
+		t.Errorf("damaged trace: error %v, want one from reading it", err)
 	}
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/poolgauge/poolgauge/collector/live"
 )
 
-// Only a question about the history of another pool is answered before the next interval.
-func TestNextRequestIsEarlyForAnotherPoolOnly(t *testing.T) {
+// Only a request for the history of another pool is served before the next interval begins.
+func TestPollIsEarlyOnlyForAnotherPool(t *testing.T) {
 	const every = time.Minute
 	for name, c := range map[string]struct {
 		want string
@@ -42,20 +42,20 @@ func TestNextRequestIsEarlyForAnotherPoolOnly(t *testing.T) {
 				})
 				ctx, cancel := context.WithCancel(t.Context())
 				defer cancel()
-				questions, answers := make(chan string), make(chan answer)
-				go ask(ctx, client, every, questions, answers)
-				<-answers
-				questions <- "a"
-				if a := <-answers; a.id != "a" || a.history == nil || a.err != nil {
-					t.Errorf("got %+v, want the history of a", a)
+				ids, responses := make(chan string), make(chan response)
+				go poll(ctx, client, every, ids, responses)
+				<-responses
+				ids <- "a"
+				if r := <-responses; r.id != "a" || r.history == nil || r.err != nil {
+					t.Errorf("got %+v, want the history of pool a", r)
 				}
 				before := time.Now()
-				questions <- c.want
-				if a := <-answers; a.id != c.want || a.err != nil {
-					t.Errorf("the answer is of %q, want %q; error %v", a.id, c.want, a.err)
+				ids <- c.want
+				if r := <-responses; r.id != c.want || r.err != nil {
+					t.Errorf("got the history of pool %q, error %v; want %q", r.id, r.err, c.want)
 				}
 				if wait := time.Since(before); wait != c.wait {
-					t.Errorf("the answer came after %v, want %v", wait, c.wait)
+					t.Errorf("the response came after %v, want %v", wait, c.wait)
 				}
 			})
 		})

@@ -16,7 +16,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/instruments"
 )
 
-// observe registers the relay's metrics. Each collection is a consistent snapshot.
+// observe registers the relay's metrics. Each collection reports one snapshot of the queue and the
+// exporter.
 func (r *Relay) observe(meter metric.Meter) error {
 	observed, err := instruments.NewObservables(
 		meter,
@@ -36,70 +37,70 @@ func (r *Relay) observe(meter metric.Meter) error {
 		return err
 	}
 	_, err = meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
-		f := figures{o, observed}
+		rec := recorder{o, observed}
 		a := r.exporter.Account()
-		f.lanes(&a, time.Now())
-		f.refused(r.refused.read())
-		f.Int(f, catalog.RelayQueueLimit, a.Queue.Limit)
+		rec.lanes(&a, time.Now())
+		rec.refused(r.refused.read())
+		rec.Int(rec, catalog.RelayQueueLimit, a.Queue.Limit)
 		if a.Queue.OnDisk {
-			f.Int(f, catalog.RelayQueueDurable, boolToInt(a.Queue.Durable))
+			rec.Int(rec, catalog.RelayQueueDurable, boolToInt(a.Queue.Durable))
 		}
 		if r.server != nil {
 			open, closed := r.server.Connections()
-			f.Int(f, catalog.RelayConnections, open)
-			f.Int(f, catalog.RelayConnectionsClosed, closed)
+			rec.Int(rec, catalog.RelayConnections, open)
+			rec.Int(rec, catalog.RelayConnectionsClosed, closed)
 		}
 		if r.dropped != nil {
-			f.Int(f, catalog.RelayLogDropped, r.dropped())
+			rec.Int(rec, catalog.RelayLogDropped, r.dropped())
 		}
 		return nil
 	}, observed.All...)
 	return err
 }
 
-// figures records the relay's metrics for one collection.
-type figures struct {
+// recorder records the relay's metrics for one collection.
+type recorder struct {
 	metric.Observer
 	*instruments.Observables
 }
 
 // lanes reports every lane that has had items. It always reports the lanes for the app's metrics
 // and for the sidecar's own metrics.
-func (f figures) lanes(a *export.Account, now time.Time) {
+func (rec recorder) lanes(a *export.Account, now time.Time) {
 	for _, id := range queue.Lanes() {
 		p := a.Queue.Lanes[id]
 		if id.Signal() != otlp.Metrics && p.Points == (queue.Points{}) {
 			continue
 		}
-		f.outcome(id, p.Accepted, "accepted", "")
-		f.outcome(id, a.Sent[id], "sent", "")
-		f.outcome(id, p.Full, "dropped", "full")
-		f.Int(f, catalog.RelayQueuePoints, p.Queued, lane(id))
-		f.Int(f, catalog.RelayQueueUsage, p.Usage, lane(id))
+		rec.outcome(id, p.Accepted, "accepted", "")
+		rec.outcome(id, a.Sent[id], "sent", "")
+		rec.outcome(id, p.Full, "dropped", "full")
+		rec.Int(rec, catalog.RelayQueuePoints, p.Queued, lane(id))
+		rec.Int(rec, catalog.RelayQueueUsage, p.Usage, lane(id))
 		if a.Queue.OnDisk {
-			f.outcome(id, p.Recovered, "recovered", "")
-			f.outcome(id, p.Resent, "resent", "")
-			f.outcome(id, p.Damaged, "dropped", "damaged")
+			rec.outcome(id, p.Recovered, "recovered", "")
+			rec.outcome(id, p.Resent, "resent", "")
+			rec.outcome(id, p.Damaged, "dropped", "damaged")
 		}
 		if !p.Oldest.IsZero() {
-			f.Float(f, catalog.RelayQueueAge, max(0, now.Sub(p.Oldest).Seconds()), lane(id))
+			rec.Float(rec, catalog.RelayQueueAge, max(0, now.Sub(p.Oldest).Seconds()), lane(id))
 		}
-		f.upstream(id, a.Lanes[id])
+		rec.upstream(id, a.Lanes[id])
 	}
 	for rejection, n := range a.Rejected {
-		f.outcome(rejection.Lane, n, "rejected", rejection.Reason)
+		rec.outcome(rejection.Lane, n, "rejected", rejection.Reason)
 	}
 }
 
 // upstream reports the state of the upstream for the given lane.
-func (f figures) upstream(id queue.Lane, a export.LaneAccount) {
+func (rec recorder) upstream(id queue.Lane, a export.LaneAccount) {
 	if !a.Asked {
 		return
 	}
-	f.Int(f, catalog.UpstreamAvailable, boolToInt(a.Available), lane(id))
+	rec.Int(rec, catalog.UpstreamAvailable, boolToInt(a.Available), lane(id))
 	for state, n := range a.Transitions {
-		f.Int(
-			f,
+		rec.Int(
+			rec,
 			catalog.UpstreamTransitions,
 			n,
 			lane(id),
@@ -108,18 +109,18 @@ func (f figures) upstream(id queue.Lane, a export.LaneAccount) {
 	}
 }
 
-func (f figures) refused(points map[refusal]int64) {
+func (rec recorder) refused(points map[refusal]int64) {
 	for r, n := range points {
-		f.outcome(queue.LaneOf(r.signal), n, "refused", r.reason)
+		rec.outcome(queue.LaneOf(r.signal), n, "refused", r.reason)
 	}
 }
 
-func (f figures) outcome(id queue.Lane, n int64, outcome, reason string) {
+func (rec recorder) outcome(id queue.Lane, n int64, outcome, reason string) {
 	options := []metric.ObserveOption{lane(id), metric.WithAttributes(catalog.PointOutcomeKey.String(outcome))}
 	if reason != "" {
 		options = append(options, metric.WithAttributes(catalog.PointReasonKey.String(reason)))
 	}
-	f.Int(f, catalog.RelayPoints, n, options...)
+	rec.Int(rec, catalog.RelayPoints, n, options...)
 }
 
 func lane(id queue.Lane) metric.MeasurementOption {
@@ -152,11 +153,11 @@ type refusals struct {
 // refusedKind counts the refusals of one kind since the last log line about that kind.
 type refusedKind struct {
 	requests int64
-	said     time.Time
+	loggedAt time.Time
 }
 
-// quiet is the minimum time between two log lines about one kind of refusal.
-const quiet = time.Minute
+// refusalLogInterval is the minimum time between two log lines about one kind of refusal.
+const refusalLogInterval = time.Minute
 
 func (r *refusals) add(s otlp.Signal, points int64, why *receive.Refusal) {
 	r.mu.Lock()
@@ -166,13 +167,13 @@ func (r *refusals) add(s otlp.Signal, points int64, why *receive.Refusal) {
 	}
 	kind := refusal{s, string(why.Reason)}
 	r.points[kind] += points
-	of := r.kinds[kind]
-	if of == nil {
-		of = &refusedKind{}
-		r.kinds[kind] = of
+	counts := r.kinds[kind]
+	if counts == nil {
+		counts = &refusedKind{}
+		r.kinds[kind] = counts
 	}
-	of.requests++
-	if since := time.Since(of.said); since >= quiet {
+	counts.requests++
+	if since := time.Since(counts.loggedAt); since >= refusalLogInterval {
 		r.log.Warn(
 			"requests refused",
 			"signal",
@@ -180,11 +181,11 @@ func (r *refusals) add(s otlp.Signal, points int64, why *receive.Refusal) {
 			"reason",
 			kind.reason,
 			"requests",
-			of.requests,
+			counts.requests,
 			"last_message",
 			why.Message,
 		)
-		of.requests, of.said = 0, time.Now()
+		counts.requests, counts.loggedAt = 0, time.Now()
 	}
 }
 

@@ -25,8 +25,9 @@ type Rejection struct {
 	Reason string // partial, or [Failure.Reason]
 }
 
-// Account is a consistent snapshot of the queue, the state of the upstream, and what happened to
-// the batches taken from the queue. Sent and Rejected add up to the settled items.
+// Account is a snapshot of the queue, the state of the upstream, and what happened to the batches
+// taken from the queue. Sent, Rejected and Queue are consistent with each other: Sent and Rejected
+// add up to the settled items.
 type Account struct {
 	Sent     map[queue.Lane]int64 // points
 	Rejected map[Rejection]int64  // points
@@ -44,9 +45,9 @@ type LaneAccount struct {
 	Transitions [3]int64  // by the state entered
 }
 
-// figures counts sent and rejected items, and records the duration of requests. It is safe for
+// stats counts sent and rejected items, and records the duration of requests. It is safe for
 // concurrent use.
-type figures struct {
+type stats struct {
 	durations metric.Float64Histogram
 
 	mu       sync.Mutex // guards everything below
@@ -54,45 +55,44 @@ type figures struct {
 	rejected map[Rejection]int64
 }
 
-func newFigures(meter metric.Meter) (*figures, error) {
-	f := &figures{sent: map[queue.Lane]int64{}, rejected: map[Rejection]int64{}}
+func newStats(meter metric.Meter) (*stats, error) {
+	s := &stats{sent: map[queue.Lane]int64{}, rejected: map[Rejection]int64{}}
 	var err error
-	f.durations, err = instruments.Histogram(meter, catalog.ExportDuration)
-	return f, err
+	s.durations, err = instruments.Histogram(meter, catalog.ExportDuration)
+	return s, err
 }
 
-func (f *figures) read(q *queue.Queue) Account {
-	f.mu.Lock()
-	defer f.mu.Unlock()
+func (s *stats) read(q *queue.Queue) Account {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	return Account{
-		Sent:     maps.Clone(f.sent),
-		Rejected: maps.Clone(f.rejected),
+		Sent:     maps.Clone(s.sent),
+		Rejected: maps.Clone(s.rejected),
 		Lanes:    map[queue.Lane]LaneAccount{},
 		Queue:    q.Account(),
 	}
 }
 
-// answered records that a request has ended after the given time. reason is why it failed, or "" if
-// it succeeded.
-func (f *figures) answered(lane queue.Lane, took time.Duration, reason string) {
+// recordDuration records how long a request took. reason is why it failed, or "" if it succeeded.
+func (s *stats) recordDuration(lane queue.Lane, took time.Duration, reason string) {
 	attributes := []attribute.KeyValue{catalog.LaneKey.String(lane.String())}
 	if reason != "" {
 		attributes = append(attributes, semconv.ErrorTypeKey.String(reason))
 	}
-	f.durations.Record(context.Background(), took.Seconds(), metric.WithAttributes(attributes...))
+	s.durations.Record(context.Background(), took.Seconds(), metric.WithAttributes(attributes...))
 }
 
 // settle removes the flight's batches from i up to but not including j from the queue, and counts
 // their points as sent or rejected, in one step.
-func (f *figures) settle(lane queue.Lane, flight *queue.Flight, i, j int, sent int64, rejected map[string]int64) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
+func (s *stats) settle(lane queue.Lane, flight *queue.Flight, i, j int, sent int64, rejected map[string]int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if sent > 0 {
-		f.sent[lane] += sent
+		s.sent[lane] += sent
 	}
 	for reason, n := range rejected {
 		if n > 0 {
-			f.rejected[Rejection{lane, reason}] += n
+			s.rejected[Rejection{lane, reason}] += n
 		}
 	}
 	for ; i < j; i++ {
