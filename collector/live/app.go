@@ -15,7 +15,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// app is an application that sends points.
+// app is an application that sends metrics.
 type app struct {
 	key               uint64
 	service, instance string
@@ -33,12 +33,12 @@ var rows = func() map[string]*catalog.Metric {
 
 func wanted(name []byte) bool { return rows[string(name)] != nil }
 
-// Offer records the catalog's metrics from data, an accepted ExportMetricsServiceRequest. It skips
+// Offer records the catalog's metrics in data, an accepted ExportMetricsServiceRequest. It skips
 // anything malformed and does not retain data.
 func (l *Live) Offer(data []byte) {
-	some := false
-	_ = otlp.EachMetric(data, func(name []byte) bool { some = some || wanted(name); return false }, nil)
-	if !some {
+	found := false
+	_ = otlp.EachMetric(data, func(name []byte) bool { found = found || wanted(name); return false }, nil)
+	if !found {
 		return
 	}
 	now := time.Now()
@@ -46,31 +46,31 @@ func (l *Live) Offer(data []byte) {
 	defer l.mu.Unlock()
 	l.generation++
 	l.touched = l.touched[:0]
-	var of *app
-	var resource []byte
+	var a *app
+	var last []byte
 	// The receiver has already validated the request.
-	_ = otlp.EachMetric(data, wanted, func(in []byte, m *otlp.Metric) {
-		if of == nil || !bytes.Equal(resource, in) {
-			of, resource = l.app(in), in
+	_ = otlp.EachMetric(data, wanted, func(resource []byte, m *otlp.Metric) {
+		if a == nil || !bytes.Equal(last, resource) {
+			a, last = l.app(resource), resource
 		}
-		if of == nil {
+		if a == nil {
 			l.refused.Add(1)
 			return
 		}
-		of.seen = now
-		l.metric(of, m, now)
+		a.seen = now
+		l.metric(a, m, now)
 	})
-	slot := l.now()
+	slot := l.currentSlot()
 	for _, p := range l.touched {
-		p.work(&l.work)
-		p.track.put(slot, p.now[:tracked])
-		l.judged(p)
+		p.compute(&l.work)
+		p.track.put(slot, p.now[:numTracked])
+		l.judgePool(p)
 	}
 	l.notify()
 }
 
-// app returns the app identified by resource, and creates it if necessary. It returns nil if there
-// is no room for another app.
+// app returns the app identified by resource, creating it if necessary. It returns nil if there is
+// no room for another app.
 func (l *Live) app(resource []byte) *app {
 	var a app
 	var namespace, pid string
@@ -110,37 +110,38 @@ func (l *Live) app(resource []byte) *app {
 	return known
 }
 
-// appSize is the approximate size in bytes of an app without its series.
+// appSize is the approximate size in bytes of an app without its resource and series.
 const appSize = int64(unsafe.Sizeof(app{})) + 512
 
-// longestText is the maximum length of a name in bytes.
-const longestText = 200
+// maxTextLen is the number of bytes after which a name is cut off.
+const maxTextLen = 200
 
-// text returns b, a name, as valid UTF-8 of at most longestText bytes.
+// text returns the first maxTextLen bytes of b as valid UTF-8. It replaces each run of invalid
+// bytes with U+FFFD.
 func text(b []byte) string {
-	return strings.ToValidUTF8(string(b[:min(len(b), longestText)]), "\uFFFD")
+	return strings.ToValidUTF8(string(b[:min(len(b), maxTextLen)]), "\uFFFD")
 }
 
-// metric records the points of m, a metric sent by one app.
-func (l *Live) metric(of *app, m *otlp.Metric, now time.Time) {
+// metric records the points of m, a metric sent by a.
+func (l *Live) metric(a *app, m *otlp.Metric, now time.Time) {
 	row := rows[string(m.Name)]
 	_ = m.EachPoint(&l.work.point, func(p *otlp.Point) {
 		if p.Missing {
 			return
 		}
-		s := l.series(of, row, m, p, now)
+		s := l.series(a, row, m, p, now)
 		if s == nil {
 			l.refused.Add(1)
 			return
 		}
 		if int64(p.Time) < s.at {
-			return // older than the last point, so from a backlog
+			return // older than the last point, so sent late from a backlog
 		}
 		l.point(s, m, p, now)
 	})
 }
 
-// point records p, a point of the series s.
+// point records p, the newest point of the series s.
 func (l *Live) point(s *series, m *otlp.Metric, p *otlp.Point, now time.Time) {
 	l.work.wire = l.work.wire[:0]
 	if m.Kind == otlp.HistogramPoints || m.Kind == otlp.ExponentialPoints {
@@ -151,15 +152,15 @@ func (l *Live) point(s *series, m *otlp.Metric, p *otlp.Point, now time.Time) {
 			return
 		}
 		if s.role == waitRole {
-			l.heat(s, p)
-			l.trace(s, m, p)
+			l.addWaits(s, p)
+			l.recordLongestWait(s, m, p)
 		}
 	}
 	if s.role == oldestUseRole {
-		l.hold(s.pool, m, p)
+		l.recordHolders(s.pool, m, p)
 	}
 	before := s.size()
-	s.take(p, l.work.wire)
+	s.record(p, l.work.wire)
 	l.used += s.size() - before
 	s.generation = l.generation
 	if owner := s.pool; owner != nil && owner.generation != l.generation {
@@ -171,46 +172,46 @@ func (l *Live) point(s *series, m *otlp.Metric, p *otlp.Point, now time.Time) {
 	}
 }
 
-// maxWire is the maximum size in bytes of a histogram point. A point with 160 buckets, the default
-// of OpenTelemetry's SDKs, is smaller.
+// maxWire is the maximum size in bytes of a histogram point. It leaves room for 160 buckets, the
+// default maximum in OpenTelemetry's SDKs.
 const maxWire = 2 << 10
 
 // copies estimates the memory of a new histogram series as a multiple of its first point's size. A
 // series keeps up to three points, and later points may be larger.
 const copies = 4
 
-// heat adds the waits recorded since the last point of s to the heatmap. p is the new point.
-func (l *Live) heat(s *series, p *otlp.Point) {
+// addWaits adds to the heatmap the waits in p, a new point of s, that are not in the last point.
+func (l *Live) addWaits(s *series, p *otlp.Point) {
 	w := &l.work
 	before := s.buckets
 	if s.delta || s.at == 0 || s.start != int64(p.Start) {
 		before = nil
 	}
 	if s.at == 0 && int64(p.Time)-int64(p.Start) > int64(young) {
-		return // all of the values may be older than the history
+		return // the values may be older than the history
 	}
-	if !otlp.ReadBuckets(w.wire, s.kind, &w.now) || !w.past(before, s.kind) {
+	if !otlp.ReadBuckets(w.wire, s.kind, &w.now) || !w.readBefore(before, s.kind) {
 		return
 	}
 	w.gained.cells = w.gained.cells[:0]
 	w.gained.add(&w.now, &w.before)
-	column := l.now() / heatSlots
+	column := l.currentSlot() / heatSlots
 	for _, c := range w.gained.cells {
 		s.pool.waits.put(column, heatRow(c.middle()), c.n)
 	}
 }
 
-// series returns the series that the point p belongs to, and creates it if necessary. It returns
-// nil if there is no room.
-func (l *Live) series(of *app, row *catalog.Metric, m *otlp.Metric, p *otlp.Point, now time.Time) *series {
+// series returns the series that the point p belongs to, creating it if necessary. It returns nil
+// if there is no room.
+func (l *Live) series(a *app, row *catalog.Metric, m *otlp.Metric, p *otlp.Point, now time.Time) *series {
 	var hash xxhash.Digest
 	hash.Reset()
-	_, _ = hash.WriteString(row.Name) // writing to a hash does not fail
+	_, _ = hash.WriteString(row.Name) // writing to a hash never fails
 	for _, kv := range p.Attributes {
 		_, _ = hash.Write(kv)
 	}
 	key := hash.Sum64()
-	if s := of.series[key]; s != nil {
+	if s := a.series[key]; s != nil {
 		return s
 	}
 	s := &series{metric: row, kind: m.Kind, delta: m.Delta, monotonic: m.Monotonic}
@@ -229,21 +230,21 @@ func (l *Live) series(of *app, row *catalog.Metric, m *otlp.Metric, p *otlp.Poin
 	if l.used+s.size() > l.cfg.Limit && !l.makeRoom(now) {
 		return nil
 	}
-	if inPool[row] {
-		if s.pool = l.pool(of, name, kind, s.size(), now); s.pool == nil {
+	if poolMetrics[row] {
+		if s.pool = l.pool(a, name, kind, s.size(), now); s.pool == nil {
 			return nil
 		}
 		s.role = s.roleOf(row)
 		s.pool.series = append(s.pool.series, s)
 	}
-	of.series[key] = s
+	a.series[key] = s
 	l.used += s.size()
 	l.count++
 	return s
 }
 
-// inPool contains the metrics of pools.
-var inPool = func() map[*catalog.Metric]bool {
+// poolMetrics is the set of the metrics about pools.
+var poolMetrics = func() map[*catalog.Metric]bool {
 	all := map[*catalog.Metric]bool{}
 	for _, m := range catalog.Pool.Metrics {
 		all[m] = true
@@ -251,16 +252,16 @@ var inPool = func() map[*catalog.Metric]bool {
 	return all
 }()
 
-// pool returns the app's pool with the given name and kind, and creates it if necessary. It returns
-// nil if there is no room for the pool and its first series, which takes size bytes.
-func (l *Live) pool(of *app, name, kind []byte, size int64, now time.Time) *pool {
-	id := fmt.Sprintf("%016x", xxhash.Sum64String(fmt.Sprintf("%x\x00%s\x00%s", of.key, name, kind)))
+// pool returns the app's pool with the given name and kind, creating it if necessary. It returns
+// nil if there is no room for the pool and its first series, which occupies size bytes.
+func (l *Live) pool(a *app, name, kind []byte, size int64, now time.Time) *pool {
+	id := fmt.Sprintf("%016x", xxhash.Sum64String(fmt.Sprintf("%x\x00%s\x00%s", a.key, name, kind)))
 	p := l.pools[id]
 	if p == nil {
 		if l.used+poolSize+size > l.cfg.Limit && !l.makeRoom(now) {
 			return nil
 		}
-		p = &pool{app: of, id: id, name: text(name), kind: text(kind), track: newTrack(tracked)}
+		p = &pool{app: a, id: id, name: text(name), kind: text(kind), track: newTrack(numTracked)}
 		l.pools[id] = p
 		l.used += poolSize
 	}
@@ -269,4 +270,4 @@ func (l *Live) pool(of *app, name, kind []byte, size int64, now time.Time) *pool
 
 // poolSize is the approximate size in bytes of a pool, including its map entry and names but not
 // its series.
-const poolSize = int64(unsafe.Sizeof(pool{})) + tracked*slots*int64(unsafe.Sizeof(absent)) + 160
+const poolSize = int64(unsafe.Sizeof(pool{})) + numTracked*slots*int64(unsafe.Sizeof(absent)) + 160

@@ -11,13 +11,13 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// The hand-written encoding is identical to that of encoding/json, whichever fields are set.
+// AppendJSON produces the same encoding as encoding/json, whichever fields are set.
 func TestAppendJSON(t *testing.T) {
 	var full Pool
 	fill(t, reflect.ValueOf(&full).Elem(), "full")
 	odd := full
 	odd.Name, odd.Reason, odd.Evidence = "<script>\"\\&\x00\u2028\xff", "ä", []string{"one"}
-	odd.Used, odd.Rate, odd.Wait.P50 = Known(1e30), Known(-0.0000001), Figure{}
+	odd.Used, odd.Rate, odd.Wait.P50 = Known(1e300), Known(-0.0000001), Figure{}
 	for name, pools := range map[string][]Pool{
 		"none": {}, "empty": {{}}, "full": {full}, "odd": {odd, full, {Name: "x", Wait: Quantiles{P99: Known(3)}, Spark: Spark{Fill: Column{{}, Known(0.12345)}}}},
 	} {
@@ -28,12 +28,12 @@ func TestAppendJSON(t *testing.T) {
 		}
 		got, err := p.AppendJSON([]byte("data: "))
 		if err != nil || string(got) != "data: "+string(want) {
-			t.Errorf("%s: %v; got\n%s\nwant\n%s", name, err, got, want)
+			t.Errorf("%s: got error %v and\n%s\nwant\n%s", name, err, got, want)
 		}
 	}
 }
 
-// fill gives every field a unique value.
+// fill sets v and all of its fields to values other than their zero values.
 func fill(t *testing.T, v reflect.Value, name string) {
 	t.Helper()
 	switch at := v.Addr().Interface().(type) {
@@ -58,12 +58,12 @@ func fill(t *testing.T, v reflect.Value, name string) {
 		case reflect.String:
 			v.SetString(name)
 		default:
-			t.Fatalf("%s is a %s", name, v.Type())
+			t.Fatalf("%s: fill does not support the type %s", name, v.Type())
 		}
 	}
 }
 
-// Reading a picture again leaves nothing of the previous one, whatever the order of its pools.
+// Read replaces all of a Picture's previous content, whatever the order of its pools.
 func TestReadReplacesThePicture(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, start := New(Config{}), time.Now()
@@ -86,7 +86,7 @@ func TestReadReplacesThePicture(t *testing.T) {
 			got, want := p, *l.Picture()
 			got.unsorted, want.unsorted = nil, nil
 			if !reflect.DeepEqual(got, want) {
-				t.Errorf("round %d: read again:\n%+v\nwant\n%+v", round, got, want)
+				t.Errorf("round %d: got\n%+v\nwant\n%+v", round, got, want)
 			}
 			for _, one := range got.Pools {
 				if last := one.Spark.Fill[sparkColumns-1]; last != one.Fill() {
@@ -94,7 +94,7 @@ func TestReadReplacesThePicture(t *testing.T) {
 				}
 			}
 			if waiting != "" && got.Pools[0].Name != waiting {
-				t.Errorf("round %d: the first pool is %s", round, got.Pools[0].Name)
+				t.Errorf("round %d: the first pool is %s, want %s", round, got.Pools[0].Name, waiting)
 			}
 		}
 	})

@@ -6,8 +6,8 @@ import (
 	"strconv"
 )
 
-// Figure is a number that may be absent, which is different from 0. The zero Figure is absent. In
-// JSON, a Figure is a number with seven digits, or omitted if absent.
+// Figure is a number that may be absent. An absent Figure is distinct from 0. The zero Figure is
+// absent. In JSON, a Figure is a number with eight significant digits, or omitted if absent.
 type Figure struct {
 	value float64
 	known bool
@@ -32,18 +32,20 @@ func known(v float64, ok bool) Figure {
 // Get returns the number. ok is false if f is absent.
 func (f Figure) Get() (v float64, ok bool) { return f.value, f.known }
 
-// Text formats f with write, which may be [Whole], for example. It returns a dash if f is absent.
-func (f Figure) Text(write func(float64) string) string {
+// Text returns the number as formatted by format, such as [Whole] or [Number]. It returns a dash if
+// f is absent.
+func (f Figure) Text(format func(float64) string) string {
 	if !f.known {
 		return "–"
 	}
-	return write(f.value)
+	return format(f.value)
 }
 
 // Whole formats a number without a fraction.
 func Whole(v float64) string { return strconv.FormatFloat(v, 'f', 0, 64) }
 
-// Number formats a rate in at most six characters.
+// Number formats a rate for display: with two significant digits below 10, as a whole number below
+// 100,000, and in millions above that.
 func Number(v float64) string {
 	switch {
 	case v == 0:
@@ -64,13 +66,13 @@ func (f Figure) Or(v float64) float64 {
 	return v
 }
 
-// Over returns the quotient f ÷ by. It is absent if either number is absent, or if the divisor is
+// Over returns f ÷ divisor. The result is absent if either number is absent, or if the divisor is
 // not positive.
-func (f Figure) Over(by Figure) Figure {
-	if !f.known || !by.known || by.value <= 0 {
+func (f Figure) Over(divisor Figure) Figure {
+	if !f.known || !divisor.known || divisor.value <= 0 {
 		return Figure{}
 	}
-	return Known(f.value / by.value)
+	return Known(f.value / divisor.value)
 }
 
 // IsZero reports whether f is absent. encoding/json calls it for fields with the option omitzero.
@@ -81,7 +83,7 @@ func (f Figure) MarshalJSON() ([]byte, error) {
 	if !f.known {
 		return []byte("null"), nil
 	}
-	return strconv.AppendFloat(nil, f.value, 'g', -1, 32), nil
+	return strconv.AppendFloat(nil, f.value, 'g', 8, 64), nil
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
@@ -95,12 +97,12 @@ func (f *Figure) UnmarshalJSON(data []byte) error {
 	return err
 }
 
-// Column is a sequence of Figures over time. In JSON, Figures have three significant digits, and
-// absent ones are null.
+// Column is a sequence of Figures over time. In JSON, it is an array of numbers with three
+// significant digits. Absent Figures are null.
 type Column []Figure
 
-// MarshalJSON implements json.Marshaler. It encodes the whole column at once, which is faster than
-// calling MarshalJSON for each Figure.
+// MarshalJSON implements json.Marshaler. Encoding a column in one call is faster than one call of
+// MarshalJSON per Figure.
 func (c Column) MarshalJSON() ([]byte, error) {
 	return c.append(make([]byte, 0, 8*len(c)+2)), nil
 }

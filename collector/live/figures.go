@@ -10,8 +10,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/instruments"
 )
 
-// Observe registers metrics with meter: the size of the picture, the verdicts on pools and the
-// machine, and the recommended limits of pools.
+// Observe registers the metrics of l with meter: the size of the picture, the verdicts on pools and
+// the machine, and the recommended limits of pools.
 func (l *Live) Observe(meter metric.Meter) error {
 	observed, err := instruments.NewObservables(
 		meter,

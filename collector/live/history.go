@@ -9,51 +9,49 @@ import (
 // sparkColumns is the number of columns of a [Spark].
 const sparkColumns = 60
 
-// spark returns the history up to slot for the pool's row on the page. It reuses the memory of
-// into.
-func (p *pool) spark(into Spark, slot int64) Spark {
+// spark returns the history up to slot for the pool's row on the page. It reuses the memory of dst.
+func (p *pool) spark(dst Spark, slot int64) Spark {
 	return Spark{
-		Fill: p.track.spark(into.Fill, slot, func(at int64) float64 {
+		Fill: p.track.spark(dst.Fill, slot, func(at int64) float64 {
 			bound := p.track.at(limit, at)
 			if bound > 0 {
 				return p.track.at(used, at) / bound
 			}
 			return p.track.at(used, at)
 		}),
-		Wait: p.track.spark(into.Wait, slot, func(at int64) float64 {
+		Wait: p.track.spark(dst.Wait, slot, func(at int64) float64 {
 			return higher(higher(math.Inf(-1), p.track.at(oldest, at)), p.track.at(waitP99, at))
 		}),
 	}
 }
 
-// columns returns the history of row up to slot. It reuses the memory of the slice into.
-func (t *track) columns(into Column, row int, slot int64) Column {
-	return t.spark(into, slot, func(at int64) float64 { return t.at(row, at) })
+// columns returns the history of row up to slot. It reuses the memory of dst.
+func (t *track) columns(dst Column, row int, slot int64) Column {
+	return t.spark(dst, slot, func(at int64) float64 { return t.at(row, at) })
 }
 
-// spark merges the newest slots, up to slot, into columns. Each column holds the maximum of its
-// slots. spark gets the value in a slot from the function of, and reuses the memory of the slice
-// into.
-func (t *track) spark(into Column, slot int64, of func(at int64) float64) Column {
+// spark merges the newest slots, up to slot, into sparkColumns columns. Each column holds the
+// maximum of value over its slots. spark reuses the memory of dst.
+func (t *track) spark(dst Column, slot int64, value func(at int64) float64) Column {
 	const width = slots / sparkColumns
-	columns := slices.Grow(into[:0], sparkColumns)
+	columns := slices.Grow(dst[:0], sparkColumns)
 	for i := range sparkColumns {
-		most := math.Inf(-1)
+		maximum := math.Inf(-1)
 		end := (slot/width + 1 - int64(sparkColumns-1-i)) * width
 		for at := max(0, end-width); at < min(end, t.last+1); at++ {
-			most = higher(most, of(at))
+			maximum = higher(maximum, value(at))
 		}
-		columns = append(columns, Known(most))
+		columns = append(columns, Known(maximum))
 	}
 	return columns
 }
 
-// higher returns the greater of the two numbers, ignoring v if it is NaN.
-func higher(most, v float64) float64 {
-	if v > most {
+// higher returns the greater of maximum and v, or maximum if v is NaN.
+func higher(maximum, v float64) float64 {
+	if v > maximum {
 		return v
 	}
-	return most
+	return maximum
 }
 
 // History returns the last 15 minutes of the pool with the given id. It returns false if there is
@@ -65,14 +63,14 @@ func (l *Live) History(id string) (h *History, ok bool) {
 	if p == nil {
 		return nil, false
 	}
-	slot := l.now()
+	slot := l.currentSlot()
 	first := max(0, slot-slots+1)
 	column := func(row int) Column {
-		figures := make(Column, 0, slots)
+		values := make(Column, 0, slots)
 		for at := first; at <= slot; at++ {
-			figures = append(figures, Known(p.track.at(row, at)))
+			values = append(values, Known(p.track.at(row, at)))
 		}
-		return figures
+		return values
 	}
 	return &History{
 		From: l.begin.Add(time.Duration(first) * l.slot),

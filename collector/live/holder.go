@@ -35,25 +35,25 @@ func (h Holder) String() string {
 
 // examples holds examples of a pool's uses in progress and of its traced waits.
 type examples struct {
-	by     []Holder // the uses in progress
-	size   int64    // size of the list by in bytes
-	waited []traced // at most one per series
+	holders []Holder // the uses in progress
+	size    int64    // size of holders in bytes
+	waited  []traced // at most one per series
 }
 
-// holders returns the holders that the app attached to its oldest-use metric, as exemplars.
+// holders returns the holders that the app attached as exemplars to the pool's oldest-use metric.
 func (p *pool) holders() []Holder {
-	if p.held == nil {
+	if p.examples == nil {
 		return nil
 	}
-	return p.held.by
+	return p.examples.holders
 }
 
 // size returns the approximate size in bytes of the pool without its series.
 func (p *pool) size() int64 {
-	if p.held == nil {
+	if p.examples == nil {
 		return poolSize
 	}
-	return poolSize + examplesSize + p.held.size + int64(len(p.held.waited))*tracedSize
+	return poolSize + examplesSize + p.examples.size + int64(len(p.examples.waited))*tracedSize
 }
 
 const (
@@ -61,14 +61,14 @@ const (
 	maxCalls   = 8
 )
 
-// hold records the exemplars of point as the holders of p. point belongs to the metric about the
-// oldest use. If there is no room for the holders, hold drops them.
-func (l *Live) hold(p *pool, m *otlp.Metric, point *otlp.Point) {
+// recordHolders replaces the holders of p with the exemplars of point, a point of the oldest-use
+// metric. If there is no room for the new holders, it drops them.
+func (l *Live) recordHolders(p *pool, m *otlp.Metric, point *otlp.Point) {
 	before := p.size()
-	if p.held != nil && len(p.held.waited) > 0 {
-		p.held.by, p.held.size = nil, 0
+	if p.examples != nil && len(p.examples.waited) > 0 {
+		p.examples.holders, p.examples.size = nil, 0
 	} else {
-		p.held = nil
+		p.examples = nil
 	}
 	l.used -= before - p.size()
 	size := int64(0)
@@ -93,15 +93,15 @@ func (l *Live) hold(p *pool, m *otlp.Metric, point *otlp.Point) {
 	if len(all) == 0 {
 		return
 	}
-	if held := l.examples(p, size); held != nil {
-		held.by, held.size = all, size
+	if held := l.reserveExamples(p, size); held != nil {
+		held.holders, held.size = all, size
 	}
 }
 
-// examples reserves size bytes for new examples and returns the examples of p. It returns nil if
-// there is no room.
-func (l *Live) examples(p *pool, size int64) *examples {
-	if p.held == nil {
+// reserveExamples reserves size bytes for new examples of p, and returns the struct that holds
+// them. It returns nil if there is no room.
+func (l *Live) reserveExamples(p *pool, size int64) *examples {
+	if p.examples == nil {
 		size += examplesSize
 	}
 	if l.used+size > l.cfg.Limit {
@@ -109,10 +109,10 @@ func (l *Live) examples(p *pool, size int64) *examples {
 		return nil
 	}
 	l.used += size
-	if p.held == nil {
-		p.held = &examples{}
+	if p.examples == nil {
+		p.examples = &examples{}
 	}
-	return p.held
+	return p.examples
 }
 
 // The approximate sizes in bytes of an examples struct, a Holder and a call, without their strings.
@@ -122,14 +122,14 @@ const (
 	callSize     = 16
 )
 
-// callsOf returns the calls in stack, a stack trace in Go's format: each call is two lines, the
-// function and its position.
+// callsOf returns the innermost calls in stack, at most maxCalls. stack is a stack trace in Go's
+// format, in which each call is two lines: the function and its position.
 func callsOf(stack string) (calls []string) {
 	lines := strings.Split(stack, "\n")
 	for i := 0; i+1 < len(lines) && len(calls) < maxCalls; i += 2 {
 		function, _, _ := strings.Cut(lines[i][strings.LastIndexByte(lines[i], '/')+1:], "(...)")
-		place := strings.TrimSpace(lines[i+1])
-		if at := place[strings.LastIndexAny(place, `/\`)+1:]; at != "" && at[0] != ':' {
+		position := strings.TrimSpace(lines[i+1])
+		if at := position[strings.LastIndexAny(position, `/\`)+1:]; at != "" && at[0] != ':' {
 			function += " (" + at + ")"
 		}
 		calls = append(calls, text([]byte(function)))

@@ -13,7 +13,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// heldBy adds exemplars to the last metric.
+// heldBy sets the exemplars of the last metric, which must be a gauge.
 func (r *request) heldBy(all ...*metricspb.Exemplar) *request {
 	r.metrics[len(r.metrics)-1].GetGauge().DataPoints[0].Exemplars = all
 	return r
@@ -27,8 +27,8 @@ func holder(age float64, trace []byte, pairs ...string) *metricspb.Exemplar {
 	}
 }
 
-// While a use lasts, the exemplars of the oldest-use metric are the pool's holders, and their
-// memory is accounted for.
+// While a use is in progress, the exemplars of the oldest-use metric are the pool's holders, and
+// their memory is accounted for.
 func TestHolders(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := New(Config{})
@@ -49,24 +49,24 @@ func TestHolders(t *testing.T) {
 		p := offer(3, holder(3, id, "code.function.name", "db.query", "code.stacktrace", stack), holder(2, nil))
 		expect(t, "oldest use", p.OldestUse, 3)
 		if len(without.Holders) != 0 || len(p.Holders) != 2 {
-			t.Fatalf("%d holders and then %d, want 0 and 2", len(without.Holders), len(p.Holders))
+			t.Fatalf("got %d holders and then %d, want 0 and then 2", len(without.Holders), len(p.Holders))
 		}
 		want := []string{"db.query (query.go:12)", "main.(*server).handle (main.go:40)", "main.bound"}
 		if h := p.Holders[0]; h.Age != 3 || h.Trace != "30313233343536373839616263646566" ||
 			!slices.Equal(h.Calls, want) {
-			t.Errorf("held by %+v", h)
+			t.Errorf("first holder: got %+v, want age 3, a trace and the calls %q", h, want)
 		}
 		if got, want := p.Holders[0].String(), "3 s by db.query (query.go:12) < main.(*server).handle (main.go:40) < main.bound, trace 3031"; !strings.HasPrefix(
 			got,
 			want,
 		) {
-			t.Errorf("in words: %s", got)
+			t.Errorf("first holder as text: got %q, want the prefix %q", got, want)
 		}
 		if h := p.Holders[1]; h.Age != 2 || h.Trace != "" || h.Calls != nil {
-			t.Errorf("and by %+v, want an age only", h)
+			t.Errorf("second holder: got %+v, want only age 2", h)
 		}
 		if l.Memory().Used <= before {
-			t.Error("holders take no memory")
+			t.Error("the memory of the holders is not accounted for")
 		}
 		many := make([]*metricspb.Exemplar, 100)
 		for i := range many {
@@ -89,13 +89,13 @@ func TestHolders(t *testing.T) {
 			holder(5, nil),
 		); len(p.Holders) != 1 ||
 			p.Holders[0].Age != 5 {
-			t.Errorf("%v hold it, want one for 5 s: the others are not valid ages", p.Holders)
+			t.Errorf("got holders %v, want only the one of age 5 s, because the other ages are invalid", p.Holders)
 		}
 		if p = offer(0); len(p.Holders) != 0 || !p.OldestUse.IsZero() {
-			t.Errorf("an idle pool is held by %v", p.Holders)
+			t.Errorf("idle pool: got holders %v and oldest use %v, want none", p.Holders, p.OldestUse)
 		}
 		if p = offer(1); len(p.Holders) != 0 || l.Memory().Used != before {
-			t.Errorf("%d holders, %d bytes, want none and %d", len(p.Holders), l.Memory().Used, before)
+			t.Errorf("got %d holders and %d bytes, want 0 and %d", len(p.Holders), l.Memory().Used, before)
 		}
 	})
 }

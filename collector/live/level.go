@@ -52,12 +52,13 @@ func digits(v float64) string {
 	return fmt.Sprintf("%.0f", v)
 }
 
-// Duration formats seconds with three significant digits in a suitable unit.
+// Duration formats seconds for display in a suitable unit, with three significant digits below
+// 100 s and in whole seconds above that.
 func Duration(seconds float64) string {
 	switch {
 	case seconds == 0:
 		return "0 s"
-	case seconds < 0.9995e-3: // anything higher would be rounded to 1 ms
+	case seconds < 0.9995e-3: // higher values are rounded to 1 ms
 		return fmt.Sprintf("%.3g µs", seconds*1e6)
 	case seconds < 0.9995:
 		return fmt.Sprintf("%.3g ms", seconds*1e3)
@@ -69,7 +70,7 @@ func Duration(seconds float64) string {
 
 var severity = map[Level]int{Trouble: 0, Warning: 1, Good: 2, Silent: 3}
 
-// worse orders pools from worst to best, for slices.SortFunc.
+// worse compares pools for [slices.SortFunc], to sort them from worst to best.
 func worse(a, b *Pool) int {
 	fillA, fillB := a.Fill().Or(0), b.Fill().Or(0)
 	return cmp.Or(

@@ -5,42 +5,42 @@ import (
 	"testing"
 )
 
-func TestLevelOfAFullPoolThatRequestsWaitFor(t *testing.T) {
+func TestLevelOfPoolWithWaiters(t *testing.T) {
 	for name, c := range map[string]struct {
 		used, limit, pending, oldest float64
 		want                         Level
 	}{
-		"full, none waiting":         {10, 10, 0, 0, Good},
-		"full, some waiting":         {10, 10, 2, 0.5, Warning},
-		"nine tenths, some waiting":  {9, 10, 2, 0.5, Warning},
-		"half full, some waiting":    {5, 10, 2, 0.5, Good},
-		"half full, one waits long":  {5, 10, 1, 1, Trouble},
-		"no limit, some waiting":     {5, 0, 2, 0.5, Good},
-		"a limit of one, and unused": {0, 1, 1, 0.5, Good},
+		"full, none waiting":        {10, 10, 0, 0, Good},
+		"full, some waiting":        {10, 10, 2, 0.5, Warning},
+		"90% full, some waiting":    {9, 10, 2, 0.5, Warning},
+		"half full, some waiting":   {5, 10, 2, 0.5, Good},
+		"half full, one long wait":  {5, 10, 1, 1, Trouble},
+		"no limit, some waiting":    {5, 0, 2, 0.5, Good},
+		"limit of one, one waiting": {0, 1, 1, 0.5, Good},
 	} {
 		got, why := level(&Pool{
 			Used: Known(c.used), Limit: Known(c.limit), Pending: Known(c.pending), OldestWait: Known(c.oldest),
 		})
 		if got != c.want || (why == "") != (c.pending == 0 || got == Good && c.oldest < 1) {
-			t.Errorf("%s: %s because of %q, want %s", name, got, why, c.want)
+			t.Errorf("%s: got level %q with reason %q, want level %q", name, got, why, c.want)
 		}
 	}
 }
 
-func TestRatiosAreAbsentUnlessBothFiguresAreKnownAndTheSecondIsPositive(t *testing.T) {
+func TestRatioIsAbsentUnlessBothFiguresAreKnownAndDivisorIsPositive(t *testing.T) {
 	unknown := Figure{}
-	for name, c := range map[string]struct{ of, by, want Figure }{
-		"known":           {Known(1), Known(4), Known(0.25)},
-		"of zero":         {Known(0), Known(4), Known(0)},
-		"by zero":         {Known(1), Known(0), unknown},
-		"by less":         {Known(1), Known(-4), unknown},
-		"of the unknown":  {unknown, Known(4), unknown},
-		"by the unknown":  {Known(1), unknown, unknown},
-		"zero and zero":   {Known(0), Known(0), unknown},
-		"unknown by zero": {unknown, Known(0), unknown},
+	for name, c := range map[string]struct{ dividend, divisor, want Figure }{
+		"both known":       {Known(1), Known(4), Known(0.25)},
+		"zero dividend":    {Known(0), Known(4), Known(0)},
+		"zero divisor":     {Known(1), Known(0), unknown},
+		"negative divisor": {Known(1), Known(-4), unknown},
+		"unknown dividend": {unknown, Known(4), unknown},
+		"unknown divisor":  {Known(1), unknown, unknown},
+		"zero by zero":     {Known(0), Known(0), unknown},
+		"unknown by zero":  {unknown, Known(0), unknown},
 	} {
-		if got := c.of.Over(c.by); got != c.want {
-			t.Errorf("%s: %v, want %v", name, got, c.want)
+		if got := c.dividend.Over(c.divisor); got != c.want {
+			t.Errorf("%s: got %v, want %v", name, got, c.want)
 		}
 	}
 }
@@ -55,12 +55,12 @@ func TestQuantilesOfCellsInAnyOrder(t *testing.T) {
 		}
 		p50, p95, p99 := s.quantiles()
 		if p50 != 2 || math.Abs(p95-2*math.Pow(2, 45.0/49)) > 1e-9 || p99 != 4 {
-			t.Errorf("in the order %v: %v, %v, %v", order, p50, p95, p99)
+			t.Errorf("cells in the order %v: got the quantiles %v, %v and %v, want 2, 3.78 and 4", order, p50, p95, p99)
 		}
 	}
 }
 
-func TestHistoryOfUnknownPressureAndThrottlingIsAbsent(t *testing.T) {
+func TestUnknownPressureAndThrottlingAreAbsentFromHistory(t *testing.T) {
 	for name, c := range map[string]struct {
 		throttled, pressure Figure
 		want                [2]float64
@@ -74,7 +74,7 @@ func TestHistoryOfUnknownPressureAndThrottlingIsAbsent(t *testing.T) {
 		m.shown.Host.Pressure.Memory = c.pressure
 		for i, v := range m.course()[courseMemory+1:] {
 			if got := float64(v); got != c.want[i] && !(math.IsNaN(got) && math.IsNaN(c.want[i])) {
-				t.Errorf("%s: %v, want %v", name, got, c.want[i])
+				t.Errorf("%s: got %v, want %v", name, got, c.want[i])
 			}
 		}
 	}

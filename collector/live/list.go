@@ -6,17 +6,18 @@ import (
 	"strings"
 )
 
-// Selection specifies which pools [Picture.Select] lists, and in which order.
+// Selection specifies which pools [Picture.Select] lists, and in which order. It lists only pools
+// that match Filter.
 type Selection struct {
-	Filter string   // words; the name, kind, service or level of a pool must contain each
+	Filter string   // words, each of which must occur in the name, kind, service or level of a pool
 	Sort   string   // a key of [Orders]; empty: worst first
-	From   int      // number of pools before the first on the list
-	Limit  int      // number of pools on the list; 0: all
-	Keep   []string // IDs of pools that are listed first, in this order
-	Also   string   // ID of a pool that is listed last, if it is not on the list anyway
+	From   int      // number of pools to skip
+	Limit  int      // number of pools to list; 0: all
+	Keep   []string // IDs of pools to list first, in this order, even if there are more than Limit
+	Also   string   // ID of a pool to list last, in addition to Limit, unless it is already listed
 }
 
-// Orders are the orders of a list, besides worst first.
+// Orders maps the values of [Selection.Sort], other than the empty one, to comparison functions.
 var Orders = map[string]func(a, b *Pool) int{
 	"name":   func(a, b *Pool) int { return strings.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)) },
 	"fill":   func(a, b *Pool) int { return cmp.Compare(b.Fill().Or(0), a.Fill().Or(0)) },
@@ -24,19 +25,19 @@ var Orders = map[string]func(a, b *Pool) int{
 	"rate":   func(a, b *Pool) int { return cmp.Compare(b.Rate.Or(0), a.Rate.Or(0)) },
 }
 
-// List describes the pools of a picture, listed or not.
+// List summarizes all pools of a picture, including those that are not listed.
 type List struct {
-	Pools   int   `json:"pools"`
-	Trouble int   `json:"trouble"` // pools of this level; so are Warning and Silent
+	Pools   int   `json:"pools"`   // number of pools
+	Trouble int   `json:"trouble"` // number of pools at this level, as for Warning and Silent
 	Warning int   `json:"warning"`
 	Silent  int   `json:"silent"`
-	Worst   Worst `json:"worst,omitzero"` // absent: no pool is in trouble or near it
+	Worst   Worst `json:"worst,omitzero"` // absent: no pool is at the level Trouble or Warning
 
-	Matching int `json:"matching"` // pools that match the filter
-	From     int `json:"from"`     // number of them before the first on the list
+	Matching int `json:"matching"` // number of pools that match the filter
+	From     int `json:"from"`     // number of matching pools that were skipped
 }
 
-// Worst is the pool in the worst trouble, and why.
+// Worst identifies the worst pool and says what is wrong with it.
 type Worst struct {
 	ID      string `json:"id"`
 	Name    string `json:"name"`
@@ -45,8 +46,8 @@ type Worst struct {
 	Verdict string `json:"verdict,omitempty"`
 }
 
-// Select returns a copy of p with the selected pools. If From is past the last page of Limit pools,
-// it lists the last page.
+// Select returns a copy of p with only the selected pools. If From is past the last page of Limit
+// pools, Select lists the last page.
 func (p *Picture) Select(s Selection) Picture {
 	out := *p
 	matching := p.matching(strings.Fields(strings.ToLower(s.Filter)))
@@ -84,7 +85,7 @@ func (p *Picture) Select(s Selection) Picture {
 	return out
 }
 
-// list describes the pools of p, all of which are listed.
+// list summarizes the pools of p when all of them are listed.
 func (p *Picture) list() List {
 	l := List{Pools: len(p.Pools), Matching: len(p.Pools)}
 	for i := range p.Pools {
@@ -105,7 +106,8 @@ func (p *Picture) list() List {
 	return l
 }
 
-// matching returns the pools of p that contain each of the words.
+// matching returns the pools of p that match every word: it must occur in the pool's name, kind,
+// service or level. The words must be in lower case.
 func (p *Picture) matching(words []string) []*Pool {
 	all := make([]*Pool, 0, len(p.Pools))
 	for i := range p.Pools {

@@ -19,32 +19,32 @@ func TestSelect(t *testing.T) {
 	}}
 	p.List = p.list()
 	for name, c := range map[string]struct {
-		asked          Selection
+		selection      Selection
 		want           string // IDs in order
 		matching, from int
 	}{
-		"everything":                           {Selection{}, "12345", 5, 0},
-		"by name, in any case":                 {Selection{Sort: "name"}, "43215", 5, 0},
-		"by fill, else worst first":            {Selection{Sort: "fill"}, "43125", 5, 0},
-		"by oldest wait":                       {Selection{Sort: "oldest"}, "21345", 5, 0},
-		"by rate":                              {Selection{Sort: "rate"}, "12345", 5, 0},
-		"each word is somewhere":               {Selection{Filter: " WORKER  shop"}, "15", 2, 0},
-		"a level":                              {Selection{Filter: "silent"}, "5", 1, 0},
-		"nothing matches":                      {Selection{Filter: "nothing", From: 3, Limit: 2, Keep: []string{"1"}, Also: "2"}, "", 0, 0},
-		"the first page":                       {Selection{Limit: 2}, "12", 5, 0},
-		"the second page":                      {Selection{From: 2, Limit: 2}, "34", 5, 2},
-		"a limit above the number of pools":    {Selection{Limit: math.MaxInt}, "12345", 5, 0},
-		"past the last page":                   {Selection{From: 9, Limit: 2}, "5", 5, 4},
-		"past the end of an unlimited list":    {Selection{From: 9}, "12345", 5, 0},
-		"kept pools come first":                {Selection{Limit: 3, Keep: []string{"5", "2", "gone", "5"}}, "521", 5, 0},
-		"all kept pools are listed":            {Selection{Limit: 2, Keep: []string{"5", "4", "3"}}, "543", 5, 0},
-		"a kept pool must match":               {Selection{Filter: "blog", Keep: []string{"1", "4"}}, "43", 2, 0},
-		"one more comes last":                  {Selection{Limit: 2, Also: "4"}, "124", 5, 0},
-		"one more that is on the list anyway":  {Selection{Limit: 2, Also: "2"}, "12", 5, 0},
-		"a pool that is not known is not more": {Selection{Limit: 2, Also: "gone"}, "12", 5, 0},
+		"everything":                        {Selection{}, "12345", 5, 0},
+		"by name, ignoring case":            {Selection{Sort: "name"}, "43215", 5, 0},
+		"by fill, then worst first":         {Selection{Sort: "fill"}, "43125", 5, 0},
+		"by oldest wait":                    {Selection{Sort: "oldest"}, "21345", 5, 0},
+		"by rate":                           {Selection{Sort: "rate"}, "12345", 5, 0},
+		"all words match, ignoring case":    {Selection{Filter: " WORKER  shop"}, "15", 2, 0},
+		"a level":                           {Selection{Filter: "silent"}, "5", 1, 0},
+		"nothing matches":                   {Selection{Filter: "nothing", From: 3, Limit: 2, Keep: []string{"1"}, Also: "2"}, "", 0, 0},
+		"the first page":                    {Selection{Limit: 2}, "12", 5, 0},
+		"the second page":                   {Selection{From: 2, Limit: 2}, "34", 5, 2},
+		"a limit above the number of pools": {Selection{Limit: math.MaxInt}, "12345", 5, 0},
+		"past the last page":                {Selection{From: 9, Limit: 2}, "5", 5, 4},
+		"past the end of an unlimited list": {Selection{From: 9}, "12345", 5, 0},
+		"kept pools come first":             {Selection{Limit: 3, Keep: []string{"5", "2", "gone", "5"}}, "521", 5, 0},
+		"all kept pools are listed":         {Selection{Limit: 2, Keep: []string{"5", "4", "3"}}, "543", 5, 0},
+		"a kept pool must match":            {Selection{Filter: "blog", Keep: []string{"1", "4"}}, "43", 2, 0},
+		"an additional pool comes last":     {Selection{Limit: 2, Also: "4"}, "124", 5, 0},
+		"an additional pool already listed": {Selection{Limit: 2, Also: "2"}, "12", 5, 0},
+		"an unknown additional pool":        {Selection{Limit: 2, Also: "gone"}, "12", 5, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := p.Select(c.asked)
+			got := p.Select(c.selection)
 			var ids strings.Builder
 			for _, q := range got.Pools {
 				ids.WriteString(q.ID)
@@ -61,11 +61,11 @@ func TestSelect(t *testing.T) {
 	healthy := &Picture{Pools: p.Pools[2:]}
 	healthy.List = healthy.list()
 	if got := healthy.Select(Selection{}); got.List.Worst != (Worst{}) {
-		t.Errorf("the worst of healthy pools: %+v", got.List.Worst)
+		t.Errorf("worst of the healthy pools: got %+v, want none", got.List.Worst)
 	}
 }
 
-func TestAllPoolsOfAPictureMatch(t *testing.T) {
+func TestPictureListsAllPools(t *testing.T) {
 	l, now := New(Config{}), time.Now()
 	l.Offer(requestAt(now, now).
 		number(catalog.PoolLimit, 8, ofPool("orders")...).

@@ -1,4 +1,4 @@
-// Package live keeps what the sidecar has observed, in bounded memory: the newest point of each
+// Package live keeps, in bounded memory, what the sidecar has observed: the newest point of each
 // series, and 15 minutes of history for the values that are charted.
 //
 // [Live.Offer] records the catalog's metrics from requests that apps sent, and [Live.Collect]
@@ -21,16 +21,16 @@ type Config struct {
 	Service  string // the sidecar's name, for [Picture.Service]
 	Upstream string // endpoint, for [Pipeline.Upstream]
 
-	// Neighbor returns the id of the container that runs next to the sidecar's. It returns "" if there
-	// is no such container, if there are several, or if the id is unknown. Collect calls Neighbor
-	// unless it is nil.
+	// Neighbor returns the ID of the container that runs next to the sidecar's. It returns "" if
+	// there is no such container, if there are several, or if the ID is unknown. Collect calls
+	// Neighbor unless it is nil.
 	Neighbor func() string
 }
 
 const defaultLimit = 4 << 20
 
-// Live maintains a [Picture] of what the sidecar has observed. It is safe for concurrent use, and
-// no method blocks.
+// Live maintains a [Picture] of what the sidecar has observed. It is safe for concurrent use. Only
+// the methods that access the disk, which are Save, Load and Keep, may block.
 type Live struct {
 	cfg     Config
 	refused atomic.Int64
@@ -40,7 +40,7 @@ type Live struct {
 	pools      map[string]*pool
 	used       int64  // memory in bytes
 	count      int64  // number of series
-	generation uint32 // number of requests so far, modulo 2^32
+	generation uint32 // number of requests recorded so far, modulo 2^32
 	begin      time.Time
 	slot       time.Duration // duration of a slot in all tracks
 	work       workspace
@@ -58,7 +58,7 @@ func New(cfg Config) *Live {
 	}
 	return &Live{
 		cfg: cfg, apps: map[uint64]*app{}, pools: map[string]*pool{}, begin: time.Now(), slot: time.Second,
-		machine: newMachine(), course: newTrack(courses), changed: make(chan struct{}),
+		machine: newMachine(), course: newTrack(numCourseRows), changed: make(chan struct{}),
 	}
 }
 
@@ -75,9 +75,9 @@ func (l *Live) notify() {
 	l.changed = make(chan struct{})
 }
 
-// now returns the current slot. It switches to coarse slots when the fine slots are used up. Caller
-// must hold mu.
-func (l *Live) now() int64 {
+// currentSlot returns the current slot. It switches to coarse slots when the fine slots are used
+// up. Caller must hold mu.
+func (l *Live) currentSlot() int64 {
 	passed := max(0, time.Since(l.begin))
 	if l.slot == time.Second && passed >= slots*time.Second {
 		l.slot = coarse * time.Second
@@ -91,7 +91,7 @@ func (l *Live) now() int64 {
 }
 
 // Collect records rm, a collection of the sidecar's own metrics. The caller must not modify rm
-// afterwards. The sidecar's sampler calls Collect for each collection.
+// afterward. The sidecar's sampler calls Collect for each collection.
 func (l *Live) Collect(rm *metricdata.ResourceMetrics) {
 	app := ""
 	if l.cfg.Neighbor != nil {
@@ -101,7 +101,7 @@ func (l *Live) Collect(rm *metricdata.ResourceMetrics) {
 	defer l.mu.Unlock()
 	l.own = rm
 	l.machine.advance(rm, app)
-	l.course.put(l.now(), l.machine.course())
+	l.course.put(l.currentSlot(), l.machine.course())
 	l.prune(time.Now())
 	l.notify()
 }
@@ -126,7 +126,7 @@ func (l *Live) Picture() *Picture {
 func (l *Live) Read(p *Picture) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	now, slot := time.Now(), l.now()
+	now, slot := time.Now(), l.currentSlot()
 	pools, unsorted, course := p.Pools[:0], p.unsorted[:0], p.Course
 	*p = Picture{
 		At: now, Service: l.cfg.Service, Step: l.slot.Seconds() * slots / sparkColumns,
@@ -157,7 +157,7 @@ func (l *Live) Read(p *Picture) {
 	p.List = p.list()
 }
 
-// Memory returns how much memory the picture takes.
+// Memory returns how much memory the picture uses.
 func (l *Live) Memory() Memory {
 	l.mu.Lock()
 	defer l.mu.Unlock()

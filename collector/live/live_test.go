@@ -15,7 +15,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// A pool is shown as soon as its first points arrive. A young app has rates from its start.
+// A pool is shown as soon as its first points arrive. If the app has just started, rates cover the
+// time since its start.
 func TestPool(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := New(Config{})
@@ -52,10 +53,10 @@ func TestPool(t *testing.T) {
 		expect(t, "wait p99", p.Wait.P99, 1)
 		expect(t, "on CPU", p.OnCPU, 0.25)
 		if v, ok := p.Idle.Get(); !ok || v != 0 {
-			t.Error("an idle count of 0 is not absent")
+			t.Errorf("idle: got %v (known: %t), want 0", v, ok)
 		}
-		absentIs(t, "use p50", p.Use.P50)
-		absentIs(t, "failed", p.Failed)
+		expectAbsent(t, "use p50", p.Use.P50)
+		expectAbsent(t, "failed", p.Failed)
 		h, ok := l.History(p.ID)
 		if !ok || len(h.Used) != 11 {
 			t.Fatalf("history of %d columns, want 11", len(h.Used))
@@ -64,7 +65,7 @@ func TestPool(t *testing.T) {
 		total := int64(0)
 		early, step := h.From.Sub(h.Waits.From).Seconds(), h.Waits.Step
 		if step != 3*h.Step || early < 0 || early >= step {
-			t.Errorf("columns of waits take %v s and begin %v s early", step, early)
+			t.Errorf("heatmap columns are %v s long and begin %v s before the history", step, early)
 		}
 		for _, column := range h.Waits.Counts {
 			for _, n := range column {
@@ -77,12 +78,12 @@ func TestPool(t *testing.T) {
 	})
 }
 
-// A figure that is no longer sent is absent, a rate covers the last interval, and a pool that sends
-// nothing is silent.
-func TestPoolGoesOn(t *testing.T) {
+// A value that is no longer sent is absent, a rate covers the last interval, and a pool without new
+// points is silent.
+func TestPoolOverTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := New(Config{})
-		start := time.Now().Add(-time.Hour) // not young: nothing is known of earlier values
+		start := time.Now().Add(-time.Hour) // not young, so the first values are only a baseline
 		send := func(acquired float64, ages ...float64) {
 			r := requestAt(
 				start,
@@ -94,12 +95,12 @@ func TestPoolGoesOn(t *testing.T) {
 			l.Offer(r.wire(t))
 		}
 		send(1e6, 2)
-		absentIs(t, "rate of the first point", onlyPool(t, l).Rate)
+		expectAbsent(t, "rate of the first point", onlyPool(t, l).Rate)
 		time.Sleep(10 * time.Second)
 		send(1e6 + 500)
 		p := onlyPool(t, l)
 		expect(t, "rate", p.Rate, 50)
-		absentIs(t, "oldest wait", p.OldestWait)
+		expectAbsent(t, "oldest wait", p.OldestWait)
 		if p.Level != Good {
 			t.Errorf("level %s (%s)", p.Level, p.Reason)
 		}
@@ -112,9 +113,9 @@ func TestPoolGoesOn(t *testing.T) {
 			t.Errorf("level %s, want silent", p.Level)
 		}
 		time.Sleep(forgetAfter)
-		l.Collect(nothing())
+		l.Collect(noMetrics())
 		if m := l.Memory(); len(l.Picture().Pools) != 0 || m.Series != 0 || m.Used != 0 {
-			t.Errorf("left of a pool that has long been silent: %+v", m)
+			t.Errorf("after long silence: got %d pools and %+v, want nothing", len(l.Picture().Pools), m)
 		}
 	})
 }
@@ -132,16 +133,16 @@ func TestLimit(t *testing.T) {
 		shown := len(l.Picture().Pools)
 		grown := heap() - begin
 		if m.Used > m.Limit || m.Refused == 0 || shown < 500 {
-			t.Errorf("%d pools in %+v; want 500 or more within the limit, and the rest counted", shown, m)
+			t.Errorf("got %d pools and %+v, want at least 500 within the limit, and others refused", shown, m)
 		}
-		t.Logf("%d pools, %d series: account %d bytes, heap grew by %d", shown, m.Series, m.Used, grown)
+		t.Logf("%d pools, %d series: %d bytes accounted for, heap grew by %d", shown, m.Series, m.Used, grown)
 		if limit := int64(1.15 * float64(m.Limit)); grown > limit {
 			t.Errorf("the heap grew by %d bytes, want at most %d", grown, limit)
 		}
 		time.Sleep(2 * time.Minute)
 		l.Offer(busy(time.Now(), "new").wire(t))
 		if pools := l.Picture().Pools; pools[0].Name != "new" {
-			t.Errorf("there was no room for a new pool: the first is %s", pools[0].Name)
+			t.Errorf("the first pool is %s, want new, which replaces a silent pool", pools[0].Name)
 		}
 	})
 }
@@ -162,14 +163,14 @@ func TestChangingSeries(t *testing.T) {
 			l.Collect(&metricdata.ResourceMetrics{Resource: resource.Empty()})
 		}
 		m, grown := l.Memory(), heap()-begin
-		t.Logf("%d points of as many series: account %+v, heap grew by %d", points, m, grown)
+		t.Logf("%d points, each of a different series: %+v, heap grew by %d", points, m, grown)
 		if limit := int64(1.15 * float64(m.Limit)); m.Used > m.Limit || grown > limit {
 			t.Errorf("the heap grew by %d bytes, want at most %d", grown, limit)
 		}
 		time.Sleep(time.Hour)
 		l.Collect(&metricdata.ResourceMetrics{Resource: resource.Empty()})
 		if m := l.Memory(); m.Used != 0 || m.Series != 0 {
-			t.Errorf("left of apps that are long gone: %+v", m)
+			t.Errorf("an hour after the last app: got %+v, want no series and no bytes", m)
 		}
 	})
 }
@@ -181,7 +182,7 @@ func heap() int64 {
 	return int64(m.HeapAlloc)
 }
 
-// busy is a pool with all possible metrics.
+// busy returns a request with 13 series of one pool.
 func busy(at time.Time, name string) *request {
 	r := requestAt(at.Add(-10*time.Second), at)
 	counts := make([]uint64, 60)
@@ -204,26 +205,26 @@ func busy(at time.Time, name string) *request {
 		distribution(catalog.PoolUseDuration, 3, -100, counts, ofPool(name)...)
 }
 
-// Metrics that are not in the catalog cost nothing and are not kept.
-func TestOthersAreSkipped(t *testing.T) {
+// Metrics that are not in the catalog are skipped at almost no cost.
+func TestMetricsOutsideTheCatalogAreSkipped(t *testing.T) {
 	l := New(Config{})
 	row := &catalog.Metric{Name: "shop.orders", Kind: catalog.Counter}
 	data := requestAt(time.Now(), time.Now()).number(row, 1).wire(t)
 	if n := testing.AllocsPerRun(100, func() { l.Offer(data) }); n > 1 {
-		t.Errorf("%v allocations", n)
+		t.Errorf("%v allocations, want at most 1", n)
 	}
 	if m := l.Memory(); m.Series != 0 {
-		t.Errorf("%d series are kept", m.Series)
+		t.Errorf("%d series are kept, want 0", m.Series)
 	}
 }
 
-// Known pools need no new memory at each request.
+// A request about known pools needs few allocations.
 func TestOfferAllocatesLittle(t *testing.T) {
 	l := New(Config{})
 	data := busy(time.Now(), "orders").wire(t)
 	l.Offer(data)
 	if n := testing.AllocsPerRun(100, func() { l.Offer(data) }); n > 10 {
-		t.Errorf("%v allocations for a request of 13 series", n)
+		t.Errorf("%v allocations for a request with 13 series, want at most 10", n)
 	}
 }
 
@@ -239,10 +240,10 @@ func TestJSON(t *testing.T) {
 		t.Fatal(err)
 	}
 	if p := back.Pools[0]; p.Limit != Known(3) || !p.OldestWait.IsZero() || p.Verdict != "" {
-		t.Errorf("got %+v of %s", p, text)
+		t.Errorf("got %+v, decoded from %s", p, text)
 	}
 	if strings.Contains(string(text), "oldestWait") {
-		t.Errorf("an absent figure is present in %s", text)
+		t.Errorf("the absent oldestWait is present in %s", text)
 	}
 }
 
@@ -257,14 +258,14 @@ func FuzzOffer(f *testing.F) {
 		l.Offer(data)
 		p := l.Picture()
 		if p.Memory.Used > p.Memory.Limit+maxWire {
-			t.Errorf("%d bytes of %d", p.Memory.Used, p.Memory.Limit)
+			t.Errorf("%d bytes are used, but the limit is %d", p.Memory.Used, p.Memory.Limit)
 		}
 		if _, err := json.Marshal(p); err != nil {
 			t.Error(err)
 		}
 		for i := range p.Pools {
 			if _, ok := l.History(p.Pools[i].ID); !ok {
-				t.Error("a pool has no history")
+				t.Errorf("pool %s has no history", p.Pools[i].ID)
 			}
 		}
 	})

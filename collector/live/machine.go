@@ -18,7 +18,7 @@ import (
 // Values that need two collections are absent after the first one.
 type machine struct {
 	view   view
-	app    string                 // id of the app's container; "" if unknown
+	app    string                 // ID of the app's container; "" if unknown
 	probes map[string]*probeState // by name and target
 	shown  Picture                // only Host, Containers and Probes
 	judge  diagnose.HostJudge
@@ -26,18 +26,18 @@ type machine struct {
 
 func newMachine() machine { return machine{probes: map[string]*probeState{}} }
 
-// advance records the collection rm. app is the id of the app's container.
+// advance records the collection rm. app is the ID of the app's container, or "" if unknown.
 func (m *machine) advance(rm *metricdata.ResourceMetrics, app string) {
 	m.app = app
 	m.view.advance(rm)
-	m.shown = Picture{Host: m.hostFigures(), Containers: m.containers(), Probes: m.probeFigures()}
+	m.shown = Picture{Host: m.hostValues(), Containers: m.containers(), Probes: m.probeResults()}
 	if at := m.view.now.at(); at.Sub(m.judge.Seen()) >= window {
 		m.judge.See(m.figures(at))
 	}
 }
 
-// picture adds the machine's values to p. Values that only a picture needs are computed here rather
-// than at every collection.
+// picture adds the machine's values to p. Values that only the picture needs are computed here
+// rather than at every collection.
 func (m *machine) picture(p *Picture) {
 	p.Host = m.shown.Host
 	if f := m.judge.Holds(); f.Verdict.Convicts() {
@@ -54,7 +54,7 @@ const (
 	courseMemory
 	courseThrottled
 	coursePressure
-	courses
+	numCourseRows
 )
 
 // course returns the last collection's values for the machine's track, one per row.
@@ -76,6 +76,7 @@ func (m *machine) course() []float32 {
 	return append(row, orAbsent(throttled), orAbsent(pressure))
 }
 
+// orAbsent returns v, or NaN if v is negative, which means that there was no value.
 func orAbsent(v float64) float32 {
 	if v < 0 {
 		return float32(math.NaN())
@@ -83,7 +84,7 @@ func orAbsent(v float64) float32 {
 	return float32(v)
 }
 
-func (m *machine) hostFigures() Host {
+func (m *machine) hostValues() Host {
 	v := &m.view
 	all, counted := v.rate(catalog.SystemCPUTime)
 	mode := func(mode attribute.KeyValue) Figure {
@@ -116,23 +117,23 @@ func (m *machine) pressure(with ...attribute.KeyValue) Pressure {
 					catalog.PressureResourceKey.String(resource),
 				},
 				with...)...)
-		return known(min(stalled, 1), ok) // the kernel's clock and ours differ slightly
+		return known(min(stalled, 1), ok) // slightly above 1 if the kernel's clock differs from ours
 	}
 	return Pressure{CPU: of("cpu"), Memory: of("memory"), IO: of("io")}
 }
 
-// containers returns every container, including containers killed since the previous collection. If
-// the sidecar runs outside a container, containers returns the sidecar's own cgroup. Containers are
-// identified by path and id, since with private cgroup namespaces each container's path is the
+// containers returns all containers, including those killed since the previous collection. If the
+// sidecar runs outside a container, containers returns the sidecar's own cgroup. Containers are
+// identified by path and ID, because with private cgroup namespaces each container's path is the
 // root.
 func (m *machine) containers() (all []Container) {
 	seen := map[[2]attribute.Value]bool{}
-	add := func(row *catalog.Metric, ended bool) {
+	add := func(row *catalog.Metric, requireID bool) {
 		for _, p := range m.view.now.of(row.Name) {
 			path, _ := p.attrs.Value(catalog.CgroupPathKey)
 			id, known := p.attrs.Value(semconv.ContainerIDKey)
 			key := [2]attribute.Value{path, id}
-			if !seen[key] && (known || !ended) {
+			if !seen[key] && (known || !requireID) {
 				seen[key] = true
 				all = append(all, m.container(path, id))
 			}
@@ -143,8 +144,8 @@ func (m *machine) containers() (all []Container) {
 	return all
 }
 
-// container returns the values of the container with the given path and id. If id has no value,
-// only points without an id belong to the container.
+// container returns the container with the given path and ID. If id is the zero Value, only points
+// without an ID belong to the container.
 func (m *machine) container(path, id attribute.Value) Container {
 	v := &m.view
 	of := []attribute.KeyValue{{Key: catalog.CgroupPathKey, Value: path}, {Key: semconv.ContainerIDKey, Value: id}}
@@ -169,8 +170,8 @@ func (m *machine) container(path, id attribute.Value) Container {
 	return c
 }
 
-// pipeline returns what is queued for the upstream, and what happened to items since the previous
-// collection.
+// pipeline returns the state of the queue for the upstream, and the rates at which items were
+// accepted, sent and lost since the previous collection.
 func (m *machine) pipeline() Pipeline {
 	v := &m.view
 	p := Pipeline{
@@ -179,7 +180,7 @@ func (m *machine) pipeline() Pipeline {
 		Durable: known(v.value(catalog.RelayQueueDurable)), Connections: known(v.value(catalog.RelayConnections)),
 	}
 	v.each(catalog.RelayPoints, catalog.LaneKey, func(lane attribute.KeyValue) {
-		became := func(outcome string) Figure {
+		rate := func(outcome string) Figure {
 			n, ok := v.gained(catalog.RelayPoints, lane, catalog.PointOutcomeKey.String(outcome))
 			return known(n/v.elapsed.Seconds(), ok)
 		}
@@ -188,21 +189,21 @@ func (m *machine) pipeline() Pipeline {
 			Available: known(v.value(catalog.UpstreamAvailable, lane)),
 			Queued:    known(v.value(catalog.RelayQueuePoints, lane)),
 			Oldest:    known(v.value(catalog.RelayQueueAge, lane)),
-			Accepted: became(
+			Accepted: rate(
 				"accepted",
 			),
-			Sent:     became("sent"),
-			Rejected: became("rejected"),
-			Dropped:  became("dropped"),
-			Refused:  became("refused"),
+			Sent:     rate("sent"),
+			Rejected: rate("rejected"),
+			Dropped:  rate("dropped"),
+			Refused:  rate("refused"),
 		})
 	})
 	slices.SortFunc(p.Lanes, func(a, b Lane) int { return strings.Compare(a.Name, b.Name) })
 	return p
 }
 
-// probeState keeps the last results of a probe, since most probes run less often than the sidecar
-// collects.
+// probeState keeps the last results of a probe, because most probes run less often than the sidecar
+// collects its metrics.
 type probeState struct {
 	failed         string
 	phases         map[string]float64
@@ -210,6 +211,7 @@ type probeState struct {
 	seen           bool
 }
 
+// probe returns the state of a probe, creating it if necessary, and marks the probe as seen.
 func (m *machine) probe(name, target string) *probeState {
 	key := name + "\x00" + target
 	if m.probes[key] == nil {
@@ -219,7 +221,7 @@ func (m *machine) probe(name, target string) *probeState {
 	return m.probes[key]
 }
 
-func (m *machine) probeFigures() (all []Probe) {
+func (m *machine) probeResults() (all []Probe) {
 	for _, state := range m.probes {
 		state.seen = false
 	}
@@ -268,7 +270,7 @@ func (m *machine) cpuProbe() (p Probe, ok bool) {
 func (m *machine) targetProbe(state *probeState, name, target attribute.KeyValue) Probe {
 	if failure := m.failures(name, target); failure != "" {
 		state.failed = failure
-		clear(state.phases) // the phases are not from the last run
+		clear(state.phases) // they are from an earlier run
 	} else if m.view.grew(catalog.ProbeRuns, name, target) {
 		state.failed = ""
 	}

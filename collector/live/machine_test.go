@@ -12,7 +12,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// The picture has every probe of the catalog that has a target, in the catalog's order.
+// The picture shows every probe of the catalog that has a target, in the catalog's order.
 func TestEveryProbeWithATargetIsShown(t *testing.T) {
 	o := &own{at: time.Unix(1000, 0), metrics: map[string]*metricdata.Sum[float64]{}}
 	for _, name := range slices.Backward(catalog.ProbeNames) {
@@ -25,13 +25,13 @@ func TestEveryProbeWithATargetIsShown(t *testing.T) {
 		shown = append(shown, p.Name)
 	}
 	if !slices.Equal(shown, catalog.ProbeNames) {
-		t.Errorf("shown are %q, want %q", shown, catalog.ProbeNames)
+		t.Errorf("got %q, want %q", shown, catalog.ProbeNames)
 	}
 }
 
-// A container that was killed since the previous collection has only its last events, and is known
-// by its ID. The sidecar's own cgroup has no ID.
-func TestContainersThatAreShown(t *testing.T) {
+// The only points of a container that was killed since the previous collection are its last memory
+// events, which have its ID. The sidecar's own cgroup has no ID.
+func TestShownContainers(t *testing.T) {
 	root := catalog.CgroupPathKey.String("/")
 	o := ownAt(0)
 	o.add(catalog.ContainerCPUTime, 1, root)
@@ -46,7 +46,7 @@ func TestContainersThatAreShown(t *testing.T) {
 		shown = append(shown, c.Path+c.ID)
 	}
 	if want := []string{"/", "/app", "/killed"}; !slices.Equal(shown, want) {
-		t.Errorf("shown are %q, want %q", shown, want)
+		t.Errorf("got %q, want %q", shown, want)
 	}
 }
 
@@ -76,7 +76,7 @@ func TestPipelineHasTheRatesOfEachLane(t *testing.T) {
 	}
 }
 
-func TestStolenTimeIsAVerdictIfItIsALargeShare(t *testing.T) {
+func TestStealVerdictNeedsALargeShareOfStolenTime(t *testing.T) {
 	for name, c := range map[string]struct {
 		stolen float64
 		want   string
@@ -92,7 +92,7 @@ func TestStolenTimeIsAVerdictIfItIsALargeShare(t *testing.T) {
 			l.Collect(o.collection())
 		}
 		if got := l.Picture().Host.Verdict; got != c.want {
-			t.Errorf("%s: the verdict is %q, want %q", name, got, c.want)
+			t.Errorf("%s of the CPU time is stolen: got verdict %q, want %q", name, got, c.want)
 		}
 	}
 }

@@ -17,7 +17,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// request builds one export of an app.
+// request builds an ExportMetricsServiceRequest of an app.
 type request struct {
 	start, at time.Time
 	service   string
@@ -69,7 +69,8 @@ func (r *request) number(row *catalog.Metric, v float64, pairs ...string) *reque
 	return r
 }
 
-// distribution adds exponential buckets with the given scale, whose counts start at bucket offset.
+// distribution adds an exponential histogram with the given scale. counts[0] is the count of the
+// bucket with index offset.
 func (r *request) distribution(row *catalog.Metric, scale, offset int32, counts []uint64, pairs ...string) *request {
 	p := &metricspb.ExponentialHistogramDataPoint{
 		StartTimeUnixNano: uint64(
@@ -120,7 +121,7 @@ func onlyPool(t *testing.T, l *Live) Pool {
 	t.Helper()
 	pools := l.Picture().Pools
 	if len(pools) != 1 {
-		t.Fatalf("%d pools, want 1", len(pools))
+		t.Fatalf("the picture has %d pools, want 1", len(pools))
 	}
 	return pools[0]
 }
@@ -132,10 +133,10 @@ func expect(t *testing.T, what string, got Figure, want float64) {
 	}
 }
 
-func absentIs(t *testing.T, what string, got Figure) {
+func expectAbsent(t *testing.T, what string, got Figure) {
 	t.Helper()
 	if v, ok := got.Get(); ok {
-		t.Errorf("%s: got %v, want nothing", what, v)
+		t.Errorf("%s: got %v, want an absent value", what, v)
 	}
 }
 

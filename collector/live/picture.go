@@ -2,10 +2,11 @@ package live
 
 import "time"
 
-// Picture is what the sidecar knows at one moment. The summary, the page, the JSON of /api and the
-// terminal show it. The JSON is stable: keys may be added but never change their meaning, and
-// absent values are omitted. Times are in seconds, sizes in bytes, and shares from 0 to 1. Rates
-// are per second, over about ten seconds or the app's last interval, whichever is longer.
+// Picture is a snapshot of what the sidecar has observed. The summary, the page, the JSON of /api
+// and the terminal show it. The JSON is stable: keys may be added but never change their meaning,
+// and absent values are omitted. Durations are in seconds, sizes in bytes, and shares from 0 to 1.
+// Rates are per second, averaged over about ten seconds or the app's last export interval,
+// whichever is longer.
 type Picture struct {
 	At      time.Time `json:"at"`
 	Service string    `json:"service,omitempty"` // the sidecar's name and where it runs
@@ -23,21 +24,26 @@ type Picture struct {
 	unsorted []Pool // memory for the next Read
 }
 
-// Level rates how well a pool serves its callers, whatever the cause.
+// Level says how well a pool serves its callers, regardless of the cause.
 type Level string
 
-// The levels, the worst first. A pool is silent if its app has sent nothing about it for three of
-// the app's intervals and at least ten seconds.
+// The levels, the worst first.
 const (
-	Trouble Level = "trouble" // requests were not served, or one has been waiting for a second
-	Warning Level = "warning" // the pool is full and requests wait, 1 in 100 waits for 100 ms, or uses leak or fail
-	Good    Level = "ok"
-	Silent  Level = "silent"
+	// Trouble means that requests were not served, or that one has been waiting for a second.
+	Trouble Level = "trouble"
+	// Warning means that requests wait and 90% of the slots are in use, that the 99th percentile or
+	// mean of waits is 100 ms or longer, or that uses leak or fail.
+	Warning Level = "warning"
+	// Good means none of the above.
+	Good Level = "ok"
+	// Silent means that the app has sent nothing about the pool for more than three of the app's
+	// export intervals, and for more than ten seconds.
+	Silent Level = "silent"
 )
 
 // Pool is the current state of a pool.
 type Pool struct {
-	// the same after a restart of the app if the resource attributes service.instance.id and
+	// unchanged by a restart of the app if the resource attributes service.instance.id and
 	// process.pid are unchanged or absent
 	ID       string    `json:"id"`
 	Name     string    `json:"name"`
@@ -55,7 +61,7 @@ type Pool struct {
 	Pending      Figure `json:"pending,omitzero"`
 	PendingLimit Figure `json:"pendingLimit,omitzero"` // absent: unlimited
 	OldestWait   Figure `json:"oldestWait,omitzero"`   // absent: no request is waiting
-	// duration of the oldest use so far; absent: nothing is in use, or unknown
+	// how long the oldest use has lasted so far; absent: nothing is in use, or unknown
 	OldestUse Figure `json:"oldestUse,omitzero"`
 
 	Wait     Quantiles `json:"wait,omitzero"` // of requests with any outcome
@@ -63,10 +69,10 @@ type Pool struct {
 	MeanWait Figure    `json:"meanWait,omitzero"` // of requests that waited, if Wait is unknown
 	// mean time of a use: slot-seconds per served request
 	MeanUse   Figure `json:"meanUse,omitzero"`
-	Rate      Figure `json:"rate,omitzero"`      // acquired requests
-	NotServed Figure `json:"notServed,omitzero"` // rejected, canceled, timed out
+	Rate      Figure `json:"rate,omitzero"`      // requests that acquired a slot
+	NotServed Figure `json:"notServed,omitzero"` // rejected, canceled or timed-out requests
 	Failed    Figure `json:"failed,omitzero"`    // uses that ended with an error, a panic or an exit
-	OnCPU     Figure `json:"onCPU,omitzero"`     // share of the time in use; RunQueue and Blocked are shares of it too
+	OnCPU     Figure `json:"onCPU,omitzero"`     // share of the time in use, as are RunQueue and Blocked
 	RunQueue  Figure `json:"runQueue,omitzero"`
 	Blocked   Figure `json:"blocked,omitzero"`
 
@@ -77,7 +83,7 @@ type Pool struct {
 	// the oldest uses, if the pool is full or a use is unusually long
 	Holders []Holder `json:"holders,omitempty"`
 
-	// the longest recent wait that was part of a trace, with any outcome
+	// the longest recent wait of a request that was part of a trace, whatever its outcome
 	LongestWait Waited `json:"longestWait,omitzero"`
 
 	Spark Spark `json:"spark"`
@@ -86,14 +92,14 @@ type Pool struct {
 // Fill returns used ÷ limit.
 func (p Pool) Fill() Figure { return p.Used.Over(p.Limit) }
 
-// Spark is a history of 60 columns, each [Picture.Step] long, the oldest first. Each
-// column holds the maximum within its period.
+// Spark is a history of 60 columns, the oldest first, each of which covers [Picture.Step] seconds.
+// Each column holds the maximum within its period.
 type Spark struct {
 	Fill Column `json:"fill"` // shares of the limit, or slots used if there is no limit
 	Wait Column `json:"wait"` // the oldest wait or the 99th percentile, whichever is longer
 }
 
-// Quantiles holds quantiles of a distribution, in seconds. They are accurate to 5 % if the
+// Quantiles holds quantiles of a distribution, in seconds. They are accurate to within 5% if the
 // distribution's buckets are narrow enough.
 type Quantiles struct {
 	P50 Figure `json:"p50,omitzero"`
@@ -104,8 +110,8 @@ type Quantiles struct {
 // Host describes the machine or, in a pod, the whole node.
 type Host struct {
 	CPUs        Figure   `json:"cpus,omitzero"`
-	CPU         Figure   `json:"cpu,omitzero"` // busy share of all CPU time; IOWait and Steal are shares of it too
-	IOWait      Figure   `json:"ioWait,omitzero"`
+	CPU         Figure   `json:"cpu,omitzero"`    // busy share of all CPU time
+	IOWait      Figure   `json:"ioWait,omitzero"` // share of all CPU time, as is Steal
 	Steal       Figure   `json:"steal,omitzero"`
 	Load        Figure   `json:"load,omitzero"`
 	MemoryUsed  Figure   `json:"memoryUsed,omitzero"`
@@ -122,8 +128,8 @@ type Host struct {
 type Course struct {
 	CPU       Column `json:"cpu"`
 	Memory    Column `json:"memory"`
-	Throttled Column `json:"throttled"` // of the container that is throttled most
-	Pressure  Column `json:"pressure"`  // of the resource that tasks wait for most
+	Throttled Column `json:"throttled"` // of the most throttled container
+	Pressure  Column `json:"pressure"`  // of the resource with the highest pressure
 }
 
 // Pressure is the share of time in which at least one task waited for a resource.
@@ -133,11 +139,11 @@ type Pressure struct {
 	IO     Figure `json:"io,omitzero"`
 }
 
-// Container describes a cgroup. ID is set if the cgroup is that of a container.
+// Container describes a cgroup. ID is set if the cgroup belongs to a container.
 type Container struct {
 	Path     string `json:"path"`
 	ID       string `json:"id,omitempty"`
-	Name     string `json:"name,omitempty"`    // in the pod; the sidecar's own container has one only if configured
+	Name     string `json:"name,omitempty"`    // only of the sidecar's own container, if configured
 	CPU      Figure `json:"cpu,omitzero"`      // in CPUs
 	CPULimit Figure `json:"cpuLimit,omitzero"` // quota in CPUs; absent: none
 	// share of the quota's periods in which the cgroup was throttled
@@ -190,17 +196,17 @@ type Lane struct {
 	Refused   Figure `json:"refused,omitzero"`
 }
 
-// Memory is how much memory the picture takes, in bytes. Points for which there is no room are
-// counted but not shown.
+// Memory describes how much memory the picture uses. Points for which there is no room are counted
+// but not shown.
 type Memory struct {
-	Used    int64 `json:"used"`
-	Limit   int64 `json:"limit"`
-	Series  int64 `json:"series"`
-	Refused int64 `json:"refused"` // points of series for which there was no room
+	Used    int64 `json:"used"`    // in bytes
+	Limit   int64 `json:"limit"`   // in bytes
+	Series  int64 `json:"series"`  // number of series
+	Refused int64 `json:"refused"` // number of points for which there was no room
 }
 
 // History is the last 15 minutes of one pool. Value i of each Column is the maximum within the Step
-// seconds that begin at From + i × Step, or null if there is none.
+// seconds that begin at From + i × Step, or absent if there is none.
 type History struct {
 	From       time.Time `json:"from"`
 	Step       float64   `json:"step"` // in seconds
@@ -215,7 +221,7 @@ type History struct {
 	Waits      Heatmap   `json:"waits"`
 }
 
-// Heatmap shows how many requests waited for how long. Counts are accurate to 8 %.
+// Heatmap shows how many requests waited for how long. Counts are accurate to within 8%.
 type Heatmap struct {
 	From time.Time `json:"from"`
 	Step float64   `json:"step"` // in seconds

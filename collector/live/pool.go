@@ -8,7 +8,7 @@ import (
 	"github.com/poolgauge/poolgauge/diagnose"
 )
 
-// Indices of a pool's values. Only those before tracked have a history.
+// Indices of a pool's values. Only those before numTracked have a history.
 const (
 	used = iota
 	limit
@@ -18,11 +18,11 @@ const (
 	useP50
 	rate
 	notServed
-	tracked
+	numTracked
 )
 
 const (
-	idle = tracked + iota
+	idle = numTracked + iota
 	constructing
 	pendingLimit
 	waitP50
@@ -36,7 +36,7 @@ const (
 	runQueue
 	blocked
 	oldestUse
-	figures
+	numValues
 )
 
 // pool is one of an app's pools, with its series and the values computed from them.
@@ -47,15 +47,16 @@ type pool struct {
 	series     []*series
 	seen       time.Time // when the newest points arrived
 	interval   time.Duration
-	now        [figures]float32 // NaN: absent
-	generation uint32           // the last request with points of the pool
+	now        [numValues]float32 // NaN: absent
+	generation uint32             // number of the last request with points of the pool
 	track      track
 	waits      heat
-	held       *examples // nil: none
+	examples   *examples // nil: none
 	judge      diagnose.Judge
 }
 
-// gauges maps a role to the index of the pool's value that is the current value of its series.
+// gauges maps the role of a gauge to the index of the pool's value that is the gauge's value. The
+// values of gauges with the same index are summed.
 var gauges = map[role]int{
 	limitRole:        limit,
 	usedRole:         used,
@@ -68,7 +69,7 @@ var gauges = map[role]int{
 }
 
 // rates maps the role of a counter to the index of the pool's value that is the counter's rate. The
-// rates of roles with the same index are summed.
+// rates of counters with the same index are summed.
 var rates = map[role]int{
 	acquiredRole:  rate,
 	notServedRole: notServed,
@@ -79,9 +80,9 @@ var rates = map[role]int{
 	blockedRole:   blocked,
 }
 
-// work computes the pool's values from its series. It ignores series without a point in the last
-// request.
-func (p *pool) work(w *workspace) {
+// compute sets the pool's values according to its series. It ignores series without a point in the
+// last request.
+func (p *pool) compute(w *workspace) {
 	for i := range p.now {
 		p.now[i] = float32(math.NaN())
 	}
@@ -89,7 +90,7 @@ func (p *pool) work(w *workspace) {
 	waited, waits, inUse := math.NaN(), math.NaN(), math.NaN()
 	for _, s := range p.series {
 		if s.generation != p.generation {
-			continue // no longer present
+			continue // not in the last request
 		}
 		if i, ok := gauges[s.role]; ok {
 			p.add(i, s.value)
@@ -120,7 +121,7 @@ func (p *pool) work(w *workspace) {
 	}
 }
 
-// mean returns sum ÷ n, or NaN if that is not finite. sum and n may be NaN.
+// mean returns sum ÷ n, or NaN if n is not positive. sum and n may be NaN.
 func mean(sum, n float64) float32 {
 	if n > 0 {
 		return float32(sum / n)
@@ -128,11 +129,11 @@ func mean(sum, n float64) float32 {
 	return float32(math.NaN())
 }
 
-func (p *pool) add(figure int, v float64) {
-	if now := float64(p.now[figure]); !math.IsNaN(now) {
+func (p *pool) add(i int, v float64) {
+	if now := float64(p.now[i]); !math.IsNaN(now) {
 		v += now
 	}
-	p.now[figure] = float32(v)
+	p.now[i] = float32(v)
 }
 
 func (p *pool) set(quantiles [3]int, s *spread) {
@@ -151,17 +152,16 @@ type workspace struct {
 	exemplar            otlp.Exemplar
 }
 
-// add extends the given distribution with the values that the histogram s gained in the last
-// window.
-func (w *workspace) add(to *spread, s *series) {
-	if otlp.ReadBuckets(s.buckets, s.kind, &w.now) && w.past(s.older.buckets, s.kind) {
-		to.add(&w.now, &w.before)
+// add adds to dst the values that the histogram s gained in the last window.
+func (w *workspace) add(dst *spread, s *series) {
+	if otlp.ReadBuckets(s.buckets, s.kind, &w.now) && w.readBefore(s.older.buckets, s.kind) {
+		dst.add(&w.now, &w.before)
 	}
 }
 
-// past decodes wire, the earlier buckets of a histogram, into w.before. An empty wire means that
-// there were no earlier values.
-func (w *workspace) past(wire []byte, kind otlp.MetricKind) bool {
+// readBefore decodes wire, the earlier buckets of a histogram, into w.before. If wire is empty,
+// there were no earlier values. readBefore returns false if wire is malformed.
+func (w *workspace) readBefore(wire []byte, kind otlp.MetricKind) bool {
 	if len(wire) == 0 {
 		w.before = otlp.Buckets{Bounds: w.before.Bounds[:0], Counts: w.before.Counts[:0]}
 		return true
@@ -172,7 +172,7 @@ func (w *workspace) past(wire []byte, kind otlp.MetricKind) bool {
 // figure returns the value with index i.
 func (p *pool) figure(i int) Figure { return Known(float64(p.now[i])) }
 
-// silentAfter returns how long after its newest points the pool counts as silent.
+// silentAfter returns how long after the arrival of its newest points the pool counts as silent.
 func (p *pool) silentAfter() time.Duration { return max(3*p.interval, 10*time.Second) + time.Second }
 
 // picture returns the pool's entry in a [Picture] taken at the given time.
@@ -218,7 +218,7 @@ func (p *pool) picture(now time.Time) Pool {
 		)
 	}
 	if !q.OldestUse.IsZero() {
-		q.Holders = p.holders() // never modified
+		q.Holders = p.holders() // shared, but never modified
 	}
 	q.LongestWait = p.longestWait()
 	q.Level, q.Reason = level(&q)

@@ -8,7 +8,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// A pool that reports totals, but not the duration of each wait and each use, has means instead of
+// A pool that reports only totals, not the duration of each wait and each use, has means instead of
 // quantiles.
 func TestMeansOfAPoolWithTotalsOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -26,8 +26,8 @@ func TestMeansOfAPoolWithTotalsOnly(t *testing.T) {
 		expect(t, "mean wait", p.MeanWait, 0.25)
 		expect(t, "mean use", p.MeanUse, 0.3)
 		p = offer(20, 5)
-		absentIs(t, "mean wait if none has ended since", p.MeanWait)
-		absentIs(t, "mean use if none has begun since", p.MeanUse)
+		expectAbsent(t, "mean wait without new waits", p.MeanWait)
+		expectAbsent(t, "mean use without new uses", p.MeanUse)
 	})
 }
 
@@ -65,7 +65,7 @@ func TestHeatmapHasTheWaitsBeforeAndAfterARestart(t *testing.T) {
 }
 
 // The history has one column for each slot, and the last column is the current slot.
-func TestHistoryIsOfTheLastFifteenMinutes(t *testing.T) {
+func TestHistoryCoversTheLastFifteenMinutes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := New(Config{})
 		time.Sleep(20 * time.Minute)
@@ -76,12 +76,12 @@ func TestHistoryIsOfTheLastFifteenMinutes(t *testing.T) {
 		}
 		expect(t, "pending in the last column", h.Pending[slots-1], 8)
 		if want := time.Now().Add(-(slots - 1) * coarse * time.Second); !h.From.Equal(want) {
-			t.Errorf("it begins at %v, want %v", h.From, want)
+			t.Errorf("the history begins at %v, want %v", h.From, want)
 		}
 	})
 }
 
-func TestPictureMayFillItsLimit(t *testing.T) {
+func TestPictureCanUseAllOfItsLimit(t *testing.T) {
 	now := time.Now()
 	offered := func(limit int64) Memory {
 		l := New(Config{Limit: limit})
@@ -96,7 +96,7 @@ func TestPictureMayFillItsLimit(t *testing.T) {
 		"one byte less": {all - 1, 1, 1},
 	} {
 		if m := offered(c.limit); m.Series != c.series || m.Refused != c.refused {
-			t.Errorf("%s: %+v, want %d series and %d refused", name, m, c.series, c.refused)
+			t.Errorf("%s: got %+v, want %d series and %d refused points", name, m, c.series, c.refused)
 		}
 	}
 }

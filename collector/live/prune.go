@@ -8,12 +8,12 @@ import (
 const (
 	// forgetAfter is how long a silent pool is kept. By then its history is empty.
 	forgetAfter = 15 * time.Minute
-	// replaceAfter is how long a silent pool is kept if there is no room for others, or if another
-	// app has a pool of the same name.
+	// replaceAfter is how long a silent pool is kept if there is no room for another, or if another
+	// app of the same service has a pool with the same name and kind.
 	replaceAfter = time.Minute
 )
 
-// prune forgets pools and apps that have been silent for too long. Caller must hold mu.
+// prune forgets the pools, apps and series that have been silent for too long. Caller must hold mu.
 func (l *Live) prune(now time.Time) {
 	fresh := map[[3]string]bool{}
 	for _, p := range l.pools {

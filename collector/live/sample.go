@@ -13,34 +13,39 @@ import (
 // Sample is the newest point of one series of an app or of the sidecar itself.
 type Sample struct {
 	Metric     *catalog.Metric
-	Resource   []Label // attributes of the resource: the app or the sidecar
+	Resource   []Label // resource attributes of the app or the sidecar
 	Attributes []Label
 	Start      time.Time // start of the series; the zero time if unknown
 	Value      float64
-	Buckets    *otlp.Buckets // of a histogram; valid only during the call that received the Sample
+	Buckets    *otlp.Buckets // of a histogram; valid only until the callback returns
 }
 
 // Label is an attribute whose value was converted to a string.
 type Label struct{ Name, Value string }
 
-// fresh is the maximum age of the points that EachSample passes on.
-const fresh = 5 * time.Minute
+// maxSampleAge is the maximum age of an app's point that EachSample passes to its callback.
+const maxSampleAge = 5 * time.Minute
 
-// EachSample calls f with the newest point of each cumulative series of the catalog's metrics.
-// The sidecar's own series come last.
+// EachSample calls f with the newest point of each cumulative series of the catalog's metrics. The
+// sidecar's own series come last. f must not call methods of l.
 func (l *Live) EachSample(f func(*Sample)) {
+	if own := l.eachOfApps(f); own != nil {
+		eachOwn(own, f)
+	}
+}
+
+// eachOfApps calls f with the samples of apps, and returns the sidecar's own, which are never
+// modified.
+func (l *Live) eachOfApps(f func(*Sample)) (own *metricdata.ResourceMetrics) {
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	now := time.Now()
 	for _, a := range l.apps {
-		if now.Sub(a.seen) < fresh {
+		if now.Sub(a.seen) < maxSampleAge {
 			a.each(now, &l.work.now, f)
 		}
 	}
-	own := l.own // never modified
-	l.mu.Unlock()
-	if own != nil {
-		eachOwn(own, f)
-	}
+	return l.own
 }
 
 func (a *app) each(now time.Time, buckets *otlp.Buckets, f func(*Sample)) {
@@ -50,7 +55,7 @@ func (a *app) each(now time.Time, buckets *otlp.Buckets, f func(*Sample)) {
 		func(key, value []byte) { resource = append(resource, Label{text(key), text(value)}) },
 	)
 	for _, s := range a.series {
-		if s.delta || s.at == 0 || now.UnixNano()-s.at > int64(fresh) ||
+		if s.delta || s.at == 0 || now.UnixNano()-s.at > int64(maxSampleAge) ||
 			s.pool != nil && s.generation != s.pool.generation {
 			continue
 		}

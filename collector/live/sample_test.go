@@ -8,8 +8,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// A series that was missing from the pool's last request is no longer passed on.
-func TestSamplesAreOfSeriesInTheLastRequestOfTheirPool(t *testing.T) {
+// A series that was missing from its pool's last request has no sample.
+func TestSamplesOnlyOfSeriesInTheLastRequest(t *testing.T) {
 	l, now := New(Config{}), time.Now()
 	l.Offer(requestAt(now, now).
 		number(catalog.PoolLimit, 8, ofPool("db")...).
@@ -30,10 +30,10 @@ func TestSamplesAreOfSeriesInTheLastRequestOfTheirPool(t *testing.T) {
 	} {
 		s := got[row]
 		if s.Value != want.Value || !slices.Equal(s.Attributes, want.Attributes) {
-			t.Errorf("%s: %v of %v, want %v of %v", row.Name, s.Value, s.Attributes, want.Value, want.Attributes)
+			t.Errorf("%s: %v with %v, want %v with %v", row.Name, s.Value, s.Attributes, want.Value, want.Attributes)
 		}
 		if app := []Label{{"service.name", "shop"}, {"service.instance.id", "1"}}; !slices.Equal(s.Resource, app) {
-			t.Errorf("%s: from %v, want %v", row.Name, s.Resource, app)
+			t.Errorf("%s: got resource %v, want %v", row.Name, s.Resource, app)
 		}
 	}
 }

@@ -42,8 +42,8 @@ type storedPool struct {
 
 const version = 1
 
-// Save writes the history to a file in dir, replacing any previous one. [Live.Load] restores it, and
-// new points from the apps are then appended.
+// Save writes the history to a file in dir, replacing any previous one. [Live.Load] restores the
+// history, and new points from the apps then extend it.
 func (l *Live) Save(dir string) error {
 	data, err := json.Marshal(l.stored())
 	if err != nil {
@@ -62,7 +62,7 @@ func (l *Live) Save(dir string) error {
 func (l *Live) stored() stored {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.now()
+	l.currentSlot() // switches to coarse slots if necessary
 	s := stored{Version: version, Begin: l.begin, Slot: l.slot}
 	for _, p := range l.pools {
 		q := storedPool{
@@ -106,7 +106,7 @@ func (l *Live) Load(dir string) error {
 	}
 	var s stored
 	if err := json.Unmarshal(data, &s); err != nil {
-		return fmt.Errorf("%s: %w", fileName, err)
+		return fmt.Errorf("parsing %s: %w", fileName, err)
 	}
 	now := time.Now()
 	if s.Version != version || s.Slot != time.Second && s.Slot != coarse*time.Second || s.Begin.After(now) {
@@ -128,16 +128,16 @@ func (l *Live) Load(dir string) error {
 			return fmt.Errorf("%s: the history of pool %q is damaged", fileName, q.Name)
 		}
 	}
-	l.now()
+	l.currentSlot()
 	return nil
 }
 
 // restore creates a pool from q if there is room. It returns false if q is damaged. Caller must
 // hold mu.
 func (l *Live) restore(q *storedPool) bool {
-	most := int64(time.Since(l.begin)/l.slot) + 1
-	if len(q.Now) != 4*figures || len(q.Track) != 2*tracked*slots || len(q.Heat) != heatWidth*heatHeight ||
-		q.Last < 0 || q.Last > most || q.HeatLast < 0 || q.HeatLast > most {
+	maxSlot := int64(time.Since(l.begin)/l.slot) + 1
+	if len(q.Now) != 4*numValues || len(q.Track) != 2*numTracked*slots || len(q.Heat) != heatWidth*heatHeight ||
+		q.Last < 0 || q.Last > maxSlot || q.HeatLast < 0 || q.HeatLast > maxSlot {
 		return false
 	}
 	if l.used+poolSize+appSize > l.cfg.Limit {
@@ -157,7 +157,7 @@ func (l *Live) restore(q *storedPool) bool {
 		kind:     q.Kind,
 		seen:     q.Seen,
 		interval: q.Interval,
-		track:    newTrack(tracked),
+		track:    newTrack(numTracked),
 	}
 	for i := range p.now {
 		p.now[i] = math.Float32frombits(binary.LittleEndian.Uint32(q.Now[4*i:]))
@@ -177,33 +177,33 @@ func (l *Live) restore(q *storedPool) bool {
 }
 
 // Keeper periodically saves the history to a directory. It uses its own goroutine, so that a hung
-// disk delays nothing else.
+// disk does not delay anything else.
 type Keeper struct {
 	live   *Live
 	dir    string
 	stop   chan struct{}
-	ended  chan struct{}
+	done   chan struct{}
 	report func(error)
 }
 
-// pace is the time between two saves, and so the most history that is lost if the process is
-// killed.
-const pace = 5 * time.Minute
+// savePeriod is the time between two saves. If the process is killed, at most this much history is
+// lost.
+const savePeriod = 5 * time.Minute
 
-// Keep loads the history from dir and then saves it there every five minutes. It calls report with
-// each error. Call [Keeper.Close] to stop it.
+// Keep loads the history from dir, and starts a Keeper that saves it there every five minutes.
+// report is called with each error. Call [Keeper.Close] to stop the Keeper.
 func (l *Live) Keep(dir string, report func(error)) *Keeper {
 	if err := l.Load(dir); err != nil {
 		report(err)
 	}
-	k := &Keeper{live: l, dir: dir, stop: make(chan struct{}), ended: make(chan struct{}), report: report}
+	k := &Keeper{live: l, dir: dir, stop: make(chan struct{}), done: make(chan struct{}), report: report}
 	go k.run()
 	return k
 }
 
 func (k *Keeper) run() {
-	defer close(k.ended)
-	ticker := time.NewTicker(pace)
+	defer close(k.done)
+	ticker := time.NewTicker(savePeriod)
 	defer ticker.Stop()
 	for last := false; !last; {
 		select {
@@ -222,7 +222,7 @@ func (k *Keeper) run() {
 func (k *Keeper) Close() {
 	close(k.stop)
 	select {
-	case <-k.ended:
+	case <-k.done:
 	case <-time.After(200 * time.Millisecond):
 	}
 }

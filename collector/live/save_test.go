@@ -48,7 +48,7 @@ func TestCloseReturnsOnceTheHistoryIsSaved(t *testing.T) {
 		before := time.Now()
 		keeper.Close()
 		if took := time.Since(before); took != 0 {
-			t.Errorf("it waited for %v", took)
+			t.Errorf("Close took %v, want 0", took)
 		}
 	})
 }
@@ -67,23 +67,23 @@ func TestLoadDamaged(t *testing.T) {
 		}
 		l := New(Config{})
 		if err := l.Load(dir); err == nil {
-			t.Errorf("%q was accepted", text)
+			t.Errorf("Load accepted %q", text)
 		}
 		l.Offer(busy(time.Now(), "orders").wire(t))
 		onlyPool(t, l)
 	}
 }
 
-// A pool is read as it was saved or not at all.
+// A file with a damaged pool is rejected.
 func TestLoadDamagedPool(t *testing.T) {
 	for name, damage := range map[string]func(*storedPool){
-		"figures are missing":              func(q *storedPool) { q.Now = q.Now[4:] },
-		"slots are missing":                func(q *storedPool) { q.Track = q.Track[2:] },
-		"counts of waits are missing":      func(q *storedPool) { q.Heat = q.Heat[1:] },
-		"the last slot is before all":      func(q *storedPool) { q.Last = -1 },
-		"the last slot is in the future":   func(q *storedPool) { q.Last = 1000 },
-		"the last waits are before all":    func(q *storedPool) { q.HeatLast = -1 },
-		"the last waits are in the future": func(q *storedPool) { q.HeatLast = 1000 },
+		"a value is missing":                       func(q *storedPool) { q.Now = q.Now[4:] },
+		"a slot is missing":                        func(q *storedPool) { q.Track = q.Track[2:] },
+		"a count of waits is missing":              func(q *storedPool) { q.Heat = q.Heat[1:] },
+		"the last slot is negative":                func(q *storedPool) { q.Last = -1 },
+		"the last slot is in the future":           func(q *storedPool) { q.Last = 1000 },
+		"the last heatmap column is negative":      func(q *storedPool) { q.HeatLast = -1 },
+		"the last heatmap column is in the future": func(q *storedPool) { q.HeatLast = 1000 },
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -100,7 +100,7 @@ func TestLoadDamagedPool(t *testing.T) {
 					t.Fatal(err)
 				}
 				if err := New(Config{}).Load(dir); err == nil {
-					t.Error("it was accepted")
+					t.Error("Load accepted the file")
 				}
 			})
 		})

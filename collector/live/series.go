@@ -14,8 +14,8 @@ import (
 // windows, unless the app's interval is longer.
 const window = 9 * time.Second
 
-// young is the maximum age of a new counter whose whole value counts as an increase. The first
-// value of an older counter is only a baseline.
+// young is the maximum age of a new counter whose entire first value counts as an increase. The
+// first value of an older counter is only a baseline.
 const young = time.Minute
 
 // series is one of the series of a catalog metric that an app sends.
@@ -26,8 +26,8 @@ type series struct {
 	delta      bool
 	monotonic  bool
 	role       role
-	generation uint32 // the last request with a point of the series
-	attributes []byte // KeyValues in wire form, each preceded by its size, without those that identify the pool
+	generation uint32 // number of the last request with a point of the series
+	attributes []byte // length-prefixed KeyValues in wire form, without those that identify the pool
 
 	start, at int64 // nanoseconds since the Unix epoch
 	value     float64
@@ -43,13 +43,13 @@ type mark struct {
 	buckets []byte
 }
 
-// take records p, which must not be older than the last point. If p is a histogram point, wire
-// holds its buckets, which take copies.
-func (s *series) take(p *otlp.Point, wire []byte) {
+// record makes p the newest point of s. p must not be older than the last point. If p is a
+// histogram point, wire holds its buckets, which record copies.
+func (s *series) record(p *otlp.Point, wire []byte) {
 	s.buckets = append(s.buckets[:0], wire...)
 	start, at := int64(p.Start), int64(p.Time)
 	first := s.at == 0
-	again := s.monotonic && p.Number < s.value || s.start != start
+	restarted := s.monotonic && p.Number < s.value || s.start != start
 	s.start, s.at, s.value = start, at, p.Number
 	switch {
 	case s.delta:
@@ -57,7 +57,7 @@ func (s *series) take(p *otlp.Point, wire []byte) {
 	case first && at-start > int64(young):
 		s.older = mark{at: at, value: p.Number, buckets: append(s.older.buckets[:0], wire...)}
 		s.newer = mark{at: at, value: p.Number, buckets: append(s.newer.buckets[:0], wire...)}
-	case first, again && s.kind != otlp.GaugePoints:
+	case first, restarted && s.kind != otlp.GaugePoints:
 		s.older = mark{at: start, buckets: s.older.buckets[:0]}
 		s.newer = mark{at: start, buckets: s.newer.buckets[:0]}
 	}
@@ -68,7 +68,8 @@ func (s *series) take(p *otlp.Point, wire []byte) {
 	}
 }
 
-// rate returns the increase per second of s, a sum. It returns false if there is no baseline.
+// rate returns the increase per second of s, a sum. It returns false if no time has passed since
+// the baseline.
 func (s *series) rate() (perSecond float64, ok bool) {
 	elapsed := time.Duration(s.at - s.older.at).Seconds()
 	if elapsed <= 0 {
@@ -82,15 +83,15 @@ func (s *series) size() int64 {
 	return int64(seriesSize + cap(s.attributes) + cap(s.buckets) + cap(s.older.buckets) + cap(s.newer.buckets))
 }
 
-// seriesSize is the approximate size in bytes of a series without its attributes and buckets, but
-// with its entries in the app's map and the pool's list.
+// seriesSize is the approximate size in bytes of a series, including its entries in the app's map
+// and the pool's list but not its attributes and buckets.
 const seriesSize = int(unsafe.Sizeof(series{})) + 48
 
 // role identifies the value of a pool to which a series contributes.
 type role uint8
 
 const (
-	other role = iota
+	noRole role = iota
 	limitRole
 	usedRole
 	idleRole
@@ -110,16 +111,16 @@ const (
 	blockedRole
 	useTimeRole
 	okRole
-	notMadeRole
+	createFailedRole
 	heldBackRole
 	verdictRole
 	canceledRole
 	oldestUseRole
-	roles
+	numRoles
 )
 
-// plainRoles maps metrics with a single role to that role. states maps the other metrics, by the
-// value of the attribute that distinguishes their series.
+// plainRoles maps each metric whose series all have the same role to that role. attributeRoles maps
+// every other metric to its roles, by the value of the attribute that distinguishes its series.
 var (
 	plainRoles = map[*catalog.Metric]role{
 		catalog.PoolLimit:        limitRole,
@@ -135,7 +136,7 @@ var (
 		catalog.PoolWaits:        waitsRole,
 		catalog.PoolWaitTime:     waitTimeRole,
 	}
-	states = map[*catalog.Metric]map[string]role{
+	attributeRoles = map[*catalog.Metric]map[string]role{
 		catalog.PoolUsage: {"used": usedRole, "idle": idleRole, "constructing": constructingRole},
 		catalog.PoolRequests: {
 			"acquired": acquiredRole,
@@ -144,14 +145,14 @@ var (
 			"timeout":  notServedRole,
 		},
 		catalog.PoolCompleted:  {"ok": okRole, "error": failedRole, "panic": failedRole, "exit": failedRole},
-		catalog.PoolResources:  {"create_failed": notMadeRole},
+		catalog.PoolResources:  {"create_failed": createFailedRole},
 		catalog.PoolUseCPUTime: {"on_cpu": onCPURole, "run_queue": runQueueRole, "blocked": blockedRole},
 	}
 )
 
 // roleOf returns the role of s, a series of m, according to the attributes of s.
 func (s *series) roleOf(m *catalog.Metric) (r role) {
-	of, several := states[m]
+	byValue, several := attributeRoles[m]
 	if !several {
 		return plainRoles[m]
 	}
@@ -160,7 +161,7 @@ func (s *series) roleOf(m *catalog.Metric) (r role) {
 			key,
 		); k == string(catalog.PoolStateKey) || k == string(catalog.PoolOutcomeKey) ||
 			k == string(catalog.PoolEventKey) {
-			r = of[string(value)]
+			r = byValue[string(value)]
 		}
 	})
 	return r

@@ -14,21 +14,20 @@ type cell struct{ lower, upper, n float64 }
 // spread is the distribution of the values of one or more series.
 type spread struct{ cells []cell }
 
-// add adds the values that are in b but not in before, an earlier state of the same series, which
+// add adds the values that are in b but not in before, an earlier state of the same series. before
 // may be empty.
 func (s *spread) add(b, before *otlp.Buckets) {
 	if b.Bounds != nil {
 		s.addExplicit(b, before)
 		return
 	}
-	if b.Scale < -11 || b.Scale > 20 {
-		return
-	}
 	if n := float64(b.Zero) - float64(before.Zero); n > 0 {
 		s.cells = append(s.cells, cell{n: n})
 	}
 	shift := min(40, max(0, before.Scale-b.Scale)) // a series' buckets only ever get wider
-	base := math.Exp2(math.Exp2(-float64(b.Scale)))
+	bound := func(index int64) float64 {
+		return min(math.MaxFloat64, math.Exp2(float64(index)*math.Exp2(-float64(b.Scale))))
+	}
 	old := 0 // index in before.Counts; both are in ascending order
 	for i, n := range b.Counts {
 		index := int64(b.Offset) + int64(i)
@@ -43,8 +42,7 @@ func (s *spread) add(b, before *otlp.Buckets) {
 			}
 		}
 		if gained > 0 {
-			upper := math.Exp2(float64(index+1) * math.Exp2(-float64(b.Scale)))
-			s.cells = append(s.cells, cell{lower: upper / base, upper: upper, n: gained})
+			s.cells = append(s.cells, cell{bound(index), bound(index + 1), gained})
 		}
 	}
 }
@@ -98,16 +96,17 @@ func (s *spread) quantile(rank float64) float64 {
 	return math.NaN()
 }
 
-// middle returns a value between the bounds of c that stands for all of its values.
+// middle returns a value between the bounds of c that represents all of its values.
 func (c cell) middle() float64 {
 	if c.lower <= 0 {
 		return c.upper / 2
 	}
-	return math.Sqrt(c.lower * c.upper)
+	return math.Sqrt(c.lower) * math.Sqrt(c.upper)
 }
 
-// Cumulative estimates how many values in b are at or below each of the bounds. b has exponential
-// buckets. It assumes that the values in a bucket are evenly distributed on a logarithmic scale.
+// Cumulative estimates how many values in b are at or below each of the bounds. b must have
+// exponential buckets. Cumulative assumes that the values in a bucket are evenly distributed on a
+// logarithmic scale.
 func Cumulative(b *otlp.Buckets, bounds []float64) []uint64 {
 	var s spread
 	s.add(b, &otlp.Buckets{})

@@ -6,8 +6,8 @@ import (
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
-// An exponential histogram widens its buckets when its values no longer fit. The values that it
-// already had are then in the wider buckets, and are not counted as gained.
+// An exponential histogram widens its buckets when its values no longer fit. Its earlier values are
+// then in the wider buckets, and do not count as gained.
 func TestValuesGainedWhileBucketsBecomeWider(t *testing.T) {
 	before := otlp.Buckets{Scale: 2, Counts: []uint64{1, 1, 1, 1}} // half as wide as those of scale 1
 	var gained spread
@@ -33,10 +33,10 @@ func TestQuantileOfACellThatBeginsAtZero(t *testing.T) {
 	}
 }
 
-// Buckets that were read for another series do not count as earlier values of this one.
-func TestASeriesWithoutAPastHadNothing(t *testing.T) {
+// Buckets that were read for another series do not count as earlier values of a new one.
+func TestNewSeriesHasNoEarlierValues(t *testing.T) {
 	w := workspace{before: otlp.Buckets{Scale: 1, Counts: []uint64{5}}}
-	if !w.past(nil, 0) || len(w.before.Counts) != 0 {
-		t.Errorf("before: %+v", w.before)
+	if !w.readBefore(nil, 0) || len(w.before.Counts) != 0 {
+		t.Errorf("got the earlier values %+v, want none", w.before)
 	}
 }

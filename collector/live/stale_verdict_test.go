@@ -7,8 +7,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// A verdict holds for some time after the pool has changed. Even then, a pool in trouble is not
-// called oversized.
+// A verdict may still hold for some time after the pool has changed. Even then, a pool in trouble
+// is not called oversized.
 func TestPoolInTroubleIsNotOversized(t *testing.T) {
 	for _, c := range []struct {
 		name            string
@@ -26,7 +26,7 @@ func TestPoolInTroubleIsNotOversized(t *testing.T) {
 				number(catalog.PoolVerdict, 1, ofPool("db", string(catalog.VerdictKey), "oversized")...)
 			l.Offer(r.wire(t))
 			if p := onlyPool(t, l); p.Verdict != c.want {
-				t.Errorf("verdict %q of a pool whose level is %s, want %q", p.Verdict, p.Level, c.want)
+				t.Errorf("got verdict %q for a pool at level %q, want %q", p.Verdict, p.Level, c.want)
 			}
 		})
 	}

@@ -3,21 +3,20 @@ package live
 import "math"
 
 // The last 15 minutes are kept in slots. At first a slot lasts one second; once all slots are used
-// up, they are merged into slots of five seconds. This shows the start of a program in detail, and
-// gives every pool a fixed size.
+// up, they are merged into slots of five seconds. The history thus shows the start of a program in
+// detail, and has a fixed size.
 const (
 	slots      = 180
-	coarse     = 5 // seconds per slot in the long run
+	coarse     = 5 // seconds per slot once the slots of one second are used up
 	heatSlots  = 3 // slots per column of the heatmap
 	heatWidth  = slots / heatSlots
 	heatHeight = 18
 )
 
-// half is the upper half of a float32. Its precision of three digits is enough for a chart. absent
-// is NaN.
+// half is the upper half of a float32. Its precision of 0.2% is enough for a chart.
 type half uint16
 
-const absent half = 0x7fc0
+const absent half = 0x7fc0 // NaN
 
 func toHalf(v float32) half {
 	if v != v {
@@ -30,15 +29,15 @@ func toHalf(v float32) half {
 func (h half) float() float64 { return float64(math.Float32frombits(uint32(h) << 16)) }
 
 // track is the history of several values, one per row. A slot holds the maximum of the values put
-// into it. Slots are numbered from the start of a time axis that all tracks share. A track keeps
-// the newest slots.
+// into it. All tracks number their slots from the same point in time. A track keeps the newest
+// slots.
 type track struct {
 	rows [][slots]half
 	last int64 // the last slot that values were put into
 }
 
-func newTrack(figures int) track {
-	t := track{rows: make([][slots]half, figures)}
+func newTrack(rows int) track {
+	t := track{rows: make([][slots]half, rows)}
 	for i := range t.rows {
 		for j := range t.rows[i] {
 			t.rows[i][j] = absent
@@ -47,9 +46,9 @@ func newTrack(figures int) track {
 	return t
 }
 
-// put adds figures, one value per row and NaN for absent values, to slot. slot must not be before
+// put adds values, one value per row and NaN for absent values, to slot. slot must not be before
 // the last slot.
-func (t *track) put(slot int64, figures []float32) {
+func (t *track) put(slot int64, values []float32) {
 	for s := max(t.last+1, slot-slots+1); s <= slot; s++ {
 		for i := range t.rows {
 			t.rows[i][s%slots] = absent
@@ -58,7 +57,7 @@ func (t *track) put(slot int64, figures []float32) {
 	t.last = max(t.last, slot)
 	for i := range t.rows {
 		at := &t.rows[i][slot%slots]
-		if v := toHalf(figures[i]); v != absent && (*at == absent || v.float() > at.float()) {
+		if v := toHalf(values[i]); v != absent && (*at == absent || v.float() > at.float()) {
 			*at = v
 		}
 	}
@@ -75,18 +74,18 @@ func (t *track) at(row int, slot int64) float64 {
 // coarsen merges each group of five slots into one.
 func (t *track) coarsen() {
 	wide := newTrack(len(t.rows))
-	figures := make([]float32, len(t.rows))
+	values := make([]float32, len(t.rows))
 	for s := max(0, t.last-slots+1); s <= t.last; s++ {
-		for row := range figures {
-			figures[row] = float32(t.at(row, s))
+		for row := range values {
+			values[row] = float32(t.at(row, s))
 		}
-		wide.put(s/coarse, figures)
+		wide.put(s/coarse, values)
 	}
 	*t = wide
 }
 
 // heat is the history of a distribution, as counts by column and row. Each count is stored as a
-// logarithm, with an accuracy of 4 %, or 8 % after columns were merged.
+// logarithm, which is accurate to within 4%, or 8% once columns have been merged.
 type heat struct {
 	columns [heatWidth][heatHeight]uint8
 	now     [heatHeight]float32 // the last column at full precision
@@ -101,23 +100,23 @@ func heatRow(seconds float64) int {
 	if seconds <= 1e-6 {
 		return 0
 	}
-	return min(heatHeight-1, int(math.Ceil(2*(math.Log10(seconds)+6)-1e-9)))
+	return int(min(heatHeight-1, math.Ceil(2*(math.Log10(seconds)+6)-1e-9)))
 }
 
-const heatDigits = 10 // steps per factor of two
+const stepsPerDoubling = 10 // number of logarithmic steps per factor of two
 
 func toHeat(n float32) uint8 {
 	if n < 0.5 {
 		return 0
 	}
-	return uint8(min(255, 1+math.Round(heatDigits*math.Log2(max(1, float64(n))))))
+	return uint8(min(255, 1+math.Round(stepsPerDoubling*math.Log2(max(1, float64(n))))))
 }
 
 func fromHeat(v uint8) float64 {
 	if v == 0 {
 		return 0
 	}
-	return math.Exp2(float64(v-1) / heatDigits)
+	return math.Exp2(float64(v-1) / stepsPerDoubling)
 }
 
 func (h *heat) put(column int64, row int, n float64) {

@@ -7,7 +7,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 )
 
-func nothing() *metricdata.ResourceMetrics { return &metricdata.ResourceMetrics{} }
+func noMetrics() *metricdata.ResourceMetrics { return &metricdata.ResourceMetrics{} }
 
 // A track keeps the newest slots and the maximum of each, even after coarsen has merged them.
 func TestTrack(t *testing.T) {
@@ -39,8 +39,8 @@ func TestTrack(t *testing.T) {
 	}
 }
 
-// Columns of the heatmap count within 4 %, however small the increments. coarsen adds up the
-// columns that it merges.
+// Counts of the heatmap are accurate to within 4%, however small the increments. coarsen adds up
+// the columns that it merges.
 func TestHeat(t *testing.T) {
 	var h heat
 	for column := range int64(heatWidth + 10) {
@@ -50,15 +50,15 @@ func TestHeat(t *testing.T) {
 	}
 	for column := int64(10); column < heatWidth+10; column++ {
 		if n := h.at(column, 3); n < 960 || n > 1040 {
-			t.Fatalf("column %d: %v, want 1000", column, n)
+			t.Fatalf("column %d: got %v, want 1000", column, n)
 		}
 	}
 	if n := h.at(9, 3); n != 0 {
-		t.Errorf("an expired column has %v", n)
+		t.Errorf("expired column: got %v, want 0", n)
 	}
 	h.coarsen()
 	if n := h.at(5, 3); n < 4600 || n > 5400 {
-		t.Errorf("a coarse column has %v, want 5000", n)
+		t.Errorf("coarse column: got %v, want 5000", n)
 	}
 }
 
@@ -69,6 +69,6 @@ func TestHeatRows(t *testing.T) {
 		}
 	}
 	if got := heatRow(1e6); got != heatHeight-1 {
-		t.Errorf("a long wait is in row %d", got)
+		t.Errorf("a long wait is in row %d, want %d", got, heatHeight-1)
 	}
 }

@@ -15,10 +15,10 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// judged passes p's figures and the machine's last window to p's judge, at most once per window.
-func (l *Live) judged(p *pool) {
+// judgePool passes p's values and the machine's last window to p's judge, at most once per window.
+func (l *Live) judgePool(p *pool) {
 	if time.Unix(0, p.newest()).Sub(p.judge.Seen()) >= window {
-		p.judge.See(p.reported(&l.work.now), l.machine.judge.Machine())
+		p.judge.See(p.figures(&l.work.now), l.machine.judge.Machine())
 	}
 }
 
@@ -32,10 +32,10 @@ func (p *pool) newest() (at int64) {
 	return at
 }
 
-// reported returns the pool's figures for the judge. The pools of an app that sends deltas get no
+// figures returns the pool's values for its judge. Pools of an app that sends deltas get no
 // verdicts, because a lost delta would look like a restart of the pool.
-func (p *pool) reported(w *otlp.Buckets) diagnose.Figures {
-	var sums [roles]float64
+func (p *pool) figures(w *otlp.Buckets) diagnose.Figures {
+	var sums [numRoles]float64
 	for i := range sums {
 		sums[i] = math.NaN()
 	}
@@ -45,7 +45,7 @@ func (p *pool) reported(w *otlp.Buckets) diagnose.Figures {
 			continue
 		}
 		if s.role == useRole && otlp.ReadBuckets(s.buckets, s.kind, w) {
-			longest = math.Max(orNone(longest), highest(w))
+			longest = math.Max(orZero(longest), highest(w))
 		}
 		if s.role == waitRole && !s.has(catalog.PoolOutcomeKey, "acquired") {
 			continue
@@ -59,8 +59,8 @@ func (p *pool) reported(w *otlp.Buckets) diagnose.Figures {
 		At:    time.Unix(0, p.newest()),
 		Limit: sums[limitRole], Pending: sums[pendingRole], UseAge: sums[oldestUseRole],
 		Served: sums[acquiredRole], Refused: sums[notServedRole],
-		WaitTime: sums[waitRole], Ended: sums[okRole] + orNone(sums[failedRole]), Failed: sums[failedRole],
-		NotMade: orNone(sums[notMadeRole]), UseTime: sums[useTimeRole], EndedTime: sums[useRole], Longest: longest,
+		WaitTime: sums[waitRole], Ended: sums[okRole] + orZero(sums[failedRole]), Failed: sums[failedRole],
+		NotMade: orZero(sums[createFailedRole]), UseTime: sums[useTimeRole], EndedTime: sums[useRole], Longest: longest,
 		HeldBack: sums[heldBackRole], OnCPU: sums[onCPURole], RunQueue: sums[runQueueRole], Blocked: sums[blockedRole],
 	}
 	if waited := sums[waitTimeRole]; !math.IsNaN(waited) {
@@ -75,26 +75,26 @@ func (s *series) has(key attribute.Key, value string) (has bool) {
 	return has
 }
 
-// orNone returns v, or 0 if v is NaN, because some series are absent while their value is 0.
-func orNone(v float64) float64 {
+// orZero returns v, or 0 if v is NaN, because some series are absent while their value is 0.
+func orZero(v float64) float64 {
 	if math.IsNaN(v) {
 		return 0
 	}
 	return v
 }
 
-// explain sets the verdict of q. The level of q must already be set; a pool that leaks or fails gets
-// a warning even if its callers are still served. An app's own verdict takes precedence, because the
-// app knows more about the pool, such as its locks and goroutines.
+// explain sets the verdict of q. An app's own verdict takes precedence, because the app knows more
+// about the pool, such as its locks and goroutines. The level of q must already be set. If the pool
+// leaks or fails, explain raises the level to Warning even if callers are still served.
 func (p *pool) explain(q *Pool) {
 	f := p.judge.Holds()
-	if said, ok := p.said(); ok && said != diagnose.Undetermined && said != f.Verdict {
+	if reported, ok := p.appVerdict(); ok && reported != diagnose.Undetermined && reported != f.Verdict {
 		f = diagnose.Finding[diagnose.Verdict]{
-			Verdict:  said,
+			Verdict:  reported,
 			Evidence: "reported by the app, based on its own measurements",
 		}
 	}
-	// A verdict may outlast the condition it describes. Oversized would contradict a bad level.
+	// A verdict may outlast the condition it describes. A pool at a bad level cannot be oversized.
 	oversized := f.Verdict == diagnose.Oversized && q.Level == Good
 	if f.Verdict.Convicts() || oversized {
 		q.Verdict, q.Evidence = words(f.Verdict.String()), []string{f.Evidence}
@@ -104,8 +104,8 @@ func (p *pool) explain(q *Pool) {
 	}
 }
 
-// said returns the verdict that the app itself reports, or false if it reports none.
-func (p *pool) said() (verdict diagnose.Verdict, ok bool) {
+// appVerdict returns the verdict that the app itself reports, or false if it reports none.
+func (p *pool) appVerdict() (verdict diagnose.Verdict, ok bool) {
 	for _, s := range p.series {
 		if s.role != verdictRole || s.generation != p.generation || s.value != 1 {
 			continue
@@ -136,7 +136,7 @@ func (l *Live) verdicts(add func(row *catalog.Metric, n int64, of ...attribute.K
 	}
 	now := time.Now()
 	for _, p := range l.pools {
-		if _, ok := p.said(); ok || now.Sub(p.seen) > p.silentAfter() {
+		if _, ok := p.appVerdict(); ok || now.Sub(p.seen) > p.silentAfter() {
 			continue
 		}
 		of := []attribute.KeyValue{catalog.PoolNameKey.String(p.name), catalog.PoolKindKey.String(p.kind)}
@@ -158,9 +158,9 @@ func (l *Live) verdicts(add func(row *catalog.Metric, n int64, of ...attribute.K
 // words returns value with spaces in place of underscores.
 func words(value string) string { return strings.ReplaceAll(value, "_", " ") }
 
-// figures returns the machine's figures for the machine's judge. Figures of the app, such as its
-// quota and the CPUs it uses, are available only if the sidecar can identify the app's container,
-// or if there is a single process besides the sidecar's.
+// figures returns the machine's values for its judge. Values of the app, such as its quota and the
+// CPUs it uses, are available only if the sidecar can identify the app's container, or if there is
+// a single process besides the sidecar's.
 func (m *machine) figures(at time.Time) diagnose.HostFigures {
 	f := diagnose.UnknownHost(at)
 	sum := func(to *float64, row *catalog.Metric, with ...attribute.KeyValue) {
@@ -194,9 +194,9 @@ func (m *machine) figures(at time.Time) diagnose.HostFigures {
 	return f
 }
 
-// appContainer returns the attribute that identifies the app's container. That container is known
-// if m.app is set, if only one container is visible, or if only one is visible besides the
-// sidecar's.
+// appContainer returns the attribute that identifies the app's container, or false if the container
+// is unknown. It is known if m.app is set, if only one container is visible, or if only one is
+// visible besides the sidecar's.
 func (m *machine) appContainer() (of attribute.KeyValue, ok bool) {
 	switch {
 	case m.app != "":
@@ -231,8 +231,8 @@ func (m *machine) onlyOther(row *catalog.Metric, key attribute.Key) (only attrib
 	return only, only.Valid()
 }
 
-// highest returns the upper bound of the highest bucket that is not empty. The last explicit bucket
-// has the upper bound +Inf.
+// highest returns the upper bound of the highest bucket that is not empty, or 0 if all are empty.
+// The last explicit bucket has the upper bound +Inf.
 func highest(b *otlp.Buckets) float64 {
 	last := len(b.Counts) - 1
 	for last >= 0 && b.Counts[last] == 0 {

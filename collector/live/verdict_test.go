@@ -17,14 +17,14 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// spent adds a distribution of n durations with a total of the given seconds.
+// spent adds a distribution of n durations that add up to the given number of seconds.
 func (r *request) spent(row *catalog.Metric, n, seconds float64, pairs ...string) *request {
 	r.distribution(row, 0, -4, []uint64{uint64(n)}, pairs...)
 	r.metrics[len(r.metrics)-1].GetExponentialHistogram().DataPoints[0].Sum = proto.Float64(seconds)
 	return r
 }
 
-// A pool of ten slots serves 100 requests per second with uses of 50 ms, and then loses its slots
+// A pool of ten slots serves 100 requests per second with uses of 50 ms, and then leaks its slots
 // one by one.
 func TestVerdict(t *testing.T) {
 	l := New(Config{})
@@ -74,10 +74,9 @@ func TestVerdict(t *testing.T) {
 	}
 }
 
-// Of several containers, only the app's counts: its throttling and CPU use are the figures of the
-// app, and those of other containers are not. If the app's container is unknown or gone, the
-// figures are absent.
-func TestJudgeLooksAtTheContainerOfTheApp(t *testing.T) {
+// The machine's judge uses the throttling and CPU time of the app's container only. If that
+// container is unknown or gone, the values are absent.
+func TestJudgeUsesTheAppsContainer(t *testing.T) {
 	collection := func(at time.Time, periods int64) *metricdata.ResourceMetrics {
 		var all []metricdata.Metrics
 		add := func(row *catalog.Metric, v int64, attrs ...attribute.KeyValue) {
@@ -108,7 +107,7 @@ func TestJudgeLooksAtTheContainerOfTheApp(t *testing.T) {
 		after := m.figures(start.Add(10 * time.Second))
 		of := diagnose.HostBetween(before, after)
 		if got := [2]float64{of.Throttled, of.BusyCPUs}; !same(got[0], want[0]) || !same(got[1], want[1]) {
-			t.Errorf("app %q: throttled, and CPUs, are %v, want %v", app, got, want)
+			t.Errorf("app %q: got throttled share and busy CPUs %v, want %v", app, got, want)
 		}
 	}
 }
@@ -117,7 +116,7 @@ func same(a, b float64) bool { return a == b || math.IsNaN(a) && math.IsNaN(b) }
 
 // If the CPU probe takes much longer than its CPU time while the app is nearly idle, the verdict is
 // a noisy neighbor.
-func TestStretchOfAProbeShowsANoisyNeighbor(t *testing.T) {
+func TestStretchedCPUProbeMeansANoisyNeighbor(t *testing.T) {
 	m := newMachine()
 	start := time.Now()
 	for n := range 5 {
@@ -152,7 +151,7 @@ func TestStretchOfAProbeShowsANoisyNeighbor(t *testing.T) {
 	}
 	f := m.judge.Holds()
 	if f.Verdict != diagnose.NoisyNeighbor || !strings.Contains(f.Evidence, "2.10 times its CPU time") {
-		t.Errorf("%v: %s, want a noisy neighbor", f.Verdict, f.Evidence)
+		t.Errorf("got verdict %v because of %q, want a noisy neighbor with a stretch of 2.10", f.Verdict, f.Evidence)
 	}
 }
 
@@ -218,14 +217,14 @@ func TestVerdictsAreReported(t *testing.T) {
 		semconv.ServiceInstanceID("1"),
 	)
 	if of := holds[catalog.PoolVerdict.Name]; len(of) != 1 || !of[0].Equals(&want) {
-		t.Errorf("1 is reported of %v, want %v", of, want.ToSlice())
+		t.Errorf("pool verdicts reported as 1: got %v, want %v", of, want.ToSlice())
 	}
 	if of := holds[catalog.HostVerdict.Name]; len(of) != 1 ||
 		of[0].Encoded(attribute.DefaultEncoder()) != "poolgauge.verdict=undetermined" {
-		t.Errorf("1 is reported of %v, want undetermined", of)
+		t.Errorf("host verdicts reported as 1: got %v, want undetermined", of)
 	}
 	if others != 0 {
-		t.Errorf("0 is reported of %d, want none that never held", others)
+		t.Errorf("%d verdicts are reported as 0, want 0: no other verdict has ever held", others)
 	}
 
 	offer("lock_contention", "ok")
@@ -276,9 +275,9 @@ func (o *own) collection() *metricdata.ResourceMetrics {
 	return &metricdata.ResourceMetrics{ScopeMetrics: []metricdata.ScopeMetrics{scope}}
 }
 
-// The app's figures are those of the only container besides the sidecar's own. If there are two
-// such containers, it is unknown which one is the app's.
-func TestHostVerdictIsOfTheAppsContainer(t *testing.T) {
+// The host's verdict uses the values of the only container besides the sidecar's own. If there are
+// two such containers, it is unknown which one is the app's.
+func TestHostVerdictUsesTheAppsContainer(t *testing.T) {
 	begin := time.Unix(1000, 0)
 	collect := func(l *Live, n float64, throttled map[string]float64) {
 		o := &own{at: begin.Add(time.Duration(10*n) * time.Second), metrics: map[string]*metricdata.Sum[float64]{}}
@@ -307,7 +306,7 @@ func TestHostVerdictIsOfTheAppsContainer(t *testing.T) {
 			collect(l, float64(n), c.throttled)
 		}
 		if got := l.Picture().Host.Verdict; got != c.want {
-			t.Errorf("throttled %v: the verdict is %q, want %q", c.throttled, got, c.want)
+			t.Errorf("throttled %v: got verdict %q, want %q", c.throttled, got, c.want)
 		}
 	}
 }

@@ -119,8 +119,9 @@ func (v *view) rate(m *catalog.Metric, with ...attribute.KeyValue) (perSecond fl
 	return growth.value / v.elapsed.Seconds(), ok
 }
 
-// gained is like value, but returns the increase since the previous collection, in which an absent
-// value counts as 0. It returns false if there is no previous collection, or if the value fell.
+// gained is like value, but returns the increase since the previous collection. A value that was
+// absent then counts as 0. gained returns false if there is no previous collection, or if the value
+// fell.
 func (v *view) gained(m *catalog.Metric, with ...attribute.KeyValue) (n float64, ok bool) {
 	now, ok := total(v.now.of(m.Name), with)
 	before, _ := total(v.before.of(m.Name), with)
@@ -128,7 +129,8 @@ func (v *view) gained(m *catalog.Metric, with ...attribute.KeyValue) (n float64,
 }
 
 // mean returns the mean of the values that were added to the histogram m since the previous
-// collection. It returns false if there were none.
+// collection, or of all values if there is no previous collection. It returns false if there are no
+// such values.
 func (v *view) mean(m *catalog.Metric, with ...attribute.KeyValue) (mean float64, ok bool) {
 	growth, _ := v.growth(m, with...)
 	if growth.count == 0 {
@@ -141,8 +143,8 @@ func (v *view) mean(m *catalog.Metric, with ...attribute.KeyValue) (mean float64
 	return growth.value / float64(growth.count), true
 }
 
-// grew reports whether the result of value has increased since the previous collection, in which an
-// absent value counts as 0.
+// grew reports whether the result of value has increased since the previous collection. An absent
+// value counts as 0.
 func (v *view) grew(m *catalog.Metric, with ...attribute.KeyValue) bool {
 	now, _ := total(v.now.of(m.Name), with)
 	before, _ := total(v.before.of(m.Name), with)

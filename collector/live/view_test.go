@@ -10,7 +10,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// ownAt begins collection number n. There is one collection every ten seconds.
+// ownAt starts building collection number n. Collections are ten seconds apart.
 func ownAt(n int) *own {
 	at := time.Unix(1000, 0).Add(time.Duration(10*n) * time.Second)
 	o := &own{at: at, metrics: map[string]*metricdata.Sum[float64]{}}
@@ -21,11 +21,11 @@ func ownAt(n int) *own {
 func TestRateOfASum(t *testing.T) {
 	absent := math.NaN()
 	for name, c := range map[string]struct{ before, now, want float64 }{
-		"it has grown":                  {10, 30, 2},
-		"it is unchanged":               {10, 10, 0},
-		"it has fallen":                 {30, 10, absent},
-		"its earlier growth is unknown": {absent, 30, absent},
-		"it is gone":                    {30, absent, absent},
+		"increased":           {10, 30, 2},
+		"unchanged":           {10, 10, 0},
+		"decreased":           {30, 10, absent},
+		"not observed before": {absent, 30, absent},
+		"no longer observed":  {30, absent, absent},
 	} {
 		var v view
 		for n, value := range []float64{c.before, c.now} {
@@ -36,7 +36,7 @@ func TestRateOfASum(t *testing.T) {
 			v.advance(o.collection())
 		}
 		if got, ok := v.rate(catalog.SystemCPUTime); ok == math.IsNaN(c.want) || ok && got != c.want {
-			t.Errorf("%s: %v (known: %t), want %v", name, got, ok, c.want)
+			t.Errorf("%s: got %v (known: %t), want %v", name, got, ok, c.want)
 		}
 	}
 }
@@ -76,7 +76,7 @@ func TestMeanOfTheValuesAddedToAHistogram(t *testing.T) {
 			v.advance(rm)
 		}
 		if got, ok := v.mean(catalog.ProbeDuration); ok == math.IsNaN(c.want) || ok && got != c.want {
-			t.Errorf("%s: %v (known: %t), want %v", name, got, ok, c.want)
+			t.Errorf("%s: got %v (known: %t), want %v", name, got, ok, c.want)
 		}
 	}
 }

@@ -27,9 +27,9 @@ type traced struct {
 
 const tracedSize = int64(unsafe.Sizeof(traced{}))
 
-// trace records the longest wait with a trace ID among the exemplars of p, or drops it if there is
-// no room.
-func (l *Live) trace(s *series, m *otlp.Metric, p *otlp.Point) {
+// recordLongestWait records the longest wait with a trace ID among the exemplars of p, a point of
+// s. If there is no room for it, it is dropped.
+func (l *Live) recordLongestWait(s *series, m *otlp.Metric, p *otlp.Point) {
 	longest := traced{of: s, wait: -1}
 	p.EachExemplar(m.Kind, &l.work.exemplar, func(e *otlp.Exemplar) {
 		// JSON has no infinity
@@ -38,7 +38,7 @@ func (l *Live) trace(s *series, m *otlp.Metric, p *otlp.Point) {
 			copy(longest.trace[:], e.Trace)
 		}
 	})
-	if held := s.pool.held; held != nil {
+	if held := s.pool.examples; held != nil {
 		if at := slices.IndexFunc(held.waited, func(w traced) bool { return w.of == s }); at >= 0 {
 			held.waited[at] = longest
 			return
@@ -47,18 +47,18 @@ func (l *Live) trace(s *series, m *otlp.Metric, p *otlp.Point) {
 	if longest.wait < 0 {
 		return
 	}
-	if held := l.examples(s.pool, tracedSize); held != nil {
+	if held := l.reserveExamples(s.pool, tracedSize); held != nil {
 		held.waited = append(held.waited, longest)
 	}
 }
 
-// longestWait returns the longest wait of any traced request, whatever its outcome.
+// longestWait returns the longest recorded wait of a traced request, whatever its outcome.
 func (p *pool) longestWait() Waited {
-	if p.held == nil {
+	if p.examples == nil {
 		return Waited{}
 	}
 	longest := traced{wait: -1}
-	for _, w := range p.held.waited {
+	for _, w := range p.examples.waited {
 		if w.wait > longest.wait {
 			longest = w
 		}

@@ -12,7 +12,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// waits adds waits with the given outcome and exemplars.
+// waits adds four waits with the given outcome and exemplars.
 func (r *request) waits(outcome string, all ...*metricspb.Exemplar) *request {
 	labels := ofPool("db", string(catalog.PoolOutcomeKey), outcome)
 	r.distribution(catalog.PoolWaitDuration, 3, 0, []uint64{4}, labels...)
@@ -20,8 +20,8 @@ func (r *request) waits(outcome string, all ...*metricspb.Exemplar) *request {
 	return r
 }
 
-// The longest wait is the longest in the newest exemplars that have a trace, whatever the outcome
-// of the request.
+// The longest wait is that of the newest exemplars that have a trace ID, whatever the outcome of
+// the request.
 func TestLongestWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := New(Config{})
@@ -49,17 +49,17 @@ func TestLongestWait(t *testing.T) {
 		} {
 			w := offer(c.acquired, c.timeout)
 			if w.Wait.Or(0) != c.wait || w.Trace != c.trace {
-				t.Errorf("%s: %+v, want %v and %s", name, w, c.wait, c.trace)
+				t.Errorf("%s: got %+v, want wait %v and trace %q", name, w, c.wait, c.trace)
 			}
 		}
 		if offer(list{one(1, a)}, nil); l.Memory().Used <= before {
-			t.Error("it takes no memory")
+			t.Error("the memory of the longest wait is not accounted for")
 		}
 		for key, of := range l.apps {
 			l.forgetApp(key, of)
 		}
 		if used := l.Memory().Used; used != 0 {
-			t.Errorf("a forgotten app leaves %d bytes", used)
+			t.Errorf("%d bytes are used after all apps were forgotten, want 0", used)
 		}
 	})
 }
@@ -76,7 +76,7 @@ func TestLongestWaitWithoutRoom(t *testing.T) {
 		l.cfg.Limit = l.used
 		l.Offer(requestAt(start, time.Now()).waits("acquired", holder(1, []byte("aaaaaaaaaaaaaaaa"))).wire(t))
 		if w := onlyPool(t, l).LongestWait; w != (Waited{}) || l.Memory().Refused != 1 {
-			t.Errorf("%+v, %d refused, though the picture is full", w, l.Memory().Refused)
+			t.Errorf("full picture: got %+v and %d refused, want no wait and 1 refused", w, l.Memory().Refused)
 		}
 	})
 }

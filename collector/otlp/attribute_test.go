@@ -23,7 +23,7 @@ func TestAttribute(t *testing.T) {
 			t.Fatal(err)
 		}
 		if key, value := otlp.Attribute(wire); string(key) != "k" || string(value) != want {
-			t.Errorf("%v is %q = %q, want %q", v, key, value, want)
+			t.Errorf("attribute k of %v: got %q = %q, want the value %q", v, key, value, want)
 		}
 	}
 }

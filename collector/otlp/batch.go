@@ -32,7 +32,7 @@ func (s Signal) String() string {
 // Batch is one export request on its way from a client to the upstream.
 type Batch struct {
 	Signal Signal
-	Points int64  // data points, spans or log records in Data
+	Points int64  // number of data points, spans or log records in Data
 	Data   []byte // a serialized Export…ServiceRequest; must not be modified
 }
 

@@ -11,7 +11,7 @@ import (
 type Buckets struct {
 	Count, Zero uint64
 	Sum         float64
-	Scale       int32 // exponential: the bucket with index i ends at 2^((i+1)/2^Scale)
+	Scale       int32 // exponential: the upper bound of the bucket with index i is 2^((i+1)/2^Scale)
 	Offset      int32 // exponential: index of the first bucket
 	// explicit: the upper bounds of all buckets but the last; nil for exponential buckets
 	Bounds []float64
@@ -23,7 +23,9 @@ type Buckets struct {
 const maxBuckets = 1024
 
 // Buckets reads p's buckets into b, reusing b's slices. It returns false if p is not a histogram
-// point, has negative values, or has too many buckets.
+// point, has negative values or too many buckets, or is inconsistent: bounds that are infinite or
+// not in ascending order, indices or a scale beyond the range of a float64, or more values in the
+// buckets than in total.
 func (p *Point) Buckets(kind MetricKind, b *Buckets) bool {
 	return ReadBuckets(p.Wire, kind, b)
 }
@@ -48,17 +50,60 @@ func ReadBuckets(point []byte, kind MetricKind, b *Buckets) bool {
 	if kind == ExponentialPoints {
 		b.Bounds = nil
 	}
-	return ok && f.err == nil && (kind == ExponentialPoints || len(b.Counts) == len(b.Bounds)+1)
+	return ok && f.err == nil && b.isConsistent(kind)
+}
+
+// The scales of exponential buckets. A bucket of the lowest scale contains all values of a float64
+// above 1; the highest is the one that SDKs start with.
+const minScale, maxScale = -11, 20
+
+func (b *Buckets) isConsistent(kind MetricKind) bool {
+	if !b.fitsCount() {
+		return false
+	}
+	if kind == ExponentialPoints {
+		if b.Scale < minScale || b.Scale > maxScale {
+			return false
+		}
+		perDoubling := math.Exp2(float64(b.Scale))
+		first, end := float64(b.Offset), float64(b.Offset)+float64(len(b.Counts))
+		return first >= -1075*perDoubling-1 && end <= 1024*perDoubling+1 // the exponents of a float64
+	}
+	if len(b.Counts) != len(b.Bounds)+1 {
+		return false
+	}
+	for i, bound := range b.Bounds {
+		if math.IsNaN(bound) || math.IsInf(bound, 0) || i > 0 && bound <= b.Bounds[i-1] {
+			return false
+		}
+	}
+	return true
+}
+
+// fitsCount reports whether the buckets hold at most b.Count values.
+func (b *Buckets) fitsCount() bool {
+	rest := b.Count
+	if b.Zero > rest {
+		return false
+	}
+	rest -= b.Zero
+	for _, n := range b.Counts {
+		if n > rest {
+			return false
+		}
+		rest -= n
+	}
+	return true
 }
 
 func (b *Buckets) explicit(f *fields) bool {
 	if !f.is(6) && !f.is(7) {
 		return true
 	}
-	if len(f.value) > 8*maxBuckets {
-		return false
-	}
 	for rest := f.value; len(rest) >= 8; rest = rest[8:] {
+		if len(b.Counts)+len(b.Bounds) > 2*maxBuckets {
+			return false
+		}
 		v, _ := protowire.ConsumeFixed64(rest)
 		if f.num == 6 {
 			b.Counts = append(b.Counts, v)
@@ -121,9 +166,9 @@ func (b *Buckets) appendPacked(packed []byte) bool {
 	return true
 }
 
-// AppendBuckets appends to the given slice, in wire form, the fields of the histogram point p that
+// AppendBuckets appends to dst, in wire form, the fields of the histogram point p that
 // [ReadBuckets] reads. It leaves out attributes and exemplars.
-func (p *Point) AppendBuckets(to []byte, kind MetricKind) []byte {
+func (p *Point) AppendBuckets(dst []byte, kind MetricKind) []byte {
 	f := fields{rest: p.Wire}
 	for f.next() {
 		counts := f.num >= 4 && f.num <= 7
@@ -131,14 +176,14 @@ func (p *Point) AppendBuckets(to []byte, kind MetricKind) []byte {
 			counts = f.num >= 4 && f.num <= 9
 		}
 		if counts {
-			to = append(to, f.whole...)
+			dst = append(dst, f.whole...)
 		}
 	}
-	return to
+	return dst
 }
 
-// AtMost returns the exponential buckets b at the given scale or a lower one. It merges buckets if
-// necessary; if b's scale is low enough already, it returns b unchanged.
+// AtMost returns the exponential buckets b at the given scale, or at their own scale if that is
+// lower. It merges buckets if necessary.
 func (b *Buckets) AtMost(scale int32) Buckets {
 	shift := b.Scale - scale
 	if shift <= 0 {

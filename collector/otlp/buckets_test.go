@@ -16,8 +16,8 @@ func wireOf(t *testing.T, m proto.Message) []byte {
 	return data
 }
 
-// The part of a point that AppendBuckets keeps has the same buckets as the whole point.
-func TestBucketsOfWhatIsKeptOfAPoint(t *testing.T) {
+// The fields that AppendBuckets keeps have the same buckets as the point.
+func TestAppendBucketsKeepsBuckets(t *testing.T) {
 	counts := func(all ...uint64) *metricpb.ExponentialHistogramDataPoint_Buckets {
 		return &metricpb.ExponentialHistogramDataPoint_Buckets{Offset: 3, BucketCounts: all}
 	}
@@ -42,27 +42,28 @@ func TestBucketsOfWhatIsKeptOfAPoint(t *testing.T) {
 		whole := Point{Wire: wireOf(t, c.point)}
 		var all, kept Buckets
 		if ok := whole.Buckets(c.kind, &all); ok != c.want {
-			t.Errorf("%s: read is %v, want %v", name, ok, c.want)
+			t.Errorf("%s: Buckets = %v, want %v", name, ok, c.want)
 		}
 		if ok := ReadBuckets(whole.AppendBuckets(nil, c.kind), c.kind, &kept); ok != c.want {
-			t.Errorf("%s: what is kept is read is %v, want %v", name, ok, c.want)
+			t.Errorf("%s: ReadBuckets of the kept fields = %v, want %v", name, ok, c.want)
 		}
 		if c.want && (kept.Count != 3 || len(kept.Counts) != 2 || kept.Counts[1] != 2 || kept.Scale != all.Scale) {
-			t.Errorf("%s: what is kept has %+v, want %+v", name, kept, all)
+			t.Errorf("%s: the kept fields have the buckets %+v, want %+v", name, kept, all)
 		}
 	}
 }
 
-func TestReusedBucketsHaveNoBoundsOfAPointBefore(t *testing.T) {
+func TestReusedBucketsDropEarlierBounds(t *testing.T) {
 	var b Buckets
-	explicit := &metricpb.HistogramDataPoint{ExplicitBounds: []float64{1}, BucketCounts: []uint64{1, 2}}
+	explicit := &metricpb.HistogramDataPoint{Count: 3, ExplicitBounds: []float64{1}, BucketCounts: []uint64{1, 2}}
 	if !ReadBuckets(wireOf(t, explicit), HistogramPoints, &b) || len(b.Bounds) != 1 {
-		t.Fatalf("%+v", b)
+		t.Fatalf("explicit buckets: got %+v, want one bound", b)
 	}
 	exponential := &metricpb.ExponentialHistogramDataPoint{
+		Count:    1,
 		Positive: &metricpb.ExponentialHistogramDataPoint_Buckets{BucketCounts: []uint64{1}},
 	}
 	if !ReadBuckets(wireOf(t, exponential), ExponentialPoints, &b) || b.Bounds != nil {
-		t.Errorf("bounds %v, want nil", b.Bounds)
+		t.Errorf("exponential buckets: got bounds %v, want nil", b.Bounds)
 	}
 }

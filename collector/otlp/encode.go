@@ -12,12 +12,12 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// Encode returns rm as an export request. The request is identical to the one that OpenTelemetry's
-// exporter would send, but Encode does not build that exporter's intermediate messages. Bytes that
-// are not UTF-8 are replaced. Encode returns an error for kinds of metrics and types of attributes
-// that the sidecar does not use.
+// Encode returns rm as an export request. It is the request that OpenTelemetry's exporter would
+// send, but Encode does not build that exporter's intermediate messages. Encode replaces invalid
+// UTF-8 with U+FFFD. It returns an error for kinds of metrics and types of attributes that the
+// sidecar does not use.
 func Encode(rm *metricdata.ResourceMetrics) (Batch, error) {
-	e := &encoder{to: make([]byte, 0, 16<<10)}
+	e := &encoder{out: make([]byte, 0, 16<<10)}
 	group := e.open(requestGroups)
 	resource := e.open(groupResource)
 	e.attributes(resourceAttrs, rm.Resource.Set())
@@ -27,34 +27,35 @@ func Encode(rm *metricdata.ResourceMetrics) (Batch, error) {
 	}
 	e.text(3, rm.Resource.SchemaURL())
 	e.close(group)
-	return Batch{Signal: Metrics, Points: e.points, Data: e.to}, e.err
+	return Batch{Signal: Metrics, Points: e.points, Data: e.out}, e.err
 }
 
 // encoder writes messages in wire form. As in proto3, it omits fields with the zero value.
 type encoder struct {
-	to     []byte
+	out    []byte
 	points int64
 	err    error // the first error
 }
 
 // open starts a message in the field num, and returns the position to pass to close.
 func (e *encoder) open(num protowire.Number) (at int) {
-	e.to = protowire.AppendTag(e.to, num, protowire.BytesType)
-	e.to = append(e.to, 0)
-	return len(e.to)
+	e.out = protowire.AppendTag(e.out, num, protowire.BytesType)
+	e.out = append(e.out, 0)
+	return len(e.out)
 }
 
 // close ends the message that starts at the given position, and fills in the message's size. open
 // reserved one byte for the size, which is enough for most messages.
 func (e *encoder) close(at int) {
-	size := uint64(len(e.to) - at)
+	size := uint64(len(e.out) - at)
 	if more := protowire.SizeVarint(size) - 1; more > 0 {
-		e.to = append(e.to, "1234"[:more]...)
-		copy(e.to[at+more:], e.to[at:])
+		e.out = append(e.out, "1234"[:more]...)
+		copy(e.out[at+more:], e.out[at:])
 	}
-	protowire.AppendVarint(e.to[:at-1], size)
+	protowire.AppendVarint(e.out[:at-1], size)
 }
 
+// text writes s, unless it is empty.
 func (e *encoder) text(num protowire.Number, s string) {
 	if s == "" {
 		return
@@ -62,25 +63,26 @@ func (e *encoder) text(num protowire.Number, s string) {
 	e.string(num, s)
 }
 
+// string writes s, even if it is empty.
 func (e *encoder) string(num protowire.Number, s string) {
 	if !utf8.ValidString(s) {
 		s = strings.ToValidUTF8(s, "\uFFFD")
 	}
-	e.to = protowire.AppendString(protowire.AppendTag(e.to, num, protowire.BytesType), s)
+	e.out = protowire.AppendString(protowire.AppendTag(e.out, num, protowire.BytesType), s)
 }
 
 func (e *encoder) bytes(num protowire.Number, b []byte) {
 	if len(b) > 0 {
-		e.to = protowire.AppendBytes(protowire.AppendTag(e.to, num, protowire.BytesType), b)
+		e.out = protowire.AppendBytes(protowire.AppendTag(e.out, num, protowire.BytesType), b)
 	}
 }
 
 func (e *encoder) varint(num protowire.Number, v uint64) {
-	e.to = protowire.AppendVarint(protowire.AppendTag(e.to, num, protowire.VarintType), v)
+	e.out = protowire.AppendVarint(protowire.AppendTag(e.out, num, protowire.VarintType), v)
 }
 
 func (e *encoder) fixed(num protowire.Number, v uint64) {
-	e.to = protowire.AppendFixed64(protowire.AppendTag(e.to, num, protowire.Fixed64Type), v)
+	e.out = protowire.AppendFixed64(protowire.AppendTag(e.out, num, protowire.Fixed64Type), v)
 }
 
 // count writes v as a fixed64, unless it is 0.
@@ -132,7 +134,7 @@ func (e *encoder) metric(m *metricdata.Metrics) {
 	case metricdata.ExponentialHistogram[float64]:
 		e.exponential(&d)
 	default:
-		e.fail(fmt.Errorf("%s: cannot encode a %T", m.Name, d))
+		e.fail(fmt.Errorf("metric %s: cannot encode data of type %T", m.Name, d))
 	}
 	e.close(at)
 }
@@ -160,7 +162,7 @@ func (e *encoder) temporality(t metricdata.Temporality) {
 	case metricdata.CumulativeTemporality:
 		e.varint(2, 2)
 	default:
-		e.fail(fmt.Errorf("unknown temporality %v", t))
+		e.fail(fmt.Errorf("cannot encode the unknown temporality %v", t))
 	}
 }
 
@@ -197,20 +199,20 @@ func (e *encoder) times(start, end time.Time) {
 	}
 }
 
-// summed writes the fields that points of both kinds of histograms share.
-func (e *encoder) summed(
+// aggregates writes the fields that points of both kinds of histograms share.
+func (e *encoder) aggregates(
 	count uint64,
 	sum float64,
-	least, most protowire.Number,
-	lowest, highest metricdata.Extrema[float64],
+	minField, maxField protowire.Number,
+	minimum, maximum metricdata.Extrema[float64],
 ) {
 	e.count(4, count)
 	e.double(5, sum)
-	if v, ok := lowest.Value(); ok {
-		e.double(least, v)
+	if v, ok := minimum.Value(); ok {
+		e.double(minField, v)
 	}
-	if v, ok := highest.Value(); ok {
-		e.double(most, v)
+	if v, ok := maximum.Value(); ok {
+		e.double(maxField, v)
 	}
 }
 
@@ -220,18 +222,18 @@ func (e *encoder) histogram(h *metricdata.Histogram[float64]) {
 		p := &h.DataPoints[i]
 		point := e.open(dataPoints)
 		e.times(p.StartTime, p.Time)
-		e.summed(p.Count, p.Sum, 11, 12, p.Min, p.Max)
+		e.aggregates(p.Count, p.Sum, 11, 12, p.Min, p.Max)
 		if len(p.BucketCounts) > 0 {
 			counts := e.open(6)
 			for _, n := range p.BucketCounts {
-				e.to = protowire.AppendFixed64(e.to, n)
+				e.out = protowire.AppendFixed64(e.out, n)
 			}
 			e.close(counts)
 		}
 		if len(p.Bounds) > 0 {
 			bounds := e.open(7)
 			for _, v := range p.Bounds {
-				e.to = protowire.AppendFixed64(e.to, math.Float64bits(v))
+				e.out = protowire.AppendFixed64(e.out, math.Float64bits(v))
 			}
 			e.close(bounds)
 		}
@@ -251,7 +253,7 @@ func (e *encoder) exponential(h *metricdata.ExponentialHistogram[float64]) {
 		point := e.open(dataPoints)
 		e.attributes(1, &p.Attributes)
 		e.times(p.StartTime, p.Time)
-		e.summed(p.Count, p.Sum, 12, 13, p.Min, p.Max)
+		e.aggregates(p.Count, p.Sum, 12, 13, p.Min, p.Max)
 		e.signed(6, p.Scale)
 		e.count(7, p.ZeroCount)
 		e.buckets(8, &p.PositiveBucket)
@@ -273,7 +275,7 @@ func (e *encoder) buckets(num protowire.Number, b *metricdata.ExponentialBucket)
 	if len(b.Counts) > 0 {
 		counts := e.open(2)
 		for _, n := range b.Counts {
-			e.to = protowire.AppendVarint(e.to, n)
+			e.out = protowire.AppendVarint(e.out, n)
 		}
 		e.close(counts)
 	}
@@ -330,7 +332,7 @@ func (e *encoder) anyValue(v attribute.Value) {
 		e.varint(3, uint64(v.AsInt64()))
 	case attribute.FLOAT64:
 		e.double(4, v.AsFloat64())
-	case attribute.STRINGSLICE: // such as a command and its arguments
+	case attribute.STRINGSLICE: // such as a command with its arguments
 		list := e.open(5)
 		for _, s := range v.AsStringSlice() {
 			one := e.open(1)

@@ -18,7 +18,7 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// exported returns the request that OpenTelemetry's exporter sends for a collection.
+// exported returns the request that OpenTelemetry's exporter sends for rm.
 func exported(t *testing.T, rm *metricdata.ResourceMetrics) (got *metricspb.ExportMetricsServiceRequest) {
 	t.Helper()
 	intercept := func(_ context.Context, _ string, request, _ any, _ *grpc.ClientConn, _ grpc.UnaryInvoker, _ ...grpc.CallOption) error {
@@ -44,7 +44,8 @@ func exported(t *testing.T, rm *metricdata.ResourceMetrics) (got *metricspb.Expo
 	return got
 }
 
-// sample makes collections with all kinds of metrics and values, including zeros and extremes.
+// sample generates random collections with all kinds of metrics and values, including zeros and
+// extremes.
 type sample struct{ *rand.Rand }
 
 func (s sample) set() attribute.Set {
@@ -101,14 +102,15 @@ func points[N int64 | float64](s sample, value func(sample) N) (list []metricdat
 		list = append(
 			list,
 			metricdata.DataPoint[N]{
-				Attributes: s.set(), StartTime: s.time(), Time: s.time(), Value: value(s), Exemplars: traced(s, value),
+				Attributes: s.set(), StartTime: s.time(), Time: s.time(), Value: value(s),
+				Exemplars: randomExemplars(s, value),
 			},
 		)
 	}
 	return list
 }
 
-func traced[N int64 | float64](s sample, value func(sample) N) (list []metricdata.Exemplar[N]) {
+func randomExemplars[N int64 | float64](s sample, value func(sample) N) (list []metricdata.Exemplar[N]) {
 	for range s.IntN(3) {
 		set := s.set()
 		list = append(list, metricdata.Exemplar[N]{
@@ -143,7 +145,7 @@ func (s sample) data() metricdata.Aggregation {
 				Max:          s.extrema(),
 				Bounds:       []float64{0, 1.5, 1e9}[:s.IntN(4)],
 				BucketCounts: s.counts(),
-				Exemplars:    traced(s, floats),
+				Exemplars:    randomExemplars(s, floats),
 			})
 		}
 		return h
@@ -163,7 +165,7 @@ func (s sample) data() metricdata.Aggregation {
 			ZeroThreshold:  float64(s.IntN(2)),
 			PositiveBucket: metricdata.ExponentialBucket{Offset: int32(s.IntN(5) - 2), Counts: s.counts()},
 			NegativeBucket: metricdata.ExponentialBucket{Offset: int32(s.IntN(5) - 2), Counts: s.counts()},
-			Exemplars:      traced(s, floats),
+			Exemplars:      randomExemplars(s, floats),
 		})
 	}
 	return h
@@ -194,8 +196,8 @@ func (s sample) collection() *metricdata.ResourceMetrics {
 	return rm
 }
 
-// Encode returns the same request as OpenTelemetry's exporter, and the number of its points.
-func TestEncodeIsWhatTheExporterSends(t *testing.T) {
+// Encode returns the request that OpenTelemetry's exporter sends, and the number of its points.
+func TestEncodeMatchesExporter(t *testing.T) {
 	for seed := range uint64(300) {
 		rm := sample{rand.New(rand.NewPCG(seed, 0))}.collection()
 		b, err := Encode(rm)
@@ -210,14 +212,13 @@ func TestEncodeIsWhatTheExporterSends(t *testing.T) {
 			t.Fatalf("seed %d: got\n%v\nwant\n%v", seed, got, want)
 		}
 		if n, err := Inspect(Metrics, b.Data); err != nil || n != b.Points {
-			t.Fatalf("seed %d: %d points, %v; says %d", seed, n, err, b.Points)
+			t.Fatalf("seed %d: Inspect = %d, %v, want the %d points of Encode", seed, n, err, b.Points)
 		}
 	}
 }
 
-// A name that is not valid UTF-8 does not fail the collection, and values that cannot be encoded
-// are an error.
-func TestEncodeOddities(t *testing.T) {
+// Encode replaces invalid UTF-8, and returns an error for data that it cannot encode.
+func TestEncodeUnusualData(t *testing.T) {
 	number := func(kv attribute.KeyValue) *metricdata.ResourceMetrics {
 		return &metricdata.ResourceMetrics{
 			Resource: resource.Empty(),
@@ -234,22 +235,22 @@ func TestEncodeOddities(t *testing.T) {
 	b, err := Encode(number(attribute.String("name", "a\xffb")))
 	got := new(metricspb.ExportMetricsServiceRequest)
 	if err != nil || proto.Unmarshal(b.Data, got) != nil {
-		t.Fatalf("%v, %v", err, got)
+		t.Fatalf("invalid UTF-8: got error %v and %v", err, got)
 	}
 	p := got.GetResourceMetrics()[0].GetScopeMetrics()[0].GetMetrics()[0].GetGauge().GetDataPoints()[0]
 	if v := p.GetAttributes()[0].GetValue().GetStringValue(); v != "a\uFFFDb" {
-		t.Errorf("got %q", v)
+		t.Errorf("invalid UTF-8: got %q, want U+FFFD in its place", v)
 	}
 	if _, err := Encode(number(attribute.Int64Slice("n", []int64{1}))); err == nil {
-		t.Error("an attribute of numbers: no error")
+		t.Error("Encode accepted an attribute with a list of integers")
 	}
 	rm := number(attribute.Int("n", 1))
 	rm.ScopeMetrics[0].Metrics[0].Data = metricdata.Summary{}
 	if _, err := Encode(rm); err == nil {
-		t.Error("a summary: no error")
+		t.Error("Encode accepted a summary")
 	}
 	rm.ScopeMetrics[0].Metrics[0].Data = metricdata.Sum[int64]{}
 	if _, err := Encode(rm); err == nil {
-		t.Error("a sum without temporality: no error")
+		t.Error("Encode accepted a sum without a temporality")
 	}
 }

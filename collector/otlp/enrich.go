@@ -10,7 +10,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// maxAttributes is how many attributes [Attributes] can hold: one per bit of a uint64.
+// maxAttributes is the maximum number of attributes in [Attributes]: one per bit of a uint64.
 const maxAttributes = 64
 
 // Attributes holds resource attributes to add to export requests, already in wire form. The zero
@@ -76,10 +76,10 @@ func appendMessage(b []byte, num protowire.Number, content []byte) []byte {
 	return protowire.AppendBytes(protowire.AppendTag(b, num, protowire.BytesType), content)
 }
 
-// Enrich returns a copy of data, a serialized Export…ServiceRequest, with the attributes of add in
-// every resource; a group without a resource gets one. Keys that a resource already has keep their
-// values. Everything else is preserved byte for byte and in order, including unknown fields. Enrich
-// allocates nothing but the result, which never shares memory with data.
+// Enrich returns a copy of data, a serialized Export…ServiceRequest, with the attributes in add
+// added to every resource. It adds a resource to a group that has none. If a resource already has a
+// key, it keeps its value. Everything else is preserved byte for byte and in order, including
+// unknown fields. Enrich allocates nothing but the result, which never shares memory with data.
 //
 // Errors wrap [ErrMalformed], which cannot happen if [Inspect] accepted data, or [ErrTooLarge] if
 // the result would exceed limit bytes.
@@ -92,7 +92,7 @@ func Enrich(data []byte, add Attributes, limit int) ([]byte, error) {
 }
 
 // EnrichInPlace is like [Enrich], but overwrites data with the result if data has enough spare
-// capacity for the attributes. The caller must not use data afterwards.
+// capacity for the attributes. The caller must not use data afterward.
 func EnrichInPlace(data []byte, add Attributes, limit int) ([]byte, error) {
 	size, ahead, err := add.measure(data, limit)
 	if err != nil {
@@ -109,8 +109,9 @@ func EnrichInPlace(data []byte, add Attributes, limit int) ([]byte, error) {
 // maxHeader is the maximum encoded size, in bytes, of an embedded message's tag and length.
 const maxHeader = 1 + binary.MaxVarintLen64
 
-// measure returns the size of the enriched request. It also returns ahead, the most bytes by which
-// the output of [Attributes.appendRequest] ever exceeds the input consumed so far.
+// measure returns the size of the enriched request. It also returns ahead, an upper bound on the
+// number of bytes by which the output of [Attributes.appendRequest] exceeds the input that it has
+// read so far.
 func (a Attributes) measure(data []byte, limit int) (size, ahead int, err error) {
 	f := fields{rest: data}
 	for f.next() {
@@ -148,7 +149,7 @@ func (a Attributes) appendRequest(out, data []byte) []byte {
 			out = append(out, f.whole...)
 			continue
 		}
-		p, _ := a.plan(f.value) // the same as in measure; computing the plan twice is cheaper than keeping it
+		p, _ := a.plan(f.value) // same as in measure; computing the plan twice is cheaper than keeping it
 		out = a.appendGroup(out, f.value, p)
 	}
 	return out

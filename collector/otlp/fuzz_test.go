@@ -22,14 +22,14 @@ func seed(f *testing.F) {
 	f.Add(uint8(2), []byte("\x0b\x0b\x0c\x0c"))
 }
 
-// Inspect agrees with decoding: it accepts what can be decoded and counts the same.
+// Inspect accepts every request that can be decoded, and counts the same points.
 func FuzzInspect(f *testing.F) {
 	seed(f)
 	f.Fuzz(func(t *testing.T, s uint8, data []byte) {
 		signal := otlp.Signal(s%3 + 1)
 		points, err := otlp.Inspect(signal, data)
 		if err != nil && (!errors.Is(err, otlp.ErrMalformed) || points != 0) {
-			t.Fatal(points, err)
+			t.Fatalf("%v: Inspect = %d, %v, want 0 and ErrMalformed", signal, points, err)
 		}
 		m := empty(signal)
 		if proto.Unmarshal(data, m) != nil {
@@ -41,8 +41,8 @@ func FuzzInspect(f *testing.F) {
 	})
 }
 
-// Enrich agrees with decoding and merging, accepts everything that Inspect accepts, and finds
-// nothing to add the second time.
+// Enrich has the same result as decoding and merging, accepts every request that Inspect accepts,
+// and adds nothing to a request that is already enriched.
 func FuzzEnrich(f *testing.F) {
 	seed(f)
 	set, add := added(f)
@@ -52,19 +52,19 @@ func FuzzEnrich(f *testing.F) {
 		out, err := otlp.Enrich(data, add, math.MaxInt)
 		if err != nil {
 			if inspected == nil || !errors.Is(err, otlp.ErrMalformed) {
-				t.Fatal(inspected, err)
+				t.Fatalf("Inspect = %v, Enrich = %v", inspected, err)
 			}
 			return
 		}
 		if inspected == nil {
 			if n, err := otlp.Inspect(signal, out); n != points || err != nil {
-				t.Fatalf("%d points, %v, want %d", n, err, points)
+				t.Fatalf("Inspect of the enriched request = %d, %v, want %d", n, err, points)
 			}
 		}
 		checkInPlace(t, data, out, add)
 		again, err := otlp.Enrich(out, add, math.MaxInt)
 		if err != nil || len(again) > len(out) {
-			t.Fatalf("the second time: %d bytes, then %d, %v", len(out), len(again), err)
+			t.Fatalf("enriching twice: got %d bytes, and then %d, %v", len(out), len(again), err)
 		}
 		if proto.Unmarshal(data, empty(signal)) == nil {
 			checkEnriched(t, signal, data, out, set)

@@ -8,14 +8,14 @@ import (
 
 // Inspect returns the number of data points, spans or log records in data, a serialized
 // Export…ServiceRequest. The result is the same as if data were decoded. Inspect validates the
-// nesting down to the points and within resources. It does not validate the points themselves: that
-// is left to the upstream. A metric of an unknown, newer kind counts as one point. Errors wrap
+// messages that contain the points, and the resources. It leaves the validation of the points
+// themselves to the upstream. A metric of an unknown, newer kind counts as one point. Errors wrap
 // [ErrMalformed]. Inspect takes a few nanoseconds per point and does not allocate.
 func Inspect(signal Signal, data []byte) (points int64, err error) {
-	records := one
+	pointsOf := countOne
 	switch signal {
 	case Metrics:
-		records = pointsOfMetric
+		pointsOf = pointsOfMetric
 	case Traces, Logs:
 	default:
 		return 0, fmt.Errorf("%w: unknown signal %d", ErrMalformed, signal)
@@ -25,7 +25,7 @@ func Inspect(signal Signal, data []byte) (points int64, err error) {
 		if !f.is(requestGroups) {
 			continue
 		}
-		n, err := pointsOfGroup(f.value, records)
+		n, err := pointsOfGroup(f.value, pointsOf)
 		if err != nil {
 			return 0, err
 		}
@@ -37,11 +37,11 @@ func Inspect(signal Signal, data []byte) (points int64, err error) {
 	return points, nil
 }
 
-func one([]byte) (int64, error) { return 1, nil }
+func countOne([]byte) (int64, error) { return 1, nil }
 
 // pointsOfGroup counts the points of group, a ResourceMetrics, ResourceSpans or ResourceLogs.
-// records returns the number of points in one record.
-func pointsOfGroup(group []byte, records func([]byte) (int64, error)) (points int64, err error) {
+// pointsOf returns the number of points in one record.
+func pointsOfGroup(group []byte, pointsOf func([]byte) (int64, error)) (points int64, err error) {
 	f := fields{rest: group}
 	for f.next() {
 		var n int64
@@ -49,7 +49,7 @@ func pointsOfGroup(group []byte, records func([]byte) (int64, error)) (points in
 		case f.is(groupResource):
 			err = checkResource(f.value)
 		case f.is(groupScopes):
-			n, err = sum(f.value, scopeRecords, records)
+			n, err = sum(f.value, scopeRecords, pointsOf)
 		}
 		if err != nil {
 			return 0, err
@@ -68,8 +68,8 @@ func checkResource(resource []byte) error {
 	return err
 }
 
-// pointsOfMetric counts the points of a metric. The data of a metric is a oneof: if several are
-// present, the last one wins, as in any protobuf decoder.
+// pointsOfMetric counts the points of a metric. The data of a metric is a oneof: if several members
+// are present, the last one wins, as in any protobuf decoder.
 func pointsOfMetric(metric []byte) (points int64, err error) {
 	var kind protowire.Number
 	unknown := false
@@ -80,7 +80,7 @@ func pointsOfMetric(metric []byte) (points int64, err error) {
 		}
 		switch f.num {
 		case 5, 7, 9, 10, 11: // gauge, sum, histogram, exponential histogram, summary
-			n, err := sum(f.value, dataPoints, one)
+			n, err := sum(f.value, dataPoints, countOne)
 			if err != nil {
 				return 0, err
 			}

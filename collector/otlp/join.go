@@ -12,11 +12,11 @@ import (
 // requests.
 func Join(requests ...[]byte) []byte { return slices.Concat(requests...) }
 
-// Rejected returns how many points the receiver rejected, and why, according to answer, the
+// Rejected returns how many points the receiver rejected, and why, according to response, the
 // receiver's serialized Export…ServiceResponse. If points is 0, message is a warning. Errors wrap
 // [ErrMalformed].
-func Rejected(answer []byte) (points int64, message string, err error) {
-	f := fields{rest: answer}
+func Rejected(response []byte) (points int64, message string, err error) {
+	f := fields{rest: response}
 	for f.next() {
 		if !f.is(1) { // partial_success
 			continue

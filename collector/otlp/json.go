@@ -8,7 +8,7 @@ import (
 	"sync"
 )
 
-// ErrTooLarge is wrapped by errors about requests that are too large, or would become too large.
+// ErrTooLarge is wrapped by every error about a request that is, or would become, too large.
 var ErrTooLarge = errors.New("too large")
 
 // FromJSON converts body, an OTLP/JSON request, to a serialized Export…ServiceRequest. Errors wrap
@@ -29,8 +29,8 @@ func FromJSON(signal Signal, body []byte) ([]byte, error) {
 	return FromJSONWithin(signal, body, math.MaxInt)
 }
 
-// FromJSONWithin is like [FromJSON], but limits the result to limit bytes. It fails as soon as a
-// string or point makes the result larger, with an error that wraps [ErrTooLarge].
+// FromJSONWithin is like [FromJSON], but limits the result to limit bytes. As soon as a string or
+// point makes the result larger than that, it fails with an error that wraps [ErrTooLarge].
 func FromJSONWithin(signal Signal, body []byte, limit int) ([]byte, error) {
 	root := schema().root(signal)
 	if root == nil {
@@ -38,7 +38,7 @@ func FromJSONWithin(signal Signal, body []byte, limit int) ([]byte, error) {
 	}
 	t := transcoders.Get().(*transcoder)
 	defer t.recycle()
-	t.in, t.most = body, limit
+	t.in, t.limit = body, limit
 	if first := min(len(body)/2+64, keptBuffer); cap(t.out) < first {
 		t.out = make([]byte, 0, first)
 	}
@@ -59,7 +59,7 @@ type transcoder struct {
 	in    []byte
 	pos   int // position of the next byte of the input
 	out   []byte
-	most  int // maximum size of the output in bytes
+	limit int // maximum size of the output in bytes
 	depth int
 	plain []byte // the current string, if it had to be unescaped or made valid UTF-8
 }
@@ -88,45 +88,45 @@ func (t *transcoder) request(root *message) error {
 		}
 	}
 	if t.peek(); t.pos < len(t.in) {
-		return t.unexpected("the end")
+		return t.unexpected("end of input")
 	}
 	return t.grow()
 }
 
-// grow checks the size of out. When space is running out, it reserves space for the rest, assuming
-// the same ratio of output to input as so far. This way, out is copied once or twice rather than at
-// each doubling.
+// grow fails if out is larger than the limit. If out has little spare capacity, grow reserves
+// memory for the remaining output, assuming the same ratio of output to input as so far. This way,
+// out is copied once or twice rather than at each doubling.
 func (t *transcoder) grow() error {
-	const little, much = 256, 1024
-	if len(t.out) > t.most {
+	const minSpare, headroom = 256, 1024
+	if len(t.out) > t.limit {
 		return t.tooLarge()
 	}
-	if cap(t.out)-len(t.out) >= little || t.pos == len(t.in) {
+	if cap(t.out)-len(t.out) >= minSpare || t.pos == len(t.in) {
 		return nil
 	}
 	ratio := float64(len(t.out)) / float64(t.pos)
-	// At least a quarter of the current size, so that there are few copies.
+	// Grow by at least a quarter of the current size, so that there are few copies.
 	rest := max(int(ratio*float64(len(t.in)-t.pos)*1.06), len(t.out)/4)
-	rest = min(rest, t.most-len(t.out)) + much
+	rest = min(rest, t.limit-len(t.out)) + headroom
 	t.out = append(make([]byte, 0, len(t.out)+rest), t.out...)
 	return nil
 }
 
 func (t *transcoder) tooLarge() error {
-	return fmt.Errorf("%w: a JSON request has more than %d bytes as protobuf", ErrTooLarge, t.most)
+	return fmt.Errorf("%w: a JSON request has more than %d bytes as protobuf", ErrTooLarge, t.limit)
 }
 
 func (t *transcoder) fail(format string, args ...any) error {
 	return fmt.Errorf("%w JSON: byte %d: %s", ErrMalformed, t.pos, fmt.Sprintf(format, args...))
 }
 
-// unexpected returns an error that says what was expected at pos (want), and what is there instead.
+// unexpected returns an error that says that want was expected at pos, and what is there instead.
 func (t *transcoder) unexpected(want string) error {
 	if t.pos >= len(t.in) {
-		return t.fail("expected %s, got the end", want)
+		return t.fail("expected %s, got end of input", want)
 	}
 	return t.fail("expected %s, got %q", want, brief(t.in[t.pos:], 20))
 }
 
 // brief shortens s for use in an error, which could otherwise contain megabytes.
-func brief(s []byte, most int) []byte { return s[:min(len(s), most)] }
+func brief(s []byte, limit int) []byte { return s[:min(len(s), limit)] }

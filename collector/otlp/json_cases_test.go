@@ -18,7 +18,7 @@ import (
 
 // FromJSON treats bodies that clients send as the Collector's decoder does, with one exception:
 // after the first of two requests, the Collector stops reading and reports success.
-func TestCollectorsCases(t *testing.T) {
+func TestJSONLikeTheCollector(t *testing.T) {
 	table, err := os.ReadFile("testdata/json-cases.tsv")
 	if err != nil {
 		t.Fatal(err)
@@ -40,14 +40,14 @@ func TestCollectorsCases(t *testing.T) {
 		}
 		data, err := otlp.FromJSON(signal, body)
 		if got := map[bool]string{true: "ok", false: "refused"}[err == nil]; got != want {
-			t.Errorf("%s: %s, want %s: %v", name, got, want, err)
+			t.Errorf("%s: got %s (error %v), want %s", name, got, err, want)
 		}
 		if err := proto.Unmarshal(data, empty(signal)); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	if len(rows) != 46 {
-		t.Errorf("%d rows", len(rows))
+		t.Errorf("got %d rows, want 46", len(rows))
 	}
 }
 
@@ -65,12 +65,13 @@ func body(value string) string {
 	return `{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"body":` + value + `}]}]}]}`
 }
 
-// decoded compares the result of FromJSON with want, a message in protobuf's own JSON.
-func decoded(t *testing.T, s otlp.Signal, from, want string) {
+// checkFromJSON checks that FromJSON converts input to the message that want describes in
+// protobuf's own JSON.
+func checkFromJSON(t *testing.T, s otlp.Signal, input, want string) {
 	t.Helper()
-	data, err := otlp.FromJSON(s, []byte(from))
+	data, err := otlp.FromJSON(s, []byte(input))
 	if err != nil {
-		t.Errorf("%.200q: %v", from, err)
+		t.Errorf("%.200q: %v", input, err)
 		return
 	}
 	got, wanted := empty(s), empty(s)
@@ -81,12 +82,12 @@ func decoded(t *testing.T, s otlp.Signal, from, want string) {
 		t.Fatal(err)
 	}
 	if !proto.Equal(got, wanted) {
-		t.Errorf("%.200q:\ngot  %v\nwant %v", from, got, wanted)
+		t.Errorf("%.200q:\ngot  %v\nwant %v", input, got, wanted)
 	}
 }
 
 func TestJSONValues(t *testing.T) {
-	for from, want := range map[string]string{
+	for input, want := range map[string]string{
 		`"stringValue":"cut \ud83d"`:                                  `"stringValue":"cut �"`,
 		`"stringValue":"\ud83d\ud83d\ude00\ude00"`:                    `"stringValue":"�😀�"`,
 		`"stringValue":"\ude00\ude00"`:                                `"stringValue":"��"`,
@@ -121,32 +122,32 @@ func TestJSONValues(t *testing.T) {
 		`"kvlistValue":{"values":[{"key":null,"value":null},{"key":"k","key":"","value":{"intValue":"3"}}]}`: `"kvlistValue":{"values":[{},{"value":{"intValue":"3"}}]}`,
 	} {
 		if want == "" {
-			if _, err := otlp.FromJSON(otlp.Logs, []byte(body("{"+from+"}"))); !errors.Is(err, otlp.ErrMalformed) {
-				t.Errorf("%s: %v", from, err)
+			if _, err := otlp.FromJSON(otlp.Logs, []byte(body("{"+input+"}"))); !errors.Is(err, otlp.ErrMalformed) {
+				t.Errorf("%s: got error %v, want ErrMalformed", input, err)
 			}
 			continue
 		}
-		decoded(t, otlp.Logs, body("{"+from+"}"), body("{"+want+"}"))
+		checkFromJSON(t, otlp.Logs, body("{"+input+"}"), body("{"+want+"}"))
 	}
 }
 
 func TestJSONRequests(t *testing.T) {
 	for name, c := range map[string]struct {
-		signal     otlp.Signal
-		from, want string
+		signal      otlp.Signal
+		input, want string
 	}{
-		"nothing":       {otlp.Logs, " null\n", "{}"},
+		"null":          {otlp.Logs, " null\n", "{}"},
 		"unknown keys":  {otlp.Logs, `{"resourceLogs":[{"newer":{"a":[1]},"scopeLogs":[{"logRecords":[{"traceId":""}]}]}],"more":null}`, body("null")},
 		"null elements": {otlp.Traces, `{"resourceSpans":[null,{"scopeSpans":[null]}]}`, `{"resourceSpans":[{},{"scopeSpans":[{}]}]}`},
-		"last of keys": {
+		"last duplicate key wins": {
 			otlp.Traces, span(`"flags":1,"flags":0,"kind":2,"kind":0,"name":"a","name":""`), span(""),
 		},
-		"merged": {
+		"duplicate messages are merged": {
 			otlp.Traces, span(`"status":{"code":2,"message":"m"},"status":{"code":"STATUS_CODE_UNSET"}`), span(`"status":{"message":"m"}`),
 		},
-		"ID of zeros":    {otlp.Traces, span(`"parentSpanId":"0000000000000000"`), span("")},
-		"unknown number": {otlp.Traces, span(`"kind":99`), span(`"kind":99`)},
-		"last value":     {otlp.Metrics, point(`"asInt":5,"asDouble":2.5`), point(`"asDouble":2.5`)},
+		"ID of zeros":                 {otlp.Traces, span(`"parentSpanId":"0000000000000000"`), span("")},
+		"unknown enum number":         {otlp.Traces, span(`"kind":99`), span(`"kind":99`)},
+		"last member of a oneof wins": {otlp.Metrics, point(`"asInt":5,"asDouble":2.5`), point(`"asDouble":2.5`)},
 		"zero is a value": {
 			otlp.Metrics, point(`"asInt":0`) + " ", point(`"asInt":0`),
 		},
@@ -154,12 +155,12 @@ func TestJSONRequests(t *testing.T) {
 			otlp.Metrics, metric(`"gauge":null,"sum":{"dataPoints":[{"asInt":1}]},"histogram":null`), metric(`"sum":{"dataPoints":[{"asInt":1}]}`),
 		},
 		"empty histogram first": {otlp.Metrics, metric(`"histogram":{},"summary":{"dataPoints":[{"sum":"1"}]}`), metric(`"summary":{"dataPoints":[{"sum":1}]}`)},
-		"more buckets": {
+		"duplicate bucket counts are concatenated": {
 			otlp.Metrics,
 			metric(`"histogram":{"dataPoints":[{"bucketCounts":["1",2],"explicitBounds":[],"sum":0,"bucketCounts":[3]}]}`),
 			metric(`"histogram":{"dataPoints":[{"bucketCounts":[1,2,3],"sum":0}]}`),
 		},
-		"buckets twice": {
+		"duplicate buckets are merged": {
 			otlp.Metrics,
 			metric(`"exponentialHistogram":{"dataPoints":[{"positive":{"offset":3,"bucketCounts":["1"]},"positive":{"offset":0,"bucketCounts":[2]}}]}`),
 			metric(`"exponentialHistogram":{"dataPoints":[{"positive":{"bucketCounts":[1,2]}}]}`),
@@ -170,7 +171,7 @@ func TestJSONRequests(t *testing.T) {
 			`{"resourceLogs":[{"resource":{"entityRefs":[{"type":"host","idKeys":["host.id",""]}]}}]}`,
 		},
 	} {
-		t.Run(name, func(t *testing.T) { decoded(t, c.signal, c.from, c.want) })
+		t.Run(name, func(t *testing.T) { checkFromJSON(t, c.signal, c.input, c.want) })
 	}
 }
 
@@ -178,54 +179,54 @@ func TestMalformedJSON(t *testing.T) {
 	for name, c := range map[string]struct {
 		signal otlp.Signal
 		body   string
-		says   string
+		want   string
 	}{
-		"nothing":             {otlp.Traces, "", "byte 0: expected an object, got the end"},
-		"no object":           {otlp.Traces, "[]", `byte 0: expected an object, got "[]"`},
-		"cut short":           {otlp.Traces, `{"resourceSpans":[`, "byte 18: expected an object, got the end"},
-		"cut in a string":     {otlp.Traces, `{"resource`, "byte 10: expected a quote, got the end"},
+		"empty":               {otlp.Traces, "", "byte 0: expected an object, got end of input"},
+		"not an object":       {otlp.Traces, "[]", `byte 0: expected an object, got "[]"`},
+		"cut short":           {otlp.Traces, `{"resourceSpans":[`, "byte 18: expected an object, got end of input"},
+		"cut in a string":     {otlp.Traces, `{"resource`, "byte 10: expected a quote, got end of input"},
 		"cut in an escape":    {otlp.Traces, `{"resource\`, "expected an escape"},
 		"wrong escape":        {otlp.Traces, span(`"name":"\x"`), "expected an escape"},
 		"cut in a number":     {otlp.Traces, `{"future":-`, "expected a number"},
 		"no colon":            {otlp.Traces, `{"resourceSpans"[]}`, "expected a colon"},
 		"no comma":            {otlp.Traces, span(`"name":"a" "kind":1`), "expected a comma or }"},
-		"a comma more":        {otlp.Traces, span(`"name":"a",`), "expected a string"},
-		"another request":     {otlp.Traces, span("") + "\n" + span(""), "expected the end"},
+		"trailing comma":      {otlp.Traces, span(`"name":"a",`), "expected a string"},
+		"two requests":        {otlp.Traces, span("") + "\n" + span(""), "expected end of input"},
 		"bracket for brace":   {otlp.Traces, span(`"events":[{]`), "expected a string"},
 		"short trace ID":      {otlp.Traces, span(`"traceId":"5b8efff798038103"`), "traceId: expected 32 hex digits"},
 		"long trace ID":       {otlp.Traces, span(`"traceId":"5b8efff7980381035b8efff7980381035b"`), "traceId: expected 32 hex digits"},
 		"base64 trace ID":     {otlp.Traces, span(`"traceId":"W47/95gDgQPSabYzgT/GDA=="`), "traceId: expected 32 hex digits"},
 		"span ID not hex":     {otlp.Traces, span(`"spanId":"xee19b7ec3c1b174"`), "spanId: expected 16 hex digits"},
-		"odd digits":          {otlp.Traces, span(`"parentSpanId":"eee19b7ec3c1b17"`), "parentSpanId: expected 16 hex digits"},
-		"link":                {otlp.Traces, span(`"links":[{"traceId":"00"}]`), "traceId: expected 32 hex digits"},
-		"name of an enum":     {otlp.Traces, span(`"kind":"server"`), `kind: unknown name "server"`},
-		"number of an enum":   {otlp.Traces, span(`"kind":5000000000`), "kind: expected a 32-bit integer"},
+		"odd ID length":       {otlp.Traces, span(`"parentSpanId":"eee19b7ec3c1b17"`), "parentSpanId: expected 16 hex digits"},
+		"trace ID of a link":  {otlp.Traces, span(`"links":[{"traceId":"00"}]`), "traceId: expected 32 hex digits"},
+		"unknown enum name":   {otlp.Traces, span(`"kind":"server"`), `kind: unknown name "server"`},
+		"enum out of range":   {otlp.Traces, span(`"kind":5000000000`), "kind: expected a 32-bit integer"},
 		"null for a value":    {otlp.Metrics, point(`"asDouble":null`), `expected a number for asDouble, got "null`},
 		"null for an integer": {otlp.Metrics, point(`"asInt":null`), "expected an integer for asInt"},
 		"null for a sum":      {otlp.Metrics, metric(`"histogram":{"dataPoints":[{"sum":null}]}`), "expected a number for sum"},
-		"a fraction":          {otlp.Metrics, point(`"asInt":1.5`), "asInt: expected a 64-bit integer"},
-		"a zero in front":     {otlp.Metrics, point(`"asInt":01`), `expected a number, got "01`},
-		"zeros in front":      {otlp.Metrics, point(`"asDouble":-00.5`), `expected a number, got "-00.5`},
-		"too large, a string": {otlp.Metrics, point(`"asInt":"9223372036854775808"`), "asInt: expected a 64-bit integer"},
+		"fraction":            {otlp.Metrics, point(`"asInt":1.5`), "asInt: expected a 64-bit integer"},
+		"leading zero":        {otlp.Metrics, point(`"asInt":01`), `expected a number, got "01`},
+		"leading zeros":       {otlp.Metrics, point(`"asDouble":-00.5`), `expected a number, got "-00.5`},
+		"too large, quoted":   {otlp.Metrics, point(`"asInt":"9223372036854775808"`), "asInt: expected a 64-bit integer"},
 		"too large":           {otlp.Metrics, point(`"timeUnixNano":30000000000000000000`), "timeUnixNano: expected a 64-bit integer"},
 		"negative time":       {otlp.Metrics, point(`"timeUnixNano":-1`), "timeUnixNano: expected a 64-bit integer"},
-		"too large for 32":    {otlp.Metrics, point(`"flags":5000000000`), "flags: expected a 32-bit integer"},
-		"beyond doubles":      {otlp.Metrics, point(`"asDouble":1e999`), "asDouble: expected a number"},
+		"more than 32 bits":   {otlp.Metrics, point(`"flags":5000000000`), "flags: expected a 32-bit integer"},
+		"too large, a double": {otlp.Metrics, point(`"asDouble":1e999`), "asDouble: expected a number"},
 		"two kinds of data":   {otlp.Metrics, metric(`"gauge":{"dataPoints":[{"asInt":1}]},"sum":{}`), "already has gauge"},
 		"the same kind twice": {otlp.Metrics, metric(`"sum":{"isMonotonic":true},"sum":{"dataPoints":[]}`), "already has sum"},
 		"object for a list":   {otlp.Logs, `{"resourceLogs":{}}`, "expected an array for resourceLogs"},
 		"list for an object":  {otlp.Logs, `{"resourceLogs":[{"resource":[]}]}`, "expected an object"},
 		"string for a bool":   {otlp.Logs, body(`{"boolValue":"true"}`), "expected true or false for boolValue"},
 		"number for a string": {otlp.Logs, body(`{"stringValue":1}`), "expected a string"},
-		"no base64":           {otlp.Logs, body(`{"bytesValue":"*"}`), "bytesValue: expected base64"},
+		"not base64":          {otlp.Logs, body(`{"bytesValue":"*"}`), "bytesValue: expected base64"},
 	} {
 		data, err := otlp.FromJSON(c.signal, []byte(c.body))
-		if !errors.Is(err, otlp.ErrMalformed) || !strings.Contains(err.Error(), c.says) {
-			t.Errorf("%s: %d bytes, %v, want %s", name, len(data), err, c.says)
+		if !errors.Is(err, otlp.ErrMalformed) || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: got %d bytes and error %v, want error %q", name, len(data), err, c.want)
 		}
 	}
 	if _, err := otlp.FromJSON(9, []byte("{}")); !errors.Is(err, otlp.ErrMalformed) {
-		t.Error(err)
+		t.Errorf("signal 9: got error %v, want ErrMalformed", err)
 	}
 }
 

@@ -10,13 +10,14 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// deepest is how many levels deep objects and lists may be nested. It allows 240 nested lists of
-// key-value pairs. Most upstreams accept only 100 nested messages, which is 33 such lists.
-const deepest = 1000
+// maxDepth is the maximum number of levels of nested objects and lists. It allows about 240 nested
+// lists of key-value pairs. Most upstreams accept only 100 nested messages, which is 33 such lists.
+const maxDepth = 1000
 
-// From depth deepLevel on, each length takes deepLength bytes. At lesser depths a length has its
-// usual size, and inserting one of several bytes moves everything inside the message. That is cheap
-// for real requests, but would take quadratic time for a body of nothing but brackets.
+// At depth deepLevel and below it, each length is encoded in deepLength bytes. At smaller depths, a
+// length has its minimal size, and inserting a length of several bytes moves the content of the
+// message. That is cheap for real requests, but would take quadratic time for a body that consists
+// only of brackets.
 const (
 	deepLevel  = 50
 	deepLength = 5
@@ -30,18 +31,18 @@ type frame struct {
 	end    int
 }
 
-// object reads an object as the message m. If the message's own key is a duplicate, its fields may
-// already have been written: seen has the bits of these fields, whose zero values must be written
-// explicitly.
+// object reads an object as the message m. If the key of the object is a duplicate, some of the
+// message's fields may already have been written. seen has the bits of such fields, whose zero
+// values must then be written explicitly.
 func (t *transcoder) object(m *message, seen uint64) error {
-	if !t.take('{') {
+	if !t.consume('{') {
 		return t.unexpected("an object")
 	}
 	if err := t.enter(); err != nil {
 		return err
 	}
 	fr := frame{seen: seen}
-	for more := !t.take('}'); more; {
+	for more := !t.consume('}'); more; {
 		key, err := t.key()
 		if err != nil {
 			return err
@@ -62,10 +63,10 @@ func (t *transcoder) object(m *message, seen uint64) error {
 	return nil
 }
 
-// enter goes one level deeper.
+// enter increases the depth. It fails if the depth exceeds maxDepth or the output its limit.
 func (t *transcoder) enter() error {
-	if t.depth++; t.depth > deepest {
-		return t.fail("nested deeper than %d levels", deepest)
+	if t.depth++; t.depth > maxDepth {
+		return t.fail("nested deeper than %d levels", maxDepth)
 	}
 	return t.grow()
 }
@@ -107,8 +108,8 @@ func (t *transcoder) choice(f *field, fr *frame) error {
 		if null {
 			return nil
 		}
-		if f.alone && fr.end-fr.start > protowire.SizeVarint(fr.chosen.tag)+1 {
-			return t.fail("%s: a metric can have one kind of data only, and already has %s", f.name, fr.chosen.name)
+		if f.exclusive && fr.end-fr.start > protowire.SizeVarint(fr.chosen.tag)+1 {
+			return t.fail("%s: a metric can have only one kind of data, and already has %s", f.name, fr.chosen.name)
 		}
 		t.out = slices.Delete(t.out, fr.start, fr.end)
 	}
@@ -141,13 +142,13 @@ func (t *transcoder) nested(f *field, again bool) error {
 	return nil
 }
 
-// list writes an array. Numbers are packed, except if the array's key is a duplicate (again): some
-// decoders take the last of several packed fields for the whole list.
+// list writes an array. Numbers are packed unless the array's key is a duplicate (again), because
+// some decoders treat the last of several packed fields as the entire list.
 func (t *transcoder) list(f *field, again bool) error {
 	if t.null() {
 		return nil
 	}
-	if !t.take('[') {
+	if !t.consume('[') {
 		return t.unexpected("an array for " + f.name)
 	}
 	if err := t.enter(); err != nil {
@@ -159,7 +160,7 @@ func (t *transcoder) list(f *field, again bool) error {
 	if packed {
 		start = t.open(f.packedTag)
 	}
-	for more := !t.take(']'); more; {
+	for more := !t.consume(']'); more; {
 		err := t.element(f, packed)
 		if err != nil {
 			return err
@@ -186,7 +187,7 @@ func (t *transcoder) element(f *field, packed bool) (err error) {
 		}
 	case f.kind != asObject:
 		err = t.single(f, true)
-	case t.null(): // an empty message, since the position in the list may be significant
+	case t.null(): // an empty message, because positions in the list may be significant
 		t.out = append(protowire.AppendVarint(t.out, f.tag), 0)
 	default:
 		err = t.nested(f, false)
@@ -257,7 +258,7 @@ func (t *transcoder) string() (zero bool, err error) {
 	return len(s) == 0, nil
 }
 
-// bytes reads an ID in hexadecimal, or bytes in any variant of base64.
+// bytes converts an ID in hexadecimal, or bytes in any variant of base64.
 func (t *transcoder) bytes(f *field) (zero bool, err error) {
 	s, err := t.text()
 	if err != nil {

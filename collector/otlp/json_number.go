@@ -14,7 +14,7 @@ type number struct {
 	exponent int
 	negative bool
 	whole    bool // without a fraction or exponent
-	exact    bool // mantissa and exponent represent the number exactly; if not set, only text does
+	exact    bool // mantissa and exponent represent the number exactly; otherwise only text does
 }
 
 // safeDigits is the maximum number of decimal digits that always fit in 64 bits.
@@ -115,9 +115,9 @@ var exactPowers = [...]float64{
 	1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
 }
 
-// float returns n if a single operation on exact float64s yields it, since such an operation rounds
-// correctly (Clinger, How to Read Floating Point Numbers Accurately, 1990). Otherwise it returns
-// false.
+// float returns the value of n if it can be computed by a single operation on exact float64s, since
+// such an operation rounds correctly (Clinger, How to Read Floating Point Numbers Accurately,
+// 1990). Otherwise it returns false.
 func (n *number) float() (float64, bool) {
 	if !n.exact || n.mantissa > 1<<53 || n.exponent < -22 || n.exponent > 22 {
 		return 0, false

@@ -18,8 +18,8 @@ func (t *transcoder) peek() byte {
 	return 0
 }
 
-// take consumes c if it is next.
-func (t *transcoder) take(c byte) bool {
+// consume skips white space, and consumes c if it is next. It reports whether it did.
+func (t *transcoder) consume(c byte) bool {
 	if t.peek() != c || t.pos == len(t.in) {
 		return false
 	}
@@ -27,7 +27,7 @@ func (t *transcoder) take(c byte) bool {
 	return true
 }
 
-// literal consumes word if it is next.
+// literal is like consume, for a word.
 func (t *transcoder) literal(word string) bool {
 	if t.peek() != word[0] || len(t.in)-t.pos < len(word) || string(t.in[t.pos:t.pos+len(word)]) != word {
 		return false
@@ -59,7 +59,7 @@ func (t *transcoder) key() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !t.take(':') {
+	if !t.consume(':') {
 		return nil, t.unexpected("a colon")
 	}
 	return s, nil
@@ -91,7 +91,7 @@ func (t *transcoder) skipNested(isObject bool) error {
 	if isObject {
 		end = '}'
 	}
-	for more := !t.take(end); more; {
+	for more := !t.consume(end); more; {
 		if isObject {
 			if _, err := t.key(); err != nil {
 				return err
@@ -112,7 +112,7 @@ func (t *transcoder) skipNested(isObject bool) error {
 // text reads a string as valid UTF-8. The result is part of t.in or of t.plain, and valid until the
 // next string is read.
 func (t *transcoder) text() ([]byte, error) {
-	if !t.take('"') {
+	if !t.consume('"') {
 		return nil, t.unexpected("a string")
 	}
 	start := t.pos
@@ -130,8 +130,8 @@ const (
 	highBits  = 0x8080808080808080
 )
 
-// toQuote advances to the next quote or backslash, or to the end. It reports whether it passed only
-// ASCII; a false result may be wrong.
+// toQuote advances to the next quote or backslash, or to the end of the input. If it returns true,
+// it passed only ASCII; a false result may be wrong.
 func (t *transcoder) toQuote() (ascii bool) {
 	var seen uint64
 	for ; t.pos+8 <= len(t.in); t.pos += 8 {
@@ -170,7 +170,7 @@ func (t *transcoder) textSlow(start int) ([]byte, error) {
 			r, size := utf8.DecodeRune(t.in[t.pos:])
 			t.plain = utf8.AppendRune(t.plain, r)
 			t.pos += size
-			if len(t.plain) > t.most {
+			if len(t.plain) > t.limit {
 				return nil, t.tooLarge()
 			}
 		}
@@ -179,7 +179,7 @@ func (t *transcoder) textSlow(start int) ([]byte, error) {
 }
 
 // escaped holds pairs of bytes: the character after a backslash, and the character that the escape
-// stands for.
+// represents.
 const escaped = `""\\//` + "b\bf\fn\nr\rt\t"
 
 func (t *transcoder) escape() error {

@@ -15,7 +15,7 @@ import (
 // with OTLP's descriptors. Using the descriptors' Go packages instead would make the binary one
 // percent larger.
 //
-//go:generate go test -run TestSchemaIsThatOfOTLP -update .
+//go:generate go test -run TestSchemaMatchesOTLP -update .
 //go:embed json_schema.txt
 var schemaText string
 
@@ -39,7 +39,7 @@ type field struct {
 	list      bool
 	present   bool // written even if it is 0: optional, or a member of a oneof
 	oneof     bool
-	alone     bool // member of a oneof of messages: a second member would replace the content of the first
+	exclusive bool // member of a oneof that has only messages: a second member would discard the first
 	signed    bool
 	bits      int // width of an integer
 	size      int // size of an ID in bytes
@@ -52,7 +52,7 @@ type field struct {
 type kind uint8
 
 const (
-	asString kind = iota + 1 // a string; null if empty
+	asString kind = iota + 1 // a string, or null for the empty string
 	asBase64                 // a string of base64
 	asHex                    // a trace or span ID, or the empty string
 	asBool
@@ -95,8 +95,8 @@ func (m *message) addName(s string, f *field) {
 // tables holds the messages that requests consist of, by name.
 type tables map[string]*message
 
-// root returns the request message of s, or nil if s is unknown. schemaText has it under the name
-// of another message with the same fields.
+// root returns the request message of s, or nil if s is unknown. In schemaText, it has the name of
+// another message with the same fields.
 func (t tables) root(s Signal) *message {
 	return t[map[Signal]string{Metrics: "MetricsData", Traces: "TracesData", Logs: "LogsData"}[s]]
 }
@@ -124,19 +124,19 @@ var schema = sync.OnceValue(func() tables {
 	return t
 })
 
-// fill sets the fields of m from words, the words of m's line in schemaText.
+// fill sets the fields of m from words, the words after the name in m's line of schemaText.
 func (t tables) fill(m *message, words []string, enums map[string]map[string]int32) {
 	fields := make([]*field, len(words))
-	alone := true
+	exclusive := true
 	for i, word := range words {
 		snake, rest, _ := strings.Cut(word, "=")
 		number, typ, _ := strings.Cut(rest, ":")
 		fields[i] = t.newField(typ, protowire.Number(atoi(number)), enums)
 		fields[i].name, fields[i].bit = camelCase(snake), 1<<i
-		alone = alone && (!fields[i].oneof || fields[i].kind == asObject)
+		exclusive = exclusive && (!fields[i].oneof || fields[i].kind == asObject)
 	}
-	for _, f := range fields { // camelCase first, as required by OTLP
-		f.alone = f.oneof && alone
+	for _, f := range fields { // camelCase names first, because OTLP requires them
+		f.exclusive = f.oneof && exclusive
 		m.addName(f.name, f)
 	}
 	for i, f := range fields {
@@ -217,7 +217,7 @@ func camelCase(snake string) string {
 	return strings.Join(words, "")
 }
 
-// atoi parses a number in schemaText. It cannot fail: a test parses all numbers in schemaText.
+// atoi parses a number in schemaText. It cannot fail, because a test generates schemaText.
 func atoi(s string) int {
 	n, _ := strconv.Atoi(s)
 	return n

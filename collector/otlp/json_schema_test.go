@@ -19,7 +19,7 @@ import (
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
-// filler sets every field of a message to a unique value.
+// filler sets every field of a message to a nonzero value, which is unique if the type allows it.
 type filler struct {
 	next   int64
 	member int // index into each oneof
@@ -75,10 +75,10 @@ func (f *filler) value(fd protoreflect.FieldDescriptor, empty func() protoreflec
 	case protoreflect.Int64Kind, protoreflect.Sint64Kind, protoreflect.Sfixed64Kind:
 		return protoreflect.ValueOfInt64(-1<<62 - n)
 	}
-	panic(fmt.Sprintf("%s is of a kind that the decoder does not know: %s", fd.FullName(), fd.Kind()))
+	panic(fmt.Sprintf("field %s: kind %s is not supported", fd.FullName(), fd.Kind()))
 }
 
-// bytes returns an ID if the field is one. No ID is a prefix of another.
+// bytes returns an ID if the field fd is one. No ID is a prefix of another.
 func (f *filler) bytes(fd protoreflect.FieldDescriptor) []byte {
 	size := map[protoreflect.Name]int{"trace_id": 16, "span_id": 8, "parent_span_id": 8}[fd.Name()]
 	if size == 0 {
@@ -91,9 +91,9 @@ func (f *filler) bytes(fd protoreflect.FieldDescriptor) []byte {
 	return id
 }
 
-// Every field known to go.opentelemetry.io/proto arrives, under both of its names and with enums in
-// both forms.
-func TestJSONHasEveryField(t *testing.T) {
+// FromJSON converts every field known to go.opentelemetry.io/proto, under both of its names, and
+// enums both as names and as numbers.
+func TestJSONOfEveryField(t *testing.T) {
 	fields := map[protoreflect.FullName]bool{}
 	for _, signal := range otlp.Signals() {
 		for member := range 10 {
@@ -122,7 +122,7 @@ func TestJSONHasEveryField(t *testing.T) {
 	}
 	for _, name := range all {
 		if !fields[protoreflect.FullName(name)] {
-			t.Errorf("the test leaves out %s", name)
+			t.Errorf("the test does not cover %s", name)
 		}
 	}
 }
@@ -187,7 +187,7 @@ func TestJSONDepth(t *testing.T) {
 			v = v.GetKvlistValue().GetValues()[0].GetValue()
 		}
 		if len(v.GetStringValue()) != 300 {
-			t.Errorf("%d levels: got %v", levels, v)
+			t.Errorf("%d levels: got %v, want a string of 300 bytes", levels, v)
 		}
 	}
 	for name, body := range map[string]string{
@@ -201,7 +201,7 @@ func TestJSONDepth(t *testing.T) {
 			[]byte(body),
 		); !errors.Is(err, otlp.ErrMalformed) ||
 			!strings.Contains(err.Error(), "1000 levels") {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: got error %v, want ErrMalformed that names 1000 levels", name, err)
 		}
 	}
 }
@@ -218,7 +218,7 @@ func TestJSONWithin(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got, err := otlp.FromJSONWithin(otlp.Traces, small, len(data)); !bytes.Equal(got, data) || err != nil {
-		t.Errorf("got %x, %v", got, err)
+		t.Errorf("at the limit: got %x, %v, want %x", got, err, data)
 	}
 	for name, c := range map[string]struct {
 		signal otlp.Signal
@@ -236,7 +236,7 @@ func TestJSONWithin(t *testing.T) {
 			len(data)-1,
 		); !errors.Is(err, otlp.ErrTooLarge) ||
 			errors.Is(err, otlp.ErrMalformed) {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: got error %v, want ErrTooLarge", name, err)
 		}
 	}
 }
@@ -250,8 +250,8 @@ func allocated(f func()) uint64 {
 	return after.TotalAlloc - before.TotalAlloc
 }
 
-// The memory that the decoder allocates for a body, garbage included, depends on the size of the
-// result and not on the number or depth of its objects. With a limit it depends on the limit.
+// The memory that FromJSON allocates, including garbage, depends on the size of the result, and not
+// on the number or depth of its objects. With a limit, it depends on the limit.
 func TestJSONMemory(t *testing.T) {
 	const size, limit, slack = 1 << 19, 256 << 10, 192 << 10
 	for name, c := range map[string]struct {
@@ -267,7 +267,7 @@ func TestJSONMemory(t *testing.T) {
 		"small points": {otlp.Metrics, []byte(metric(`"gauge":{"dataPoints":[{"asInt":1}` + strings.Repeat(`,{"asInt":"1"}`, size/14) + `]}`))},
 	} {
 		var result []byte
-		whole := allocated(func() {
+		total := allocated(func() {
 			var err error
 			if result, err = otlp.FromJSON(c.signal, c.body); err != nil {
 				t.Error(name, err)
@@ -277,11 +277,11 @@ func TestJSONMemory(t *testing.T) {
 		if name == "not UTF-8" {
 			text = 5 * len(result) // allocated by append for the string
 		}
-		if most := uint64(3*len(result)/2 + text + slack); whole > most {
-			t.Errorf("%s: %d bytes for a result of %d, at most %d", name, whole, len(result), most)
+		if want := uint64(3*len(result)/2 + text + slack); total > want {
+			t.Errorf("%s: allocated %d bytes for a result of %d, want at most %d", name, total, len(result), want)
 		}
 		if cap(result) > len(result)+len(result)/8+slack {
-			t.Errorf("%s: the result of %d bytes has room for %d", name, len(result), cap(result))
+			t.Errorf("%s: the result of %d bytes has a capacity of %d", name, len(result), cap(result))
 		}
 	}
 	tooLarge := buckets(size)
@@ -290,12 +290,12 @@ func TestJSONMemory(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	if most := uint64(3*limit/2 + slack); stopped > most {
-		t.Errorf("%d bytes allocated before the limit of %d was met, at most %d", stopped, limit, most)
+	if want := uint64(3*limit/2 + slack); stopped > want {
+		t.Errorf("allocated %d bytes with a limit of %d, want at most %d", stopped, limit, want)
 	}
 }
 
-// Equal bodies have equal results, whatever the buffers contained before.
+// Equal bodies have equal results, whatever the reused buffers contained before.
 func TestJSONIsDeterministic(t *testing.T) {
 	for _, signal := range otlp.Signals() {
 		first, err := otlp.FromJSON(signal, example(t, signal))

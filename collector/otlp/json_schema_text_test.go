@@ -17,9 +17,9 @@ import (
 
 var update = flag.Bool("update", false, "rewrite json_schema.txt")
 
-// A field introduced by a newer go.opentelemetry.io/proto fails this test until `go generate` has
-// added it.
-func TestSchemaIsThatOfOTLP(t *testing.T) {
+// If a newer go.opentelemetry.io/proto introduces a field, this test fails until `go generate` has
+// added it to json_schema.txt.
+func TestSchemaMatchesOTLP(t *testing.T) {
 	lines := map[string]string{}
 	for _, root := range []proto.Message{&metricspb.MetricsData{}, &tracepb.TracesData{}, &logspb.LogsData{}} {
 		describe(root.ProtoReflect().Descriptor(), lines)
@@ -39,7 +39,7 @@ func TestSchemaIsThatOfOTLP(t *testing.T) {
 	}
 }
 
-// describe adds the line of a message, and those of the messages and enums in it.
+// describe adds the line of the message d to lines, and those of the messages and enums in it.
 func describe(d protoreflect.MessageDescriptor, lines map[string]string) {
 	name := schemaName(d)
 	if _, done := lines[name]; done {

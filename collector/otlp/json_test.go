@@ -13,7 +13,8 @@ import (
 	"github.com/poolgauge/poolgauge/collector/otlp"
 )
 
-// The files have the form of the specification's examples (opentelemetry-proto/examples).
+// example returns an example request of s. The examples are modeled on those of the specification
+// (opentelemetry-proto/examples).
 func example(t testing.TB, s otlp.Signal) []byte {
 	t.Helper()
 	body, err := os.ReadFile("testdata/" + s.String() + ".json")
@@ -23,17 +24,18 @@ func example(t testing.TB, s otlp.Signal) []byte {
 	return body
 }
 
-func fromJSON(t *testing.T, s otlp.Signal, body []byte, into proto.Message) {
+// fromJSON decodes the result of FromJSON into m.
+func fromJSON(t *testing.T, s otlp.Signal, body []byte, m proto.Message) {
 	t.Helper()
 	data, err := otlp.FromJSON(s, body)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := proto.Unmarshal(data, into); err != nil {
+	if err := proto.Unmarshal(data, m); err != nil {
 		t.Fatal(err)
 	}
-	if n, err := otlp.Inspect(s, data); n != countPoints(into) || err != nil {
-		t.Errorf("%v: %d points, %v, want %d", s, n, err, countPoints(into))
+	if n, err := otlp.Inspect(s, data); n != countPoints(m) || err != nil {
+		t.Errorf("%v: Inspect = %d, %v, want %d", s, n, err, countPoints(m))
 	}
 }
 
@@ -97,6 +99,6 @@ func exemplars(m *metricspb.Metric) (all []*metricspb.Exemplar) {
 func checkID(t *testing.T, got []byte, want string) {
 	t.Helper()
 	if hex.EncodeToString(got) != want {
-		t.Errorf("ID %x, want %s", got, want)
+		t.Errorf("got ID %x, want %s", got, want)
 	}
 }

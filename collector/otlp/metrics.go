@@ -22,7 +22,7 @@ const (
 type Metric struct {
 	Name      []byte
 	Kind      MetricKind
-	Delta     bool // each sum starts at the previous point
+	Delta     bool // delta temporality: a value covers only the time since the previous point
 	Monotonic bool
 	data      []byte
 }
@@ -38,8 +38,8 @@ type Point struct {
 
 // EachMetric calls f for each metric in data, a serialized ExportMetricsServiceRequest, if want
 // returns true for the metric's name. resource is the serialized Resource that the metric belongs
-// to. EachMetric does not parse points, so skipping a metric takes nanoseconds however many points
-// it has. Errors wrap [ErrMalformed].
+// to. EachMetric does not parse points, so skipping a metric takes only nanoseconds, no matter how
+// many points it has. Errors wrap [ErrMalformed].
 func EachMetric(data []byte, want func(name []byte) bool, f func(resource []byte, m *Metric)) error {
 	groups := fields{rest: data}
 	for groups.next() {
@@ -221,8 +221,8 @@ func Attribute(kv []byte) (key, value []byte) {
 	return key, value
 }
 
-// scalar returns the text of anyValue, a serialized AnyValue, if that is a string, boolean, integer
-// or float. Otherwise it returns nothing.
+// scalar returns anyValue, a serialized AnyValue, as text. It returns nil if anyValue is not a
+// string, boolean, integer or float.
 func scalar(anyValue []byte) (text []byte) {
 	f := fields{rest: anyValue}
 	for f.next() {

@@ -40,10 +40,10 @@ func TestRandomRequests(t *testing.T) {
 				t.Fatalf("seed %d, %v: %v", seed, signal, err)
 			}
 			if !bytes.Equal(before, data) {
-				t.Fatalf("seed %d, %v: Enrich changed its argument", seed, signal)
+				t.Fatalf("seed %d, %v: Enrich modified its argument", seed, signal)
 			}
 			if cap(out) > len(out)+len(out)/4+64 { // the allocator may round up
-				t.Fatalf("seed %d, %v: %d bytes allocated for %d", seed, signal, cap(out), len(out))
+				t.Fatalf("seed %d, %v: the result of %d bytes has a capacity of %d", seed, signal, len(out), cap(out))
 			}
 			checkEnriched(t, signal, data, out, set)
 			checkInPlace(t, data, out, add)
@@ -62,13 +62,13 @@ func checkInPlace(t *testing.T, data, want []byte, add otlp.Attributes) {
 			t.Fatalf("with %d bytes of spare capacity: %v\n%x\nwant\n%x", spare, err, got, want)
 		}
 		if spare > grown+4096 && len(want) > 0 && &got[0] != &own[:1][0] {
-			t.Fatal("the result does not take the place of the request")
+			t.Fatal("the result does not reuse the request's memory")
 		}
 	}
 }
 
-// A group may become shorter, if its lengths had more bytes than they need, so the beginning of the
-// result may be further ahead of the request than its end.
+// A group becomes shorter if its length was encoded in more bytes than necessary. At the beginning
+// of the request, the output may then be further ahead of the input than at the end.
 func TestEnrichInPlaceShorterGroups(t *testing.T) {
 	_, add := added(t)
 	all := marshal(t, &metricspb.MetricsData{ResourceMetrics: []*metricspb.ResourceMetrics{{SchemaUrl: "x"}}})
@@ -88,7 +88,7 @@ func TestEnrichInPlaceShorterGroups(t *testing.T) {
 	}
 	want, err := otlp.Enrich(data, add, math.MaxInt)
 	if err != nil || len(want) >= len(data) {
-		t.Fatalf("%v: %d bytes from %d", err, len(want), len(data))
+		t.Fatalf("Enrich = %d bytes, %v, want fewer than %d bytes", len(want), err, len(data))
 	}
 	checkInPlace(t, data, want, add)
 }
@@ -117,8 +117,8 @@ func checkEnriched(t *testing.T, signal otlp.Signal, data, out []byte, set attri
 	}
 }
 
-// Everything that is not a resource survives byte for byte, even if another encoder would have
-// written it differently.
+// Enrich preserves everything outside of resources byte for byte, even if another encoder would
+// have encoded it differently.
 func TestEnrichKeepsBytes(t *testing.T) {
 	_, add := added(t)
 	// scope_metrics with a length that is encoded in more bytes than necessary
@@ -132,14 +132,14 @@ func TestEnrichKeepsBytes(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !bytes.HasSuffix(out, append(append([]byte{}, group...), unknown...)) {
-		t.Errorf("the group is no longer whole:\n%x\n%x", group, out)
+		t.Errorf("got %x, want it to contain the unchanged group %x", out, group)
 	}
 	if points, err := otlp.Inspect(otlp.Metrics, out); points != 2 || err != nil {
 		t.Errorf("Inspect = %d, %v, want 2 points", points, err)
 	}
 }
 
-// Decoders merge repeated resources of one ResourceSpans, so Enrich must not add an attribute that
+// Decoders merge several resources of one ResourceSpans, so Enrich must not add an attribute that
 // any of them has.
 func TestEnrichSeveralResources(t *testing.T) {
 	set, add := added(t)
@@ -167,7 +167,7 @@ func TestEnrichAddsNothing(t *testing.T) {
 	}
 }
 
-func TestOneAllocation(t *testing.T) {
+func TestAllocations(t *testing.T) {
 	_, add := added(t)
 	data := marshal(t, request(10, 10))
 	if n := testing.AllocsPerRun(100, func() { _, _ = otlp.Enrich(data, add, math.MaxInt) }); n != 1 {
@@ -197,11 +197,11 @@ func TestMalformed(t *testing.T) {
 	} {
 		for _, signal := range otlp.Signals() {
 			if _, err := otlp.Inspect(signal, data); !errors.Is(err, otlp.ErrMalformed) {
-				t.Errorf("%s: Inspect(%v) = %v", name, signal, err)
+				t.Errorf("%s: Inspect(%v) = %v, want ErrMalformed", name, signal, err)
 			}
 		}
 		if _, err := otlp.Enrich(data, add, math.MaxInt); !errors.Is(err, otlp.ErrMalformed) {
-			t.Errorf("%s: Enrich = %v", name, err)
+			t.Errorf("%s: Enrich = %v, want ErrMalformed", name, err)
 		}
 	}
 	scope := []byte{0x0a, 0x03, 0x12, 0x01, 0x80}
@@ -209,11 +209,11 @@ func TestMalformed(t *testing.T) {
 	points := []byte{0x0a, 0x07, 0x12, 0x05, 0x12, 0x03, 0x2a, 0x01, 0x80}
 	for _, data := range [][]byte{scope, metric, points} {
 		if n, err := otlp.Inspect(otlp.Metrics, data); !errors.Is(err, otlp.ErrMalformed) || n != 0 {
-			t.Errorf("Inspect(%x) = %d, %v", data, n, err)
+			t.Errorf("Inspect(%x) = %d, %v, want 0, ErrMalformed", data, n, err)
 		}
 	}
 	if _, err := otlp.Inspect(9, nil); !errors.Is(err, otlp.ErrMalformed) {
-		t.Errorf("signal 9: %v", err)
+		t.Errorf("signal 9: Inspect = %v, want ErrMalformed", err)
 	}
 }
 
@@ -229,18 +229,18 @@ func TestInspectKindsOfMetrics(t *testing.T) {
 		data []byte
 		want int64
 	}{
-		"no data":                  {metric(0x0a, 0x01, 'm'), 0},
-		"gauge of two":             {metric(0x2a, 0x04, 0x0a, 0x00, 0x0a, 0x00), 2},
-		"gauge in two parts":       {metric(0x2a, 0x02, 0x0a, 0x00, 0x2a, 0x02, 0x0a, 0x00), 2},
-		"gauge, but then a sum":    {metric(0x2a, 0x04, 0x0a, 0x00, 0x0a, 0x00, 0x3a, 0x02, 0x0a, 0x00), 1},
-		"metadata only":            {metric(0x62, 0x02, 0x0a, 0x00), 0},
-		"a kind to come":           {metric(0x6a, 0x04, 0x0a, 0x00, 0x0a, 0x00), 1},
-		"a gauge, and news":        {metric(0x2a, 0x02, 0x0a, 0x00, 0x6a, 0x02, 0x0a, 0x00), 1},
-		"gauge of another type":    {metric(0x28, 0x01), 0},
-		"a number that is unknown": {metric(0x68, 0x01), 0},
+		"no data":                {metric(0x0a, 0x01, 'm'), 0},
+		"gauge with two points":  {metric(0x2a, 0x04, 0x0a, 0x00, 0x0a, 0x00), 2},
+		"gauge in two parts":     {metric(0x2a, 0x02, 0x0a, 0x00, 0x2a, 0x02, 0x0a, 0x00), 2},
+		"gauge, then a sum":      {metric(0x2a, 0x04, 0x0a, 0x00, 0x0a, 0x00, 0x3a, 0x02, 0x0a, 0x00), 1},
+		"metadata only":          {metric(0x62, 0x02, 0x0a, 0x00), 0},
+		"future kind":            {metric(0x6a, 0x04, 0x0a, 0x00, 0x0a, 0x00), 1},
+		"gauge and future field": {metric(0x2a, 0x02, 0x0a, 0x00, 0x6a, 0x02, 0x0a, 0x00), 1},
+		"gauge as a varint":      {metric(0x28, 0x01), 0},
+		"unknown varint":         {metric(0x68, 0x01), 0},
 	} {
 		if n, err := otlp.Inspect(otlp.Metrics, c.data); n != c.want || err != nil {
-			t.Errorf("%s: %d, %v, want %d", name, n, err, c.want)
+			t.Errorf("%s: Inspect = %d, %v, want %d", name, n, err, c.want)
 		}
 	}
 }
@@ -264,14 +264,14 @@ func TestNewAttributes(t *testing.T) {
 	checkEnriched(t, otlp.Logs, data, out, set)
 
 	if _, err := otlp.NewAttributes(attribute.NewSet(attribute.BoolSlice("flags", nil))); err == nil {
-		t.Error("a list of bools is taken")
+		t.Error("NewAttributes accepted a list of bools")
 	}
 	many := make([]attribute.KeyValue, 65)
 	for i := range many {
 		many[i] = attribute.Int(fmt.Sprint(i), i)
 	}
 	if _, err := otlp.NewAttributes(attribute.NewSet(many...)); err == nil {
-		t.Error("65 attributes are taken")
+		t.Error("NewAttributes accepted 65 attributes")
 	}
 	add, err = otlp.NewAttributes(attribute.NewSet(many[:64]...))
 	if err != nil {
@@ -304,10 +304,10 @@ func TestRejected(t *testing.T) {
 		})
 	}
 	for _, c := range []struct {
-		answer  []byte
-		points  int64
-		message string
-		bad     bool
+		response []byte
+		points   int64
+		message  string
+		bad      bool
 	}{
 		{nil, 0, "", false},
 		{partial(0, ""), 0, "", false},
@@ -318,9 +318,9 @@ func TestRejected(t *testing.T) {
 		{[]byte{0x0a, 0x05}, 0, "", true},
 		{[]byte{0x0a, 0x01, 0x80}, 0, "", true},
 	} {
-		points, message, err := otlp.Rejected(c.answer)
+		points, message, err := otlp.Rejected(c.response)
 		if points != c.points || message != c.message || errors.Is(err, otlp.ErrMalformed) != c.bad {
-			t.Errorf("Rejected(%x) = %d, %q, %v", c.answer, points, message, err)
+			t.Errorf("Rejected(%x) = %d, %q, %v, want %d, %q", c.response, points, message, err, c.points, c.message)
 		}
 	}
 }
@@ -363,7 +363,7 @@ func request(metrics, points int) *metricspb.MetricsData {
 	}
 }
 
-// BenchmarkInspectEnrich measures the path of a request through this package, by number of points.
+// BenchmarkInspectEnrich measures Inspect and Enrich together, which process every request.
 func BenchmarkInspectEnrich(b *testing.B) {
 	_, add := added(b)
 	for _, metrics := range []int{1, 10} {

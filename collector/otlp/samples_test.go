@@ -27,8 +27,8 @@ func text(key, value string) *commonpb.KeyValue {
 	}
 }
 
-// random builds requests with everything that must survive: unknown fields at each level, every
-// kind of metric, exemplars.
+// random builds requests with everything that must be preserved: unknown fields at each level,
+// every kind of metric, and exemplars.
 type random struct{ *rand.Rand }
 
 func (r random) unknown(m proto.Message) {
@@ -166,7 +166,7 @@ func (r random) request(s otlp.Signal) proto.Message {
 	}
 }
 
-// empty returns a message to decode a request of s into.
+// empty returns an empty message into which a request of s can be decoded.
 func empty(s otlp.Signal) proto.Message {
 	return random{rand.New(rand.NewPCG(0, 0))}.request(s).ProtoReflect().Type().New().Interface()
 }
@@ -196,7 +196,7 @@ func added(t testing.TB) (attribute.Set, otlp.Attributes) {
 	return set, a
 }
 
-// countPoints is the reference for Inspect.
+// countPoints is the reference implementation of Inspect.
 func countPoints(m proto.Message) (n int64) {
 	switch m := m.(type) {
 	case *metricspb.MetricsData:
@@ -240,7 +240,7 @@ func pointsOf(m *metricspb.Metric) int64 {
 	)
 }
 
-// enrich is the reference for Enrich: it decodes and adds the missing attributes in order.
+// enrich is the reference implementation of Enrich: it adds the missing attributes in order.
 func enrich(m proto.Message, add attribute.Set) {
 	fill := func(r *resourcepb.Resource) *resourcepb.Resource {
 		if r == nil {

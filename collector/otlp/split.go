@@ -6,8 +6,8 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// splitPaths holds, for each signal, the numbers of the repeated fields from a request down to a
-// point, level by level. If a level has several numbers, each message has one of these fields.
+// splitPaths holds, for each signal and level, the numbers of the repeated fields on the path from
+// a request down to a point. If a level has several numbers, each message has one of these fields.
 var splitPaths = map[Signal][][]protowire.Number{
 	Metrics: {{requestGroups}, {groupScopes}, {scopeRecords}, {5, 7, 9, 10, 11}, {dataPoints}},
 	Traces:  {{requestGroups}, {groupScopes}, {scopeRecords}},
@@ -17,7 +17,7 @@ var splitPaths = map[Signal][][]protowire.Number{
 // Split divides request, a serialized Export…ServiceRequest, into two requests of about the same
 // size. Together they have request's points, in the same order. Split divides between groups if
 // there are several, otherwise between scopes, then records, then the points of a metric.
-// Everything around the points, including unknown fields, is in both parts.
+// Everything else, including unknown fields, is in both parts.
 //
 // Split returns false if request has fewer than two points or is malformed, or if the parts would
 // hardly be smaller than request.
@@ -39,7 +39,7 @@ type layer struct {
 	sizes   [2]int             // sizes of the message in the two parts
 	around  int                // number of bytes that are not in elements
 	count   int                // number of elements
-	only    []byte             // the value of the last element
+	last    []byte             // the value of the last element
 	num     protowire.Number   // the field number of the last element
 }
 
@@ -49,7 +49,7 @@ func (l *layer) read() (ok bool) {
 	f := fields{rest: l.message}
 	for f.next() {
 		if isElement(&f, l.numbers) {
-			l.only, l.num, l.count = f.value, f.num, l.count+1
+			l.last, l.num, l.count = f.value, f.num, l.count+1
 		} else {
 			l.around += len(f.whole)
 		}
@@ -72,7 +72,7 @@ func dissect(request []byte, path [][]protowire.Number) (layers []layer, cut int
 		if l.count > 1 {
 			break
 		}
-		request = l.only
+		request = l.last
 	}
 	if cut == 0 {
 		return nil, 0, false

@@ -11,7 +11,7 @@ import (
 	metricspb "go.opentelemetry.io/proto/otlp/metrics/v1"
 )
 
-// Dividing a request repeatedly yields parts of one point each, with everything around that point.
+// Splitting a request repeatedly yields parts with one point each and everything around that point.
 // No point is lost or changed.
 func TestSplitToPoints(t *testing.T) {
 	metric := func(name string, times ...uint64) *metricspb.Metric {
@@ -36,25 +36,25 @@ func TestSplitToPoints(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var whole [][]byte
+	var parts [][]byte
 	var divide func([]byte)
 	divide = func(part []byte) {
 		if first, second, ok := Split(Metrics, part); ok {
 			// capacities may be rounded up
 			if cap(first)-len(first) > len(first)/4+16 || cap(second)-len(second) > len(second)/4+16 {
-				t.Errorf("%d and %d bytes take %d and %d", len(first), len(second), cap(first), cap(second))
+				t.Errorf("lengths %d and %d, capacities %d and %d", len(first), len(second), cap(first), cap(second))
 			}
 			divide(first)
 			divide(second)
 			return
 		}
-		whole = append(whole, part)
+		parts = append(parts, part)
 	}
 	divide(data)
-	if len(whole) != 7 {
-		t.Fatalf("%d parts, want one for each of 7 points", len(whole))
+	if len(parts) != 7 {
+		t.Fatalf("got %d parts, want one for each of the 7 points", len(parts))
 	}
-	for i, part := range whole {
+	for i, part := range parts {
 		var got metricspb.MetricsData
 		if err := proto.Unmarshal(part, &got); err != nil {
 			t.Fatal(err)
@@ -67,29 +67,29 @@ func TestSplitToPoints(t *testing.T) {
 			part,
 		); n != 1 || err != nil ||
 			h.GetDataPoints()[0].GetTimeUnixNano() != uint64(i+1) {
-			t.Errorf("part %d has %d points (%v): %v", i, n, err, &got)
+			t.Errorf("part %d: Inspect = %d, %v, want only point %d: %v", i, n, err, i+1, &got)
 		}
 		if m.GetUnit() != "s" ||
 			h.GetAggregationTemporality() != metricspb.AggregationTemporality_AGGREGATION_TEMPORALITY_DELTA {
-			t.Errorf("part %d lost what is around its point: %v", i, &got)
+			t.Errorf("part %d lost fields of its metric: %v", i, &got)
 		}
 		if i < 6 &&
 			(group.GetSchemaUrl() != "one" || !bytes.Contains(group.ProtoReflect().GetUnknown(), []byte("future"))) {
-			t.Errorf("part %d lost what is around its scope: %v", i, group)
+			t.Errorf("part %d lost fields of its group: %v", i, group)
 		}
 	}
 }
 
-func TestSplitRefusesOne(t *testing.T) {
+func TestSplitRefusesIndivisibleRequests(t *testing.T) {
 	for name, data := range map[string][]byte{"nothing": nil, "one record": {0x0a, 0x04, 0x12, 0x02, 0x12, 0x00}, "malformed": {0x0a, 0x05}} {
 		if _, _, ok := Split(Logs, data); ok {
-			t.Errorf("%s was divided", name)
+			t.Errorf("Split divided %s", name)
 		}
 	}
 }
 
 // A request is not divided if most of it, such as a large resource, would be in both parts.
-func TestSplitMakesSmaller(t *testing.T) {
+func TestSplitRefusesIfPartsWouldBeLarge(t *testing.T) {
 	points := []*metricspb.NumberDataPoint{{TimeUnixNano: 1}, {TimeUnixNano: 2}}
 	request := &metricspb.MetricsData{ResourceMetrics: []*metricspb.ResourceMetrics{{
 		SchemaUrl: strings.Repeat("x", 10_000), ScopeMetrics: []*metricspb.ScopeMetrics{{Metrics: []*metricspb.Metric{{
@@ -101,7 +101,7 @@ func TestSplitMakesSmaller(t *testing.T) {
 		t.Fatal(err)
 	}
 	if a, b, ok := Split(Metrics, data); ok {
-		t.Errorf("%d bytes became %d and %d", len(data), len(a), len(b))
+		t.Errorf("Split divided %d bytes into %d and %d", len(data), len(a), len(b))
 	}
 	allocated := testing.Benchmark(func(b *testing.B) {
 		for b.Loop() {
@@ -109,6 +109,6 @@ func TestSplitMakesSmaller(t *testing.T) {
 		}
 	}).AllocedBytesPerOp()
 	if allocated > int64(len(data)/2) {
-		t.Errorf("%d bytes allocated for a request of %d that is not divided", allocated, len(data))
+		t.Errorf("Split allocated %d bytes for a request of %d that it did not divide", allocated, len(data))
 	}
 }

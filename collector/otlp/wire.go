@@ -7,8 +7,8 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// ErrMalformed is wrapped by every error about a request that violates OTLP. Sending such a request
-// again would not help.
+// ErrMalformed is wrapped by every error about a request that violates OTLP. Retrying such a
+// request would not help.
 var ErrMalformed = errors.New("malformed OTLP")
 
 // The field numbers on the path to a point. They are the same for all three signals, except inside
@@ -29,8 +29,8 @@ const (
 // alias the message's memory.
 type fields struct {
 	rest  []byte // not yet read
-	whole []byte // the field including its tag
-	value []byte // content of a length-delimited field; nil for any other
+	whole []byte // the current field, including its tag
+	value []byte // content of the current field if it is length-delimited; otherwise nil
 	num   protowire.Number
 	err   error // why next stopped before the end
 }

@@ -15,29 +15,29 @@ import (
 	"github.com/poolgauge/poolgauge/collector/live"
 )
 
-// shared holds the newest picture, which is read once for all clients.
+// shared caches the newest picture, so that it is read once for all clients.
 type shared struct {
 	live *live.Live
 
 	mu      sync.Mutex   // guards everything below
 	picture live.Picture // its memory is reused
-	made    time.Time
-	stale   <-chan struct{} // closed when there is a newer picture
+	readAt  time.Time
+	stale   <-chan struct{} // closed once the picture has changed
 }
 
-// maxAge is the maximum time for which a picture is reused. It bounds the delay until effects of
-// passing time become visible, such as a pool that falls silent.
+// maxAge is the maximum time for which a picture is reused. It bounds the delay until changes
+// caused by the passing of time become visible, such as a pool that becomes silent.
 const maxAge = time.Second
 
-// append appends the newest picture, with the selected pools, to b as JSON. The channel is closed
-// when there is a newer picture.
+// append appends the newest picture, with the selected pools, to b as JSON. changed is closed once
+// the picture has changed.
 func (s *shared) append(b []byte, pools live.Selection) (_ []byte, changed <-chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.stale == nil || closed(s.stale) || time.Since(s.made) >= maxAge {
+	if s.stale == nil || closed(s.stale) || time.Since(s.readAt) >= maxAge {
 		s.stale = s.live.Changed() // before reading the picture, so that no change is missed
 		s.live.Read(&s.picture)
-		s.made = time.Now()
+		s.readAt = time.Now()
 	}
 	selected := s.picture.Select(pools)
 	b, err := selected.AppendJSON(b)
@@ -56,8 +56,8 @@ func closed(c <-chan struct{}) bool {
 	}
 }
 
-// selection returns the selection that the parameters of a request ask for, or an error with the
-// first bad parameter.
+// selection returns the selection that the query of a request specifies, or an error about an
+// invalid parameter.
 func selection(query url.Values) (live.Selection, error) {
 	s := live.Selection{Filter: query.Get("filter"), Sort: query.Get("sort"), Also: query.Get("also")}
 	if s.Sort == "worst" {
@@ -67,7 +67,7 @@ func selection(query url.Values) (live.Selection, error) {
 		names := slices.Sorted(maps.Keys(live.Orders))
 		return s, fmt.Errorf("sort=%.40q: expected one of worst, %s", s.Sort, strings.Join(names, ", "))
 	}
-	for name, to := range map[string]*int{"from": &s.From, "limit": &s.Limit} {
+	for name, field := range map[string]*int{"from": &s.From, "limit": &s.Limit} {
 		text := query.Get(name)
 		if text == "" {
 			continue
@@ -76,7 +76,7 @@ func selection(query url.Values) (live.Selection, error) {
 		if err != nil {
 			return s, fmt.Errorf("%s=%.40q: expected a whole number", name, text)
 		}
-		*to = int(n)
+		*field = int(n)
 	}
 	if keep := query.Get("keep"); keep != "" {
 		s.Keep = strings.Split(keep, ",")
@@ -105,11 +105,11 @@ func (s *Server) history(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(h) // fails only if the client has disconnected
 }
 
-// The picture is sent when it changes, but at most once a second, and otherwise every five seconds,
-// to show the viewer that the sidecar is alive.
+// A viewer gets the picture after each change, but at most once per minInterval. Without changes,
+// it gets the picture every maxInterval, as a sign that the sidecar is alive.
 const (
-	least = time.Second
-	most  = 5 * time.Second
+	minInterval = time.Second
+	maxInterval = 5 * time.Second
 )
 
 // changes sends the picture as server-sent events: immediately, and after each change.
@@ -132,32 +132,31 @@ func (s *Server) changes(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "text/event-stream")
-	to := http.NewResponseController(w)
+	controller := http.NewResponseController(w)
 	var event []byte
 	for {
 		var changed <-chan struct{}
 		event, changed = s.shared.append(append(event[:0], "event: picture\ndata: "...), pools)
 		event = append(event, "\n\n"...)
-		if to.SetWriteDeadline(time.Now().Add(writeTime)) != nil {
+		if controller.SetWriteDeadline(time.Now().Add(writeTimeout)) != nil {
 			return
 		}
-		if _, err := w.Write(event); err != nil || to.Flush() != nil {
+		if _, err := w.Write(event); err != nil || controller.Flush() != nil {
 			return // the viewer has disconnected or is not reading
 		}
-		if !wait(r.Context().Done(), time.After(least), nil) ||
-			!wait(r.Context().Done(), time.After(most-least), changed) {
+		if !wait(r.Context().Done(), time.After(minInterval), nil) ||
+			!wait(r.Context().Done(), time.After(maxInterval-minInterval), changed) {
 			return
 		}
 	}
 }
 
-// wait waits until the timer over fires or the channel changed is closed. If done is closed first,
-// wait returns false.
-func wait(done <-chan struct{}, over <-chan time.Time, changed <-chan struct{}) bool {
+// wait waits until timer fires or changed is closed. It returns false if done is closed first.
+func wait(done <-chan struct{}, timer <-chan time.Time, changed <-chan struct{}) bool {
 	select {
 	case <-done:
 		return false
-	case <-over:
+	case <-timer:
 	case <-changed:
 	}
 	return true

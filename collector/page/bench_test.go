@@ -15,8 +15,8 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// busy returns one export of an app with many busy pools, each of which has served the given number
-// of requests.
+// busy returns an export request of an app with busy pools, each of which has served the given
+// number of requests.
 func busy(t testing.TB, pools int, at time.Time, served uint64) []byte {
 	t.Helper()
 	const cumulative = metricspb.AggregationTemporality_AGGREGATION_TEMPORALITY_CUMULATIVE
@@ -100,8 +100,8 @@ func busy(t testing.TB, pools int, at time.Time, served uint64) []byte {
 	return data
 }
 
-// BenchmarkChange measures the cost of a change of 100 pools: recording their points, and the
-// picture for viewers, which is made at most once a second.
+// BenchmarkChange measures the cost of new points for 100 pools: recording the points, and creating
+// the picture for viewers, which happens at most once a second.
 func BenchmarkChange(b *testing.B) {
 	const pools = 100
 	l := live.New(live.Config{})
@@ -115,7 +115,7 @@ func BenchmarkChange(b *testing.B) {
 	for name, step := range map[string]func(i int){
 		"points":  func(i int) { l.Offer(requests[1+i%(len(requests)-1)]) },
 		"picture": func(int) { l.Picture() },
-		"json":    func(int) { s.made = time.Time{}; s.append(nil, live.Selection{Limit: 50}) },
+		"json":    func(int) { s.readAt = time.Time{}; s.append(nil, live.Selection{Limit: 50}) },
 	} {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()

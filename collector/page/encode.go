@@ -12,25 +12,25 @@ import (
 )
 
 // Prometheus's own encoders, in expfmt, would add 150 KB to the sidecar, and do more than is needed
-// here. Tests compare our output with theirs.
+// here. Tests compare the output of the encoders below with theirs.
 
 // contentType is the content type of the response to a scrape.
 type contentType string
 
 const (
-	textType     contentType = "text/plain; version=0.0.4" + names
+	textType     contentType = "text/plain; version=0.0.4" + formatSuffix
 	protobufType contentType = "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; " +
 		"encoding=delimited; escaping=underscores"
-	openType    contentType = "application/openmetrics-text; version=1.0.0" + names
-	openOldType contentType = "application/openmetrics-text; version=0.0.1" + names
+	openType    contentType = "application/openmetrics-text; version=1.0.0" + formatSuffix
+	openOldType contentType = "application/openmetrics-text; version=0.0.1" + formatSuffix
 
-	names = "; charset=utf-8; escaping=underscores"
+	formatSuffix = "; charset=utf-8; escaping=underscores"
 )
 
-// negotiate returns the format preferred by accept, the value of an Accept header, or textType if
-// accept allows none of our formats.
+// negotiate returns the supported format that accept, the value of an Accept header, prefers. It
+// returns textType if accept allows no supported format.
 func negotiate(accept string) contentType {
-	best, most := textType, 0.0
+	best, bestQuality := textType, 0.0
 	for clause := range strings.SplitSeq(accept, ",") {
 		media, parameters, err := mime.ParseMediaType(clause)
 		if err != nil {
@@ -40,8 +40,8 @@ func negotiate(accept string) contentType {
 		if err != nil {
 			quality = 1
 		}
-		if served := offered(media, parameters); served != "" && quality > most {
-			best, most = served, quality
+		if format := offered(media, parameters); format != "" && quality > bestQuality {
+			best, bestQuality = format, quality
 		}
 	}
 	return best
@@ -66,27 +66,27 @@ func offered(media string, parameters map[string]string) contentType {
 }
 
 // encode returns families in the given format.
-func encode(families []*dto.MetricFamily, to contentType) []byte {
+func encode(families []*dto.MetricFamily, format contentType) []byte {
 	var b []byte
-	open := to == openType || to == openOldType
+	openMetrics := format == openType || format == openOldType
 	for _, f := range families {
-		if to == protobufType {
+		if format == protobufType {
 			message, _ := proto.Marshal(f) // fails only for invalid UTF-8, which is checked on receipt
 			b = protowire.AppendBytes(b, message)
 			continue
 		}
-		b = lines{f: f, open: open}.append(b)
+		b = lines{family: f, openMetrics: openMetrics}.append(b)
 	}
-	if open {
+	if openMetrics {
 		b = append(b, "# EOF\n"...)
 	}
 	return b
 }
 
-// lines writes a family in the text format or, if open is set, as OpenMetrics.
+// lines writes a family in the text format or, if openMetrics is set, as OpenMetrics.
 type lines struct {
-	f    *dto.MetricFamily
-	open bool
+	family      *dto.MetricFamily
+	openMetrics bool
 }
 
 var (
@@ -95,16 +95,16 @@ var (
 )
 
 func (l lines) append(b []byte) []byte {
-	name, escape := l.f.GetName(), escapeHelp
-	if l.open { // HELP and TYPE lines omit a counter's _total
+	name, escape := l.family.GetName(), escapeHelp
+	if l.openMetrics { // HELP and TYPE lines omit a counter's _total
 		escape = escapeValue
-		if l.f.GetType() == dto.MetricType_COUNTER {
+		if l.family.GetType() == dto.MetricType_COUNTER {
 			name = strings.TrimSuffix(name, "_total")
 		}
 	}
-	b = append(b, "# HELP "+name+" "+escape.Replace(l.f.GetHelp())+"\n"...)
-	b = append(b, "# TYPE "+name+" "+strings.ToLower(l.f.GetType().String())+"\n"...)
-	for _, m := range l.f.GetMetric() {
+	b = append(b, "# HELP "+name+" "+escape.Replace(l.family.GetHelp())+"\n"...)
+	b = append(b, "# TYPE "+name+" "+strings.ToLower(l.family.GetType().String())+"\n"...)
+	for _, m := range l.family.GetMetric() {
 		switch h := m.GetHistogram(); {
 		case h != nil:
 			b = l.histogram(b, m.GetLabel(), h)
@@ -131,7 +131,7 @@ func (l lines) histogram(b []byte, labels []*dto.LabelPair, h *dto.Histogram) []
 // sample appends one line to b. le is the bucket's upper bound, or empty if the line is not for a
 // bucket.
 func (l lines) sample(b []byte, suffix string, labels []*dto.LabelPair, le, value string) []byte {
-	b = append(append(b, l.f.GetName()...), suffix...)
+	b = append(append(b, l.family.GetName()...), suffix...)
 	separator := byte('{')
 	label := func(name, value string) {
 		b = append(append(b, separator), name+`="`+value+`"`...)
@@ -149,17 +149,17 @@ func (l lines) sample(b []byte, suffix string, labels []*dto.LabelPair, le, valu
 	return append(b, " "+value+"\n"...)
 }
 
-// number formats v. In OpenMetrics, 1 becomes 1.0.
+// number formats v. In OpenMetrics, whole numbers have a fraction: 1 becomes 1.0.
 func (l lines) number(v float64) string {
 	s := strconv.FormatFloat(v, 'g', -1, 64)
-	if l.open && !strings.ContainsAny(s, "e.IN") { // neither +Inf nor NaN
+	if l.openMetrics && !strings.ContainsAny(s, "e.IN") { // neither +Inf nor NaN
 		s += ".0"
 	}
 	return s
 }
 
 func (l lines) count(n uint64) string {
-	if l.open {
+	if l.openMetrics {
 		return strconv.FormatUint(n, 10)
 	}
 	return l.number(float64(n))

@@ -13,8 +13,8 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// The encoders write the same bytes as Prometheus's own.
-func TestEncodeAsPrometheus(t *testing.T) {
+// The encoders produce the same bytes as Prometheus's own.
+func TestEncodeMatchesPrometheus(t *testing.T) {
 	all := families(withPool(t))
 	value := "a\\b\"c\nd é"
 	label := []*dto.LabelPair{
@@ -61,19 +61,19 @@ func TestEncodeAsPrometheus(t *testing.T) {
 		if c, ok := encoder.(io.Closer); ok {
 			_ = c.Close()
 		}
-		to := negotiate(accept)
-		if string(to) != string(format) {
-			t.Errorf("%s: %s, want %s", accept, to, format)
+		got := negotiate(accept)
+		if string(got) != string(format) {
+			t.Errorf("Accept %q: got the format %s, want %s", accept, got, format)
 		}
-		a, b := strings.Split(string(encode(all, to)), "\n"), strings.Split(want.String(), "\n")
+		a, b := strings.Split(string(encode(all, got)), "\n"), strings.Split(want.String(), "\n")
 		for i := range min(len(a), len(b)) {
 			if a[i] != b[i] {
-				t.Errorf("%s, line %d:\n%q\nwant\n%q", accept, i, a[i], b[i])
+				t.Errorf("Accept %q, line %d: got\n%q\nwant\n%q", accept, i, a[i], b[i])
 				break
 			}
 		}
 		if len(a) != len(b) {
-			t.Errorf("%s: %d lines, want %d", accept, len(a), len(b))
+			t.Errorf("Accept %q: got %d lines, want %d", accept, len(a), len(b))
 		}
 	}
 }

@@ -42,8 +42,8 @@ func guard(hosts []string, next http.Handler) http.Handler {
 	})
 }
 
-// allowed reports whether host, a Host header, is an IP address, localhost or one of hosts. An
-// attacker could make any other name resolve to this server.
+// allowed reports whether host, a Host header, is an IP address, localhost or one of hosts. Any
+// other name could belong to an attacker who makes it resolve to this server.
 func allowed(hosts []string, host string) bool {
 	name := host
 	if h, _, err := net.SplitHostPort(host); err == nil {
@@ -57,7 +57,8 @@ func allowed(hosts []string, host string) bool {
 		slices.ContainsFunc(hosts, func(own string) bool { return strings.EqualFold(own, name) })
 }
 
-// sameOrigin reports whether r comes from the page itself or from no page at all.
+// sameOrigin reports whether r comes from the page itself, from no page at all, or from a link to
+// the page.
 func sameOrigin(r *http.Request) bool {
 	switch r.Header.Get("Sec-Fetch-Site") {
 	case "", "none", "same-origin":

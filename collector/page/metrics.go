@@ -91,10 +91,10 @@ var promoted = []string{
 	"k8s.deployment.name", "k8s.statefulset.name", "k8s.daemonset.name", "k8s.job.name",
 }
 
-// labelValues returns the labels of s, some of which may be empty: s's own attributes, and the
-// resource attributes that are added to every series.
+// labelValues returns the labels of s, some of which may be empty. They are the attributes of s and
+// the resource attributes that are added to every series.
 func labelValues(s *live.Sample) map[string]string {
-	of := func(name string) string {
+	resource := func(name string) string {
 		for _, l := range s.Resource {
 			if l.Name == name {
 				return l.Value
@@ -104,23 +104,29 @@ func labelValues(s *live.Sample) map[string]string {
 	}
 	labels := map[string]string{}
 	for _, l := range s.Attributes {
-		if name, err := labelNamer.Build(l.Name); err == nil {
+		if name, err := labelNamer.Build(l.Name); err == nil && !isReserved(name) {
 			labels[name] = l.Value
 		}
 	}
 	for _, attribute := range promoted {
 		if name, _ := labelNamer.Build(attribute); labels[name] == "" {
-			labels[name] = of(attribute)
+			labels[name] = resource(attribute)
 		}
 	}
-	labels["job"], labels["instance"] = of("service.name"), of("service.instance.id")
-	if namespace := of("service.namespace"); namespace != "" {
+	labels["job"], labels["instance"] = resource("service.name"), resource("service.instance.id")
+	if namespace := resource("service.namespace"); namespace != "" {
 		labels["job"] = namespace + "/" + labels["job"]
 	}
 	return labels
 }
 
-// labelsOf returns the labels of s, sorted, and a key that identifies this set of labels.
+// isReserved reports whether Prometheus reserves the label name for itself. It would reject the whole
+// scrape if a series had such a label.
+func isReserved(name string) bool {
+	return name == "le" || name == "quantile" || strings.HasPrefix(name, "__")
+}
+
+// labelsOf returns the labels of s, sorted by name, and a key that identifies this set of labels.
 func labelsOf(s *live.Sample) (pairs []*dto.LabelPair, key string) {
 	for name, v := range labelValues(s) {
 		if v != "" {
@@ -153,9 +159,10 @@ func value(s *live.Sample, labels []*dto.LabelPair) *dto.Metric {
 	return m
 }
 
-// histogram converts b to a histogram with classic buckets. If b is exponential, bounds are their
-// upper bounds, and the result also has native buckets. The text format contains only classic
-// buckets; protobuf contains both, and Prometheus uses the native ones.
+// histogram converts b to a histogram with classic buckets. If b has exponential buckets, bounds
+// are the upper bounds of the classic buckets, and the result also has native buckets. The text
+// format contains only classic buckets; protobuf contains both, and Prometheus uses the native
+// ones.
 func histogram(b *otlp.Buckets, bounds []float64) *dto.Histogram {
 	h := &dto.Histogram{SampleCount: proto.Uint64(b.Count), SampleSum: proto.Float64(b.Sum)}
 	if b.Bounds != nil {
@@ -172,6 +179,9 @@ func histogram(b *otlp.Buckets, bounds []float64) *dto.Histogram {
 	for i, n := range live.Cumulative(b, bounds) {
 		h.Bucket = append(h.Bucket, &dto.Bucket{UpperBound: &bounds[i], CumulativeCount: proto.Uint64(n)})
 	}
+	if b.Scale < minSchema {
+		return h
+	}
 	native := b.AtMost(maxSchema)
 	h.Schema, h.ZeroThreshold, h.ZeroCount = proto.Int32(native.Scale), proto.Float64(0), proto.Uint64(native.Zero)
 	// An empty span marks the histogram as native even if it has no observations.
@@ -186,5 +196,5 @@ func histogram(b *otlp.Buckets, bounds []float64) *dto.Histogram {
 	return h
 }
 
-// maxSchema is the finest schema that Prometheus supports.
-const maxSchema = 8
+// The schemas of native histograms that Prometheus supports.
+const minSchema, maxSchema = -4, 8

@@ -31,7 +31,7 @@ func text(key, value string) *commonpb.KeyValue {
 	}
 }
 
-// offer exports a pool of ten slots with a thousand waits between a millisecond and a second,
+// offer adds a pool to l. It has ten slots and 8,000 waits between a millisecond and a second,
 // evenly distributed on a logarithmic scale.
 func offer(t testing.TB, l *live.Live, pool string) {
 	t.Helper()
@@ -129,7 +129,7 @@ func TestMetricsInText(t *testing.T) {
 	all := scrape(t, "")
 	limit := all["poolgauge_pool_limit"].GetMetric()
 	if len(limit) != 1 || limit[0].GetGauge().GetValue() != 10 {
-		t.Fatalf("got %v", limit)
+		t.Fatalf("poolgauge_pool_limit: got %v, want one gauge of 10", limit)
 	}
 	labels := map[string]string{}
 	for _, p := range limit[0].GetLabel() {
@@ -144,12 +144,12 @@ func TestMetricsInText(t *testing.T) {
 	}
 	h := all["poolgauge_pool_wait_duration_seconds"].GetMetric()[0].GetHistogram()
 	if h.GetSampleCount() != 8000 || !model.LabelValue(`<script>"\`).IsValid() {
-		t.Errorf("got %v", h)
+		t.Errorf("got %v, want 8000 samples", h)
 	}
 	for _, b := range h.GetBucket() { // from 2^-10 to 1 s, evenly distributed on a logarithmic scale
 		share := min(1, max(0, (math.Log2(b.GetUpperBound())+10)/10))
 		if want := 8000 * share; math.Abs(float64(b.GetCumulativeCount())-want) > 1 {
-			t.Errorf("at or below %v s: got %d, want %.0f", b.GetUpperBound(), b.GetCumulativeCount(), want)
+			t.Errorf("waits of at most %v s: got %d, want %.0f", b.GetUpperBound(), b.GetCumulativeCount(), want)
 		}
 	}
 }
@@ -160,7 +160,7 @@ func TestMetricsInProtobuf(t *testing.T) {
 	h := all["poolgauge_pool_wait_duration_seconds"].GetMetric()[0].GetHistogram()
 	if h.GetSchema() != 3 || len(h.GetPositiveSpan()) != 1 || h.GetPositiveSpan()[0].GetOffset() != -79 ||
 		h.GetPositiveSpan()[0].GetLength() != 80 {
-		t.Fatalf("got %v", h)
+		t.Fatalf("got %v, want schema 3 and one span of 80 buckets from -79", h)
 	}
 	n, total := int64(0), int64(0)
 	for _, d := range h.GetPositiveDelta() {
@@ -168,7 +168,7 @@ func TestMetricsInProtobuf(t *testing.T) {
 		total += n
 	}
 	if total != 8000 {
-		t.Errorf("the buckets count %d, want 8000", total)
+		t.Errorf("the buckets contain %d waits, want 8000", total)
 	}
 }
 
@@ -177,14 +177,14 @@ func TestMetricsInOpenMetrics(t *testing.T) {
 	_, header, body := get(t, http.MethodGet, url+"/metrics", "Accept", "application/openmetrics-text;version=1.0.0")
 	if !strings.HasPrefix(header.Get("Content-Type"), "application/openmetrics-text; version=1.0.0") ||
 		!strings.HasSuffix(body, "# EOF\n") {
-		t.Errorf("%s\n%.300s", header.Get("Content-Type"), body)
+		t.Errorf("got %q, want OpenMetrics 1.0.0 and # EOF:\n%.300s", header.Get("Content-Type"), body)
 	}
 }
 
-// The names of three gauges end in _count, which promlint dislikes. The semantic conventions define
-// these names, and Prometheus's translator for OTLP keeps them, so another name here would be a
-// different series.
-func TestGaugesThatEndInCountAreNamedByTheConventions(t *testing.T) {
+// The names of three gauges end in _count, which promlint reports. The semantic conventions define
+// these names, and Prometheus's translator for OTLP keeps them, so another name here would result
+// in a different series.
+func TestGaugeNamesThatEndInCountAreStandard(t *testing.T) {
 	for want, convention := range map[string]interface {
 		Name() string
 		Unit() string
@@ -200,7 +200,7 @@ func TestGaugesThatEndInCountAreNamedByTheConventions(t *testing.T) {
 			}
 		})
 		if row == nil || !row.Standard {
-			t.Errorf("%s: the catalog has %+v", convention.Name(), row)
+			t.Errorf("%s: got the catalog's row %+v, want a standard one", convention.Name(), row)
 			continue
 		}
 		got, err := metricNamer.Build(otlptranslator.Metric{Name: row.Name, Unit: row.Unit, Type: typeOf(row)})

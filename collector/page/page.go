@@ -4,8 +4,9 @@
 // The server is read-only and has no authentication, so it listens on loopback by default. With DNS
 // rebinding, a web site could read the page through a visitor's browser. To prevent that, the Host
 // header of a request must be an IP address, localhost or one of [Config.Hosts], and the request
-// must come from the same origin or from no page at all. Pool names are untrusted: the page inserts
-// them only as text, and its Content-Security-Policy allows no scripts but its own.
+// must come from the same origin, from no page at all, or from a link to the page. Pool names are
+// untrusted: the page inserts them only as text, and its Content-Security-Policy allows no scripts
+// but its own.
 package page
 
 import (
@@ -34,8 +35,8 @@ type Config struct {
 
 const (
 	maxConnections = 64
-	maxViewers     = 32 // clients that follow changes
-	writeTime      = 10 * time.Second
+	maxViewers     = 32 // clients of /api/v1/changes
+	writeTimeout   = 10 * time.Second
 )
 
 // Server serves the page until it is closed.
@@ -44,7 +45,7 @@ type Server struct {
 	http     *http.Server
 	listener net.Listener
 	viewers  chan struct{}
-	crowd    crowd
+	conns    connLimiter
 	closing  context.CancelFunc
 	shared   shared
 }
@@ -57,18 +58,18 @@ func Listen(ctx context.Context, cfg Config) (*Server, error) {
 	}
 	serving, cancel := context.WithCancel(context.Background())
 	s := &Server{cfg: cfg, listener: l, viewers: make(chan struct{}, maxViewers), closing: cancel}
-	s.crowd.most, s.crowd.open = maxConnections, map[net.Conn]bool{}
+	s.conns.limit, s.conns.open = maxConnections, map[net.Conn]bool{}
 	s.shared.live = cfg.Live
 	s.http = &http.Server{
 		Handler:           s.handler(),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       5 * time.Second,
-		WriteTimeout:      writeTime, // a stream of events extends the deadline before each event
+		WriteTimeout:      writeTimeout, // an event stream extends the deadline before each event
 		IdleTimeout:       30 * time.Second,
 		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          log.New(io.Discard, "", 0),
 		BaseContext:       func(net.Listener) context.Context { return serving },
-		ConnState:         s.crowd.change,
+		ConnState:         s.conns.onStateChange,
 	}
 	go func() { _ = s.http.Serve(l) }() // returns after Close
 	return s, nil
@@ -85,7 +86,7 @@ func (s *Server) Observe(meter metric.Meter) error {
 		return err
 	}
 	_, err = meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
-		observed.Int(o, catalog.PageRefused, s.crowd.refused.Load())
+		observed.Int(o, catalog.PageRefused, s.conns.refused.Load())
 		return nil
 	}, observed.All...)
 	return err

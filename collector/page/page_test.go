@@ -19,7 +19,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// start serves a picture on a free port.
+// start serves the picture of l on a free port.
 func start(t *testing.T, l *live.Live) (s *Server, url string) {
 	t.Helper()
 	s, err := Listen(context.Background(), Config{Address: "127.0.0.1:0", Hosts: []string{"sidecar.example"}, Live: l})
@@ -36,7 +36,7 @@ func start(t *testing.T, l *live.Live) (s *Server, url string) {
 
 var client = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 
-// get requests a URL. headers are pairs; Host may be one of them.
+// get sends a request. headers are pairs of names and values, and may include Host.
 func get(t *testing.T, method, url string, headers ...string) (status int, header http.Header, body string) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(context.Background(), method, url, nil)
@@ -49,16 +49,16 @@ func get(t *testing.T, method, url string, headers ...string) (status int, heade
 		}
 		r.Header.Set(headers[i], headers[i+1])
 	}
-	answer, err := client.Do(r)
+	response, err := client.Do(r)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer answer.Body.Close()
-	text, err := io.ReadAll(answer.Body)
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return answer.StatusCode, answer.Header, string(text)
+	return response.StatusCode, response.Header, string(text)
 }
 
 func TestServes(t *testing.T) {
@@ -75,15 +75,15 @@ func TestServes(t *testing.T) {
 	} {
 		_, header, body := get(t, http.MethodGet, url+path)
 		if header.Get("Content-Type") != want[0] || !strings.Contains(body, want[1]) {
-			t.Errorf("%s: %s\n%.300s", path, header.Get("Content-Type"), body)
+			t.Errorf("%s: got content type %q, want %q, and\n%.300s", path, header.Get("Content-Type"), want, body)
 		}
 		if !strings.HasPrefix(header.Get("Content-Security-Policy"), "default-src 'none'; script-src 'self'") {
-			t.Errorf("%s has no policy: %v", path, header)
+			t.Errorf("%s: no Content-Security-Policy in %v", path, header)
 		}
 	}
 }
 
-func TestSelectionIsOfTheListedPools(t *testing.T) {
+func TestSelectionOfPools(t *testing.T) {
 	l := withPool(t)
 	offer(t, l, "mail")
 	_, url := start(t, l)
@@ -97,21 +97,21 @@ func TestSelectionIsOfTheListedPools(t *testing.T) {
 		"?sort=name&limit=1&keep=x,%s":       "orders",
 		"?sort=name&limit=1&keep=&also=%s&x": "mail orders",
 	} {
-		var whole, got live.Picture
-		read := func(query string, to *live.Picture) {
+		var all, got live.Picture
+		read := func(query string, p *live.Picture) {
 			_, _, body := get(t, http.MethodGet, url+"/api/v1/picture"+query)
-			if err := json.Unmarshal([]byte(body), to); err != nil {
+			if err := json.Unmarshal([]byte(body), p); err != nil {
 				t.Fatalf("%s: %v: %s", query, err, body)
 			}
 		}
-		read("?sort=name", &whole)
-		read(strings.ReplaceAll(query, "%s", whole.Pools[1].ID), &got)
+		read("?sort=name", &all)
+		read(strings.ReplaceAll(query, "%s", all.Pools[1].ID), &got)
 		names := make([]string, len(got.Pools))
 		for i, q := range got.Pools {
 			names[i] = q.Name
 		}
 		if strings.Join(names, " ") != want || got.List.Pools != 2 {
-			t.Errorf("%s: %v, want %s; %+v", query, names, want, got.List)
+			t.Errorf("%q: got pools %v, want %s; list %+v", query, names, want, got.List)
 		}
 	}
 	for query, want := range map[string]string{
@@ -122,7 +122,7 @@ func TestSelectionIsOfTheListedPools(t *testing.T) {
 		for _, path := range []string{"picture", "changes"} {
 			status, _, body := get(t, http.MethodGet, url+"/api/v1/"+path+"?"+query)
 			if status != http.StatusBadRequest || strings.TrimSpace(body) != want {
-				t.Errorf("%s?%s: %d: %s", path, query, status, body)
+				t.Errorf("%s?%s: got status %d and %q, want 400 and %q", path, query, status, body, want)
 			}
 		}
 	}
@@ -134,12 +134,12 @@ func TestHistory(t *testing.T) {
 	_, _, body := get(t, http.MethodGet, url+"/api/v1/pools/"+l.Picture().Pools[0].ID+"/history")
 	var h live.History
 	if err := json.Unmarshal([]byte(body), &h); err != nil || len(h.Used) == 0 || len(h.Waits.Bounds) == 0 {
-		t.Errorf("%v: %s", err, body)
+		t.Errorf("got error %v and incomplete history %s", err, body)
 	}
 }
 
-// Requests that another site may have made a browser send are refused, and so are those that would
-// modify something.
+// Requests that another site may have caused a browser to send are rejected, and so are methods
+// that could modify something.
 func TestGuard(t *testing.T) {
 	s, url := start(t, withPool(t))
 	_, port, _ := net.SplitHostPort(s.Addr().String())
@@ -150,18 +150,18 @@ func TestGuard(t *testing.T) {
 			headers      []string
 		}{
 			{"another name", "GET", 403, []string{"Host", "evil.example:" + port}},
-			{"a name that begins alike", "GET", 403, []string{"Host", "localhost.evil.example"}},
+			{"a name that begins with localhost", "GET", 403, []string{"Host", "localhost.evil.example"}},
 			{"no name", "GET", 403, []string{"Host", ":80"}},
 			{"another origin", "GET", 403, []string{"Origin", "http://evil.example"}},
 			{"another port", "GET", 403, []string{"Origin", "http://127.0.0.1:1"}},
-			{"another site's fetch", "GET", 403, []string{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "no-cors"}},
-			{"a method that changes", "POST", 405, nil},
+			{"cross-site fetch", "GET", 403, []string{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "no-cors"}},
+			{"post", "POST", 405, nil},
 			{"preflight", "OPTIONS", 405, []string{"Origin", "http://evil.example"}},
 			{"delete", "DELETE", 405, nil},
 		} {
 			status, header, body := get(t, c.method, url+path, c.headers...)
 			if status != c.want || header.Get("Access-Control-Allow-Origin") != "" || strings.Contains(body, "orders") {
-				t.Errorf("%s %s: %d %.100s", c.name, path, status, body)
+				t.Errorf("%s, %s: got status %d, want %d: %.100s", c.name, path, status, c.want, body)
 			}
 		}
 	}
@@ -175,7 +175,7 @@ func TestGuard(t *testing.T) {
 			"Origin",
 			"http://"+host,
 		); status != 200 {
-			t.Errorf("%s: %d", host, status)
+			t.Errorf("Host %s: got status %d, want 200", host, status)
 		}
 	}
 	if status, _, _ := get(
@@ -187,20 +187,20 @@ func TestGuard(t *testing.T) {
 		"Sec-Fetch-Mode",
 		"navigate",
 	); status != 200 {
-		t.Errorf("a link to the page: %d", status)
+		t.Errorf("a link to the page: got status %d, want 200", status)
 	}
 }
 
-// A viewer is sent the picture immediately, and again after each change.
+// A viewer gets the picture immediately, and again after each change.
 func TestChanges(t *testing.T) {
 	l := live.New(live.Config{})
 	_, url := start(t, l)
-	answer, err := client.Get(url + "/api/v1/changes")
+	response, err := client.Get(url + "/api/v1/changes")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer answer.Body.Close()
-	events := bufio.NewScanner(answer.Body)
+	defer response.Body.Close()
+	events := bufio.NewScanner(response.Body)
 	events.Buffer(nil, 1<<20)
 	next := func() string {
 		for events.Scan() {
@@ -212,16 +212,16 @@ func TestChanges(t *testing.T) {
 		return ""
 	}
 	if first := next(); !strings.Contains(first, `"pools":[]`) {
-		t.Errorf("first: %s", first)
+		t.Errorf("first event: got %s, want no pools", first)
 	}
 	offer(t, l, "orders")
 	if second := next(); !strings.Contains(second, `"name":"orders"`) {
-		t.Errorf("second: %s", second)
+		t.Errorf("second event: got %s, want the pool orders", second)
 	}
 }
 
-// Viewers that never read, and connections that never send, do not keep requests from being
-// answered, and they end with the server.
+// Viewers that never read do not keep other requests from being answered. Their handlers return
+// when the server is closed.
 func TestViewersThatDoNotRead(t *testing.T) {
 	l := withPool(t)
 	s, url := start(t, l)
@@ -234,7 +234,7 @@ func TestViewersThatDoNotRead(t *testing.T) {
 		if _, err := io.WriteString(conn, "GET /api/v1/changes HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := conn.Read(make([]byte, 1)); err != nil { // so it is a viewer by now
+		if _, err := conn.Read(make([]byte, 1)); err != nil { // the client is a viewer once the response begins
 			t.Fatal(err)
 		}
 	}
@@ -244,21 +244,21 @@ func TestViewersThatDoNotRead(t *testing.T) {
 		url+"/api/v1/changes",
 	); status != 503 ||
 		header.Get("Retry-After") == "" {
-		t.Errorf("one viewer more: %d", status)
+		t.Errorf("one more viewer: got status %d, want 503 with Retry-After", status)
 	}
 	begin := time.Now()
 	for range 1000 {
 		offer(t, l, "orders")
 	}
 	if status, _, _ := get(t, http.MethodGet, url+"/api/v1/picture"); status != 200 {
-		t.Errorf("a program got status %d", status)
+		t.Errorf("/api/v1/picture: got status %d, want 200", status)
 	}
-	t.Logf("1000 requests of the app with %d viewers that do not read: %v", maxViewers, time.Since(begin))
+	t.Logf("1000 requests of the app with %d viewers that do not read took %v", maxViewers, time.Since(begin))
 }
 
-// A thousand connections that never send are bounded and counted, and keep neither viewers nor
-// programs from being answered.
-func TestConnectionsThatSayNothing(t *testing.T) {
+// Connections that never send a request are limited and counted. They keep neither viewers nor
+// programs from being served.
+func TestSilentConnections(t *testing.T) {
 	const silent = 1000
 	l := withPool(t)
 	s, url := start(t, l)
@@ -288,10 +288,10 @@ func TestConnectionsThatSayNothing(t *testing.T) {
 		connect()
 	}
 	if status, _, _ := get(t, http.MethodGet, url+"/api/v1/picture"); status != 200 {
-		t.Errorf("a program got status %d", status)
+		t.Errorf("/api/v1/picture: got status %d, want 200", status)
 	}
-	// the viewer and the program have connections too
-	if got := s.crowd.refused.Load(); got != silent+2-maxConnections {
+	// the viewer and the request for the picture have connections too
+	if got := s.conns.refused.Load(); got != silent+2-maxConnections {
 		t.Errorf("%d connections were closed, want %d", got, silent+2-maxConnections)
 	}
 	next()
@@ -303,7 +303,7 @@ func FuzzGuard(f *testing.F) {
 	f.Add("POST", "/", "", "[::1", "null", "cross-site")
 	f.Add("HEAD", "/assets/%2e%2e/page.go", "", "127.0.0.1.", "", "")
 	l := live.New(live.Config{})
-	// without viewers, whose responses would be endless
+	// no viewers are allowed, because their responses would never end
 	s := &Server{cfg: Config{Live: l}, viewers: make(chan struct{})}
 	s.shared.live = l
 	handler := s.handler()
@@ -315,10 +315,10 @@ func FuzzGuard(f *testing.F) {
 		w := httptest.NewRecorder()
 		handler.ServeHTTP(w, r)
 		if w.Code == 200 && (method != "GET" && method != "HEAD" || !allowed(nil, host)) {
-			t.Errorf("%s %s with Host %q was answered", method, path, host)
+			t.Errorf("%s %s with Host %q: got status 200, want a rejection", method, path, host)
 		}
 		if w.Header().Get("Content-Security-Policy") == "" {
-			t.Error("a response without a policy")
+			t.Error("the response has no Content-Security-Policy")
 		}
 	})
 }

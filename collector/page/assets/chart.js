@@ -6,11 +6,11 @@ import { seconds } from "./format.js";
 
 const height = 132, left = 46, right = 8, top = 8, bottom = 20;
 
-// Axis is the time that all charts of a pool show, and where the cursor is.
+// Axis is the time axis that all charts of a pool share, with the cursor.
 export class Axis {
   constructor(root) {
     this.charts = [];
-    this.at = null; // seconds before now; null for no cursor
+    this.at = null; // position of the cursor in seconds before now; null for no cursor
     root.addEventListener("pointermove", (event) => {
       const chart = this.charts.find((c) => c.root.contains(event.target));
       if (chart) this.move(chart.timeAt(event.clientX));
@@ -29,7 +29,7 @@ export class Axis {
     root.addEventListener("blur", () => this.move(null));
   }
 
-  // set takes the time of the newest column, the length of one and how many there are.
+  // set sets the number of columns and the length of a column in seconds.
   set(columns, step) {
     this.step = step;
     this.columns = columns;
@@ -43,7 +43,8 @@ export class Axis {
   }
 }
 
-// Chart draws series of { key, label, kind: line, area or none }, each a color class s0, s1 … by its place in all.
+// Chart draws series, each { key, label, kind, color }. The kind is "area", or undefined for a line without
+// an area below it. The color is a class, s0 to s5.
 export class Chart {
   constructor(axis, title, series, format, { log = false, unit = 0 } = {}) {
     Object.assign(this, { axis, series, format, log, unit, values: {} });
@@ -62,8 +63,8 @@ export class Chart {
     axis.charts.push(this);
   }
 
-  // measure reads how wide the chart is. All are measured before any is drawn: each reading after a
-  // change would lay the page out again.
+  // measure reads the width of the chart. All charts are measured before any is drawn, because reading
+  // a width after a change makes the browser lay out the page again.
   measure() { this.width = Math.max(200, this.svg.clientWidth || 360); }
 
   x(ago) { return left + (this.width - left - right) * (1 - ago / this.axis.span); }
@@ -74,7 +75,7 @@ export class Chart {
     return this.axis.span * (1 - Math.max(0, Math.min(1, share)));
   }
 
-  // draw takes values by column, and the newest, by key.
+  // draw draws values, which has a list of values by column for each key, and newest, a value for each key.
   draw(values, newest) {
     this.values = values;
     this.newest = newest;
@@ -85,7 +86,7 @@ export class Chart {
     this.cursor();
   }
 
-  // scale returns where a value is, and the ticks.
+  // scale returns the y axis: y, which converts a value to a coordinate, and the ticks.
   scale() {
     const all = this.series.flatMap((s) => this.values[s.key] ?? []).filter((v) => v !== null);
     const most = Math.max(...all, this.unit || 1e-9);
@@ -102,7 +103,7 @@ export class Chart {
     return { y: (v) => top + room * (1 - Math.max(0, (Math.log10(Math.max(v, 1e-9)) - low) / (high - low))), ticks };
   }
 
-  // drawGrid draws ticks, each [y, label], and how long ago the columns were.
+  // drawGrid draws the ticks of the y axis, each [y, label], and the labels of the time axis.
   drawGrid(ticks) {
     attribute(this.grid, "d", ticks.map(([y]) => `M${left} ${y.toFixed(1)}H${this.width - right}`).join(""));
     const labels = ticks.map(([y, words]) => [left - 6, y + 4, "end", words]);
@@ -118,7 +119,8 @@ export class Chart {
     });
   }
 
-  // points leaves gaps only where nothing came for half a minute or three columns.
+  // points returns the points of a curve. It leaves a gap only if there was no value for half a minute
+  // and for three columns.
   points(values) {
     const { step, columns } = this.axis;
     const most = Math.max(3, Math.ceil(31 / step));
@@ -133,7 +135,7 @@ export class Chart {
     return all;
   }
 
-  // at returns the value of a series under the cursor, or the newest.
+  // at returns the value of a series at the cursor, or the newest value if there is no cursor.
   at(key) {
     if (this.axis.at === null) return this.newest?.[key];
     const values = this.values[key] ?? [];
@@ -152,7 +154,7 @@ export class Chart {
   }
 }
 
-// Curve is the line of a series, the shade below it and a dot at its newest value.
+// Curve is the line of a series, the shaded area below it and a dot at its newest value.
 class Curve {
   constructor(color) {
     this.shade = svg("path", { class: `shade ${color}` });
@@ -176,9 +178,9 @@ function nice(v) {
   return power * [1, 2, 2.5, 5, 10].find((m) => m * power >= v - 1e-12);
 }
 
-const shades = 8; // of the heatmap
+const shades = 8; // number of shades in a heatmap
 
-// Heatmap draws how many requests waited how long.
+// Heatmap draws how many requests waited for how long.
 export class Heatmap extends Chart {
   constructor(axis, title) {
     super(axis, title, [], seconds);

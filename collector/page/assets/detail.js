@@ -59,7 +59,7 @@ export class Detail {
     this.root.remove();
   }
 
-  // show takes what is new of the pool, and asks for its history.
+  // show shows the newest values of the pool, and loads its history.
   show(p) {
     attribute(this.root, "aria-label", `Charts of ${p.name}`);
     this.newest = { ...p, waitP99: p.wait?.p99, useP50: p.use?.p50 ?? p.meanUse };
@@ -105,7 +105,7 @@ export class Detail {
     attribute(this.bar, "aria-label", split.map(([key, label]) => `${label} ${percent(p[key])}`).join(", "));
   }
 
-  // load asks for the history, if it may have a new column.
+  // load fetches the history if it may have a new column.
   async load() {
     if (this.loading || performance.now() - this.loaded < 1000 * this.history?.step) return;
     this.loading = true;
@@ -117,7 +117,7 @@ export class Detail {
         this.draw();
       }
     } catch {
-      // the stream says so, and the next picture asks again
+      // the page already shows a lost connection, and the next picture tries again
     } finally {
       this.loading = false;
     }

@@ -1,4 +1,4 @@
-// Numbers as people read them. An absent one is a dash, never 0.
+// Functions that format numbers for display. An absent number is shown as a dash, never as 0.
 
 export const absent = "–";
 

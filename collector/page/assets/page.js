@@ -1,4 +1,4 @@
-// The page: it takes pictures from the sidecar, and shows them.
+// The page receives pictures from the sidecar and shows them.
 
 import { attribute, keep, text } from "./dom.js";
 import { bytes, percent, seconds } from "./format.js";
@@ -9,26 +9,26 @@ import { Strips } from "./strips.js";
 const by = (id) => document.getElementById(id);
 const [list, filter, sort, state, headline] = ["pools", "filter", "sort", "state", "headline"].map(by);
 const strips = new Strips(by("strips"));
-const rows = []; // each shows whichever pool has its place
-const most = 25; // rows on the page; the others are on the next ones
-let came = 0; // when the newest picture came
+const rows = []; // each shows the pool at its position in the list
+const most = 25; // maximum number of rows on a page of the list
+let came = 0; // when the newest picture arrived
 let stream, asked, refreshing, frame;
-let ordered; // the order of the rows that are shown
-let open = decodeURIComponent(location.hash.slice(1)), detail; // the pool whose charts are shown
-let from = 0; // pools before the page
+let ordered; // the order() of the rows shown
+let open = decodeURIComponent(location.hash.slice(1)), detail; // the ID of the pool whose charts are shown
+let from = 0; // number of pools before the current page of the list
 
-// order returns which rows the page shows, and in which order.
+// order returns a string that differs for each filter, sort order and page of the list.
 const order = () => [filter.value, sort.value, from].join("\n");
 
-// query returns what the page asks for. While the pointer or the focus is on a row, the rows of the
-// same order stay where they are.
+// query returns the parameters of the request for pictures. While the pointer or the focus is on a
+// row and order() has not changed, it asks the sidecar to keep the rows in place.
 function query() {
   const still = ordered === order() && (list.matches(":hover") || list.contains(document.activeElement));
   const wanted = { filter: filter.value, sort: sort.value, from, limit: most, also: open, keep: still ? rows.map((row) => row.pool.id).join() : "" };
   return new URLSearchParams(Object.entries(wanted).filter(([, value]) => value)).toString();
 }
 
-// arrange shows the listed pools, in their order.
+// arrange shows the pools in the given order.
 function arrange({ pools, course, step }) {
   keep(list, rows, pools.length, () => new Row(choose));
   const first = begun(pools.map((p) => p.spark.fill));
@@ -59,14 +59,14 @@ function show(picture) {
   refresh();
 }
 
-// turn goes to another page of the list.
+// turn goes to the page of the list that begins by pools later, or earlier if by is negative.
 function turn(by) {
   from += by;
   refresh();
   list.scrollIntoView({ block: "start" });
 }
 
-// announce writes the headline: the worst pool and why.
+// announce sets the headline: the worst pool, what is wrong with it, and the number of pools.
 function announce({ pools, trouble, warning, silent, matching, worst }) {
   const rest = [`${pools} ${pools === 1 ? "pool" : "pools"}`];
   if (trouble) rest.push(`${trouble} in trouble`);
@@ -88,14 +88,14 @@ function choose(id) {
   refresh();
 }
 
-// listen takes pictures from the sidecar, each with the pools that are asked for.
+// listen opens a stream of pictures with the pools that query selects.
 function listen() {
   stream?.close();
   asked = query();
   const its = stream = new EventSource(`/api/v1/changes?${asked}`);
   its.addEventListener("picture", (event) => {
     came = performance.now();
-    cancelAnimationFrame(frame); // in a hidden tab no picture is drawn, and they would pile up
+    cancelAnimationFrame(frame); // in a hidden tab nothing is drawn, and frames would pile up
     frame = requestAnimationFrame(() => {
       if (its !== stream) return;
       if (query() === asked) show(JSON.parse(event.data));
@@ -105,11 +105,12 @@ function listen() {
   });
   its.addEventListener("error", () => {
     showState();
-    if (its === stream && its.readyState === EventSource.CLOSED) setTimeout(listen, 2000); // it was refused
+    if (its === stream && its.readyState === EventSource.CLOSED) setTimeout(listen, 2000); // the request was rejected
   });
 }
 
-// refresh asks for other pools, if others are to be shown. The focus may be between two rows.
+// refresh opens another stream if the query has changed. It does so after the current event, during
+// which the focus may be moving from one row to another.
 function refresh() {
   clearTimeout(refreshing);
   refreshing = setTimeout(() => {

@@ -3,7 +3,7 @@
 import { attribute, el, path, svg, text } from "./dom.js";
 import { absent, count, percent, rate, seconds } from "./format.js";
 
-// Shapes say the level to those who cannot tell the colors.
+// Shapes show the level to viewers who cannot distinguish the colors.
 const shapes = {
   trouble: "M6 .5 12 11.5H0Z",
   warning: "M6 0 12 6 6 12 0 6Z",
@@ -12,7 +12,7 @@ const shapes = {
 };
 const levels = { trouble: "in trouble", warning: "warning", ok: "ok", silent: "silent" };
 
-const maxBlocks = 32; // slots that are drawn one by one
+const maxBlocks = 32; // maximum number of slots that are drawn individually
 const width = 200;
 
 const box = (x, wide) => `M${x.toFixed(1)} 0h${wide.toFixed(1)}v18H${x.toFixed(1)}z`;
@@ -63,7 +63,7 @@ export class Row {
     });
   }
 
-  // show shows a pool, and its detail if it is open. Its sparks begin at the column first.
+  // show shows the pool p, and detail if the pool is open. The sparkline begins at the column first.
   show(p, first, detail) {
     Object.assign(this, { pool: p, first });
     attribute(this.root, "data-level", p.level);
@@ -100,7 +100,7 @@ export class Row {
     attribute(e, "data-absent", shown === absent ? "" : undefined);
   }
 
-  // draw draws the gauge and the spark, of which a row that is out of view has no need.
+  // draw draws the gauge and the sparkline, which a row that is out of view does not need.
   draw() {
     this.drawSlots(this.pool);
     this.drawSpark(this.pool, this.first);
@@ -134,17 +134,18 @@ export class Row {
   }
 }
 
-// filled returns the share of its slots that a pool uses.
+// filled returns the share of a pool's slots that are in use.
 const filled = (p) => p.limit > 0 && p.used !== undefined ? p.used / p.limit : undefined;
 
-// begun returns the first column of sparks: where the first of them begins, so that a third at least
-// is shown.
+// begun returns the first column to show of all sparklines. It is the column where the earliest of
+// them begins, but early enough to show at least a third of the columns.
 export function begun(sparks) {
   const firsts = sparks.map((values) => values.findIndex((v) => v !== null)).filter((i) => i >= 0);
   return Math.min(...firsts, Math.floor((sparks[0]?.length ?? 0) * 2 / 3));
 }
 
-// bridged fills gaps of up to three columns, which are between the exports of an app, with what was before them.
+// bridged fills the gap between two values that are at most `most` columns apart with the first of them. Such
+// gaps are between the exports of an app.
 export function bridged(values, most = 3) {
   const all = values.slice();
   let last = -1;
@@ -156,7 +157,7 @@ export function bridged(values, most = 3) {
   return all;
 }
 
-// area returns the d of what is between a line and a ground.
+// area returns the d attribute of the area between a line and the y coordinate ground.
 export function area(points, ground) {
   let d = "", run = [];
   const close = () => {

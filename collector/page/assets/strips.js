@@ -6,7 +6,7 @@ import { bytes, count, percent, rate, seconds } from "./format.js";
 
 const known = (v) => v !== undefined && v !== null;
 
-// level is what a share says by two limits.
+// level returns the level of v, given the thresholds of the levels warning and trouble.
 const level = (v, warning, trouble) => v >= trouble ? "trouble" : v >= warning ? "warning" : undefined;
 
 // A picture is two paths, each [class, d].
@@ -125,7 +125,7 @@ function pipeline({ pipeline: p, memory: m }) {
   ];
 }
 
-// containerTitle is what a container is known by: its name, which only the sidecar's own has, its id or its path.
+// containerTitle identifies a container by its name, which only the sidecar's own may have, or by its ID or path.
 function containerTitle(c) {
   if (c.name) return `Container ${c.name} (the sidecar)`;
   return c.id ? `Container ${c.id.slice(0, 12)}` : `Cgroup ${c.path}`;
