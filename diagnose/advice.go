@@ -13,7 +13,7 @@ import (
 // Advice is a recommended limit for a pool.
 type Advice struct {
 	Limit  int    // slots; 0 while no limit can be recommended
-	Reason string // one-line explanation for people
+	Reason string // one-line explanation for human readers
 }
 
 // Advisor recommends a limit for one pool, window by window. The limit is high enough to keep the
@@ -22,27 +22,28 @@ type Advice struct {
 // changes only in small steps, and only if several windows agree. The zero Advisor is ready to use.
 // An Advisor is not safe for concurrent use.
 type Advisor struct {
-	// for each group of aPeak windows, newest first: the largest number of slots that a window needed
-	peaks  [remembered/aPeak + 1]int32
+	// largest number of slots that a window needed, for each group of groupSize windows, newest
+	// first
+	peaks  [remembered/groupSize + 1]int32
 	newest uint8 // number of windows in the newest group
 	seen   uint8 // number of windows so far, at most remembered
 	short  uint8 // one bit per window, the newest in bit 0: 1 if the pool was short of slots
 }
 
 const (
-	remembered = 30   // minimum number of windows after a peak before the limit is lowered
-	aPeak      = 15   // number of windows in a group, for which one peak is kept
-	largest    = 2.0  // largest step up, as a factor
-	smallest   = 0.75 // largest step down, as a factor
-	band       = 0.7  // the limit is lowered only if less than this fraction of it is needed
+	remembered  = 30   // minimum number of windows after a peak before the limit is lowered
+	groupSize   = 15   // number of windows in a group, for which one peak is kept
+	maxStepUp   = 2.0  // largest step up, as a factor
+	maxStepDown = 0.75 // largest step down, as a factor
+	lowerBelow  = 0.7  // the limit is lowered only if less than this fraction of it is needed
 )
 
-// See takes the next window w, with machine m and verdict v for that window, and returns the
-// advice. It recommends no limit if something other than the pool's size determined how requests
-// fared (for example, if uses failed or leaked, or if a large request or the machine held up the
-// pool), or if nothing is known about the pool.
+// See returns the advice after the next window, w. m describes the machine over that window, and v
+// is the verdict for it. See recommends no limit if nothing is known about the pool, or if
+// something other than its size affected requests: for example, if uses failed or leaked, or if a
+// large request or the machine held up the pool.
 func (a *Advisor) See(w Window, m Machine, v Verdict) Advice {
-	if !v.isOfSize() {
+	if !v.concernsSize() {
 		return Advice{Reason: "no limit is recommended while the verdict is " + v.String()}
 	}
 	if h := Host(m, math.NaN()); h.Verdict == Throttled || h.Verdict == MemoryPressure || h.Verdict == Steal {
@@ -56,9 +57,9 @@ func (a *Advisor) See(w Window, m Machine, v Verdict) Advice {
 	return a.step(int(w.Limit), need, why)
 }
 
-// isOfSize reports whether v means that the pool's size, rather than a fault, determines how
-// requests fare.
-func (v Verdict) isOfSize() bool {
+// concernsSize reports whether v describes how well the pool's size fits its load, rather than a
+// fault that no limit can fix.
+func (v Verdict) concernsSize() bool {
 	switch v {
 	case OK, TooSmall, Oversized, CPUSaturated, LockContention:
 		return true
@@ -68,7 +69,7 @@ func (v Verdict) isOfSize() bool {
 
 // remember records how many slots a window needed, and whether the pool was short of slots.
 func (a *Advisor) remember(need int, short bool) {
-	if a.newest == aPeak {
+	if a.newest == groupSize {
 		copy(a.peaks[1:], a.peaks[:])
 		a.peaks[0], a.newest = 0, 0
 	}
@@ -80,16 +81,16 @@ func (a *Advisor) remember(need int, short bool) {
 	a.newest, a.seen = a.newest+1, min(a.seen+1, remembered)
 }
 
-// step returns the advice to keep limit or to move it one step toward the number of slots that are
-// needed. why is the reason why that number is enough.
+// step returns the advice to keep limit, or to move it one step toward need, the number of slots
+// that are needed. why explains why that number is enough.
 func (a *Advisor) step(limit, need int, why string) Advice {
 	peak := int(slices.Max(a.peaks[:]))
 	switch {
-	case a.short&1 != 0 && (a.short&6 != 0 || float64(need) >= largest*float64(limit)):
-		return Advice{min(need, int(math.Ceil(largest*float64(limit)))), why}
-	case a.seen == remembered && float64(peak) < band*float64(limit):
+	case a.short&1 != 0 && (a.short&6 != 0 || float64(need) >= maxStepUp*float64(limit)):
+		return Advice{min(need, int(math.Ceil(maxStepUp*float64(limit)))), why}
+	case a.seen == remembered && float64(peak) < lowerBelow*float64(limit):
 		return Advice{
-			max(peak, int(smallest*float64(limit)), 1),
+			max(peak, int(maxStepDown*float64(limit)), 1),
 			fmt.Sprintf("at most %d slots were needed recently: %s", peak, why),
 		}
 	}
@@ -100,7 +101,7 @@ func (a *Advisor) step(limit, need int, why string) Advice {
 func (w Window) need(m Machine) (slots int, why string, err error) {
 	use := w.meanUse()
 	refused := w.Refused
-	if math.IsNaN(refused) { // the pool never refuses requests
+	if math.IsNaN(refused) { // the pool does not refuse requests
 		refused = 0
 	}
 	switch {
@@ -112,7 +113,7 @@ func (w Window) need(m Machine) (slots int, why string, err error) {
 		return 0, "", fmt.Errorf("only %.0f uses of slots ended, too few to decide", w.Ended)
 	}
 	load := sizing.Load{
-		Rate: w.Served/(1-refused) + w.Grown/w.Seconds, Service: inSeconds(use), CV: 1,
+		Rate: w.Served/(1-refused) + w.Grown/w.Seconds, Service: duration(use), CV: 1,
 	}
 	slots, err = load.Slots(sizing.AcceptableWait)
 	if err != nil {
@@ -134,10 +135,10 @@ func (w Window) bound(m Machine, use float64) (slots int, ok bool) {
 	used := w.Utilization * w.Limit
 	o := sizing.Observation{
 		Used: used, Rate: w.Ended / w.Seconds,
-		Wall: inSeconds(use), CPU: inSeconds(w.OnCPU * use), RunDelay: inSeconds(w.RunQueue * use), CPUs: m.CPUs,
+		Wall: duration(use), CPU: duration(w.OnCPU * use), RunDelay: duration(w.RunQueue * use), CPUs: m.CPUs,
 	}
 	if !math.IsNaN(m.LockWait) {
-		o.LockWait = inSeconds(m.LockWait * use)
+		o.LockWait = duration(m.LockWait * use)
 	}
 	if others := m.BusyCPUs - w.OnCPU*used; others > 0 {
 		o.CPUs = math.Max(m.CPUs-others, m.CPUs/10)
@@ -160,4 +161,4 @@ func (w Window) meanUse() float64 {
 	return w.Use
 }
 
-func inSeconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
+func duration(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }

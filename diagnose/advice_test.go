@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// see shows a window to an Advisor the given number of times, and returns its last advice.
+// see passes w to a new Advisor the given number of times, and returns the last advice.
 func see(times int, w Window, m Machine, v Verdict) Advice {
 	var a Advisor
 	var last Advice
@@ -19,12 +19,12 @@ func see(times int, w Window, m Machine, v Verdict) Advice {
 func wantAdvice(t *testing.T, got Advice, limit int, reason string) {
 	t.Helper()
 	if got.Limit != limit || !strings.Contains(got.Reason, reason) {
-		t.Errorf("advice is %d (%s), want %d (… %s …)", got.Limit, got.Reason, limit, reason)
+		t.Errorf("got advice %d (%s), want %d (… %s …)", got.Limit, got.Reason, limit, reason)
 	}
 }
 
 func TestAdviceForAPoolThatIsTooSmall(t *testing.T) {
-	w := congested() // 100 per second of 50 ms each are 5 erlangs, to which 40 % refused requests are added
+	w := congested() // 100 requests per second of 50 ms each are 5 erlangs; another 40% are refused
 	w.Limit, w.Served, w.Ended, w.Refused, w.Pending = 7, 100, 1000, 0.4, 0
 	wantAdvice(t, see(1, w, machine(), TooSmall), 7, "12 slots are enough for 167 requests per second of 50ms each")
 	wantAdvice(t, see(2, w, machine(), TooSmall), 12, "12 slots are enough")
@@ -32,7 +32,7 @@ func TestAdviceForAPoolThatIsTooSmall(t *testing.T) {
 	wantAdvice(t, see(1, w, machine(), TooSmall), 8, "12 slots are enough")
 }
 
-func TestRequestsThatStillWaitCount(t *testing.T) {
+func TestAdviceCountsRequestsThatStillWait(t *testing.T) {
 	w := congested()
 	w.Limit, w.Grown = 5, 1000 // 100 more per second
 	wantAdvice(t, see(1, w, machine(), TooSmall), 10, "for 200 requests per second")
@@ -40,7 +40,7 @@ func TestRequestsThatStillWaitCount(t *testing.T) {
 	wantAdvice(t, see(2, w, machine(), TooSmall), 8, "for 100 requests per second")
 }
 
-func TestAdviceKnowsWhatTheTasksShare(t *testing.T) {
+func TestAdviceIsBoundedBySharedCPUs(t *testing.T) {
 	w := congested()
 	w.Limit, w.Utilization, w.Served, w.Ended, w.Refused = 20, 1, 160, 1600, 0.9
 	w.Use, w.OnCPU, w.RunQueue, w.Blocked = 0.125, 0.4, 0.4, 0.2 // 50 ms on a CPU, 25 ms blocked
@@ -53,7 +53,7 @@ func TestAdviceKnowsWhatTheTasksShare(t *testing.T) {
 }
 
 func TestAdviceForAPoolThatIsTooLarge(t *testing.T) {
-	w := well()
+	w := healthy()
 	w.Limit, w.Utilization = 100, 0.05
 	wantAdvice(t, see(remembered-1, w, machine(), Oversized), 100, "8 slots are enough")
 	wantAdvice(t, see(remembered, w, machine(), Oversized), 75, "at most 8 slots were needed recently")

@@ -9,9 +9,9 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// well returns a window of ten seconds in which half of a pool's ten slots are used: 100 uses per
-// second of 50 ms each.
-func well() Window {
+// healthy returns a window of ten seconds in which half of a pool's ten slots are used, by 100 uses
+// per second of 50 ms each.
+func healthy() Window {
 	return Window{
 		Seconds: 10, Limit: 10, Utilization: 0.5, Served: 100, Ended: 1000, Wait: 0.001, Use: 0.05,
 		UseAge: math.NaN(), OnCPU: 0.2, RunQueue: 0.01, Blocked: 0.79,
@@ -21,7 +21,7 @@ func well() Window {
 // congested returns a window in which the same pool is full, and requests wait for twice the
 // duration of a use.
 func congested() Window {
-	w := well()
+	w := healthy()
 	w.Utilization, w.Ended, w.Pending, w.Wait = 0.99, 1980, 20, 0.1
 	return w
 }
@@ -41,35 +41,35 @@ func TestPoolNamesTheCause(t *testing.T) {
 	}{
 		{
 			"a full pool on an idle machine", func(*Window, *Machine, *Usual) {}, TooSmall,
-			"99 % of 10 slots were used, requests waited 100ms, uses took 50ms; uses take no longer than usual, and 20 % of their time is on a CPU",
+			"99% of 10 slots were used, requests waited 100ms, uses took 50ms; uses take no longer than usual, and 20% of their time is on a CPU",
 		},
-		{"requests that are refused at once", func(w *Window, _ *Machine, _ *Usual) { w.Pending, w.Wait, w.Refused = 0, 0, 0.2 }, TooSmall, "20 % were refused"},
+		{"requests that are refused without waiting", func(w *Window, _ *Machine, _ *Usual) { w.Pending, w.Wait, w.Refused = 0, 0, 0.2 }, TooSmall, "20% were refused"},
 		{"a limit that changed", func(w *Window, _ *Machine, _ *Usual) { w.Limit = math.NaN() }, Undetermined, "has changed"},
-		{"uses that fail", func(w *Window, _ *Machine, _ *Usual) { w.Failed = 0.7 }, Failing, "70 % of 1980 uses failed"},
-		{"resources that cannot be made", func(w *Window, _ *Machine, _ *Usual) { w.Ended, w.NotMade = 0, 40 }, Failing, "40 resources"},
-		{"a large request before free slots", func(w *Window, _ *Machine, _ *Usual) { w.Utilization, w.HeldBack = 0.6, 0.3 }, HeadOfLine, "30 % of 10 slots were free while requests waited 100ms on average"},
-		{"free slots for moments", func(w *Window, _ *Machine, _ *Usual) { w.HeldBack = 0.05 }, TooSmall, "99 % of 10"},
+		{"uses that fail", func(w *Window, _ *Machine, _ *Usual) { w.Failed = 0.7 }, Failing, "70% of 1980 uses failed"},
+		{"resources that cannot be created", func(w *Window, _ *Machine, _ *Usual) { w.Ended, w.NotMade = 0, 40 }, Failing, "40 resources"},
+		{"free slots while a large request waits", func(w *Window, _ *Machine, _ *Usual) { w.Utilization, w.HeldBack = 0.6, 0.3 }, HeadOfLine, "30% of 10 slots were free while requests waited 100ms on average"},
+		{"slots that are rarely free while requests wait", func(w *Window, _ *Machine, _ *Usual) { w.HeldBack = 0.05 }, TooSmall, "99% of 10"},
 		{"uses that did not end for a window", func(w *Window, _ *Machine, u *Usual) { w.Held, u.HeldFor = 6, 10 }, Undetermined, "hold 6.0 slots"},
 		{"uses that last for minutes", func(w *Window, _ *Machine, u *Usual) { w.Held, u.HeldFor, w.Longest = 6, 60, 100 }, Undetermined, "hold 6.0 slots"},
-		{"uses that never end from the beginning", func(w *Window, _ *Machine, u *Usual) { w.Held, u.HeldFor, u.Held = 6, 0, 6 }, TooSmall, "99 % of 10"},
-		{"nothing usual is known", func(w *Window, _ *Machine, u *Usual) { w.Held, *u = 6, unknownUsual() }, Undetermined, "hold 6.0 slots"},
-		{"a leak that took all", func(w *Window, _ *Machine, u *Usual) { w.Held, w.Ended, u.Lost = 10, 0, 9 }, Leaking, "hardly any other uses ended"},
-		{"uses that do not end, the oldest known", func(w *Window, _ *Machine, u *Usual) {
+		{"permanent uses", func(w *Window, _ *Machine, u *Usual) { w.Held, u.HeldFor, u.Held = 6, 0, 6 }, TooSmall, "99% of 10"},
+		{"usual values that are unknown", func(w *Window, _ *Machine, u *Usual) { w.Held, *u = 6, unknownUsual() }, Undetermined, "hold 6.0 slots"},
+		{"a leak of all slots", func(w *Window, _ *Machine, u *Usual) { w.Held, w.Ended, u.Lost = 10, 0, 9 }, Leaking, "hardly any other uses ended"},
+		{"uses that do not end, with a known age", func(w *Window, _ *Machine, u *Usual) {
 			w.Held, u.HeldFor, w.Longest, w.UseAge = 6, 20, 2, 95
 		}, Leaking, "by uses that do not end, the oldest for 1m35s; the 1980 other uses"},
-		{"uses that last as long as others have", func(w *Window, _ *Machine, u *Usual) {
+		{"uses that are no older than the longest that ended", func(w *Window, _ *Machine, u *Usual) {
 			w.Held, u.HeldFor, w.Longest, w.UseAge = 6, 20, 2, 1.5
 		}, Undetermined, "hold 6.0 slots"},
-		{"slots that were lost and came back", func(w *Window, _ *Machine, u *Usual) {
+		{"lost slots that were returned", func(w *Window, _ *Machine, u *Usual) {
 			w.Held, u.Lost, w.Longest, w.UseAge = 9, 9, 90, 1.5
 		}, Undetermined, "hold 9.0 slots"},
 		{"uses that do not end", func(w *Window, _ *Machine, u *Usual) { w.Held, u.HeldFor = 6, 20 }, Leaking, "6.0 of 10 slots are held by uses that do not end"},
 		{"all uses hang", func(w *Window, _ *Machine, _ *Usual) { w.Held, w.Ended, w.Use = 10, 0, math.NaN() }, Undetermined, "the others are hung, or take this long"},
 		{"tasks that use all CPUs", func(w *Window, m *Machine, _ *Usual) { w.OnCPU, w.Blocked, m.BusyCPUs = 0.75, 0.2, 7.8 }, CPUSaturated, "used 7.4 of 8.0 CPUs"},
-		{"others use the CPUs", func(w *Window, _ *Machine, _ *Usual) { w.RunQueue, w.Blocked = 0.5, 0.3 }, Starved, "waited for a CPU 50 %"},
+		{"other processes that use the CPUs", func(w *Window, _ *Machine, _ *Usual) { w.RunQueue, w.Blocked = 0.5, 0.3 }, Starved, "waited for a CPU 50%"},
 		{"a lock", func(_ *Window, m *Machine, _ *Usual) { m.LockWait = 6 }, LockContention, "6.0 goroutines waited for locks"},
-		{"longer calls", func(w *Window, _ *Machine, _ *Usual) { w.Use = 0.25 }, DownstreamSlow, "each use was blocked for 198ms, and a use usually takes 50ms"},
-		{"longer uses of an unknown kind", func(w *Window, _ *Machine, _ *Usual) {
+		{"uses that are blocked longer than usual", func(w *Window, _ *Machine, _ *Usual) { w.Use = 0.25 }, DownstreamSlow, "each use was blocked for 198ms, and a use usually takes 50ms"},
+		{"longer uses for an unknown reason", func(w *Window, _ *Machine, _ *Usual) {
 			w.Use, w.OnCPU, w.RunQueue, w.Blocked = 0.25, math.NaN(), math.NaN(), math.NaN()
 		}, Undetermined, "for an unknown reason"},
 		{"longer uses that the process cannot have spent on a CPU", func(w *Window, m *Machine, _ *Usual) {
@@ -84,26 +84,32 @@ func TestPoolNamesTheCause(t *testing.T) {
 		{"goroutines that were ready at one instant, in a process that hardly uses the CPUs", func(_ *Window, m *Machine, _ *Usual) {
 			m.Runnable, m.BusyCPUs, m.RunDelay = 4, 0.6, 4
 		}, TooSmall, "uses take no longer than usual"},
-		{"a pool that knows nothing of its uses", func(w *Window, _ *Machine, _ *Usual) {
+		{"a pool that does not measure its uses", func(w *Window, _ *Machine, _ *Usual) {
 			w.Use, w.OnCPU, w.RunQueue, w.Blocked = math.NaN(), math.NaN(), math.NaN(), math.NaN()
 		}, Undetermined, "waited 100ms, and it is unknown how its uses spend their time"},
-		{"free slots", func(w *Window, _ *Machine, _ *Usual) { *w = well() }, OK, "50 % of 10 slots"},
-		{"hardly any use", func(w *Window, _ *Machine, _ *Usual) { *w = well(); w.Utilization = 0.02 }, Oversized, "0.2 of 10 slots"},
-		{"hardly any use of 8 slots", func(w *Window, _ *Machine, _ *Usual) { *w = well(); w.Limit, w.Utilization = 8, 0.02 }, Oversized, "0.2 of 8 slots"},
-		{"hardly any use of a small pool", func(w *Window, _ *Machine, _ *Usual) { *w = well(); w.Limit, w.Utilization = 7, 0.02 }, OK, "2 % of 7 slots"},
-		{"waits in bursts", func(w *Window, _ *Machine, _ *Usual) { *w = well(); w.Wait = 0.1 }, Undetermined, "in bursts"},
+		{"a shrinking backlog", func(w *Window, _ *Machine, _ *Usual) { w.Grown = -100 }, Undetermined, "more requests were served than arrived, and 100 fewer wait than before"},
+		{"a backlog that shrinks by chance", func(w *Window, _ *Machine, _ *Usual) { w.Grown = -60 }, TooSmall, "99% of 10"},
+		{"a long backlog that shrinks slowly", func(w *Window, _ *Machine, _ *Usual) { w.Served, w.Grown = 1000, -450 }, TooSmall, "99% of 10"},
+		{"a backlog that shrinks since requests are refused", func(w *Window, _ *Machine, _ *Usual) { w.Grown, w.Refused = -100, 0.2 }, TooSmall, "20% were refused"},
+		{"a shrinking backlog of a pool that never refuses", func(w *Window, _ *Machine, _ *Usual) { w.Grown, w.Refused = -100, math.NaN() }, Undetermined, "100 fewer wait"},
+		{"a shrinking backlog of slow uses", func(w *Window, _ *Machine, _ *Usual) { w.Use, w.Grown = 0.25, -100 }, DownstreamSlow, "a use usually takes 50ms"},
+		{"free slots", func(w *Window, _ *Machine, _ *Usual) { *w = healthy() }, OK, "50% of 10 slots"},
+		{"hardly any use", func(w *Window, _ *Machine, _ *Usual) { *w = healthy(); w.Utilization = 0.02 }, Oversized, "0.2 of 10 slots"},
+		{"hardly any use of 8 slots", func(w *Window, _ *Machine, _ *Usual) { *w = healthy(); w.Limit, w.Utilization = 8, 0.02 }, Oversized, "0.2 of 8 slots"},
+		{"hardly any use of a small pool", func(w *Window, _ *Machine, _ *Usual) { *w = healthy(); w.Limit, w.Utilization = 7, 0.02 }, OK, "2% of 7 slots"},
+		{"waits in bursts", func(w *Window, _ *Machine, _ *Usual) { *w = healthy(); w.Wait = 0.1 }, Undetermined, "in bursts"},
 		{"bursts that keep most slots used", func(w *Window, _ *Machine, _ *Usual) {
 			w.Utilization, w.Pending, w.Wait = 0.86, 0, 3.5
 		}, Undetermined, "in bursts"},
-		{"requests of many sizes, each in the way of the next", func(w *Window, _ *Machine, _ *Usual) {
+		{"requests of many sizes that block each other", func(w *Window, _ *Machine, _ *Usual) {
 			w.Utilization, w.HeldBack, w.Wait = 0.96, 0.035, 2
-		}, TooSmall, "96 % of 10 slots"},
-		{"slots that are all used but for moments", func(w *Window, _ *Machine, _ *Usual) {
+		}, TooSmall, "96% of 10 slots"},
+		{"slots that are almost always used", func(w *Window, _ *Machine, _ *Usual) {
 			w.Utilization, w.Wait = 0.998, 3.5
-		}, TooSmall, "100 % of 10 slots"},
-		{"waits as long as at random", func(w *Window, _ *Machine, _ *Usual) {
+		}, TooSmall, "100% of 10 slots"},
+		{"waits as long as with random arrivals", func(w *Window, _ *Machine, _ *Usual) {
 			w.Utilization, w.Wait = 0.9, 0.05
-		}, TooSmall, "90 % of 10 slots"},
+		}, TooSmall, "90% of 10 slots"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w, m := congested(), machine()
@@ -111,15 +117,15 @@ func TestPoolNamesTheCause(t *testing.T) {
 			c.change(&w, &m, &usual)
 			f := Pool(w, m, usual)
 			if f.Verdict != c.verdict || !strings.Contains(f.Evidence, c.evidence) {
-				t.Errorf("%v: %s\nwant %v: … %s …", f.Verdict, f.Evidence, c.verdict, c.evidence)
+				t.Errorf("got %v: %s\nwant %v: … %s …", f.Verdict, f.Evidence, c.verdict, c.evidence)
 			}
 		})
 	}
 }
 
-// No pool is judged faulty because a value is missing, even if it reports only what an arbitrary
-// library reports.
-func TestNoRuleHoldsForWhatIsNotKnown(t *testing.T) {
+// No pool is judged faulty because values are missing, even if it reports nothing but its limit and
+// its utilization.
+func TestNoRuleHoldsForUnknownValues(t *testing.T) {
 	unknown := math.NaN()
 	w := Window{
 		unknown, unknown, unknown, unknown, unknown, unknown, unknown, unknown, unknown,
@@ -129,12 +135,12 @@ func TestNoRuleHoldsForWhatIsNotKnown(t *testing.T) {
 		for _, utilization := range []float64{unknown, 1} {
 			w.Limit, w.Utilization = limit, utilization
 			if f := Pool(w, UnknownMachine(), unknownUsual()); f.Verdict.Convicts() {
-				t.Errorf("limit %v, utilization %v: %v, %s", limit, utilization, f.Verdict, f.Evidence)
+				t.Errorf("limit %v, utilization %v: got fault %v (%s)", limit, utilization, f.Verdict, f.Evidence)
 			}
 		}
 	}
 	if f := Host(UnknownMachine(), unknown); f.Verdict != HostUndetermined {
-		t.Errorf("a machine of which nothing is known: %v", f)
+		t.Errorf("unknown machine: got %v, want %v", f, HostUndetermined)
 	}
 }
 
@@ -164,7 +170,7 @@ func TestHostNamesTheShortage(t *testing.T) {
 		m := machine()
 		c.change(&m)
 		if f := Host(m, 0.01); f.Verdict != c.verdict {
-			t.Errorf("%v, want %v: %s", f.Verdict, c.verdict, f.Evidence)
+			t.Errorf("got %v, want %v: %s", f.Verdict, c.verdict, f.Evidence)
 		}
 	}
 }
@@ -216,15 +222,15 @@ func TestBetweenTakesDifferences(t *testing.T) {
 		Blocked:     0.6,
 	}
 	if w := Between(from, to); w != want {
-		t.Errorf("%+v\nwant %+v", w, want)
+		t.Errorf("got  %+v\nwant %+v", w, want)
 	}
 	to.Limit = 5
 	if w := Between(from, to); !math.IsNaN(w.Limit) {
-		t.Errorf("the limit changed, and is %v", w.Limit)
+		t.Errorf("the limit changed: got %v, want NaN", w.Limit)
 	}
 	to.Served = 3
 	if w := Between(from, to); !math.IsNaN(w.Seconds) || Pool(w, machine(), Usual{}).Verdict != Undetermined {
-		t.Errorf("the pool was restarted, and is judged: %+v", w)
+		t.Errorf("the pool was restarted: got %+v, want an unknown length and no verdict", w)
 	}
 }
 
@@ -232,11 +238,11 @@ func TestAPoolWithoutUsesHasSpentNoTime(t *testing.T) {
 	var s instrument.Stats
 	s.Requests[instrument.Acquired], s.Completed[instrument.OK] = instrument.Some[int64](0), instrument.Some[int64](0)
 	if f := FiguresOf(&s, time.Unix(5, 0)); f.WaitTime != 0 || f.EndedTime != 0 {
-		t.Errorf("it waited for %v s and was used for %v s", f.WaitTime, f.EndedTime)
+		t.Errorf("got WaitTime %v and EndedTime %v, want 0", f.WaitTime, f.EndedTime)
 	}
 }
 
-func TestFiguresOfKeepsWhatIsAbsent(t *testing.T) {
+func TestFiguresOfAbsentValuesAreNaN(t *testing.T) {
 	var wait, use instrument.Histogram
 	wait.Record(2 * time.Second)
 	use.Record(3 * time.Second)
@@ -264,9 +270,9 @@ func TestFiguresOfKeepsWhatIsAbsent(t *testing.T) {
 		{Event: instrument.CreateFailed, Count: 8},
 	}
 	f := FiguresOf(&s, time.Unix(5, 0))
-	for _, bad := range []float64{f.OnCPU, f.RunQueue, f.Blocked} {
-		if !math.IsNaN(bad) {
-			t.Errorf("a figure that is absent is %v", bad)
+	for _, v := range []float64{f.OnCPU, f.RunQueue, f.Blocked} {
+		if !math.IsNaN(v) {
+			t.Errorf("absent value: got %v, want NaN", v)
 		}
 	}
 	f.OnCPU, f.RunQueue, f.Blocked = 0, 0, 0
@@ -275,18 +281,18 @@ func TestFiguresOfKeepsWhatIsAbsent(t *testing.T) {
 		NotMade: 8, UseTime: 7, EndedTime: 3, Longest: 3, HeldBack: 0.5,
 	}
 	if f != want {
-		t.Errorf("%+v\nwant %+v", f, want)
+		t.Errorf("got  %+v\nwant %+v", f, want)
 	}
 	if f := FiguresOf(
 		&instrument.Stats{},
 		time.Unix(5, 0),
 	); !math.IsNaN(f.Limit) || !math.IsNaN(f.Served) || !math.IsNaN(f.UseAge) ||
 		!math.IsNaN(f.WaitTime) {
-		t.Errorf("a pool that reports nothing has figures: %+v", f)
+		t.Errorf("empty Stats: got %+v, want NaN", f)
 	}
 }
 
-// Counters that fell, and windows of length zero, yield unknown values.
+// Counters that decreased, and windows of length zero, yield unknown values.
 func TestHostBetweenTakesDifferences(t *testing.T) {
 	from := HostFigures{time.Unix(1000, 0), 2, 9, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100, 10, 11}
 	to := HostFigures{time.Unix(1010, 0), 4, 8, 15, 30, 80, 50, 55, 61, 80, 81, 94, 102, 12, 14}
@@ -303,13 +309,13 @@ func TestHostBetweenTakesDifferences(t *testing.T) {
 		Runnable:       2,
 	}
 	if m := HostBetween(from, to); m != want {
-		t.Errorf("%+v, want %+v", m, want)
+		t.Errorf("got %+v, want %+v", m, want)
 	}
 	to.BusyTime = 5
 	if m := HostBetween(from, to); !math.IsNaN(m.BusyCPUs) || !math.IsNaN(m.RunDelay) || m.LockWait != 5 {
-		t.Errorf("the process was restarted: %+v", m)
+		t.Errorf("the process was restarted: got %+v, want BusyCPUs and RunDelay NaN, LockWait 5", m)
 	}
 	if m := HostBetween(to, to); !math.IsNaN(m.CPUs) {
-		t.Errorf("a window of no length: %+v", m)
+		t.Errorf("a window of length zero: got %+v, want NaN", m)
 	}
 }

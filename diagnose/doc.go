@@ -1,5 +1,5 @@
-// Package diagnose determines why a pool is full. From measurements of a pool and its machine it
-// derives a verdict and a sentence with the evidence, or says that the cause is undetermined.
+// Package diagnose determines why a pool is full. From measurements of a pool and its machine, it
+// derives a verdict and a sentence with the evidence, or finds that the cause is undetermined.
 //
 // There are two kinds of verdicts, since a pool can be too small on a machine that is also short of
 // CPU time: [Pool] judges one pool over one window of time, and [Host] judges the machine. A

@@ -7,8 +7,8 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// Figures holds the measurements of a pool at one moment. The fields after UseAge are cumulative
-// since the pool was created. Times are in seconds. Unknown values are NaN.
+// Figures holds the measurements of a pool at one point in time. The fields after UseAge are
+// cumulative since the pool was created. Times are in seconds. Unknown values are NaN.
 type Figures struct {
 	At        time.Time
 	Limit     float64 // slots

@@ -8,9 +8,9 @@ import (
 	"github.com/poolgauge/poolgauge/pools/sizing"
 )
 
-// HostFigures holds the measurements of a machine, a container and the process in it at one moment.
-// All fields except At, CPUs and Runnable are cumulative since an arbitrary moment in the past.
-// Times are in seconds. Unknown values are NaN; start with [UnknownHost].
+// HostFigures holds the measurements of a machine, a container and the process in it at one point
+// in time. All fields except At, CPUs and Runnable are cumulative since an arbitrary time in the
+// past. Times are in seconds. Unknown values are NaN; start with [UnknownHost].
 type HostFigures struct {
 	At          time.Time
 	CPUs        float64 // number of CPUs that the process may use: its quota, or the machine's CPUs
@@ -67,23 +67,23 @@ func HostBetween(from, to HostFigures) Machine {
 	if !(seconds > 0) {
 		return UnknownMachine()
 	}
-	grown := func(from, to float64) float64 {
+	increase := func(from, to float64) float64 {
 		if to < from {
 			return math.NaN()
 		}
 		return to - from
 	}
-	busy, queued := grown(from.BusyTime, to.BusyTime), grown(from.QueueTime, to.QueueTime)
+	busy, queued := increase(from.BusyTime, to.BusyTime), increase(from.QueueTime, to.QueueTime)
 	return Machine{
 		CPUs:           to.CPUs,
 		BusyCPUs:       busy / seconds,
-		Throttled:      grown(from.Throttled, to.Throttled) / grown(from.Periods, to.Periods),
-		MemoryPressure: grown(from.MemoryStall, to.MemoryStall) / seconds,
-		Steal:          grown(from.StealTime, to.StealTime) / grown(from.AllTime, to.AllTime),
+		Throttled:      increase(from.Throttled, to.Throttled) / increase(from.Periods, to.Periods),
+		MemoryPressure: increase(from.MemoryStall, to.MemoryStall) / seconds,
+		Steal:          increase(from.StealTime, to.StealTime) / increase(from.AllTime, to.AllTime),
 		RunDelay:       queued / busy,
-		Write:          grown(from.WriteTime, to.WriteTime) / grown(from.Writes, to.Writes),
-		Stretch:        grown(from.Stretch, to.Stretch) / grown(from.Computes, to.Computes),
-		LockWait:       grown(from.LockTime, to.LockTime) / seconds,
+		Write:          increase(from.WriteTime, to.WriteTime) / increase(from.Writes, to.Writes),
+		Stretch:        increase(from.Stretch, to.Stretch) / increase(from.Computes, to.Computes),
+		LockWait:       increase(from.LockTime, to.LockTime) / seconds,
 		Runnable:       to.Runnable / to.CPUs,
 	}
 }
@@ -94,11 +94,11 @@ func HostBetween(from, to HostFigures) Machine {
 func Host(m Machine, usualWrite float64) Finding[HostVerdict] {
 	switch {
 	case m.Throttled > 0.1:
-		return host(Throttled, "the CPU quota stopped the container in %.0f %% of its periods", 100*m.Throttled)
+		return host(Throttled, "the CPU quota stopped the container in %.0f%% of its periods", 100*m.Throttled)
 	case m.MemoryPressure > 0.05:
-		return host(MemoryPressure, "tasks waited for memory %.0f %% of the time", 100*m.MemoryPressure)
+		return host(MemoryPressure, "tasks waited for memory %.0f%% of the time", 100*m.MemoryPressure)
 	case m.Steal > 0.1:
-		return host(Steal, "the hypervisor took %.0f %% of the CPU time", 100*m.Steal)
+		return host(Steal, "the hypervisor took %.0f%% of the CPU time", 100*m.Steal)
 	case m.RunDelay > 0.25+2*m.ownDelay() && m.BusyCPUs < 0.85*m.CPUs:
 		return host(
 			NoisyNeighbor,

@@ -14,14 +14,14 @@ type Judge struct {
 	usual  Usual
 	memory memory[Verdict]
 
-	advisor     Advisor
-	recommended int32
-	quiet       uint8 // number of windows from which usual was learned, counted up to the constant learned
+	advisor        Advisor
+	recommended    int32
+	healthyWindows uint8 // number of windows from which usual was learned, counted up to learnAfter
 }
 
 const (
-	learned = 3   // number of windows after which Usual is known
-	recall  = 0.2 // weight of a new window in Usual
+	learnAfter = 3   // number of windows after which Usual is known
+	newWeight  = 0.2 // weight of a new window in Usual
 )
 
 // See judges the window since the last call. f holds the pool's current measurements, and m
@@ -38,7 +38,7 @@ func (j *Judge) See(f Figures, m Machine) (holds, window Finding[Verdict]) {
 	if math.IsNaN(w.Seconds) { // the pool was restarted
 		j.usual.Lost = math.NaN()
 	}
-	if w.holds(j.usual.Held) {
+	if w.holdsMoreThan(j.usual.Held) {
 		j.usual.HeldFor += w.Seconds
 	} else {
 		j.usual.HeldFor = 0
@@ -47,7 +47,7 @@ func (j *Judge) See(f Figures, m Machine) (holds, window Finding[Verdict]) {
 	j.learn(w, window.Verdict)
 	holds = j.memory.weigh(window)
 	decisive := window.Verdict
-	if holds.Verdict.Convicts() && !holds.Verdict.isOfSize() {
+	if holds.Verdict.Convicts() && !holds.Verdict.concernsSize() {
 		decisive = holds.Verdict
 	}
 	j.recommended = int32(min(j.advisor.See(w, m, decisive).Limit, math.MaxInt32))
@@ -55,8 +55,8 @@ func (j *Judge) See(f Figures, m Machine) (holds, window Finding[Verdict]) {
 }
 
 // Recommends returns the limit that an [Advisor] recommends based on the windows seen so far, or 0
-// if it recommends none. It never recommends a limit while the current verdict, or the last window's
-// verdict, concerns something other than the pool's size.
+// if it recommends none. It never recommends a limit while the current verdict, or the last
+// window's verdict, concerns something other than the pool's size.
 func (j *Judge) Recommends() int { return int(j.recommended) }
 
 // Seen returns the time of the last measurement, or the zero Time if there is none.
@@ -65,10 +65,10 @@ func (j *Judge) Seen() time.Time { return j.last.At }
 // Holds returns the verdict that holds, with its evidence.
 func (j *Judge) Holds() Finding[Verdict] { return j.memory.holds() }
 
-// known returns what is usual for the pool. All of it is unknown until enough windows have been
-// seen.
+// known returns what is usual for the pool. All values are unknown until enough healthy windows
+// have been seen.
 func (j *Judge) known() Usual {
-	if j.quiet < learned {
+	if j.healthyWindows < learnAfter {
 		return unknownUsual()
 	}
 	return j.usual
@@ -85,7 +85,7 @@ func (j *Judge) learn(w Window, v Verdict) {
 		if w.Ended < enough {
 			return
 		}
-		j.quiet = min(j.quiet+1, learned)
+		j.healthyWindows = min(j.healthyWindows+1, learnAfter)
 		j.usual.Use = blend(j.usual.Use, w.Use)
 		j.usual.Blocked = blend(j.usual.Blocked, w.Blocked*w.Use)
 		if held := math.Max(0, w.Held); !(held >= j.usual.Held) {
@@ -102,7 +102,7 @@ func blend(mean, v float64) float64 {
 	case math.IsNaN(mean):
 		return v
 	}
-	return mean + recall*(v-mean)
+	return mean + newWeight*(v-mean)
 }
 
 // HostJudge judges one machine, window by window, in the same way as [Judge]. The zero HostJudge is
@@ -111,7 +111,7 @@ type HostJudge struct {
 	last    HostFigures
 	machine Machine
 	write   float64 // usual duration of a disk probe's write
-	writes  uint8   // number of windows from which write was learned, counted up to the constant learned
+	writes  uint8   // number of windows from which write was learned, counted up to learnAfter
 	memory  memory[HostVerdict]
 }
 
@@ -126,12 +126,12 @@ func (j *HostJudge) See(f HostFigures) (holds, window Finding[HostVerdict]) {
 	j.machine = HostBetween(j.last, f)
 	j.last = f
 	usual := math.NaN()
-	if j.writes >= learned {
+	if j.writes >= learnAfter {
 		usual = j.write
 	}
 	window = Host(j.machine, usual)
 	if window.Verdict == HostOK && !math.IsNaN(j.machine.Write) {
-		j.writes = min(j.writes+1, learned)
+		j.writes = min(j.writes+1, learnAfter)
 		j.write = blend(j.write, j.machine.Write)
 	}
 	return j.memory.weigh(window), window
@@ -176,7 +176,7 @@ func (h *memory[V]) hold(f Finding[V]) Finding[V] {
 	return f
 }
 
-// weigh takes the finding for a new window and returns the finding that then holds.
+// weigh adds the finding for a new window, and returns the finding that holds after it.
 func (h *memory[V]) weigh(window Finding[V]) Finding[V] {
 	h.held |= 1 << h.verdict
 	h.recent[2], h.recent[1], h.recent[0] = h.recent[1], h.recent[0], window.Verdict

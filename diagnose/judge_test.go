@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// report advances the pool's Figures by ten seconds in which the pool behaves as in w.
-func report(f *Figures, w Window) {
+// advance advances the pool's Figures by ten seconds in which the pool behaves as in w.
+func advance(f *Figures, w Window) {
 	f.At = f.At.Add(10 * time.Second)
 	f.Limit, f.Pending, f.UseAge, f.HeldBack, f.Longest = w.Limit, w.Pending, w.UseAge, math.NaN(), math.NaN()
 	f.Served += w.Served * w.Seconds
@@ -22,7 +22,7 @@ func report(f *Figures, w Window) {
 	f.Blocked += w.Blocked * used
 }
 
-func TestJudgeHoldsWhatComesBack(t *testing.T) {
+func TestJudgeHoldsVerdictsThatRecur(t *testing.T) {
 	var j Judge
 	f := Figures{At: time.Unix(1000, 0)}
 	slow := congested()
@@ -33,27 +33,27 @@ func TestJudgeHoldsWhatComesBack(t *testing.T) {
 		window Window
 		holds  Verdict
 	}{
-		{well(), Undetermined},
-		{well(), Undetermined},
-		{well(), OK},
-		{well(), OK},
+		{healthy(), Undetermined},
+		{healthy(), Undetermined},
+		{healthy(), OK},
+		{healthy(), OK},
 		{congested(), OK},
-		{well(), OK},
+		{healthy(), OK},
 		{congested(), TooSmall}, // two of the last three
-		{well(), TooSmall},
-		{well(), TooSmall},
-		{well(), OK}, // three in a row
+		{healthy(), TooSmall},
+		{healthy(), TooSmall},
+		{healthy(), OK}, // three in a row
 		{slow, OK},
 		{slow, DownstreamSlow},
 		{hang, DownstreamSlow},
 		{hang, DownstreamSlow}, // undetermined does not count
-		{well(), DownstreamSlow},
+		{healthy(), DownstreamSlow},
 		{congested(), DownstreamSlow},
 		{congested(), TooSmall},
 	} {
-		report(&f, c.window)
+		advance(&f, c.window)
 		if holds, one := j.See(f, machine()); holds.Verdict != c.holds {
-			t.Errorf("after window %d, which is %v, %v holds, want %v", i, one.Verdict, holds.Verdict, c.holds)
+			t.Errorf("after window %d (%v alone): got verdict %v, want %v", i, one.Verdict, holds.Verdict, c.holds)
 		}
 	}
 }
@@ -63,7 +63,7 @@ func TestJudgeHoldsWhatComesBack(t *testing.T) {
 func TestHostJudgeLearnsWhatIsUsual(t *testing.T) {
 	var j HostJudge
 	if m := j.Machine(); !math.IsNaN(m.CPUs) {
-		t.Errorf("a machine that was never seen has %v CPUs", m.CPUs)
+		t.Errorf("before the first measurement: got %v CPUs, want NaN", m.CPUs)
 	}
 	f := UnknownHost(time.Unix(1000, 0))
 	f.CPUs, f.BusyTime, f.QueueTime, f.Writes, f.WriteTime = 4, 0, 0, 0, 0
@@ -89,7 +89,7 @@ func TestHostJudgeLearnsWhatIsUsual(t *testing.T) {
 		{0.02, HostOK},
 	} {
 		if v := see(c.write); v != c.holds {
-			t.Errorf("after window %d %v holds, want %v", i, v, c.holds)
+			t.Errorf("after window %d: got verdict %v, want %v", i, v, c.holds)
 		}
 	}
 	states := map[HostVerdict]bool{}
@@ -97,7 +97,7 @@ func TestHostJudgeLearnsWhatIsUsual(t *testing.T) {
 		states[v] = holds
 	}
 	if want := map[HostVerdict]bool{HostUndetermined: false, HostOK: true, DiskSlow: false}; !maps.Equal(states, want) {
-		t.Errorf("states %v, want %v", states, want)
+		t.Errorf("got states %v, want %v", states, want)
 	}
 }
 
@@ -105,30 +105,30 @@ func TestHostJudgeLearnsWhatIsUsual(t *testing.T) {
 func TestJudgeRemembersALeak(t *testing.T) {
 	var j Judge
 	f := Figures{At: time.Unix(1000, 0)}
-	leak := well()
+	leak := healthy()
 	leak.Utilization += 0.3
 	all := congested() // no slot is left
 	all.Utilization, all.Ended, all.Use = 1, 0, 0
-	back := well()
+	back := healthy()
 	back.Use *= 2
 	for i, c := range []struct {
 		window Window
 		want   Verdict
 	}{
-		{well(), Undetermined},
-		{well(), OK},
-		{well(), OK},
-		{well(), OK},
+		{healthy(), Undetermined},
+		{healthy(), OK},
+		{healthy(), OK},
+		{healthy(), OK},
 		{leak, OK}, // one use may take that long
 		{leak, Leaking},
 		{all, Leaking},
 		{all, Leaking},
 		{back, OK},
-		{all, Undetermined}, // if all slots were held at once, it may be a hang
+		{all, Undetermined}, // may be a hang, since the leaked slots were returned
 	} {
-		report(&f, c.window)
+		advance(&f, c.window)
 		if _, one := j.See(f, machine()); one.Verdict != c.want {
-			t.Errorf("window %d is %v (%s), want %v", i, one.Verdict, one.Evidence, c.want)
+			t.Errorf("window %d: got %v (%s), want %v", i, one.Verdict, one.Evidence, c.want)
 		}
 	}
 }
@@ -140,7 +140,7 @@ func BenchmarkJudge(b *testing.B) {
 	f := Figures{At: time.Unix(1000, 0)}
 	m := machine()
 	for b.Loop() {
-		report(&f, well())
+		advance(&f, healthy())
 		j.See(f, m)
 	}
 }

@@ -8,12 +8,12 @@ import (
 	"github.com/poolgauge/poolgauge/pools/sizing"
 )
 
-// Usual describes a pool's uses while the pool is well, and the slots that it has lost since.
+// Usual describes a pool's uses while the pool is healthy, and the slots that it has lost since.
 // Unknown values are NaN.
 type Usual struct {
 	Use     float64 // mean duration of a use, in seconds
 	Blocked float64 // mean time per use neither on a CPU nor ready to run, in seconds
-	// least number of slots occupied by uses that are meant to run forever, such as permanent
+	// minimum number of slots occupied by uses that are meant to run forever, such as permanent
 	// workers
 	Held    float64
 	HeldFor float64 // seconds up to the window's end for which uses that do not end occupied more slots than Held
@@ -28,7 +28,7 @@ func unknownUsual() Usual {
 const (
 	full    = 0.85 // utilization above which requests must expect to wait
 	enough  = 5    // minimum number of ended uses for their mean to be meaningful
-	noticed = 0.01 // waits in seconds above which callers notice
+	noticed = 0.01 // seconds above which callers notice a wait
 	longAgo = 10   // multiple of the mean use after which a use should have ended
 	uneven  = 3    // multiple of the wait for random arrivals above which load is bursty; allows for uses with cv² = 5
 )
@@ -41,20 +41,20 @@ func Pool(w Window, m Machine, usual Usual) Finding[Verdict] {
 	case math.IsNaN(w.Limit) || math.IsNaN(w.Utilization):
 		return found(Undetermined, "the limit is unknown or has changed, or the pool is new")
 	case w.Ended >= enough && w.Failed > 0.5:
-		return found(Failing, "%.0f %% of %.0f uses failed", 100*w.Failed, w.Ended)
+		return found(Failing, "%.0f%% of %.0f uses failed", 100*w.Failed, w.Ended)
 	case w.NotMade >= enough && w.NotMade > w.Ended:
 		return found(Failing, "%.0f resources could not be created, and %.0f uses ended", w.NotMade, w.Ended)
 	case w.isHeadOfLine():
 		return found(
 			HeadOfLine,
-			"%.0f %% of %.0f slots were free while requests waited %v on average: the first request needed more",
+			"%.0f%% of %.0f slots were free while requests waited %v on average: the first request needed more",
 			100*w.HeldBack,
 			w.Limit,
 			seconds(w.Wait),
 		)
 	case w.isLeaking(usual):
 		return found(Leaking, "%.1f of %.0f slots are held by uses that do not end%s; %s",
-			w.Held, w.Limit, w.oldest(), w.ends())
+			w.Held, w.Limit, w.oldestPhrase(), w.endedPhrase())
 	case !w.IsCongested():
 		return w.idle()
 	}
@@ -93,35 +93,43 @@ func (w Window) isHeadOfLine() bool {
 
 // isLeaking reports whether uses that do not end occupy more slots than usual, and have lasted
 // longer than any ended use, while other uses take as long as before. If no use ends at all, the
-// uses may just as well be waiting for a downstream. In that case isLeaking returns true only if
-// slots had leaked before, since leaked slots do not come back.
+// uses may just as well be waiting for a downstream service. In that case, isLeaking returns true
+// only if slots had leaked before, since leaked slots are not returned.
 func (w Window) isLeaking(usual Usual) bool {
 	longest := w.Longest
 	if math.IsNaN(longest) {
 		longest = longAgo * w.Use
 	}
-	if !w.holds(usual.Held) || w.UseAge <= longest {
+	if !w.holdsMoreThan(usual.Held) || w.UseAge <= longest {
 		return false
 	}
 	return w.Held > 0.9*usual.Lost || w.Ended >= enough && w.Use < 2*usual.Use && usual.HeldFor-w.Seconds > longest
 }
 
-// holds reports whether uses that do not end occupy more slots than usual: at least one more, and
-// at least a tenth of the limit more.
-func (w Window) holds(usual float64) bool {
+// holdsMoreThan reports whether uses that do not end occupy clearly more slots than usual: about
+// one more, and at least a tenth of the limit more.
+func (w Window) holdsMoreThan(usual float64) bool {
 	return w.Held-usual >= math.Max(0.8, 0.1*w.Limit)
 }
 
-// oldest describes the age of the oldest use, or returns "" if it is unknown.
-func (w Window) oldest() string {
+// isDraining reports whether the backlog shrank by more than random arrivals explain. The pool then
+// serves more requests than arrive: it is full because requests have waited since it was slower, or
+// since more of them arrived.
+func (w Window) isDraining() bool {
+	served := w.Served * w.Seconds
+	return -w.Grown > math.Max(0.05*served, 2*math.Sqrt(served)) && !(w.Refused > 0.01)
+}
+
+// oldestPhrase describes the age of the oldest use, or returns "" if it is unknown.
+func (w Window) oldestPhrase() string {
 	if math.IsNaN(w.UseAge) {
 		return ""
 	}
 	return fmt.Sprintf(", the oldest for %v", seconds(w.UseAge))
 }
 
-// ends describes the uses that do end.
-func (w Window) ends() string {
+// endedPhrase describes the uses that ended.
+func (w Window) endedPhrase() string {
 	if w.Ended < enough {
 		return "hardly any other uses ended"
 	}
@@ -130,8 +138,8 @@ func (w Window) ends() string {
 
 // waits reports whether requests are refused, or wait on average for longer than the given fraction
 // of the mean use.
-func (w Window) waits(part float64) bool {
-	long := w.Wait > part*w.Use || math.IsNaN(w.Use) && w.Wait > noticed
+func (w Window) waits(fraction float64) bool {
+	long := w.Wait > fraction*w.Use || math.IsNaN(w.Use) && w.Wait > noticed
 	return long || w.Refused > 0.01
 }
 
@@ -139,13 +147,13 @@ func (w Window) waits(part float64) bool {
 func (w Window) idle() Finding[Verdict] {
 	switch {
 	case w.waits(0.5): // random arrivals alone make some requests wait
-		return found(Undetermined, "%s: requests come in bursts, or take several slots at once", w.fill())
+		return found(Undetermined, "%s: requests come in bursts, or take several slots at once", w.fillPhrase())
 	case w.Limit >= 8 && w.Utilization < 0.1 && w.Ended >= enough:
 		return found(Oversized, "%.1f of %.0f slots were used", w.Utilization*w.Limit, w.Limit)
 	}
 	return found(
 		OK,
-		"%.0f %% of %.0f slots were used, and requests waited %v",
+		"%.0f%% of %.0f slots were used, and requests waited %v",
 		100*w.Utilization,
 		w.Limit,
 		seconds(w.Wait),
@@ -154,16 +162,17 @@ func (w Window) idle() Finding[Verdict] {
 
 // spent describes how a window's uses spent their time.
 type spent struct {
-	account bool    // whether the pool reports the values; if not, they are bounds derived from the whole process
-	cpus    float64 // CPUs used; an upper bound if account is false
-	queued  float64 // share of the time ready but without a CPU; an upper bound if account is false
-	blocked float64 // share of the time blocked; a lower bound if account is false
+	reported bool    // whether the pool reports the values; if not, they are bounds derived from the whole process
+	cpus     float64 // CPUs used; an upper bound if reported is false
+	queued   float64 // share of the time ready but without a CPU; an upper bound if reported is false
+	blocked  float64 // share of the time blocked; a lower bound if reported is false
 }
 
-// runnable returns the number of goroutines that are ready but without a CPU, divided by CPUs. It is
-// known from the last instant of the window alone, when the timers of the program may have made
-// some ready together. So it is 0 if the threads of the process ran, or waited to run, for less
-// than half of the CPUs' time: then a processor was idle most of the time, and took them at once.
+// runnable returns the number of goroutines that are ready but without a CPU, divided by CPUs. The
+// number is measured only once, at the end of the window, when the program's timers may just have
+// made several goroutines ready together. So runnable returns 0 if the process's threads ran, or
+// waited to run, for less than half of the CPUs' time: a processor was then idle most of the time,
+// and ran these goroutines immediately.
 func (m Machine) runnable() float64 {
 	if m.BusyCPUs*(1+m.RunDelay) < 0.5*m.CPUs {
 		return 0
@@ -173,7 +182,7 @@ func (m Machine) runnable() float64 {
 
 func (w Window) spent(m Machine) spent {
 	used := w.Utilization * w.Limit
-	inGo := m.runnable() * m.CPUs / used // share of uses' time in Go's run queues; pools count it as blocked
+	inGo := m.runnable() * m.CPUs / used // share of the uses' time in Go's run queues, which pools count as blocked
 	if math.IsNaN(w.OnCPU) {
 		cpu, queue := m.BusyCPUs/used, m.RunDelay*m.BusyCPUs/used+inGo
 		return spent{false, m.BusyCPUs, queue, 1 - cpu - queue - m.LockWait/used}
@@ -189,7 +198,7 @@ func (w Window) spent(m Machine) spent {
 func (w Window) congested(m Machine, usual Usual) Finding[Verdict] {
 	s := w.spent(m)
 	share := 0.75
-	if !s.account {
+	if !s.reported {
 		share = 0.85
 	}
 	switch {
@@ -197,70 +206,73 @@ func (w Window) congested(m Machine, usual Usual) Finding[Verdict] {
 		return found(
 			Undetermined,
 			"%s, and only %.0f uses ended: the others are hung, or take this long",
-			w.fill(),
+			w.fillPhrase(),
 			w.Ended,
 		)
-	case w.holds(math.Max(0, usual.Held)), w.holds(0) && math.IsNaN(usual.Held):
+	case w.holdsMoreThan(math.Max(0, usual.Held)), w.holdsMoreThan(0) && math.IsNaN(usual.Held):
 		return found(
 			Undetermined,
 			"%s, and uses that did not end hold %.1f slots: they may have leaked, or take this long",
-			w.fill(),
+			w.fillPhrase(),
 			w.Held,
 		)
 	case s.cpus > share*m.CPUs ||
-		s.account && w.OnCPU+w.RunQueue > 0.75 && m.BusyCPUs > 0.85*m.CPUs && s.cpus > 0.5*m.CPUs:
-		return found(CPUSaturated, "%s; %s used %.1f of %.1f CPUs", w.fill(), s.whose(), s.cpus, m.CPUs)
+		s.reported && w.OnCPU+w.RunQueue > 0.75 && m.BusyCPUs > 0.85*m.CPUs && s.cpus > 0.5*m.CPUs:
+		return found(CPUSaturated, "%s; %s used %.1f of %.1f CPUs", w.fillPhrase(), s.subject(), s.cpus, m.CPUs)
 	case s.queued > 0.2 && s.cpus < 0.75*m.CPUs, m.runnable() > 3 && s.cpus < 0.5*m.CPUs:
-		return found(Starved, "%s; %s waited for a CPU %.0f %% of their time and used %.1f of %.1f CPUs",
-			w.fill(), s.whose(), 100*s.queued, s.cpus, m.CPUs)
+		return found(Starved, "%s; %s waited for a CPU %.0f%% of their time and used %.1f of %.1f CPUs",
+			w.fillPhrase(), s.subject(), 100*s.queued, s.cpus, m.CPUs)
 	case m.LockWait > 0.3*w.Utilization*w.Limit && !(w.Blocked < 0.3):
-		return found(LockContention, "%s; %.1f goroutines waited for locks", w.fill(), m.LockWait)
-	case s.isLonger(w, usual):
+		return found(LockContention, "%s; %.1f goroutines waited for locks", w.fillPhrase(), m.LockWait)
+	case s.isBlockedLonger(w, usual):
 		return found(DownstreamSlow, "%s; each use was blocked for %v, and a use usually takes %v",
-			w.fill(), seconds(s.blocked*w.Use), seconds(usual.Use))
+			w.fillPhrase(), seconds(s.blocked*w.Use), seconds(usual.Use))
 	case w.Use > 2*usual.Use:
 		return found(Undetermined, "%s; uses take %v instead of %v, for an unknown reason",
-			w.fill(), seconds(w.Use), seconds(usual.Use))
-	case s.queued > 0.1, !s.account && !(w.Use < 1.5*usual.Use):
-		return found(Undetermined, "%s, and it is unknown how its uses spend their time", w.fill())
+			w.fillPhrase(), seconds(w.Use), seconds(usual.Use))
+	case w.isDraining():
+		return found(Undetermined, "%s; more requests were served than arrived, and %.0f fewer wait than before",
+			w.fillPhrase(), -w.Grown)
+	case s.queued > 0.1, !s.reported && !(w.Use < 1.5*usual.Use):
+		return found(Undetermined, "%s, and it is unknown how its uses spend their time", w.fillPhrase())
 	}
-	return found(TooSmall, "%s; uses take no longer than usual%s", w.fill(), s.words(w))
+	return found(TooSmall, "%s; uses take no longer than usual%s", w.fillPhrase(), s.cpuPhrase(w))
 }
 
-// isLonger reports whether uses are blocked for longer than usual. If s.account is false, it
-// reports whether CPU time and waits for CPUs and locks cannot explain why uses take longer.
-func (s spent) isLonger(w Window, usual Usual) bool {
-	if s.account {
+// isBlockedLonger reports whether uses are blocked for longer than usual. If s.reported is false,
+// it reports whether CPU time and waits for CPUs and locks cannot explain why uses take longer.
+func (s spent) isBlockedLonger(w Window, usual Usual) bool {
+	if s.reported {
 		return s.blocked*w.Use > 2*usual.Blocked && s.blocked > 0.5
 	}
 	return w.Use > 2*usual.Use && (1-s.blocked)*w.Use < usual.Use
 }
 
-// whose returns the subject of a sentence about s.cpus.
-func (s spent) whose() string {
-	if s.account {
+// subject returns the subject of a sentence about s.cpus.
+func (s spent) subject() string {
+	if s.reported {
 		return "its tasks"
 	}
 	return "the process's threads"
 }
 
-// words describes how much of their time uses are on a CPU, or returns "" if that is unknown.
-func (s spent) words(w Window) string {
-	if s.account {
-		return fmt.Sprintf(", and %.0f %% of their time is on a CPU", 100*w.OnCPU)
+// cpuPhrase describes how much of their time uses are on a CPU, or returns "" if that is unknown.
+func (s spent) cpuPhrase(w Window) string {
+	if s.reported {
+		return fmt.Sprintf(", and %.0f%% of their time is on a CPU", 100*w.OnCPU)
 	}
 	return ""
 }
 
-// fill describes how full the pool is.
-func (w Window) fill() string {
-	s := fmt.Sprintf("%.0f %% of %.0f slots were used, requests waited %v",
+// fillPhrase describes how full the pool is, and how long requests wait.
+func (w Window) fillPhrase() string {
+	s := fmt.Sprintf("%.0f%% of %.0f slots were used, requests waited %v",
 		100*w.Utilization, w.Limit, seconds(w.Wait))
 	if !math.IsNaN(w.Use) {
 		s += fmt.Sprintf(", uses took %v", seconds(w.Use))
 	}
 	if w.Refused > 0.01 {
-		s += fmt.Sprintf("; %.0f %% were refused", 100*w.Refused)
+		s += fmt.Sprintf("; %.0f%% were refused", 100*w.Refused)
 	}
 	return s
 }

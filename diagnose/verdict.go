@@ -6,7 +6,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// Verdict says why a pool is full, or that it is well.
+// Verdict says why a pool is full, or that it is healthy.
 type Verdict uint8
 
 // Verdicts on a pool.
@@ -18,7 +18,7 @@ const (
 	CPUSaturated                  // the tasks use all available CPUs: more slots do not help
 	Starved                       // tasks are ready to run but wait for a CPU that is busy with other work
 	LockContention                // tasks wait for a lock that they share
-	DownstreamSlow                // tasks wait longer than before for a downstream
+	DownstreamSlow                // tasks wait longer than usual for a downstream service
 	Leaking                       // uses that do not end occupy slots
 	HeadOfLine                    // slots are free, but too few for the first waiting request
 	Failing                       // uses fail, or resources cannot be created
@@ -37,7 +37,7 @@ func Verdicts() iter.Seq[Verdict] { return all[Verdict](len(names(catalog.PoolVe
 // Convicts reports whether the verdict says that something is wrong now.
 func (v Verdict) Convicts() bool { return v != Undetermined && v != OK && v != Oversized }
 
-// HostVerdict says what is wrong with a machine or a container, and so concerns all pools on it.
+// HostVerdict says what is wrong with a machine or a container. It applies to all pools on it.
 type HostVerdict uint8
 
 // Verdicts on a machine.
@@ -48,7 +48,7 @@ const (
 	MemoryPressure // tasks wait for memory
 	Steal          // the hypervisor gives the CPUs to other virtual machines
 	NoisyNeighbor  // other processes use the CPUs
-	DiskSlow       // writes take much longer than before
+	DiskSlow       // writes take much longer than usual
 )
 
 // String returns the verdict as it appears in metrics.
@@ -79,5 +79,5 @@ type verdict interface {
 // Finding is a verdict and the evidence for it.
 type Finding[V verdict] struct {
 	Verdict  V
-	Evidence string // one-line explanation for people
+	Evidence string // one-line explanation for human readers
 }

@@ -2,7 +2,7 @@ package diagnose
 
 import "math"
 
-// Window describes a pool between two moments. Unknown values are NaN.
+// Window describes a pool between two measurements. Unknown values are NaN.
 type Window struct {
 	Seconds     float64 // length of the window
 	Limit       float64 // slots; NaN if the limit changed
@@ -26,7 +26,7 @@ type Window struct {
 }
 
 // Between returns the window between two measurements. If a counter decreased, the pool has been
-// replaced by a new one, about which nothing is known yet.
+// replaced by a new one, about which nothing is known yet, and Seconds and Limit are NaN.
 func Between(from, to Figures) Window {
 	w := Window{Seconds: to.At.Sub(from.At).Seconds(), Limit: to.Limit, Pending: to.Pending}
 	w.Longest, w.UseAge = to.Longest, to.UseAge

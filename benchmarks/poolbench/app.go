@@ -9,7 +9,7 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// app simulates a program with one pool, in a container on a machine. The fields of the first block
+// app simulates a program with one pool, in a container on a machine. The fields in the first block
 // may change while it runs.
 type app struct {
 	kind      kind
@@ -22,12 +22,14 @@ type app struct {
 	locked    float64 // share of cpu that is spent under a lock
 	blocked   float64 // seconds that a task waits for a downstream
 	spread    float64 // coefficient of variation of cpu and blocked
+	recovery  float64 // time at which the downstream service recovers; 0 means never
+	usual     float64 // value of blocked after that
 	patience  float64 // seconds after which a request gives up; 0 means never
-	leak      float64 // probability that a task never ends
+	leak      float64 // probability that a task never completes
 	fail      float64 // probability that a task fails immediately
 	large     float64 // probability that a request needs several slots
-	least     int     // minimum number of slots that a large request needs
-	most      int     // maximum number of slots that a large request needs
+	minLarge  int     // minimum number of slots that a large request needs
+	maxLarge  int     // maximum number of slots that a large request needs
 	long      float64 // probability that a task is blocked for a hundred times the mean task duration
 	burst     float64 // factor by which the rate rises for one second in ten; 0 means no bursts
 	diskWrite float64 // seconds that a disk probe's write takes
@@ -35,7 +37,7 @@ type app struct {
 	rng     *rand.Rand
 	now     float64
 	arrival float64 // time of the next request
-	line    []*request
+	queue   []*request
 	running []*request
 	lock    *request // request that holds the lock
 	free    int
@@ -69,12 +71,12 @@ type counters struct {
 
 // request is a request and, once it gets its slots, the task that it runs.
 type request struct {
-	asked, began  float64
-	slots         int
-	cpu, blocked  float64 // remaining seconds
-	locked        float64
-	fails, leaks  bool
-	waitsForALock bool
+	asked, began float64
+	slots        int
+	cpu, blocked float64 // remaining seconds
+	locked       float64
+	fails, leaks bool
+	waitsForLock bool
 }
 
 const step = 0.001 // seconds
@@ -91,11 +93,14 @@ func (a *app) run(window float64) {
 // step simulates a millisecond. The program has as many threads as it has processors; the other
 // ready goroutines wait for a thread.
 func (a *app) step() {
+	if a.recovery > 0 && a.now >= a.recovery && a.blocked != a.usual {
+		a.recover()
+	}
 	a.arrive()
 	a.giveUp()
 	a.begin(a.now)
 	a.stats.UseTime = instrument.Some(a.stats.UseTime.Or(0) + step*float64(a.limit-a.free))
-	if len(a.line) > 0 {
+	if len(a.queue) > 0 {
 		a.stats.HeldBack = instrument.Some(a.stats.HeldBack.Or(0) + step*float64(a.free))
 	}
 	ready := 0.0
@@ -123,6 +128,14 @@ func (a *app) step() {
 	a.begin(a.now + step) // released slots go to the next requests immediately
 }
 
+// recover ends the downstream service's slowness, also for the requests that are waiting.
+func (a *app) recover() {
+	for _, r := range a.queue {
+		r.blocked *= a.usual / a.blocked
+	}
+	a.blocked = a.usual
+}
+
 // isReady reports whether r's task is ready to use a CPU. If the task needs the lock and the lock
 // is free, isReady acquires it for r.
 func (a *app) isReady(r *request) bool {
@@ -132,15 +145,15 @@ func (a *app) isReady(r *request) bool {
 	if r.cpu <= r.locked && a.lock == nil {
 		a.lock = r
 	}
-	r.waitsForALock = r.cpu <= r.locked && a.lock != r
-	return !r.waitsForALock
+	r.waitsForLock = r.cpu <= r.locked && a.lock != r
+	return !r.waitsForLock
 }
 
 // advance simulates r's task for one step. onCPU and queued are the shares of the step that the
 // task's thread spends on a CPU and waiting for one.
 func (a *app) advance(r *request, onCPU, queued float64) {
 	switch {
-	case r.waitsForALock:
+	case r.waitsForLock:
 		a.host.lockWait += step
 		a.split.add(0, 0, step)
 	case !r.leaks && r.cpu > 0:
@@ -157,6 +170,8 @@ func (a *app) advance(r *request, onCPU, queued float64) {
 	}
 }
 
+// ended reports whether r's task has completed. If it has, ended records its use and frees its
+// slots.
 func (a *app) ended(r *request) bool {
 	if r.leaks || r.cpu > 0 || r.blocked > 0 {
 		return false
@@ -179,7 +194,7 @@ func (a *app) arrive() {
 		r.locked = a.locked * r.cpu
 		r.leaks, r.fails = a.rng.Float64() < a.leak, a.rng.Float64() < a.fail
 		if a.rng.Float64() < a.large {
-			r.slots = a.least + a.rng.IntN(a.most-a.least+1)
+			r.slots = a.minLarge + a.rng.IntN(a.maxLarge-a.minLarge+1)
 		}
 		if a.rng.Float64() < a.long {
 			r.blocked += 100 * (a.cpu + a.blocked)
@@ -187,7 +202,7 @@ func (a *app) arrive() {
 		if r.fails {
 			r.cpu, r.blocked = r.cpu/4, 0
 		}
-		a.line = append(a.line, r)
+		a.queue = append(a.queue, r)
 		rate := a.rate
 		if a.burst > 0 && math.Mod(a.arrival, 10) < 1 {
 			rate *= a.burst
@@ -197,17 +212,17 @@ func (a *app) arrive() {
 }
 
 func (a *app) giveUp() {
-	for a.patience > 0 && len(a.line) > 0 && a.now-a.line[0].asked >= a.patience {
-		a.timedOut.Record(duration(a.now - a.line[0].asked))
-		a.line = a.line[1:]
+	for a.patience > 0 && len(a.queue) > 0 && a.now-a.queue[0].asked >= a.patience {
+		a.timedOut.Record(duration(a.now - a.queue[0].asked))
+		a.queue = a.queue[1:]
 		count(&a.stats.Requests[instrument.TimedOut])
 	}
 }
 
 func (a *app) begin(now float64) {
-	for len(a.line) > 0 && a.line[0].slots <= a.free {
-		r := a.line[0]
-		a.line = a.line[1:]
+	for len(a.queue) > 0 && a.queue[0].slots <= a.free {
+		r := a.queue[0]
+		a.queue = a.queue[1:]
 		a.free -= r.slots
 		if r.leaks {
 			a.leaked += r.slots
@@ -224,9 +239,9 @@ func (a *app) report() instrument.Stats {
 	s := a.stats
 	s.Limit = instrument.Some(int64(a.limit))
 	s.Usage[instrument.Used] = instrument.Some(int64(a.limit - a.free))
-	s.Pending = instrument.Some(int64(len(a.line)))
-	if len(a.line) > 0 {
-		s.PendingAge = instrument.Some(duration(a.now - a.line[0].asked))
+	s.Pending = instrument.Some(int64(len(a.queue)))
+	if len(a.queue) > 0 {
+		s.PendingAge = instrument.Some(duration(a.now - a.queue[0].asked))
 	}
 	s.Wait[instrument.Acquired], s.Wait[instrument.TimedOut] = a.wait.Clone(), a.timedOut.Clone()
 	if a.kind == worker {
@@ -260,14 +275,14 @@ func duration(seconds float64) time.Duration {
 func count(n *instrument.Optional[int64]) { *n = instrument.Some(n.Or(0) + 1) }
 
 // split models how a pool breaks down its tasks' time by sampling. A pool takes no samples while
-// any of the last hundred tasks took ten milliseconds or longer.
+// any of the last 100 to 199 tasks took ten milliseconds or longer.
 type split struct {
-	parts           [3]float64 // since the last report
-	seconds         [3]float64
-	until           float64
-	known           bool
+	parts           [3]float64 // sampled seconds since the last report
+	seconds         [3]float64 // the breakdown of the time in use
+	until           float64    // the time in use that seconds breaks down
+	known           bool       // whether there is a breakdown
 	tasks           int
-	longest, before time.Duration
+	longest, before time.Duration // the longest of the current and of the previous hundred tasks
 }
 
 func (s *split) add(onCPU, queued, blocked float64) {
@@ -283,13 +298,15 @@ func (s *split) ended(took time.Duration) {
 	}
 }
 
+// read returns the breakdown of useTime, in seconds. Values are absent if there were no samples
+// yet.
 func (s *split) read(rng *rand.Rand, useTime float64) (all [3]instrument.Optional[float64]) {
 	for i := range s.parts {
 		s.parts[i] *= math.Exp(0.1 * rng.NormFloat64()) // sampling noise
 	}
-	if whole := s.parts[0] + s.parts[1] + s.parts[2]; whole > 0 {
+	if total := s.parts[0] + s.parts[1] + s.parts[2]; total > 0 {
 		for i, part := range s.parts {
-			s.seconds[i] += (useTime - s.until) * part / whole
+			s.seconds[i] += (useTime - s.until) * part / total
 		}
 		s.until, s.parts, s.known = useTime, [3]float64{}, true
 	}

@@ -12,9 +12,9 @@ type between func(lo, hi float64) float64
 
 // fault is a fault of a program, or a healthy variation.
 type fault struct {
-	name   string
-	inject func(a *app, b between)
-	there  func(a *app) bool // reports whether the fault has developed; nil means at once
+	name      string
+	inject    func(a *app, b between)
+	developed func(a *app) bool // reports whether the fault has developed; nil means immediately
 	// right lists the correct verdicts once the fault has developed, starting with the intended
 	// one. It includes Undetermined if no metric of the pool or the machine shows the fault.
 	right []diagnose.Verdict
@@ -25,21 +25,20 @@ type fault struct {
 // wrong is a false alarm.
 func (f *fault) healthy() bool { return f.right[0] == diagnose.OK && f.host == diagnose.HostOK }
 
-// anyPool lists the correct verdicts on a pool if the machine is at fault.
-var anyPool = []diagnose.Verdict{
+// verdictsIfHostFaulty lists the correct verdicts on a pool if the machine is at fault.
+var verdictsIfHostFaulty = []diagnose.Verdict{
 	diagnose.OK, diagnose.Undetermined, diagnose.Oversized, diagnose.Starved, diagnose.CPUSaturated,
 }
 
-// ofSemaphore is the prefix of the names of faults in programs whose pool is a semaphore from the
-// beginning.
-const ofSemaphore = "semaphore: "
+// semaphorePrefix starts the names of faults in programs whose pool is a semaphore from the start.
+const semaphorePrefix = "semaphore: "
 
 var faults = []fault{
-	{"healthy: idle", idle, nil, well(diagnose.Oversized), diagnose.HostOK},
-	{"healthy: busy", busy, nil, well(), diagnose.HostOK},
-	{"healthy: bursts", bursts, nil, well(diagnose.Undetermined), diagnose.HostOK},
-	{"healthy: one long task in 300", longTasks, nil, well(diagnose.Undetermined), diagnose.HostOK},
-	{"healthy: requests of several sizes", sizes, nil, well(diagnose.Undetermined), diagnose.HostOK},
+	{"healthy: idle", idle, nil, okOr(diagnose.Oversized), diagnose.HostOK},
+	{"healthy: busy", busy, nil, okOr(), diagnose.HostOK},
+	{"healthy: bursts", bursts, nil, okOr(diagnose.Undetermined), diagnose.HostOK},
+	{"healthy: one long task in 300", longTasks, nil, okOr(diagnose.Undetermined), diagnose.HostOK},
+	{"healthy: requests of several sizes", sizes, nil, okOr(diagnose.Undetermined), diagnose.HostOK},
 	{"oversized", oversized, nil, []diagnose.Verdict{diagnose.Oversized, diagnose.OK}, diagnose.HostOK},
 	{"too small", tooSmall, nil, only(diagnose.TooSmall), diagnose.HostOK},
 	{"leaking", leaking, hasLeaked, only(diagnose.Leaking), diagnose.HostOK},
@@ -49,8 +48,8 @@ var faults = []fault{
 	{"starved", starved, nil, only(diagnose.Starved), diagnose.NoisyNeighbor},
 	{"head of line", headOfLine, nil, only(diagnose.HeadOfLine), diagnose.HostOK},
 	{"failing", failing, nil, only(diagnose.Failing), diagnose.HostOK},
-	{"throttled", throttled, nil, anyPool, diagnose.Throttled},
-	{"noisy neighbor", neighbor, nil, anyPool, diagnose.NoisyNeighbor},
+	{"throttled", throttled, nil, verdictsIfHostFaulty, diagnose.Throttled},
+	{"noisy neighbor", neighbor, nil, verdictsIfHostFaulty, diagnose.NoisyNeighbor},
 	{
 		"disk slow",
 		diskSlow,
@@ -75,20 +74,24 @@ var faults = []fault{
 		diagnose.Leaking, diagnose.DownstreamSlow, diagnose.Undetermined,
 	}, diagnose.HostOK},
 	{"failing, and too small", both(tooSmall, failing), nil, only(diagnose.Failing), diagnose.HostOK},
-	{ofSemaphore + "busy", busy, nil, well(), diagnose.HostOK},
-	{ofSemaphore + "bursts", bursts, nil, well(diagnose.Undetermined), diagnose.HostOK},
-	{ofSemaphore + "too small", tooSmall, nil, []diagnose.Verdict{
+	{semaphorePrefix + "busy", busy, nil, okOr(), diagnose.HostOK},
+	{semaphorePrefix + "bursts", bursts, nil, okOr(diagnose.Undetermined), diagnose.HostOK},
+	{semaphorePrefix + "too small", tooSmall, nil, []diagnose.Verdict{
 		diagnose.TooSmall, diagnose.Undetermined,
 	}, diagnose.HostOK},
-	{ofSemaphore + "leaking", leaking, hasLeaked, []diagnose.Verdict{
+	{semaphorePrefix + "leaking", leaking, hasLeaked, []diagnose.Verdict{
 		diagnose.Leaking, diagnose.Undetermined, diagnose.OK,
 	}, diagnose.HostOK},
-	{ofSemaphore + "downstream slow", downstreamSlow, nil, []diagnose.Verdict{
+	{semaphorePrefix + "downstream slow", downstreamSlow, nil, []diagnose.Verdict{
 		diagnose.DownstreamSlow, diagnose.Undetermined,
+	}, diagnose.HostOK},
+	{"downstream slow, then healthy again", recovers, hasRecovered, []diagnose.Verdict{
+		diagnose.Undetermined, diagnose.OK, diagnose.DownstreamSlow, diagnose.CPUSaturated,
 	}, diagnose.HostOK},
 }
 
-func well(or ...diagnose.Verdict) []diagnose.Verdict { return append(only(diagnose.OK), or...) }
+// okOr returns the verdicts OK and others.
+func okOr(others ...diagnose.Verdict) []diagnose.Verdict { return append(only(diagnose.OK), others...) }
 
 func only(v diagnose.Verdict) []diagnose.Verdict { return []diagnose.Verdict{v} }
 
@@ -108,8 +111,8 @@ func longTasks(a *app, _ between) {
 }
 
 func sizes(a *app, b between) {
-	a.kind, a.large, a.least, a.most = semaphore, b(0.05, 0.3), 2, max(2, a.limit/8)
-	a.rate /= 1 + a.large*float64(a.most)/2 // divides by about the mean number of slots per request
+	a.kind, a.large, a.minLarge, a.maxLarge = semaphore, b(0.05, 0.3), 2, max(2, a.limit/8)
+	a.rate /= 1 + a.large*float64(a.maxLarge)/2 // divides by about the mean number of slots per request
 }
 
 func oversized(a *app, _ between) {
@@ -147,7 +150,16 @@ func downstreamSlow(a *app, b between) {
 	a.blocked = b(1.3, 2.5) * math.Max(float64(a.limit)/a.rate, 3*(a.cpu+a.blocked))
 }
 
-// leaking leaks 40 to 70 % of the slots in a minute.
+// recovers makes the downstream service slow for one to four minutes. The requests that are then
+// waiting are served after that, at the usual speed.
+func recovers(a *app, b between) {
+	a.recovery, a.usual = a.now+b(60, 240), a.blocked
+	downstreamSlow(a, b)
+}
+
+func hasRecovered(a *app) bool { return a.now >= a.recovery }
+
+// leaking leaks 40% to 70% of the slots in a minute.
 func leaking(a *app, b between) { a.leak = b(0.4, 0.7) * float64(a.limit) / (60 * a.rate) }
 
 // hasLeaked reports whether at least a tenth of the slots, and at least one slot, has leaked.
@@ -158,7 +170,7 @@ func headOfLine(a *app, b between) {
 		a.free += 8 - a.limit
 		a.limit, a.rate, a.cpus = 8, a.rate*grow, a.cpus*grow
 	}
-	a.kind, a.large, a.least, a.most = semaphore, b(0.1, 0.3), a.limit*9/10, a.limit*9/10
+	a.kind, a.large, a.minLarge, a.maxLarge = semaphore, b(0.1, 0.3), a.limit*9/10, a.limit*9/10
 }
 
 func failing(a *app, b between) { a.fail = b(0.6, 1) }
@@ -167,7 +179,7 @@ func throttled(a *app, b between) { a.quota = b(0.3, 0.7) }
 
 func lightlyThrottled(a *app, b between) { a.quota = b(0.15, 0.3) }
 
-// neighbor adds processes that need one to two times the machine's CPUs.
+// neighbor adds processes that need one to two times as many CPUs as the machine has.
 func neighbor(a *app, b between) { a.hogs = math.Ceil(a.cpus) * b(1, 2) }
 
 func diskSlow(a *app, b between) { a.diskWrite *= b(5, 20) }

@@ -17,7 +17,7 @@ import (
 	"github.com/poolgauge/poolgauge/pools"
 )
 
-// shop is a real program with one pool. Requests arrive at random and give up after a second.
+// shop is a real program with one pool. Requests arrive at random times and give up after a second.
 type shop struct {
 	request func(ctx context.Context, n int64) // requests n slots and uses them
 	stats   func() instrument.Stats
@@ -33,12 +33,12 @@ type shop struct {
 }
 
 const (
-	liveWindow  = 500 * time.Millisecond
-	liveWell    = 8 // number of healthy windows
-	liveSettles = 3
-	liveScored  = 8
-	liveSlots   = 16
-	liveUse     = 20 * time.Millisecond
+	liveWindow   = 500 * time.Millisecond
+	liveHealthy  = 8 // number of windows before the fault
+	liveSettling = 3 // number of windows after the start of the fault that are not scored
+	liveScored   = 8 // number of windows that are scored
+	liveSlots    = 16
+	liveUse      = 20 * time.Millisecond
 )
 
 // liveFault is a fault of a real program, or no fault.
@@ -133,7 +133,7 @@ var iterations = sync.OnceValue(func() float64 {
 	return n / (ownfigures.Read(time.Now()).BusyTime - begin)
 })
 
-// open starts a healthy program that uses 30 % of its slots.
+// open starts a healthy program that uses 30% of its slots.
 func open(ctx context.Context, k kind) (*shop, error) {
 	s := &shop{
 		ctx:   ctx,
@@ -160,7 +160,7 @@ func (s *shop) workers() error {
 	}
 	s.stats, s.close = p.Stats, p.Close
 	s.request = func(ctx context.Context, _ int64) {
-		_ = p.Submit(ctx, func(context.Context) error { return s.now() })
+		_ = p.Submit(ctx, func(context.Context) error { return s.runTask() })
 	}
 	return nil
 }
@@ -200,8 +200,8 @@ func (s *shop) semaphore() error {
 	return nil
 }
 
-// now runs the current task function.
-func (s *shop) now() error {
+// runTask runs the current task function.
+func (s *shop) runTask() error {
 	s.mu.Lock()
 	task := s.task
 	s.mu.Unlock()
@@ -211,7 +211,7 @@ func (s *shop) now() error {
 // use runs the current task while the caller holds a slot. If the task leaks, use does not return
 // until the program ends.
 func (s *shop) use() {
-	if errors.Is(s.now(), errLeaks) {
+	if errors.Is(s.runTask(), errLeaks) {
 		<-s.ctx.Done()
 	}
 }
@@ -259,8 +259,8 @@ func (s *shop) serveAll() {
 	}
 }
 
-// end ends the program.
-func (s *shop) end() {
+// stop waits for all requests and closes the pool.
+func (s *shop) stop() {
 	s.requests.Wait()
 	s.close()
 }
@@ -279,14 +279,14 @@ func (f *liveFault) runLive() (held, windows []string, err error) {
 	defer func() {
 		cancel()
 		serving.Wait()
-		s.end()
+		s.stop()
 	}()
 	var judge diagnose.Judge
 	host := ownfigures.Read(time.Now())
 	tick := time.NewTicker(liveWindow)
 	defer tick.Stop()
-	for n := range liveWell + liveSettles + liveScored {
-		if n == liveWell {
+	for n := range liveHealthy + liveSettling + liveScored {
+		if n == liveHealthy {
 			s.mu.Lock()
 			f.inject(s)
 			s.mu.Unlock()
@@ -295,7 +295,7 @@ func (f *liveFault) runLive() (held, windows []string, err error) {
 		stats, before := s.stats(), host
 		host = ownfigures.Read(time.Now())
 		holds, window := judge.See(diagnose.FiguresOf(&stats, host.At), diagnose.HostBetween(before, host))
-		if n >= liveWell+liveSettles {
+		if n >= liveHealthy+liveSettling {
 			held, windows = append(held, holds.Verdict.String()), append(windows, window.Verdict.String())
 		}
 	}
@@ -320,11 +320,11 @@ func liveMatrix(out io.Writer) error {
 			return slices.ContainsFunc(f.right, func(r diagnose.Verdict) bool { return r.String() == v })
 		}
 		right, heldRight := 0, 0
-		said := map[string]int{}
+		verdicts := map[string]int{}
 		for n, v := range windows {
 			right += countIf(isRight(v))
 			heldRight += countIf(isRight(held[n]))
-			said[v]++
+			verdicts[v]++
 		}
 		all, allHeld, of = all+right, allHeld+heldRight, of+len(windows)
 		fmt.Fprintf(
@@ -334,12 +334,12 @@ func liveMatrix(out io.Writer) error {
 			f.kind,
 			percent(right, len(windows)),
 			percent(heldRight, len(windows)),
-			said,
+			verdicts,
 		)
 	}
 	fmt.Fprintf(out, "| all | | %s | %s | |\n", percent(all, of), percent(allHeld, of))
 	if float64(all) < 0.9*float64(of) {
-		return fmt.Errorf("%s of the windows are right, want 90 %%", percent(all, of))
+		return fmt.Errorf("%s of the windows are judged right, want at least 90%%", percent(all, of))
 	}
 	return nil
 }

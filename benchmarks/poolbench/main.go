@@ -6,7 +6,7 @@
 //	go run ./poolbench -seed 7 -programs 50
 //	go run ./poolbench -program 'python3 my.py'  # and also your own program
 //	go run ./poolbench -write DIR                # write the OTLP files and their labels
-//	go run ./poolbench -from DIR -program …      # score on these files
+//	go run ./poolbench -from DIR -program …      # score these files
 //	go run ./poolbench -judge < DIR/leaking-3.jsonl
 //	go run ./poolbench -live                     # real pools with faults, in a minute or two
 //
@@ -42,8 +42,8 @@ func command(args []string, stdin io.Reader, stdout io.Writer) error {
 	from := flags.String("from", "", "a directory written with -write, to read instead of simulating")
 	judge := flags.Bool("judge", false, "read lines of OTLP/JSON, and write verdicts")
 	realPools := flags.Bool("live", false, "run real pools, judged every half second, instead of simulating")
-	only := flags.String("fault", "", "only programs with this fault")
-	show := flags.Bool("show", false, "print each window that was judged wrong")
+	only := flags.String("fault", "", "simulate only programs with this fault")
+	show := flags.Bool("show", false, "print each window that was misjudged")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}

@@ -19,7 +19,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// message is the OTLP request with all points of an app and its sidecar at one moment.
+// message is the OTLP request with all points of an app and its sidecar at one time.
 type message = collectorpb.ExportMetricsServiceRequest
 
 // report builds a message. Its points have the names and attributes in docs/metrics.md.
@@ -67,15 +67,15 @@ func (a *app) export() *message {
 }
 
 func (r *report) pool(s instrument.Stats, kind string) {
-	of := []any{catalog.PoolNameKey, "pool", catalog.PoolKindKey, kind}
+	attrs := []any{catalog.PoolNameKey, "pool", catalog.PoolKindKey, kind}
 	count := func(row *catalog.Metric, o instrument.Optional[int64], with ...any) {
 		if n, ok := o.Get(); ok {
-			r.number(row, float64(n), append(of[:4:4], with...)...)
+			r.number(row, float64(n), append(attrs[:4:4], with...)...)
 		}
 	}
 	seconds := func(row *catalog.Metric, o instrument.Optional[float64], with ...any) {
 		if v, ok := o.Get(); ok {
-			r.number(row, v, append(of[:4:4], with...)...)
+			r.number(row, v, append(attrs[:4:4], with...)...)
 		}
 	}
 	count(catalog.PoolLimit, s.Limit)
@@ -89,9 +89,9 @@ func (r *report) pool(s instrument.Stats, kind string) {
 		r.durations(
 			catalog.PoolWaitDuration,
 			s.Wait[i],
-			append(of[:4:4], catalog.PoolOutcomeKey, instrument.Outcome(i).String())...)
+			append(attrs[:4:4], catalog.PoolOutcomeKey, instrument.Outcome(i).String())...)
 	}
-	r.durations(catalog.PoolUseDuration, s.Use, of...)
+	r.durations(catalog.PoolUseDuration, s.Use, attrs...)
 	if age, ok := s.UseAge.Get(); ok {
 		seconds(catalog.PoolUseAge, instrument.Some(age.Seconds()))
 	}
@@ -200,17 +200,17 @@ func writeLines(w io.Writer, requests []*message) error {
 	return nil
 }
 
-// eachLine calls f for each request in r, which is in the format of writeLines.
+// eachLine calls f for each request in r, which is in the format written by writeLines.
 func eachLine(r io.Reader, f func(*message) error) error {
 	in := bufio.NewReader(r)
 	for {
 		line, err := in.ReadBytes('\n')
 		if line = bytes.TrimSpace(line); len(line) > 0 {
-			read := new(message)
-			if err := protojson.Unmarshal(line, read); err != nil {
+			request := new(message)
+			if err := protojson.Unmarshal(line, request); err != nil {
 				return err
 			}
-			if err := f(read); err != nil {
+			if err := f(request); err != nil {
 				return err
 			}
 		}

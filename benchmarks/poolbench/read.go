@@ -17,10 +17,10 @@ type values struct {
 }
 
 // series is a metric and the value of its relevant attribute, such as an outcome, a state or a
-// mode. An empty value stands for all values.
+// mode. An empty value means all values.
 type series struct {
-	row *catalog.Metric
-	of  string
+	row  *catalog.Metric
+	attr string
 }
 
 var rows = func() map[string]*catalog.Metric {
@@ -45,8 +45,8 @@ func valuesOf(r *message) values {
 			string(catalog.PoolOutcomeKey), string(catalog.PoolStateKey), string(catalog.PoolEventKey),
 			string(catalog.GoroutineStateKey), "cpu.mode",
 		} {
-			if of, ok := p.Attributes[key]; ok {
-				v.sums[series{row, of}] += p.Value
+			if attr, ok := p.Attributes[key]; ok {
+				v.sums[series{row, attr}] += p.Value
 			}
 		}
 		if p.Count > 0 {
@@ -59,15 +59,15 @@ func valuesOf(r *message) values {
 
 // get returns the value of metric row from the points whose relevant attribute has the given value,
 // or NaN if there are none.
-func (v values) get(row *catalog.Metric, of string) float64 {
-	if sum, ok := v.sums[series{row, of}]; ok {
+func (v values) get(row *catalog.Metric, attr string) float64 {
+	if sum, ok := v.sums[series{row, attr}]; ok {
 		return sum
 	}
 	return math.NaN()
 }
 
 // some is like get, but returns 0 instead of NaN.
-func (v values) some(row *catalog.Metric, of string) float64 { return v.sums[series{row, of}] }
+func (v values) some(row *catalog.Metric, attr string) float64 { return v.sums[series{row, attr}] }
 
 func (v values) pool() diagnose.Figures {
 	failed := v.some(

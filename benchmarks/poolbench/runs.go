@@ -16,11 +16,11 @@ import (
 )
 
 const (
-	window  = 10.0 // seconds
-	before  = 7    // number of reports before the fault starts
-	settles = 3    // number of windows after the start of the fault that are not scored
-	scored  = 9    // number of windows that are scored
-	most    = 60   // maximum number of windows until the fault has developed
+	window          = 10.0 // seconds
+	healthyReports  = 7    // number of reports before the fault starts
+	settlingWindows = 3    // number of windows after the start of the fault that are not scored
+	scoredWindows   = 9    // number of windows that are scored
+	maxWindows      = 60   // maximum number of windows until the fault has developed
 )
 
 // label holds the right answers for a run.
@@ -90,26 +90,26 @@ func (f *fault) label(n int) label {
 
 func (r *run) simulate(f *fault, rng *rand.Rand) {
 	a, between := healthy(rng)
-	if strings.HasPrefix(f.name, ofSemaphore) {
+	if strings.HasPrefix(f.name, semaphorePrefix) {
 		a.kind = semaphore
 	}
-	if f.healthy() { // the variation is present from the beginning
+	if f.healthy() { // the variation is present from the start
 		f.inject(a, between)
 	}
-	r.There, r.Scored = before, before+settles
-	there := f.there == nil
+	r.There, r.Scored = healthyReports, healthyReports+settlingWindows
+	developed := f.developed == nil
 	for n := 0; ; n++ {
-		if n == r.Scored+scored { // r.Scored moves until the fault has developed
+		if n == r.Scored+scoredWindows { // r.Scored moves until the fault has developed
 			return
 		}
-		if n == before && !f.healthy() {
+		if n == healthyReports && !f.healthy() {
 			f.inject(a, between)
 		}
 		a.run(window)
 		r.requests = append(r.requests, a.export())
-		if n >= before && !there && n < most {
-			there = f.there(a)
-			r.There, r.Scored = n+1, n+1+settles
+		if n >= healthyReports && !developed && n < maxWindows {
+			developed = f.developed(a)
+			r.There, r.Scored = n+1, n+1+settlingWindows
 		}
 	}
 }
