@@ -1,22 +1,25 @@
 package probe
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
-// budget limits a probe to a share of one core's CPU time. The budget grows by share × time, and
-// each run's CPU time is subtracted from it. Since a run starts only if the budget is not
-// overspent,
+// budget limits a probe to a share of one core's CPU time. A run that used c seconds of CPU time
+// delays the next one until c/share after its own start. So in any period, of any length,
 //
-//	Invariant: spent ≤ share × (now − since) + the cost of the most expensive run
+//	CPU time ≤ share × period + the cost of the most expensive run
 //
-// holds at all times. A budget is not safe for concurrent use.
+// Time in which the probe did not run earns nothing. A budget is not safe for concurrent use.
 type budget struct {
-	share float64 // CPU seconds per second
-	since time.Time
-	spent time.Duration
+	share float64   // CPU seconds per second
+	next  time.Time // the next run must not start earlier
 }
 
-func (a *budget) charge(cpu time.Duration) { a.spent += cpu }
-
-func (a *budget) overspent(now time.Time) bool {
-	return a.spent.Seconds() > a.share*now.Sub(a.since).Seconds()
+// charge records that a run that started at the given time used cpu.
+func (b *budget) charge(started time.Time, cpu time.Duration) {
+	b.next = started.Add(time.Duration(min(float64(cpu)/b.share, math.MaxInt64/2)))
 }
+
+// isOverspent reports whether a run must not start at now.
+func (b *budget) isOverspent(now time.Time) bool { return now.Before(b.next) }

@@ -39,8 +39,8 @@ type Config struct {
 	EffectiveCPUs func() int
 
 	// DiskDir is the directory of the disk probe. If it is empty, there is no disk probe. The
-	// directory is not accessed before the first run, so a hung disk delays nothing else; use
-	// [CheckDir] to check it in advance.
+	// directory is not accessed before the first run, so a hung disk delays nothing else. Use
+	// [CheckDir] to check the directory in advance.
 	DiskDir      string
 	DiskInterval time.Duration
 
@@ -57,10 +57,10 @@ type Config struct {
 	// the last fifth equally.
 	Budget float64
 
-	// Throttled returns how often the sidecar's own cgroup has been throttled (nr_throttled in
-	// cpu.stat), or false if that is unknown. If the number has increased since a probe's last run,
-	// the probe's next run is skipped, because the sidecar has no CPU time to spare. Throttled is
-	// called concurrently and must not block. Nil means unknown.
+	// Throttled returns the number of periods in which the sidecar's own cgroup was throttled
+	// (nr_throttled in cpu.stat), or false if that is unknown. If the number has increased since a
+	// probe's last run, the probe's next run is skipped, because the sidecar has no CPU time to
+	// spare. Throttled is called concurrently and must not block. Nil means unknown.
 	Throttled func() (periods uint64, ok bool)
 }
 
@@ -68,15 +68,15 @@ type Config struct {
 type Target struct {
 	Address  string
 	Interval time.Duration // 0 means 15 s
-	// limit for the whole run, at most the interval; 0 means 5 s, or the interval if that is
-	// shorter
+	// limit for all phases of a run together, at most the interval; 0 means 5 s, or the interval if
+	// that is shorter
 	Timeout time.Duration
 }
 
-// Expectation describes the headers of HTTP requests and the expected response. The zero value adds
-// no headers and accepts every status below 400.
+// Expectation specifies additional headers of HTTP requests and the expected response. The zero
+// value adds no headers and accepts every status below 400.
 type Expectation struct {
-	Header http.Header    // Host replaces the host of the URL, also for TLS
+	Header http.Header    // the header Host replaces the URL's host, also in TLS
 	Status []int          // accepted status codes; empty means all below 400
 	Body   *regexp.Regexp // must match in the first 64 KiB; nil means any body
 }
@@ -117,13 +117,13 @@ func (c Config) withDefaults() (Config, error) {
 	for _, i := range []struct {
 		name     string
 		interval *time.Duration
-		standard time.Duration
+		fallback time.Duration
 	}{
 		{"cpu", &c.CPUInterval, defaultCPUInterval},
 		{"parallelism", &c.ParallelismInterval, defaultParallelismInterval},
 		{"disk", &c.DiskInterval, defaultDiskInterval},
 	} {
-		*i.interval = cmp.Or(*i.interval, i.standard)
+		*i.interval = cmp.Or(*i.interval, i.fallback)
 		if *i.interval == Off {
 			continue
 		}

@@ -10,7 +10,7 @@ import (
 )
 
 // cpuWork is the CPU time of one run. A run of less than 4 ms would fit into one time slice of the
-// kernel's scheduler, and would not be slowed by other threads on the core.
+// kernel's scheduler, and would not be slowed down by other threads on the core.
 const cpuWork = 5 * time.Millisecond
 
 // cpuProbe runs a busy loop on one thread until the loop has used cpuWork of CPU time, and compares
@@ -18,7 +18,7 @@ const cpuWork = 5 * time.Millisecond
 type cpuProbe struct {
 	read     func() reading // reads the clocks of the thread that runs the probe
 	workload workload
-	least    time.Duration // least CPU time that a unit took in any run
+	minWork  time.Duration // lowest CPU time per unit in any run
 }
 
 var errDisturbed = errors.New("the sidecar's other goroutines interrupted too much of the run")
@@ -38,12 +38,12 @@ func (p *cpuProbe) run(context.Context) (r result) {
 		r.add(catalog.ProbeCPURunDelay, (after - waited).Seconds())
 	}
 	work := cpu / time.Duration(units)
-	if p.least == 0 || work < p.least {
-		p.least = work
+	if p.minWork == 0 || work < p.minWork {
+		p.minWork = work
 	}
 	r.add(catalog.ProbeCPUStretch, float64(wall)/float64(cpu))
 	r.add(catalog.ProbeCPUWork, work.Seconds())
-	r.add(catalog.ProbeCPUWorkMin, p.least.Seconds())
+	r.add(catalog.ProbeCPUWorkMin, p.minWork.Seconds())
 	return r
 }
 

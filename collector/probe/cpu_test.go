@@ -13,11 +13,11 @@ import (
 func needThreadClock(t *testing.T) {
 	t.Helper()
 	if !thread.HasClock {
-		t.Skip("no CPU probes here")
+		t.Skip("this system does not report per-thread CPU time")
 	}
 }
 
-// values returns the points of r that are not durations.
+// values returns the values of r's points by metric, without durations.
 func values(r result) map[*catalog.Metric]float64 {
 	out := map[*catalog.Metric]float64{}
 	for _, p := range r.points {
@@ -32,31 +32,31 @@ func TestCPUProbeMeasuresStretchAndWork(t *testing.T) {
 	needThreadClock(t)
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	p := &cpuProbe{read: read}
+	p := &cpuProbe{read: readClocks}
 	least := 0.0
 	for range 3 {
 		before := thread.CPU()
 		r := p.run(t.Context())
 		if r.kind == "disturbed" {
-			continue // on a busy machine there is no result
+			continue // a busy machine may yield no result
 		}
 		v := values(r)
 		if used := thread.CPU() - before; used < cpuWork {
 			t.Errorf("a run used %v of CPU time, want at least %v", used, cpuWork)
 		}
-		// The clocks are read one after the other, so that stretch may be slightly less than 1.
+		// The clocks are read one after the other, so stretch may be slightly less than 1.
 		if v[catalog.ProbeCPUStretch] < 0.99 {
-			t.Errorf("stretch %v, want at least 1", v[catalog.ProbeCPUStretch])
+			t.Errorf("stretch %v, want at least 0.99", v[catalog.ProbeCPUStretch])
 		}
 		work, floor := v[catalog.ProbeCPUWork], v[catalog.ProbeCPUWorkMin]
 		if floor <= 0 || work < floor || least > 0 && floor > least {
-			t.Errorf("a unit of work took %v s, the least %v s after %v s", work, floor, least)
+			t.Errorf("a unit of work took %v s, with a minimum of %v s now and %v s before", work, floor, least)
 		}
 		least = floor
 	}
 }
 
-// Units in which the thread slept are not counted: Go's scheduler ran another goroutine.
+// Units in which the thread slept are not counted, since Go's scheduler then ran another goroutine.
 func TestStretchExcludesInterruptionsByTheSidecar(t *testing.T) {
 	start := time.Now()
 	var wall, cpu time.Duration
@@ -86,10 +86,10 @@ func TestRunThatIsAlwaysInterruptedFails(t *testing.T) {
 	}}
 	r := p.run(t.Context())
 	if r.kind != "disturbed" || len(values(r)) != 0 {
-		t.Errorf("got %q and %v, want disturbed and nothing", r.kind, values(r))
+		t.Errorf("got error type %q and values %v, want disturbed and no values", r.kind, values(r))
 	}
 	if used -= unit; used != 2*cpuWork {
-		t.Errorf("it gave up after %v of CPU time, want %v", used, 2*cpuWork)
+		t.Errorf("the run gave up after %v of CPU time, want %v", used, 2*cpuWork)
 	}
 }
 
@@ -100,19 +100,19 @@ func TestParallelismProbeMeasuresTheCPUsItGets(t *testing.T) {
 		p := &parallelismProbe{cpus: func() int { return k }}
 		r := p.run(t.Context())
 		v := values(r)
-		asked := max(1, k)
-		if got := v[catalog.ProbeParallelismRequested]; got != float64(asked) {
-			t.Errorf("%d CPUs: %v requested", k, got)
+		requested := max(1, k)
+		if got := v[catalog.ProbeParallelismRequested]; got != float64(requested) {
+			t.Errorf("%d CPUs: requested parallelism %v, want %d", k, got, requested)
 		}
 		// Each thread may use one unit of work more than the wall time covers.
-		if got := v[catalog.ProbeParallelism]; got <= 0 || got > 1.2*float64(asked) {
-			t.Errorf("%d CPUs: parallelism %v", k, got)
+		if got := v[catalog.ProbeParallelism]; got <= 0 || got > 1.2*float64(requested) {
+			t.Errorf("%d CPUs: parallelism %v, want more than 0 and at most %v", k, got, 1.2*float64(requested))
 		}
 		if r.cost < burst {
 			t.Errorf("%d CPUs: cost %v, want at least one burst, %v", k, r.cost, burst)
 		}
 		if got := runtime.GOMAXPROCS(0); got != before {
-			t.Errorf("GOMAXPROCS was %d and is %d", before, got)
+			t.Errorf("GOMAXPROCS was %d before the run and %d after it", before, got)
 		}
 	}
 }
@@ -123,6 +123,6 @@ func TestParallelismProbeStopsWithItsContext(t *testing.T) {
 	cancel()
 	r := (&parallelismProbe{cpus: func() int { return 2 }}).run(ctx)
 	if len(r.points) != 0 || r.cost >= 2*burst {
-		t.Errorf("canceled, it cost %v and recorded %v", r.cost, r.points)
+		t.Errorf("a canceled run cost %v and recorded %v, want no points", r.cost, r.points)
 	}
 }

@@ -23,8 +23,7 @@ const filePrefix = ".poolgauge-probe-"
 // errMemoryFS means that a directory is in memory and not on a disk.
 var errMemoryFS = errors.New("in memory, not on a disk")
 
-// diskProbe writes a block to a file of its own, makes it durable, drops it from the page cache and
-// reads it back.
+// diskProbe writes a block to a file, syncs it, drops it from the page cache and reads it back.
 type diskProbe struct {
 	dir  string
 	file *os.File // nil before the first run and after a failed run
@@ -50,7 +49,8 @@ func (p *diskProbe) run(context.Context) (r result) {
 		p.file = file
 	}
 	p.probe(&r)
-	// If the file kept its block between runs, writing to a full disk would succeed.
+	// Otherwise the block would remain allocated, and the next run could write it even to a full
+	// disk.
 	if err := p.file.Truncate(0); err != nil && r.err == nil {
 		r.err, r.kind = err, errorType(err, otherError)
 	}
@@ -64,7 +64,7 @@ func (p *diskProbe) run(context.Context) (r result) {
 
 func (p *diskProbe) probe(r *result) {
 	block := make([]byte, blockSize)
-	for i := 0; i < blockSize; i += 8 { // random, to defeat compression and deduplication
+	for i := 0; i < blockSize; i += 8 { // random data, to defeat compression and deduplication
 		binary.NativeEndian.PutUint64(block[i:], rand.Uint64())
 	}
 
@@ -111,7 +111,7 @@ func openProbeFile(dir string) (*os.File, error) {
 	f, err := os.CreateTemp(dir, filePrefix) // with mode 0600
 	if err != nil {
 		return nil, fmt.Errorf(
-			"probe directory %s: %w: use one that exists, has room, and that the sidecar can write to",
+			"probe directory %s: %w: expected an existing directory that is writable and has free space",
 			dir,
 			errors.Unwrap(err),
 		)

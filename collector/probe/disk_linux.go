@@ -17,7 +17,8 @@ func syncData(f *os.File) error {
 }
 
 // readUncached drops the block at the start of f from the page cache and reads it. If the block is
-// still in memory after that, f is not on a disk but, for example, on tmpfs.
+// still in memory after being dropped, f is not on a disk but, for example, on tmpfs, and the error
+// wraps errMemoryFS.
 func readUncached(f *os.File, block []byte) error {
 	fd := int(f.Fd())
 	if err := unix.Fadvise(fd, 0, blockSize, unix.FADV_DONTNEED); err != nil {
@@ -34,8 +35,9 @@ func readUncached(f *os.File, block []byte) error {
 	return err
 }
 
-// inMemory reports whether the first page of fd is in the page cache, or false if that is unknown.
-// It uses mincore, since a read with RWF_NOWAIT would start to fetch the page.
+// inMemory reports whether the first page of fd is in the page cache. It returns false if that is
+// unknown. It uses mincore, since a read with RWF_NOWAIT would make the kernel start to read the
+// page.
 func inMemory(fd int) bool {
 	page, err := unix.Mmap(fd, 0, blockSize, unix.PROT_READ, unix.MAP_SHARED)
 	if err != nil {

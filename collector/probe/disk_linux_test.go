@@ -18,13 +18,13 @@ func TestMemoryFileSystemIsRejected(t *testing.T) {
 	err := CheckDir("/dev/shm")
 	if !errors.Is(err, errMemoryFS) || !strings.Contains(err.Error(), "/dev/shm") ||
 		errorType(err, otherError) != "memory_filesystem" {
-		t.Errorf("got %v", err)
+		t.Errorf("got %v, want an error of type memory_filesystem that names /dev/shm", err)
 	}
 	if left := probeFiles(t, "/dev/shm"); len(left) != 0 {
-		t.Errorf("left behind: %v", left)
+		t.Errorf("files left behind: %v", left)
 	}
 	p := &diskProbe{dir: "/dev/shm"}
 	defer p.close()
-	// the write phase is not reported either
+	// the write and sync phases are not reported either
 	wantPhases(t, p.run(t.Context()), "read:memory_filesystem")
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// diskDir returns a directory on a disk.
+// diskDir returns a temporary directory, and skips the test if it is not on a disk.
 func diskDir(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -53,7 +53,7 @@ func TestDiskProbeWritesSyncsAndReads(t *testing.T) {
 	}
 	files := probeFiles(t, p.dir)
 	if len(files) != 1 {
-		t.Fatalf("want one file, got %v", files)
+		t.Fatalf("got the files %v, want one", files)
 	}
 	info, err := os.Stat(files[0])
 	if err != nil {
@@ -61,7 +61,7 @@ func TestDiskProbeWritesSyncsAndReads(t *testing.T) {
 	}
 	if info.Size() != 0 || info.Mode().Perm()&0o077 != 0 && os.PathSeparator == '/' {
 		t.Errorf(
-			"between runs the file has %d bytes and mode %v, want none and nothing for others",
+			"between runs, the file has %d bytes and mode %v; want 0 bytes and no access for group and others",
 			info.Size(),
 			info.Mode(),
 		)
@@ -69,20 +69,20 @@ func TestDiskProbeWritesSyncsAndReads(t *testing.T) {
 	p.close()
 	p.close()
 	if files := probeFiles(t, p.dir); len(files) != 0 {
-		t.Errorf("left behind: %v", files)
+		t.Errorf("files left behind: %v", files)
 	}
 }
 
 func TestDiskProbeRemovesLeftovers(t *testing.T) {
 	dir := diskDir(t)
 	leftover := filepath.Join(dir, filePrefix+"123")
-	theirs := filepath.Join(dir, "data")
-	for _, name := range []string{leftover, theirs} {
+	unrelated := filepath.Join(dir, "data")
+	for _, name := range []string{leftover, unrelated} {
 		if err := os.WriteFile(name, []byte("x"), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	running := &diskProbe{dir: dir} // as if of another process
+	running := &diskProbe{dir: dir} // as if in another process
 	running.run(t.Context())
 	defer running.close()
 	if _, err := os.Stat(leftover); !errors.Is(err, fs.ErrNotExist) {
@@ -92,9 +92,9 @@ func TestDiskProbeRemovesLeftovers(t *testing.T) {
 	p.run(t.Context())
 	defer p.close()
 	if got := probeFiles(t, dir); len(got) != 2 {
-		t.Errorf("want the files of two running probes, got %v", got)
+		t.Errorf("got %v, want the files of two running probes", got)
 	}
-	if _, err := os.Stat(theirs); err != nil {
+	if _, err := os.Stat(unrelated); err != nil {
 		t.Error(err)
 	}
 }
@@ -104,12 +104,12 @@ func TestDiskProbeFailsUntilItsDirectoryExists(t *testing.T) {
 	p := &diskProbe{dir: dir}
 	r := p.run(t.Context())
 	if got := phases(r); !slices.Equal(got, []string{"write:ENOENT"}) {
-		t.Errorf("got %v", got)
+		t.Errorf("got phases %v, want write:ENOENT", got)
 	}
 	if err := CheckDir(dir); err == nil || !strings.Contains(err.Error(), dir) || strings.Contains(err.Error(), "\n") {
-		t.Errorf("want one line that names %s, got %v", dir, err)
+		t.Errorf("got %v, want an error of one line that names %s", err, dir)
 	}
-	// It recovers when the directory appears.
+	// The probe recovers when the directory appears.
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -124,10 +124,10 @@ func TestErrorTypesOfDisks(t *testing.T) {
 		syscall.ENOSPC: "ENOSPC", syscall.EROFS: "EROFS", syscall.EIO: "EIO", syscall.EACCES: "EACCES",
 	} {
 		if got := errorType(&fs.PathError{Op: "write", Path: "/x", Err: errno}, otherError); got != want {
-			t.Errorf("%v is %q, want %q", errno, got, want)
+			t.Errorf("%v: got error type %q, want %q", errno, got, want)
 		}
 	}
 	if got := errorType(errors.New("?"), otherError); got != otherError {
-		t.Errorf("an unknown error is %q", got)
+		t.Errorf("unknown error: got error type %q, want %q", got, otherError)
 	}
 }

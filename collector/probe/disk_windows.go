@@ -2,5 +2,5 @@ package probe
 
 import "os"
 
-// lockFile does nothing: Windows refuses to remove an open file.
+// lockFile returns true without locking the file: Windows refuses to remove an open file anyway.
 func lockFile(*os.File) bool { return true }

@@ -1,12 +1,11 @@
-// Package probe runs small probes on a schedule. They measure how fast the CPU, a disk, a name
-// server or another service responds to the sidecar. docs/probes.md says what each metric shows and
-// what it does not.
+// Package probe runs small probes on a schedule. They measure how quickly the sidecar gets CPU
+// time, and how quickly a disk, a name server or another service responds to it. docs/probes.md
+// says what each metric shows and what it does not.
 //
 // # Cost
 //
-// Each probe has a share of [Config.Budget], and the CPU time of each run is subtracted from that
-// share. While a probe has overspent, its runs are skipped, and counted as skipped. Over any period
-// a probe therefore uses at most its share plus the CPU time of one run.
+// Each probe has a share of [Config.Budget]. Runs that would exceed it are skipped, and counted as
+// skipped. In any period, a probe therefore uses at most its share plus the CPU time of one run.
 //
 // # Goroutines
 //

@@ -11,9 +11,9 @@ import (
 	"testing"
 )
 
-// serverThatRequiresHeaders returns a server that responds 202 "all is well" to requests with a
-// key, a user agent and a virtual host.
-func serverThatRequiresHeaders(t *testing.T, tls bool) *httptest.Server {
+// newHeaderServer returns a server that responds to requests with the expected key, user agent and
+// host with status 202 and the body "all is well", and to all others with 403.
+func newHeaderServer(t *testing.T, tls bool) *httptest.Server {
 	t.Helper()
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Host != "example.com" || r.Header.Get("X-Key") != "k" || r.UserAgent() != "mine" {
@@ -34,7 +34,7 @@ func serverThatRequiresHeaders(t *testing.T, tls bool) *httptest.Server {
 }
 
 func TestHTTPProbeChecksTheExpectation(t *testing.T) {
-	s := serverThatRequiresHeaders(t, false)
+	s := newHeaderServer(t, false)
 	sent := http.Header{"Host": {"example.com"}, "X-Key": {"k"}, "User-Agent": {"mine"}}
 	for name, c := range map[string]struct {
 		expect Expectation
@@ -49,7 +49,7 @@ func TestHTTPProbeChecksTheExpectation(t *testing.T) {
 		"another body":   {Expectation{Header: sent, Body: regexp.MustCompile(`ill`)}, "response:body"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, p, err := Config{Expect: c.expect}.newHTTPProbe(Target{Address: s.URL, Timeout: enough})
+			_, p, err := Config{Expect: c.expect}.newHTTPProbe(Target{Address: s.URL, Timeout: longTimeout})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -64,10 +64,10 @@ func TestHTTPProbeChecksTheExpectation(t *testing.T) {
 }
 
 func TestHTTPProbeVerifiesCertificates(t *testing.T) {
-	s := serverThatRequiresHeaders(t, true)
+	s := newHeaderServer(t, true)
 	own := x509.NewCertPool()
 	own.AddCert(s.Certificate())
-	// the certificate is for that name
+	// the certificate is for example.com
 	sent := http.Header{"Host": {"example.com"}, "X-Key": {"k"}, "User-Agent": {"mine"}}
 	other := http.Header{"Host": {"other.example"}}
 	for name, c := range map[string]struct {
@@ -85,7 +85,7 @@ func TestHTTPProbeVerifiesCertificates(t *testing.T) {
 				Expect: Expectation{Header: c.header},
 				TLS:    c.trust,
 			}.newHTTPProbe(
-				Target{Address: s.URL, Timeout: enough},
+				Target{Address: s.URL, Timeout: longTimeout},
 			)
 			if err != nil {
 				t.Fatal(err)

@@ -17,8 +17,8 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// grpcCost is the CPU time assumed for the goroutines of a gRPC connection, which cannot be
-// measured.
+// grpcCost is the CPU time assumed for a gRPC connection. The actual CPU time cannot be measured,
+// since gRPC uses its own goroutines.
 const grpcCost = time.Millisecond
 
 // grpcProbe calls a health service (grpc.health.v1) on a new connection in each run.
@@ -62,7 +62,7 @@ func (p *grpcProbe) run(ctx context.Context) (r result) {
 	r.cost += grpcCost
 	switch state, err := p.check(ctx, conn); {
 	case err != nil:
-		r.fail("response", start, codeOf(ctx, err), err)
+		r.fail("response", start, grpcErrorType(ctx, err), err)
 	case state != healthpb.HealthCheckResponse_SERVING:
 		r.fail("response", start, state.String(), fmt.Errorf("health status %v", state))
 	default:
@@ -83,21 +83,21 @@ func (p *grpcProbe) check(ctx context.Context, conn net.Conn) (healthpb.HealthCh
 			case c := <-first:
 				return c, nil
 			default:
-				return nil, errors.New("connection lost")
+				return nil, errors.New("connection lost: the probe does not reconnect")
 			}
 		}))
 	if err != nil {
 		return healthpb.HealthCheckResponse_UNKNOWN, err
 	}
-	answer, err := healthpb.NewHealthClient(client).Check(ctx, &healthpb.HealthCheckRequest{Service: p.service})
+	resp, err := healthpb.NewHealthClient(client).Check(ctx, &healthpb.HealthCheckRequest{Service: p.service})
 	_ = client.Close()
-	return answer.GetStatus(), err
+	return resp.GetStatus(), err
 }
 
-// codeOf returns the error.type of err, the error of a call with ctx: timeout, or the name of the
-// gRPC code. Once ctx is done the connection fails too, and gRPC may return the connection's error,
-// so codeOf checks ctx first.
-func codeOf(ctx context.Context, err error) string {
+// grpcErrorType returns the error.type of err, which a call with ctx returned: "timeout", or the
+// name of the gRPC status code. Once ctx is done, the connection fails too, and gRPC may return the
+// connection's error, so grpcErrorType checks ctx first.
+func grpcErrorType(ctx context.Context, err error) string {
 	if ctx.Err() != nil || status.Code(err) == codes.DeadlineExceeded {
 		return "timeout"
 	}

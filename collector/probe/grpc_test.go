@@ -30,11 +30,11 @@ func serveGRPC(t *testing.T, s *grpc.Server) (address string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- s.Serve(l) }()
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(l) }()
 	t.Cleanup(func() {
 		s.Stop()
-		if err := <-ended; err != nil {
+		if err := <-served; err != nil {
 			t.Error(err)
 		}
 	})
@@ -62,9 +62,9 @@ func TestGRPCProbeChecksTheHealthService(t *testing.T) {
 		"grpc://" + unusedAddress(t):  {"connect:connection_refused"},
 		"grpcs://" + address:          {"connect", "tls:tls"},
 	} {
-		wantPhases(t, grpcTo(t, Config{}, url, enough).run(t.Context()), want...)
+		wantPhases(t, grpcTo(t, Config{}, url, longTimeout).run(t.Context()), want...)
 	}
-	// until the probe closes the connection
+	// This server accepts connections but never responds.
 	silent := listen(t, func(conn net.Conn) { _, _ = io.Copy(io.Discard, conn) })
 	wantPhases(
 		t,
@@ -75,22 +75,22 @@ func TestGRPCProbeChecksTheHealthService(t *testing.T) {
 }
 
 func TestGRPCProbeOverTLS(t *testing.T) {
-	mint := httptest.NewTLSServer(nil) // it has a certificate for 127.0.0.1
-	mint.Close()
-	address := grpcServer(t, grpc.Creds(credentials.NewTLS(&tls.Config{Certificates: mint.TLS.Certificates})))
+	certified := httptest.NewTLSServer(nil) // has a certificate for 127.0.0.1
+	certified.Close()
+	address := grpcServer(t, grpc.Creds(credentials.NewTLS(&tls.Config{Certificates: certified.TLS.Certificates})))
 	own := x509.NewCertPool()
-	own.AddCert(mint.Certificate())
-	wantPhases(t, grpcTo(t, Config{}, "grpcs://"+address, enough).run(t.Context()), "connect", "tls:tls")
+	own.AddCert(certified.Certificate())
+	wantPhases(t, grpcTo(t, Config{}, "grpcs://"+address, longTimeout).run(t.Context()), "connect", "tls:tls")
 	wantPhases(
 		t,
-		grpcTo(t, Config{TLS: TLSConfig{Roots: own}}, "grpcs://"+address, enough).run(t.Context()),
+		grpcTo(t, Config{TLS: TLSConfig{Roots: own}}, "grpcs://"+address, longTimeout).run(t.Context()),
 		"connect",
 		"tls",
 		"response",
 	)
 	wantPhases(
 		t,
-		grpcTo(t, Config{TLS: TLSConfig{SkipVerify: true}}, "grpcs://"+address+"/down", enough).run(t.Context()),
+		grpcTo(t, Config{TLS: TLSConfig{SkipVerify: true}}, "grpcs://"+address+"/down", longTimeout).run(t.Context()),
 		"connect",
 		"tls",
 		"response:NOT_SERVING",

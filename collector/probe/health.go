@@ -10,7 +10,7 @@ import (
 // which the metrics show.
 const hungAfter = 10 * time.Second
 
-// health logs once when a probe starts to fail or hangs, and once when it has recovered. It is safe
+// health logs one line when a probe starts to fail or hang, and one when it recovers. It is safe
 // for concurrent use: the scheduler calls missed, and each run calls finished.
 type health struct {
 	log *slog.Logger
@@ -20,8 +20,8 @@ type health struct {
 	hung bool       // the current run is hung
 }
 
-// missed is called each time a probe misses its turn because its previous run has not returned.
-// running is how long that run has taken so far.
+// missed is called each time a run is skipped because the previous run has not returned. running is
+// how long the previous run has taken so far.
 func (h *health) missed(running time.Duration) {
 	if running < hungAfter {
 		return

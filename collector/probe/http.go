@@ -24,8 +24,8 @@ import (
 const maxResponse = 64 << 10
 
 // httpProbe gets a URL over HTTP/1.1 on a new connection in each run. It follows no redirects and
-// uses no proxy. It does not use http.Transport, whose several goroutines would make it impossible
-// to measure the CPU time: here each phase is a single call on the probe's thread.
+// uses no proxy. It does not use http.Transport, whose goroutines would make it impossible to
+// measure the CPU time. Instead, each phase runs on the probe's own thread.
 type httpProbe struct {
 	dialer  dialer
 	request *http.Request
@@ -99,14 +99,14 @@ func handshake(raw net.Conn, config *tls.Config, r *result) net.Conn {
 	// a goroutine, whose CPU time would not be measured.
 	if err := secure.Handshake(); err != nil { //nolint:noctx // see above
 		r.fail("tls", start, errorType(err, "tls"), err)
-		var refused *tls.CertificateVerificationError
-		if errors.As(err, &refused) {
-			r.certificates(refused.UnverifiedCertificates)
+		var rejected *tls.CertificateVerificationError
+		if errors.As(err, &rejected) {
+			r.addExpiry(rejected.UnverifiedCertificates)
 		}
 		return nil
 	}
 	r.phase("tls", start)
-	r.certificates(secure.ConnectionState().PeerCertificates)
+	r.addExpiry(secure.ConnectionState().PeerCertificates)
 	return secure
 }
 
@@ -117,8 +117,8 @@ func (e Expectation) accepts(status int) bool {
 	return slices.Contains(e.Status, status)
 }
 
-// certificates adds the time until the first certificate in the server's chain expires.
-func (r *result) certificates(chain []*x509.Certificate) {
+// addExpiry adds the time until the earliest expiry of a certificate in the server's chain.
+func (r *result) addExpiry(chain []*x509.Certificate) {
 	if len(chain) == 0 {
 		return
 	}

@@ -19,7 +19,7 @@ import (
 
 func httpTo(t *testing.T, url string) *httpProbe {
 	t.Helper()
-	_, p, err := Config{}.newHTTPProbe(Target{Address: url, Timeout: enough})
+	_, p, err := Config{}.newHTTPProbe(Target{Address: url, Timeout: longTimeout})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +72,7 @@ func TestHTTPProbeReportsTheResponse(t *testing.T) {
 		wantPhases(t, httpTo(t, s.URL+path).run(t.Context()), "connect", want)
 	}
 	p := httpTo(t, s.URL+"/slow")
-	p.timeout = 500 * time.Millisecond // enough to connect, also on a busy machine
+	p.timeout = 500 * time.Millisecond // enough to connect, even on a busy machine
 	wantPhases(t, p.run(t.Context()), "connect", "response:timeout")
 	wantPhases(t, httpTo(t, "http://"+unusedAddress(t)).run(t.Context()), "connect:connection_refused")
 }
@@ -84,7 +84,7 @@ func TestHTTPProbeOverTLS(t *testing.T) {
 	trusting.tls.RootCAs.AddCert(s.Certificate())
 	wantPhases(t, trusting.run(t.Context()), "connect", "tls", "response")
 
-	wantPhases(t, httpTo(t, s.URL).run(t.Context()), "connect", "tls:tls") // of an unknown CA
+	wantPhases(t, httpTo(t, s.URL).run(t.Context()), "connect", "tls:tls") // signed by an unknown CA
 	wantPhases(
 		t,
 		httpTo(t, strings.Replace(testServer(t, false).URL, "http:", "https:", 1)).run(t.Context()),
@@ -94,7 +94,7 @@ func TestHTTPProbeOverTLS(t *testing.T) {
 }
 
 // The remaining validity of a certificate is reported whether or not it is trusted.
-func TestRemainingValidityIsThatOfTheFirstToExpire(t *testing.T) {
+func TestRemainingValidityIsThatOfTheEarliestExpiry(t *testing.T) {
 	s := testServer(t, true)
 	trusting := httpTo(t, s.URL+"/ok?q=1")
 	trusting.tls.RootCAs = x509.NewCertPool()
@@ -117,13 +117,13 @@ func TestRemainingValidityIsThatOfTheFirstToExpire(t *testing.T) {
 	}
 	expiring := &x509.Certificate{NotAfter: time.Now().Add(-time.Hour)}
 	var r result
-	r.certificates([]*x509.Certificate{{NotAfter: time.Now().Add(time.Hour)}, expiring})
+	r.addExpiry([]*x509.Certificate{{NotAfter: time.Now().Add(time.Hour)}, expiring})
 	if got := r.points[0].value; math.Abs(got+3600) > 60 {
 		t.Errorf("%v s remain for a chain with an expired certificate, want -3600", got)
 	}
 }
 
-func TestHTTPProbeOfMalformedResponses(t *testing.T) {
+func TestHTTPProbeReportsMalformedResponses(t *testing.T) {
 	for name, c := range map[string]struct{ response, want string }{
 		"garbage":        {"SSH-2.0-x\r\n", "response:protocol"},
 		"nothing":        {"", "response:protocol"},
@@ -141,7 +141,7 @@ func TestHTTPProbeOfMalformedResponses(t *testing.T) {
 	}
 }
 
-// A probe that waits for a server ends when it is canceled.
+// A probe that is waiting for a response returns when its context is canceled.
 func TestHTTPProbeIsCanceled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	address := listen(t, func(conn net.Conn) {
@@ -151,7 +151,7 @@ func TestHTTPProbeIsCanceled(t *testing.T) {
 	})
 	before := time.Now()
 	httpTo(t, "http://"+address).run(ctx)
-	if took := time.Since(before); took >= enough {
-		t.Errorf("took %v", took)
+	if took := time.Since(before); took >= longTimeout {
+		t.Errorf("a canceled run took %v, want less than the timeout", took)
 	}
 }

@@ -18,7 +18,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// recorder collects what the instruments in a test recorded.
+// recorder has the instruments of all probe metrics, and reads what a test recorded with them.
 type recorder struct {
 	recorders instruments.Recorders
 	reader    *sdk.ManualReader
@@ -36,7 +36,7 @@ func newRecorder(t *testing.T) recorder {
 	return recorder{recorders, reader}
 }
 
-// sample is one point: the count of a histogram, the value of anything else.
+// sample is one point. value is the count of a histogram, or the value of any other metric.
 type sample struct {
 	attributes attribute.Set
 	value      float64
@@ -107,7 +107,7 @@ func (r recorder) value(t *testing.T, m *catalog.Metric, attrs ...string) float6
 	return 0
 }
 
-// newLog returns a logger and its output, which may be read once nothing logs any longer.
+// newLog returns a logger and its output. The output must not be read while anything may still log.
 func newLog() (*slog.Logger, *strings.Builder) {
 	var out strings.Builder
 	return slog.New(slog.NewTextHandler(&out, nil)), &out

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// lookupCost is the CPU time assumed for a lookup. It cannot be measured, since the resolver uses
-// goroutines of its own.
+// lookupCost is the CPU time assumed for a lookup. The actual CPU time cannot be measured, since
+// the resolver uses its own goroutines.
 const lookupCost = 500 * time.Microsecond
 
 // resolver is the part of net.Resolver that the probes use.
@@ -16,9 +16,9 @@ type resolver interface {
 	LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error)
 }
 
-// systemResolver is the system's resolver, except that its queries end once the lookup's context is
-// done. Otherwise, Go's resolver would continue each query, on a goroutine, until the timeout in
-// /etc/resolv.conf.
+// systemResolver is the system's resolver, except that its queries are abandoned once the lookup's
+// context is done. Otherwise, Go's resolver would continue each query, on a goroutine, until the
+// timeout in /etc/resolv.conf.
 var systemResolver = &net.Resolver{Dial: dialNameServer}
 
 func dialNameServer(ctx context.Context, network, address string) (net.Conn, error) {
@@ -30,12 +30,12 @@ func dialNameServer(ctx context.Context, network, address string) (net.Conn, err
 	return conn, err
 }
 
-// lookup resolves name, and adds the lookup phase to r. It returns no addresses if the lookup
-// fails.
-func lookup(ctx context.Context, r *result, from resolver, name string) []netip.Addr {
+// lookup resolves name with the given resolver, and adds the lookup phase to r. It returns no
+// addresses if the lookup fails.
+func lookup(ctx context.Context, r *result, via resolver, name string) []netip.Addr {
 	start := time.Now()
 	r.cost += lookupCost
-	addrs, err := from.LookupNetIP(ctx, "ip", name)
+	addrs, err := via.LookupNetIP(ctx, "ip", name)
 	if err != nil {
 		r.fail("lookup", start, errorType(err, "dns"), err)
 		return nil
@@ -71,14 +71,15 @@ func (d dialer) dial(ctx context.Context, r *result) net.Conn {
 		return nil
 	}
 	r.phase("connect", start)
-	// SetDeadline fails only on a closed connection
+	// SetDeadline fails only on a closed connection.
 	context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 	return conn
 }
 
 // connect tries addrs one after the other, in the resolver's order, and gives each an equal part of
-// the remaining time. If all fail, it returns the first error. If it were given the host's name, a
-// net.Dialer could try two addresses at once, on goroutines whose CPU time would not be measured.
+// the remaining time. If all fail, it returns the first error. It does not let net.Dialer resolve
+// the host, since the dialer could then try two addresses concurrently, on goroutines whose CPU
+// time would not be measured.
 func (d dialer) connect(ctx context.Context, addrs []netip.Addr) (net.Conn, error) {
 	first := error(&net.DNSError{Err: "no addresses", Name: d.host, IsNotFound: true})
 	for i, addr := range addrs {

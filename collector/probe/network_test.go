@@ -10,7 +10,8 @@ import (
 	"time"
 )
 
-const enough = 10 * time.Second
+// longTimeout is a timeout that no test is expected to reach.
+const longTimeout = 10 * time.Second
 
 // listen returns the address of a listener that passes its connections to serve and then closes
 // them.
@@ -47,7 +48,7 @@ func unusedAddress(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// names is a resolver for tests. A lookup of a name that it does not have blocks until its context
+// names is a resolver for tests. A lookup of a name that is not in the map blocks until its context
 // is done.
 type names map[string][]netip.Addr
 
@@ -59,7 +60,7 @@ func (n names) LookupNetIP(ctx context.Context, _, host string) ([]netip.Addr, e
 	return nil, ctx.Err()
 }
 
-func tcp(t *testing.T, address string, timeout time.Duration) *tcpProbe {
+func tcpTo(t *testing.T, address string, timeout time.Duration) *tcpProbe {
 	t.Helper()
 	_, p, err := newTCPProbe(Target{Address: address, Timeout: timeout})
 	if err != nil {
@@ -77,15 +78,15 @@ func wantPhases(t *testing.T, r result, want ...string) {
 
 func TestTCPProbeLooksUpAndConnects(t *testing.T) {
 	address := listen(t, func(net.Conn) {})
-	wantPhases(t, tcp(t, address, enough).run(t.Context()), "connect")
-	wantPhases(t, tcp(t, unusedAddress(t), enough).run(t.Context()), "connect:connection_refused")
+	wantPhases(t, tcpTo(t, address, longTimeout).run(t.Context()), "connect")
+	wantPhases(t, tcpTo(t, unusedAddress(t), longTimeout).run(t.Context()), "connect:connection_refused")
 
 	_, port, _ := net.SplitHostPort(address)
 	loopback, other := netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("127.0.0.2")
-	p := tcp(t, "db.test:"+port, enough)
+	p := tcpTo(t, "db.test:"+port, longTimeout)
 	p.dialer.resolver = names{"db.test": {loopback}}
 	wantPhases(t, p.run(t.Context()), "lookup", "connect")
-	p.dialer.resolver = names{"db.test": {other, loopback}} // nothing listens on the first
+	p.dialer.resolver = names{"db.test": {other, loopback}} // nothing listens on the first address
 	wantPhases(t, p.run(t.Context()), "lookup", "connect")
 	p.dialer.resolver = names{"db.test": {other, other}}
 	wantPhases(t, p.run(t.Context()), "lookup", "connect:connection_refused")
@@ -95,9 +96,9 @@ func TestTCPProbeLooksUpAndConnects(t *testing.T) {
 	wantPhases(t, p.run(t.Context()), "lookup:timeout")
 }
 
-// nameServer starts a name server that answers A queries for known.test, does not respond to those
-// for silent.test, fails those for broken.test and knows no other name. It returns a resolver that
-// uses it.
+// nameServer starts a name server that answers A queries for known.test, does not respond to
+// queries for silent.test, fails queries for broken.test and reports that other names do not exist.
+// It returns a resolver that uses that server.
 func nameServer(t *testing.T) *net.Resolver {
 	t.Helper()
 	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
@@ -124,7 +125,7 @@ func nameServer(t *testing.T) *net.Resolver {
 	}}
 }
 
-// answer makes the reply to a query with one question (RFC 1035, section 4).
+// answer returns the reply to a query with one question (RFC 1035, section 4).
 func answer(query []byte) []byte {
 	const header = 12
 	end := header
@@ -145,7 +146,7 @@ func answer(query []byte) []byte {
 	default:
 		code = 3
 	}
-	// an authoritative answer, with the question only
+	// an authoritative answer that contains only the question
 	copy(reply[2:], []byte{0x84, 0x80 | code, 0, 1, 0, 0, 0, 0, 0, 0})
 	if name == "known.test." && kind == 1 {
 		reply[7] = 1
@@ -161,7 +162,7 @@ func TestDNSProbeReportsTheAnswer(t *testing.T) {
 		"unknown.test.": "lookup:nxdomain",
 		"broken.test.":  "lookup:dns",
 	} {
-		_, p, err := newDNSProbe(Target{Address: name, Timeout: enough})
+		_, p, err := newDNSProbe(Target{Address: name, Timeout: longTimeout})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -169,7 +170,7 @@ func TestDNSProbeReportsTheAnswer(t *testing.T) {
 		r := p.run(t.Context())
 		wantPhases(t, r, want)
 		if r.cost == 0 {
-			t.Errorf("%s: no cost for the resolver's goroutines", name)
+			t.Errorf("%s: the cost of the resolver's goroutines is 0", name)
 		}
 	}
 	silent := &dnsProbe{resolver: server, name: "silent.test.", timeout: 20 * time.Millisecond}

@@ -11,12 +11,12 @@ import (
 	"github.com/poolgauge/poolgauge/internal/thread"
 )
 
-// burst is the CPU time after which a run of the parallelism probe ends: all threads stop as soon
-// as one has used that much. It spans several time slices of the kernel's scheduler, so that each
-// thread gets a representative share.
+// burst limits the CPU time of each thread in a run of the parallelism probe: all threads stop as
+// soon as one of them has used that much. It spans several time slices of the kernel's scheduler,
+// so that each thread gets a representative share.
 const burst = 30 * time.Millisecond
 
-// parallelismProbe runs a busy loop on as many threads as the sidecar may use CPUs, and divides the
+// parallelismProbe runs one busy thread for each CPU that the sidecar may use, and divides the
 // threads' total CPU time by the wall time.
 type parallelismProbe struct {
 	cpus func() int
@@ -24,7 +24,7 @@ type parallelismProbe struct {
 
 func (p *parallelismProbe) run(ctx context.Context) (r result) {
 	k := max(1, p.cpus())
-	// One more than the busy loops need, so that sampling can continue.
+	// One more than the busy threads need, so that other goroutines can continue.
 	if before := runtime.GOMAXPROCS(0); before <= k {
 		runtime.GOMAXPROCS(k + 1)
 		defer runtime.GOMAXPROCS(before)
@@ -38,10 +38,10 @@ func (p *parallelismProbe) run(ctx context.Context) (r result) {
 	return r
 }
 
-// bursts runs busy loops on k threads at once until the first thread has used burst of CPU time, or
-// until ctx is done. It returns the wall time, or 0 if ctx was done first, and the threads' total
-// CPU time. A thread that is waiting for a CPU when the others stop still completes a unit of work,
-// so each thread may add one unit, a hundredth of burst.
+// bursts runs busy loops on k threads concurrently until the first thread has used burst of CPU
+// time, or until ctx is done. It returns the wall time, or 0 if ctx was done first, and the
+// threads' total CPU time. A thread that is waiting for a CPU when the others stop still completes
+// its unit of work, so each thread may use up to one unit too much, about a hundredth of burst.
 func bursts(ctx context.Context, k int) (wall, cpu time.Duration) {
 	var stop atomic.Bool
 	defer context.AfterFunc(ctx, func() { stop.Store(true) })()

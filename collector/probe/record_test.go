@@ -61,7 +61,7 @@ func TestAttributeSetsAreBuiltOnce(t *testing.T) {
 	s := series{phase: "connect", errorType: "timeout"}
 	a.of(s)
 	if n := testing.AllocsPerRun(100, func() { a.of(s) }); n != 0 {
-		t.Errorf("%v allocations a use, want 0", n)
+		t.Errorf("%v allocations per use, want 0", n)
 	}
 }
 

@@ -30,7 +30,7 @@ type Runner struct {
 	cpus      lock // locked during an exclusive run
 
 	cancel context.CancelFunc
-	closed chan struct{} // closed when all goroutines have ended and all probes are closed
+	closed chan struct{} // closed when all runs have returned and all probes are closed
 }
 
 // Start runs the probes of cfg and records their results with instruments of meter, created from
@@ -99,7 +99,7 @@ func (r *Runner) schedule(ctx context.Context) {
 		next := slices.MinFunc(r.tasks, func(a, b *task) int { return a.next.Compare(b.next) })
 		select {
 		case <-time.After(time.Until(next.next)):
-			r.turn(ctx, next)
+			r.startOrSkip(ctx, next)
 			continue
 		case <-ctx.Done():
 		}
@@ -116,11 +116,11 @@ func (r *Runner) schedule(ctx context.Context) {
 	closing.Wait()
 }
 
-// turn starts a run of t, or counts a skipped run.
-func (r *Runner) turn(ctx context.Context, t *task) {
+// startOrSkip starts a run of t, or counts a skipped run.
+func (r *Runner) startOrSkip(ctx context.Context, t *task) {
 	intended, now := t.next, time.Now()
 	t.advance(now)
-	if reason := r.refuse(t, now); reason != "" {
+	if reason := r.admit(t, now); reason != "" {
 		r.recorders[catalog.ProbeSkipped](ctx, 1, t.skip[reason])
 		return
 	}
@@ -128,16 +128,16 @@ func (r *Runner) turn(ctx context.Context, t *task) {
 	go r.run(ctx, t, intended)
 }
 
-// refuse returns why t cannot run now. If t can run, refuse locks t.busy for the run and returns
-// "".
-func (r *Runner) refuse(t *task, now time.Time) string {
+// admit decides whether t may run now. If so, it locks t.busy for the run and returns "".
+// Otherwise, it returns the reason for skipping the run.
+func (r *Runner) admit(t *task, now time.Time) string {
 	if !t.busy.tryLock() {
 		t.health.missed(now.Sub(t.started))
 		return skipRunning
 	}
 	throttled := r.wasThrottled(t)
 	switch {
-	case t.budget.overspent(now):
+	case t.budget.isOverspent(now):
 		t.busy.unlock()
 		return skipBudget
 	case throttled:
@@ -163,15 +163,15 @@ func (r *Runner) run(ctx context.Context, t *task, intended time.Time) {
 	defer t.busy.unlock()
 	if t.exclusive {
 		// Time spent waiting for another exclusive probe does not count.
-		asked := time.Now()
+		requested := time.Now()
 		r.cpus.lock()
 		defer r.cpus.unlock()
-		intended = intended.Add(time.Since(asked))
+		intended = intended.Add(time.Since(requested))
 	}
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 
-	before := r.threadCPU()
+	started, before := time.Now(), r.threadCPU()
 	res := t.run(ctx)
 	took := time.Since(intended)
 	if ctx.Err() != nil {
@@ -187,7 +187,7 @@ func (r *Runner) run(ctx context.Context, t *task, intended time.Time) {
 	}
 	cost := r.threadCPU() - before + res.cost
 	r.recorders[catalog.ProbeCost](ctx, cost.Seconds(), t.attributes.of(series{}))
-	t.budget.charge(cost)
+	t.budget.charge(started, cost)
 	r.wasThrottled(t) // do not skip the next run because of throttling caused by this one
 	t.health.finished(res)
 }

@@ -10,8 +10,8 @@ import (
 )
 
 // ParseTCP splits s, the target of a TCP probe, which must have the form "host:port". The host is a
-// name or an IP address (IPv6 in brackets), and the port is from 1 to 65535. The error contains s
-// and the expected form.
+// name or an IP address (IPv6 in brackets), and the port is from 1 to 65535. The error contains s,
+// redacted, and the expected form.
 func ParseTCP(s string) (host, port string, err error) {
 	host, port, err = net.SplitHostPort(s)
 	if err != nil || !validHost(host) || !validPort(port) {
@@ -24,8 +24,8 @@ func ParseTCP(s string) (host, port string, err error) {
 }
 
 // ParseDNS checks that s, the target of a DNS probe, is a host name, and returns s unchanged. The
-// resolver's search list applies unless the name ends in a dot. The error contains s and the
-// expected form.
+// resolver's search list applies unless the name ends in a dot. The error contains s, redacted, and
+// the expected form.
 func ParseDNS(s string) (name string, err error) {
 	if !validName(s) {
 		return "", fmt.Errorf(
@@ -37,7 +37,7 @@ func ParseDNS(s string) (name string, err error) {
 }
 
 // ParseHTTP parses s, the target of an HTTP probe, which must be an http or https URL with a host
-// and without user or password. The error contains s, without anything before an @, and the
+// and without user or password. The error contains s, without its user, password and query, and the
 // expected form.
 func ParseHTTP(s string) (*url.URL, error) {
 	u, err := url.Parse(s)
@@ -54,9 +54,9 @@ func ParseHTTP(s string) (*url.URL, error) {
 }
 
 // ParseGRPC parses s, the target of a gRPC probe, which must be a URL with the scheme grpc, or
-// grpcs for TLS, and with a host and port. The path names the service to check, such as
-// grpc://app.example:9090/orders.v1.Orders; without a path, the probe checks the health of the
-// whole server. The error contains s, without anything before an @, and the expected form.
+// grpcs for TLS, and with a host and port. The path names the service to check, as in
+// grpc://app.example:9090/orders.v1.Orders. Without a path, the probe checks the health of the
+// server itself. The error contains s, without its user, password and query, and the expected form.
 func ParseGRPC(s string) (*url.URL, error) {
 	u, err := url.Parse(s)
 	if err != nil || (u.Scheme != "grpc" && u.Scheme != "grpcs") || u.User != nil || !validHost(u.Hostname()) ||
@@ -112,12 +112,12 @@ func validName(s string) bool {
 
 const nameChars = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"
 
-// withoutSecrets returns u without its query, which may contain tokens, for use in attributes and
-// logs.
+// withoutSecrets returns u without its user and query, which may contain passwords and tokens, for
+// use in attributes and logs.
 func withoutSecrets(u *url.URL) string {
-	d := *u
-	d.RawQuery, d.ForceQuery, d.User = "", false, nil
-	return d.String()
+	public := *u
+	public.RawQuery, public.ForceQuery, public.User = "", false, nil
+	return public.String()
 }
 
 // redact returns s without possible secrets: the query and anything between the scheme and the last

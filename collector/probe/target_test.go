@@ -84,7 +84,7 @@ func TestParseHTTP(t *testing.T) {
 	}
 	u, err := ParseHTTP("http://app.example/a?b=c")
 	if err != nil || u.RequestURI() != "/a?b=c" {
-		t.Errorf("the query is not sent: %v, %v", u, err)
+		t.Errorf("the query must be part of the request: got %v, %v", u, err)
 	}
 }
 
@@ -126,9 +126,9 @@ func TestStartRejectsInvalidConfigs(t *testing.T) {
 		r, err := Start(noop.Meter{}, log, c.cfg)
 		if err == nil {
 			_ = r.Close()
-			t.Errorf("want %q, got no error", c.want)
+			t.Errorf("got no error, want %q", c.want)
 		} else if !strings.HasPrefix(err.Error(), c.want) || strings.Contains(err.Error(), "secret") {
-			t.Errorf("want %q, got %q", c.want, err)
+			t.Errorf("got %q, want %q", err, c.want)
 		}
 	}
 }
@@ -149,7 +149,7 @@ func FuzzParseTCP(f *testing.F) {
 	f.Fuzz(func(t *testing.T, s string) {
 		host, port, err := ParseTCP(s)
 		if err == nil && (!validHost(host) || !validPort(port) || strings.ContainsAny(host, "/@ \n")) {
-			t.Errorf("%q gave %q and %q", s, host, port)
+			t.Errorf("ParseTCP(%q) = %q, %q, which is not a valid host and port", s, host, port)
 		}
 	})
 }
@@ -161,12 +161,12 @@ func FuzzParseDNS(f *testing.F) {
 	f.Fuzz(func(t *testing.T, s string) {
 		name, err := ParseDNS(s)
 		if err == nil && (name != s || len(s) > 254 || strings.ContainsAny(s, ":/@ \n\x00")) {
-			t.Errorf("%q gave %q", s, name)
+			t.Errorf("ParseDNS(%q) = %q, want an error or the same, valid name", s, name)
 		}
 	})
 }
 
-// Neither the attribute of a URL nor the error ever contains its password or query.
+// Neither the target attribute of a URL nor an error about it contains its password or query.
 func FuzzParseHTTP(f *testing.F) {
 	for _, s := range []string{"a.example", "a:80/x", "a/?q", "a@b", "%zz", "a:b/#?@", "//"} {
 		f.Add("http://", s)
@@ -179,7 +179,7 @@ func FuzzParseHTTP(f *testing.F) {
 		for _, s := range []string{before + "user:" + secret + "@" + after, before + after + "?token=" + secret} {
 			u, err := ParseHTTP(s)
 			if err != nil {
-				if strings.Contains(err.Error(), secret) && asURL(s) {
+				if strings.Contains(err.Error(), secret) && hasUserOrQuery(s) {
 					t.Errorf("%q: the error contains the secret: %v", s, err)
 				}
 				continue
@@ -191,9 +191,9 @@ func FuzzParseHTTP(f *testing.F) {
 	})
 }
 
-// asURL reports whether the secret of a fuzzed string is in the user or query of a URL, and not in
-// its path or fragment.
-func asURL(s string) bool {
+// hasUserOrQuery reports whether s is a URL with a user or a query, which are where the fuzz test
+// puts the secret.
+func hasUserOrQuery(s string) bool {
 	u, err := url.Parse(s)
 	return err == nil && (u.User != nil || u.RawQuery != "")
 }

@@ -36,10 +36,11 @@ type task struct {
 	health *health       // safe for concurrent use
 
 	// Used only by the scheduler.
-	turn    int       // turns since the start
-	next    time.Time // when the next turn is due
-	started time.Time // when the last run started
-	skip    map[string]metric.MeasurementOption
+	begun     time.Time // when the schedule began
+	runNumber int       // number of the next scheduled run, from 0
+	next      time.Time // when the next run is due
+	started   time.Time // when the last run started
+	skip      map[string]metric.MeasurementOption
 
 	attributes attributes
 	budget     budget
@@ -66,21 +67,21 @@ func newTask(name, target string, interval time.Duration, log *slog.Logger, p pr
 	}
 }
 
-// begin schedules the first turn at now plus jitter.
+// begin schedules the first run at now plus jitter.
 func (t *task) begin(now time.Time) {
-	t.budget.since = now
+	t.begun = now
 	t.next = now.Add(t.jitter())
 }
 
-// advance sets t.next to the time of the first turn after now. Turns are due at start + n ×
-// interval + jitter, so a late turn does not delay later turns. Missed turns are not made up for.
+// advance sets t.next to the time of the first scheduled run after now. Run n is due at start + n ×
+// interval + jitter, so a late run does not delay later ones. Missed runs are not made up for.
 func (t *task) advance(now time.Time) {
-	t.turn = max(t.turn, int(now.Sub(t.budget.since)/t.interval)) + 1
-	t.next = t.budget.since.Add(time.Duration(t.turn)*t.interval + t.jitter())
+	t.runNumber = max(t.runNumber, int(now.Sub(t.begun)/t.interval)) + 1
+	t.next = t.begun.Add(time.Duration(t.runNumber)*t.interval + t.jitter())
 }
 
 // jitter returns a random delay of up to a tenth of the interval, and at most a second, so that the
-// probes do not run in step with those of other sidecars or with periodic work of the kernel.
+// probes do not run in step with those of other sidecars or with periodic work in the kernel.
 func (t *task) jitter() time.Duration {
 	return rand.N(min(t.interval/10, time.Second))
 }

@@ -43,13 +43,13 @@ func newCPUTasks(log *slog.Logger, cfg Config) []*task {
 		t.budget.share, t.exclusive = share*cfg.Budget, true
 		tasks = append(tasks, t)
 	}
-	add("cpu", cfg.CPUInterval, cpuShare, &cpuProbe{read: read})
+	add("cpu", cfg.CPUInterval, cpuShare, &cpuProbe{read: readClocks})
 	add("parallelism", cfg.ParallelismInterval, parallelismShare, &parallelismProbe{cpus: cfg.EffectiveCPUs})
 	return tasks
 }
 
 // newNetworkTasks creates the network probes. It returns an error if two probes of one kind have
-// the same target attribute, since all attributes of their points would be the same.
+// the same target attribute, since their points would then have identical attributes.
 func newNetworkTasks(log *slog.Logger, cfg Config) ([]*task, error) {
 	var tasks []*task
 	seen := map[string]bool{}

@@ -8,7 +8,7 @@ import (
 
 // workload is what the CPU probes compute: four independent xorshift generators (Marsaglia,
 // "Xorshift RNGs", 2003). They keep the integer units of a core busy, so that both a slower clock
-// and a busy sibling thread slow them down. They do not access memory.
+// and a busy sibling hyperthread slow them down. They do not access memory.
 type workload [4]uint64
 
 // unitRounds is the number of rounds in a unit of work. A unit takes 0.2 to 0.5 ms on a server CPU:
@@ -17,8 +17,8 @@ type workload [4]uint64
 const unitRounds = 1 << 17
 
 // unit performs one unit of work.
-func (k *workload) unit() {
-	a, b, c, d := k[0]|1, k[1]|2, k[2]|3, k[3]|4
+func (w *workload) unit() {
+	a, b, c, d := w[0]|1, w[1]|2, w[2]|3, w[3]|4
 	for range unitRounds {
 		a ^= a << 13
 		b ^= b << 13
@@ -33,18 +33,17 @@ func (k *workload) unit() {
 		c ^= c << 17
 		d ^= d << 17
 	}
-	*k = workload{a, b, c, d}
+	*w = workload{a, b, c, d}
 }
 
-// reading holds the wall-clock time, and the calling thread's CPU time and sleep count, at one
-// moment.
+// reading is a snapshot of the wall clock and of the calling thread's CPU time and sleep count.
 type reading struct {
 	wall   time.Time
 	cpu    time.Duration
 	parked int64 // number of times that the thread went to sleep
 }
 
-func read() reading {
+func readClocks() reading {
 	wall, cpu := time.Now(), thread.CPU()
 	// If the counts are unknown, the time of the sidecar's other goroutines counts as stretch.
 	counts, _ := thread.ReadCounts()

@@ -2,7 +2,7 @@ package probe
 
 import "testing"
 
-// Results of different machines can be compared only if the work is the same.
+// Results from different machines can be compared only if the work is the same.
 func TestUnitOfWorkIsFourXorshiftGenerators(t *testing.T) {
 	var w workload
 	w.unit()
