@@ -2,6 +2,7 @@ package wrapredis
 
 import (
 	"context"
+	"runtime"
 	"testing"
 	"time"
 
@@ -10,9 +11,9 @@ import (
 	"github.com/poolgauge/poolgauge/instrument"
 )
 
-// The keys are the reasons that go-redis gives when it closes a connection.
+// The keys are reasons that go-redis gives when it closes a connection.
 func TestReasonsOfGoRedisAreKnown(t *testing.T) {
-	for said, want := range map[string]string{
+	for text, want := range map[string]string{
 		"stale":                        "stale",
 		"conn_pool_close":              "max_idle",
 		"failover":                     "failover",
@@ -20,41 +21,62 @@ func TestReasonsOfGoRedisAreKnown(t *testing.T) {
 		"auth_error":                   "other",
 		"read tcp: connection refused": "broken",
 	} {
-		if got := reasonOf(said).String(); got != want {
-			t.Errorf("%s: %s, want %s", said, got, want)
+		if got := reasonOf(text).String(); got != want {
+			t.Errorf("%s: got %s, want %s", text, got, want)
 		}
 	}
 }
 
 // Closing a connection after its release leaves no entry behind.
-func TestCloseAfterReleaseLeavesNoUse(t *testing.T) {
+func TestCloseAfterReleaseKeepsNoUse(t *testing.T) {
 	tr := newTrack(nil)
 	defer tr.Close()
 	conn := &struct{ redis.ConnInfo }{}
-	tr.acquired(nil, conn, 0)
-	tr.released(conn, instrument.OK)
-	tr.wasClosed(conn, stale)
+	tr.startUse(nil, conn, 0)
+	tr.endUse(conn, instrument.OK)
+	tr.recordClose(conn, stale)
 	if n := len(tr.uses); n != 0 {
-		t.Errorf("%d uses are kept", n)
+		t.Errorf("%d uses are kept, want 0", n)
 	}
 }
 
-// ofPipelines counts pipelines.
-type ofPipelines struct {
+// pipelineCounter is a recorder that counts pipelines.
+type pipelineCounter struct {
 	redis.OTelRecorder
 	n int
 }
 
-func (r *ofPipelines) RecordPipelineOperationDuration(
+func (r *pipelineCounter) RecordPipelineOperationDuration(
 	context.Context, time.Duration, string, int, int, error, redis.ConnInfo, int,
 ) {
 	r.n++
 }
 
-func TestPipelinesArePassedOnToAllRecorders(t *testing.T) {
-	one, two := &ofPipelines{}, &ofPipelines{}
-	passOn{one, two}.RecordPipelineOperationDuration(t.Context(), time.Second, "PIPELINE", 2, 1, nil, nil, 0)
+func TestPipelinesAreForwardedToAllRecorders(t *testing.T) {
+	one, two := &pipelineCounter{}, &pipelineCounter{}
+	forwarder{one, two}.RecordPipelineOperationDuration(t.Context(), time.Second, "PIPELINE", 2, 1, nil, nil, 0)
 	if one.n != 1 || two.n != 1 {
-		t.Errorf("%d and %d pipelines, want 1 each", one.n, two.n)
+		t.Errorf("the recorders counted %d and %d pipelines, want 1 each", one.n, two.n)
 	}
+}
+
+func TestTracksOfLiveClientsAreKept(t *testing.T) {
+	defer func() {
+		for _, name := range []string{"first", "second", "third"} {
+			tracks.Delete(name)
+		}
+	}()
+	first, second := &track{}, &track{}
+	storeTrack("first", first)
+	storeTrack("second", second)
+	if trackOf("first") != first || trackOf("second") != second {
+		t.Error("a track was deleted while it was in use")
+	}
+	runtime.KeepAlive(first)
+	runtime.GC()
+	storeTrack("third", second)
+	if _, kept := tracks.Load("first"); kept {
+		t.Error("the entry of a garbage-collected track was kept")
+	}
+	runtime.KeepAlive(second)
 }
