@@ -121,7 +121,10 @@ func Cumulative(b *otlp.Buckets, bounds []float64) []uint64 {
 				total += c.n * math.Log(bound/c.lower) / math.Log(c.upper/c.lower)
 			}
 		}
-		counts[i] = uint64(math.Round(total))
+		counts[i] = b.Count
+		if total < float64(b.Count) {
+			counts[i] = uint64(math.Round(total))
+		}
 	}
 	return counts
 }

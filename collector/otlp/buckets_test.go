@@ -1,6 +1,7 @@
 package otlp
 
 import (
+	"math"
 	"testing"
 
 	metricpb "go.opentelemetry.io/proto/otlp/metrics/v1"
@@ -65,5 +66,46 @@ func TestReusedBucketsDropEarlierBounds(t *testing.T) {
 	}
 	if !ReadBuckets(wireOf(t, exponential), ExponentialPoints, &b) || b.Bounds != nil {
 		t.Errorf("exponential buckets: got bounds %v, want nil", b.Bounds)
+	}
+}
+
+func TestInconsistentBucketsAreRejected(t *testing.T) {
+	explicit := func(count uint64, bounds []float64, counts ...uint64) *metricpb.HistogramDataPoint {
+		return &metricpb.HistogramDataPoint{Count: count, ExplicitBounds: bounds, BucketCounts: counts}
+	}
+	exponential := func(scale, offset int32, counts ...uint64) *metricpb.ExponentialHistogramDataPoint {
+		return &metricpb.ExponentialHistogramDataPoint{
+			Count: 3, ZeroCount: 1, Scale: scale,
+			Positive: &metricpb.ExponentialHistogramDataPoint_Buckets{Offset: offset, BucketCounts: counts},
+		}
+	}
+	for name, c := range map[string]struct {
+		point proto.Message
+		kind  MetricKind
+		want  bool
+	}{
+		"explicit":                         {explicit(6, []float64{1, 2}, 1, 2, 3), HistogramPoints, true},
+		"more in total than in buckets":    {explicit(7, []float64{1, 2}, 1, 2, 3), HistogramPoints, true}, // NaN
+		"more in buckets than in total":    {explicit(5, []float64{1, 2}, 1, 2, 3), HistogramPoints, false},
+		"a sum that overflows":             {explicit(5, []float64{1, 2}, 6, math.MaxUint64, 0), HistogramPoints, false},
+		"bounds in the wrong order":        {explicit(6, []float64{2, 1}, 1, 2, 3), HistogramPoints, false},
+		"equal bounds":                     {explicit(6, []float64{1, 1}, 1, 2, 3), HistogramPoints, false},
+		"an infinite bound":                {explicit(6, []float64{1, math.Inf(1)}, 1, 2, 3), HistogramPoints, false},
+		"NaN as a bound":                   {explicit(6, []float64{math.NaN(), 1}, 1, 2, 3), HistogramPoints, false},
+		"a bound too few":                  {explicit(6, []float64{1}, 1, 2, 3), HistogramPoints, false},
+		"exponential":                      {exponential(0, 0, 1, 1), ExponentialPoints, true},
+		"more than the total, with zeros":  {exponential(0, 0, 1, 2), ExponentialPoints, false},
+		"the lowest scale":                 {exponential(minScale, -1, 1, 1), ExponentialPoints, true},
+		"a scale too low":                  {exponential(minScale-1, -1, 1, 1), ExponentialPoints, false},
+		"a scale too high":                 {exponential(maxScale+1, 0, 1), ExponentialPoints, false},
+		"the bucket of the highest number": {exponential(3, 8*1024-1, 1), ExponentialPoints, true},
+		"a bucket above it":                {exponential(3, 8*1024+1, 1), ExponentialPoints, false},
+		"the bucket of the lowest number":  {exponential(3, -8*1075, 1), ExponentialPoints, true},
+		"a bucket below it":                {exponential(3, -8*1075-2, 1), ExponentialPoints, false},
+	} {
+		var b Buckets
+		if ok := ReadBuckets(wireOf(t, c.point), c.kind, &b); ok != c.want {
+			t.Errorf("%s: ReadBuckets = %v, want %v", name, ok, c.want)
+		}
 	}
 }

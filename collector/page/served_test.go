@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"math"
-	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -242,81 +241,6 @@ func TestUnusualPointsDoNotHideOthers(t *testing.T) {
 			l.Offer(data)
 			checkServed(t, l)
 		})
-	}
-}
-
-// Every combination of extreme values is served, too.
-func TestExtremeValuesDoNotHideOthers(t *testing.T) {
-	for seed := range uint64(1000) {
-		r := rand.New(rand.NewPCG(seed, 0))
-		l := withPool(t)
-		for range 2 {
-			data := request(t, func(p *points) { p.draw(r) })
-			if _, err := otlp.Inspect(otlp.Metrics, data); err != nil {
-				t.Fatal(err)
-			}
-			l.Offer(data)
-		}
-		checkServed(t, l)
-		if t.Failed() {
-			t.Fatalf("seed %d", seed)
-		}
-	}
-}
-
-// draw sets each value of p, with a probability of a half, to an extreme one.
-func (p *points) draw(r *rand.Rand) {
-	floats := []float64{
-		0,
-		-1,
-		1e-320,
-		0.5,
-		1,
-		3,
-		1e300,
-		math.MaxFloat64,
-		math.Inf(1),
-		math.Inf(-1),
-		math.NaN(),
-		math.SmallestNonzeroFloat64,
-	}
-	float := func(to *float64) {
-		if r.IntN(2) == 0 {
-			*to = floats[r.IntN(len(floats))]
-		}
-	}
-	counts := func(all []uint64, total *uint64) {
-		for i := range all {
-			if r.IntN(2) == 0 {
-				all[i] = []uint64{0, 1, 5, 1 << 32, math.MaxInt64, math.MaxUint64}[r.IntN(6)]
-			}
-			*total += all[i] >> r.IntN(2)
-		}
-	}
-	e, h := p.exponential, p.explicit
-	for _, to := range []*float64{e.Sum, h.Sum, &h.ExplicitBounds[0], &h.ExplicitBounds[1]} {
-		float(to)
-	}
-	for _, n := range []*metricspb.NumberDataPoint{p.limit, p.requests} {
-		v := 7.0
-		float(&v)
-		n.Value = number(v)
-	}
-	counts(e.Positive.BucketCounts, &e.Count)
-	counts(h.BucketCounts, &h.Count)
-	if r.IntN(2) == 0 {
-		e.Scale = []int32{math.MinInt32, -12, -11, -5, -4, 0, 8, 9, 20, 21, math.MaxInt32}[r.IntN(11)]
-	}
-	if r.IntN(2) == 0 {
-		limit := int32(1024 * math.Exp2(float64(e.Scale))) // the index of the highest float64
-		e.Positive.Offset = []int32{math.MinInt32, -limit - limit/20, -limit, 0, limit - 4, limit, math.MaxInt32}[r.IntN(7)]
-	}
-	for _, at := range []*uint64{
-		&p.requests.StartTimeUnixNano, &p.limit.TimeUnixNano, &e.TimeUnixNano, &e.StartTimeUnixNano, &h.TimeUnixNano, &h.StartTimeUnixNano,
-	} {
-		if r.IntN(4) == 0 {
-			*at = []uint64{0, 1, math.MaxInt64, math.MaxUint64}[r.IntN(4)]
-		}
 	}
 }
 
