@@ -34,7 +34,7 @@ type fallbackSet struct {
 // collections. The API does not accept histograms, so each collection records the durations that
 // are new since the previous collection, one at a time. Each duration is recorded as the midpoint
 // of its bucket, scaled so that the sum is preserved. The recorded value is within 9% of the
-// measured duration. If a series has maxReplay or more new durations, only a sample of them is
+// measured duration. If a series has more than maxReplay new durations, only a sample of them is
 // recorded.
 type fallback struct {
 	provider     metric.MeterProvider
@@ -210,7 +210,7 @@ func (f *fallback) record(ctx context.Context, r *Registration, p Point, attribu
 	key := series{p.Metric, p.Attributes.Equivalent()}
 	added := p.Histogram.since(f.recorded[r][key])
 	f.recorded[r][key] = p.Histogram
-	stride := 1 + added.count/maxReplay
+	stride := max(1, (added.count+maxReplay-1)/maxReplay)
 	if stride > 1 && !f.samplingReported {
 		f.samplingReported = true
 		otel.Handle(

@@ -169,19 +169,26 @@ func TestTooManyDurations(t *testing.T) {
 	reader, provider := newProvider()
 	var use instrument.Histogram
 	observe(t, func() instrument.Stats { return instrument.Stats{Use: use.Clone()} }, provider)
-	use.RecordN(time.Millisecond, 3)
-	if got := histogram(t, reader); got.Count != 3 || len(reported) != 0 {
-		t.Errorf("recorded %d durations and reported the errors %v, want 3 and none", got.Count, reported)
+	use.RecordN(time.Millisecond, 8192)
+	if got := histogram(t, reader); got.Count != 8192 || len(reported) != 0 {
+		t.Errorf("recorded %d durations and reported the errors %v, want 8192 and none", got.Count, reported)
+	}
+	use.RecordN(time.Millisecond, 8193)
+	before, sum, count := histogram(t, reader), use.Sum(), use.Count()
+	if before.Count != 8192+4096 || len(reported) != 1 {
+		t.Errorf("recorded %d durations and reported the errors %v, want 12288 and one", before.Count, reported)
 	}
 	for range 2 {
 		use.RecordN(time.Microsecond, 3_000_000)
 		use.RecordN(time.Second, 1_000_000)
 	}
 	got := histogram(t, reader)
-	if got.Count > 8192 || got.Count < 4096 {
-		t.Errorf("recorded %d of %d durations, want 4096 to 8192", got.Count, use.Count())
+	recorded := got.Count - before.Count
+	if recorded > 8192 || recorded < 4096 {
+		t.Errorf("recorded %d of %d durations, want 4096 to 8192", recorded, use.Count()-count)
 	}
-	if mean, want := got.Sum/float64(got.Count), use.Sum()/float64(use.Count()); math.Abs(mean/want-1) > 1e-2 {
+	mean, want := (got.Sum-before.Sum)/float64(recorded), (use.Sum()-sum)/float64(use.Count()-count)
+	if math.Abs(mean/want-1) > 1e-2 {
 		t.Errorf("mean = %v s, want %v s", mean, want)
 	}
 	use.RecordN(time.Second, 2_000_000)

@@ -36,8 +36,8 @@ func label(m *catalog.Metric, value fmt.Stringer) (l labels) {
 	return l
 }
 
-// points calls add for every value that is present in s. It is the only place that maps Stats to
-// metrics.
+// points calls add for every value that is present in s. It maps Stats to the metrics of pools; a
+// [Convention] maps them to those of the semantic conventions.
 func (s *Stats) points(add func(m *catalog.Metric, l labels, p Point)) {
 	count := func(m *catalog.Metric, l labels, o Optional[int64]) {
 		if n, ok := o.Get(); ok {

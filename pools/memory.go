@@ -116,13 +116,13 @@ func (c MemoryConfig) withDefaults() MemoryConfig {
 func (b *MemoryBudget) check() error {
 	switch {
 	case b.largestTask <= 0:
-		return fmt.Errorf("largestTask is %d bytes, expected more than 0", b.largestTask)
+		return fmt.Errorf("largestTask is %d bytes, expected a positive number", b.largestTask)
 	case b.cfg.Max < b.largestTask:
 		return fmt.Errorf("MemoryConfig.Max is %d bytes, expected at least %d (largestTask)", b.cfg.Max, b.largestTask)
 	case b.cfg.Share < 0 || b.cfg.Share > 1:
-		return fmt.Errorf("MemoryConfig.Share is %v, expected more than 0 and at most 1", b.cfg.Share)
+		return fmt.Errorf("MemoryConfig.Share is %v, expected a value above 0 and at most 1", b.cfg.Share)
 	case b.cfg.Every < 0:
-		return fmt.Errorf("MemoryConfig.Every is %v, expected more than 0", b.cfg.Every)
+		return fmt.Errorf("MemoryConfig.Every is %v, expected a positive duration", b.cfg.Every)
 	}
 	return nil
 }

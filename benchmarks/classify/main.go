@@ -169,7 +169,7 @@ func (all answers) printWrong(out io.Writer) {
 	}
 }
 
-// missed returns a line for each target of setting s that the answers miss.
+// missed returns a line for each target of setting s that the results in all do not meet.
 func (all answers) missed(s setting) (missed []string) {
 	if right, of := all.right(); float64(right) < s.target*float64(of) {
 		missed = append(

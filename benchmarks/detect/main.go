@@ -1,6 +1,6 @@
-// Detect tests whether the sidecar detects faults on a real machine. Each scenario causes a fault
-// for a while next to a running sidecar, and prints a Markdown table of the metrics before, during
-// and after the fault:
+// Detect tests whether the sidecar detects faults on a real machine. Each scenario injects a fault
+// for a while alongside a running sidecar, and prints a Markdown table of the metrics before,
+// during and after the fault:
 //
 //   - quota: a CPU quota throttles a container of the sidecar's pod
 //   - neighbor: other processes compete with the sidecar for its core
@@ -9,7 +9,7 @@
 //     user-mode-linux)
 //
 // Detect skips scenarios that the machine does not support, and prints why. The exit status is 1 if
-// a fault was not detected. Detect needs Linux and root. It creates cgroups below
+// a fault was not detected. Detect needs Linux and root. It creates cgroups under
 // /sys/fs/cgroup/poolgauge-detect, and removes them at the end.
 //
 //	cd benchmarks && go run ./detect -phase 15s -only quota,neighbor,disk,uml

@@ -25,8 +25,8 @@ type result struct {
 	cpuOfStarts time.Duration // CPU time until the first point in the run of all contenders
 }
 
-// measure first starts each contender alone o.starts times, to measure how long it takes to send
-// its first point. Then it measures the cost of all contenders running together.
+// measure first starts each contender on its own, o.starts times, to measure how long it takes to
+// send its first point. Then it measures the cost of all contenders running together.
 func measure(ctx context.Context, contenders []contender, o options) ([]*result, error) {
 	results := make([]*result, len(contenders))
 	for i, c := range contenders {

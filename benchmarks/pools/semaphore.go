@@ -44,8 +44,9 @@ func ourSemaphore(
 	})
 }
 
-// semaphores returns one subject for every kind of semaphore. Each calls the function use with a
-// semaphore of the given size. A channel has no weights.
+// semaphores returns one subject for every kind of semaphore. Each calls use with a semaphore of
+// the given size. They include one made from a channel, which cannot acquire several permits at
+// once.
 func semaphores(size int64, use func(p peers.Permits, n int)) []harness.Subject {
 	return append(weighted(size, use),
 		permits("channel", strictFIFO, use, func() (peers.Permits, func()) { return peers.ChannelPermits(size), nil }))

@@ -55,6 +55,18 @@ func TestCheckWarningsListsVerdictsWithEvidence(t *testing.T) {
 	}
 }
 
+// A monitoring job must not take a sidecar without pools for one whose pools are fine.
+func TestCheckWarningsFailsWithoutPools(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_ = json.NewEncoder(w).Encode(live.Picture{})
+	}))
+	defer server.Close()
+	code, out, stderr := execute("check", "--warnings", server.URL)
+	if code != exitFailed || out != "" || !strings.Contains(stderr, "no pool has reported yet") {
+		t.Errorf("exit code %d, output %q, errors %q; want %d and that no pool has reported", code, out, stderr, exitFailed)
+	}
+}
+
 func TestFetchRejectsAnInvalidURL(t *testing.T) {
 	if _, err := fetch(t.Context(), "http://[/"); err == nil {
 		t.Error("fetch returned no error for an invalid URL")

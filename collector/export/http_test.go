@@ -112,7 +112,11 @@ func TestCloseClosesTheConnections(t *testing.T) {
 	}
 	mustSend(t, c, metrics("a"))
 	equal(t, "close", c.Close(), nil)
-	<-closed
+	select {
+	case <-closed:
+	case <-time.After(30 * time.Second): // the transport closes idle connections after 90 s
+		t.Error("the connection is still open after Close")
+	}
 }
 
 // Every code is retried as specified, except that some of the permanent ones are held, and some are

@@ -172,7 +172,7 @@ func (l *laneState) failed(failure *Failure, bytes int64, begun time.Time, indiv
 	return false
 }
 
-// reject records that the given number of points is rejected because of failure.
+// reject records that the given number of points were rejected because of failure.
 func (l *laneState) reject(failure *Failure, points int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

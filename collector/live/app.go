@@ -19,7 +19,7 @@ import (
 type app struct {
 	key               uint64
 	service, instance string
-	resource          []byte // the newest resource received, in wire form
+	resource          []byte // the newest resource received, in wire format
 	series            map[uint64]*series
 	seen              time.Time
 }

@@ -33,7 +33,7 @@ func (h Holder) String() string {
 	return line
 }
 
-// examples holds examples of a pool's uses in progress and of its traced waits.
+// examples holds some of a pool's uses in progress and some of its traced waits.
 type examples struct {
 	holders []Holder // the uses in progress
 	size    int64    // size of holders in bytes

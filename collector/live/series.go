@@ -27,11 +27,11 @@ type series struct {
 	monotonic  bool
 	role       role
 	generation uint32 // number of the last request with a point of the series
-	attributes []byte // length-prefixed KeyValues in wire form, without those that identify the pool
+	attributes []byte // length-prefixed KeyValues in wire format, without those that identify the pool
 
 	start, at int64 // nanoseconds since the Unix epoch
 	value     float64
-	buckets   []byte // of a histogram, in wire form
+	buckets   []byte // of a histogram, in wire format
 	older     mark   // the baseline for rates, at least one window ago
 	newer     mark
 }

@@ -1,4 +1,4 @@
-// Package otlp handles OTLP export requests in their wire form. It counts the points of requests,
+// Package otlp handles OTLP export requests in their wire format. It counts the points of requests,
 // adds attributes to their resources, and joins and splits requests, without decoding the points.
 // Every byte of a point is preserved, including unknown fields.
 package otlp

@@ -30,7 +30,7 @@ func (p *Point) Buckets(kind MetricKind, b *Buckets) bool {
 	return ReadBuckets(p.Wire, kind, b)
 }
 
-// ReadBuckets is like [Point.Buckets], for a point in wire form.
+// ReadBuckets is like [Point.Buckets], for a point in wire format.
 func ReadBuckets(point []byte, kind MetricKind, b *Buckets) bool {
 	*b = Buckets{Bounds: b.Bounds[:0], Counts: b.Counts[:0]}
 	f := fields{rest: point}
@@ -166,7 +166,7 @@ func (b *Buckets) appendPacked(packed []byte) bool {
 	return true
 }
 
-// AppendBuckets appends to dst, in wire form, the fields of the histogram point p that
+// AppendBuckets appends to dst, in wire format, the fields of the histogram point p that
 // [ReadBuckets] reads. It leaves out attributes and exemplars.
 func (p *Point) AppendBuckets(dst []byte, kind MetricKind) []byte {
 	f := fields{rest: p.Wire}

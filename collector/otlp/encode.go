@@ -30,7 +30,7 @@ func Encode(rm *metricdata.ResourceMetrics) (Batch, error) {
 	return Batch{Signal: Metrics, Points: e.points, Data: e.out}, e.err
 }
 
-// encoder writes messages in wire form. As in proto3, it omits fields with the zero value.
+// encoder writes messages in wire format. As in proto3, it omits fields with the zero value.
 type encoder struct {
 	out    []byte
 	points int64

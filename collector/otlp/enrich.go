@@ -13,7 +13,7 @@ import (
 // maxAttributes is the maximum number of attributes in [Attributes]: one per bit of a uint64.
 const maxAttributes = 64
 
-// Attributes holds resource attributes to add to export requests, already in wire form. The zero
+// Attributes holds resource attributes to add to export requests, already in wire format. The zero
 // value adds none. Attributes is read-only and safe for concurrent use.
 type Attributes struct {
 	index map[string]int // by key

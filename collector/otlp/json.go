@@ -53,7 +53,7 @@ func FromJSONWithin(signal Signal, body []byte, limit int) ([]byte, error) {
 	return slices.Clone(t.out), nil
 }
 
-// transcoder converts one JSON request to wire form. It writes fields to out in the order in which
+// transcoder converts one JSON request to wire format. It writes fields to out in the order in which
 // they occur. Each message is preceded by its length, which is filled in at the message's end.
 type transcoder struct {
 	in    []byte

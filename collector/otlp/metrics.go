@@ -18,7 +18,7 @@ const (
 	ExponentialPoints
 )
 
-// Metric is one metric of a request, in wire form. It aliases the request's memory.
+// Metric is one metric of a request, in wire format. It aliases the request's memory.
 type Metric struct {
 	Name      []byte
 	Kind      MetricKind
@@ -32,8 +32,8 @@ type Point struct {
 	Start, Time uint64   // nanoseconds since the Unix epoch
 	Number      float64  // value of a gauge or sum; sum of a histogram
 	Missing     bool     // the no-recorded-value flag is set
-	Attributes  [][]byte // each a KeyValue in wire form
-	Wire        []byte   // the whole point in wire form
+	Attributes  [][]byte // each a KeyValue in wire format
+	Wire        []byte   // the whole point in wire format
 }
 
 // EachMetric calls f for each metric in data, a serialized ExportMetricsServiceRequest, if want
@@ -141,7 +141,7 @@ func (m *Metric) EachPoint(p *Point, f func(p *Point)) error {
 type Exemplar struct {
 	Number     float64
 	Trace      []byte   // 16 bytes; empty if absent
-	Attributes [][]byte // attributes that the point does not have, each a KeyValue in wire form
+	Attributes [][]byte // attributes that the point does not have, each a KeyValue in wire format
 }
 
 // EachExemplar calls f for each exemplar of p, a point of the given kind. It stores the exemplar in

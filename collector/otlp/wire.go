@@ -25,7 +25,7 @@ const (
 	dataPoints     protowire.Number = 1 // in every kind of metric data
 )
 
-// fields iterates over the fields of one message in wire form. It does not allocate: the fields
+// fields iterates over the fields of one message in wire format. It does not allocate: the fields
 // alias the message's memory.
 type fields struct {
 	rest  []byte // not yet read

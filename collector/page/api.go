@@ -98,7 +98,7 @@ func (s *Server) picture(w http.ResponseWriter, r *http.Request) {
 func (s *Server) history(w http.ResponseWriter, r *http.Request) {
 	h, ok := s.cfg.Live.History(r.PathValue("id"))
 	if !ok {
-		http.Error(w, "no such pool; /api/v1/picture lists the IDs of pools", http.StatusNotFound)
+		http.Error(w, "no such pool; /api/v1/picture lists the pool IDs", http.StatusNotFound)
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")

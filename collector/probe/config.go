@@ -144,7 +144,7 @@ func (t Target) withDefaults() (Target, error) {
 	t.Timeout = cmp.Or(t.Timeout, min(defaultTimeout, t.Interval))
 	if t.Timeout < 0 || t.Timeout > t.Interval {
 		return t, fmt.Errorf(
-			"probe %s: timeout %v: expected more than 0 and at most the interval, %v",
+			"probe %s: timeout %v: expected a positive duration, at most the interval, %v",
 			redact(t.Address),
 			t.Timeout,
 			t.Interval,

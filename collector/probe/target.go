@@ -10,8 +10,8 @@ import (
 )
 
 // ParseTCP splits s, the target of a TCP probe, which must have the form "host:port". The host is a
-// name or an IP address (IPv6 in brackets), and the port is from 1 to 65535. The error contains s,
-// redacted, and the expected form.
+// name or an IP address (IPv6 in brackets), and the port is from 1 to 65535. The error includes
+// a redacted copy of s and the expected format.
 func ParseTCP(s string) (host, port string, err error) {
 	host, port, err = net.SplitHostPort(s)
 	if err != nil || !validHost(host) || !validPort(port) {
@@ -24,8 +24,8 @@ func ParseTCP(s string) (host, port string, err error) {
 }
 
 // ParseDNS checks that s, the target of a DNS probe, is a host name, and returns s unchanged. The
-// resolver's search list applies unless the name ends in a dot. The error contains s, redacted, and
-// the expected form.
+// resolver's search list applies unless the name ends in a dot. The error includes a redacted
+// copy of s and the expected format.
 func ParseDNS(s string) (name string, err error) {
 	if !validName(s) {
 		return "", fmt.Errorf(
@@ -37,8 +37,8 @@ func ParseDNS(s string) (name string, err error) {
 }
 
 // ParseHTTP parses s, the target of an HTTP probe, which must be an http or https URL with a host
-// and without user or password. The error contains s, without its user, password and query, and the
-// expected form.
+// and without user or password. The error includes s without its user, password and query, and the
+// expected format.
 func ParseHTTP(s string) (*url.URL, error) {
 	u, err := url.Parse(s)
 	// The error of url.Parse quotes parts of s, which may contain parts of a password.
@@ -56,7 +56,8 @@ func ParseHTTP(s string) (*url.URL, error) {
 // ParseGRPC parses s, the target of a gRPC probe, which must be a URL with the scheme grpc, or
 // grpcs for TLS, and with a host and port. The path names the service to check, as in
 // grpc://app.example:9090/orders.v1.Orders. Without a path, the probe checks the health of the
-// server itself. The error contains s, without its user, password and query, and the expected form.
+// server itself. The error includes s without its user, password and query, and the expected
+// format.
 func ParseGRPC(s string) (*url.URL, error) {
 	u, err := url.Parse(s)
 	if err != nil || (u.Scheme != "grpc" && u.Scheme != "grpcs") || u.User != nil || !validHost(u.Hostname()) ||

@@ -116,7 +116,7 @@ func TestStartRejectsInvalidConfigs(t *testing.T) {
 		{Config{CPUInterval: time.Millisecond}, "probe cpu: interval 1ms: expected at least 100ms"},
 		{Config{DiskInterval: -time.Second}, "probe disk: interval -1s: expected at least 100ms"},
 		{off(Config{TCP: []Target{{Address: "db"}}}), `TCP target "db": expected host:port`},
-		{off(Config{TCP: []Target{{Address: "db:1", Interval: time.Second, Timeout: 2 * time.Second}}}), "probe db:1: timeout 2s: expected more than 0 and at most the interval, 1s"},
+		{off(Config{TCP: []Target{{Address: "db:1", Interval: time.Second, Timeout: 2 * time.Second}}}), "probe db:1: timeout 2s: expected a positive duration, at most the interval, 1s"},
 		{off(Config{TCP: []Target{{Address: "db:1", Timeout: -time.Second}}}), "probe db:1: timeout -1s: expected"},
 		{off(Config{HTTP: []Target{{Address: "http://u:secret@a", Interval: 1}}}), "probe http://xxxxx@a: interval 1ns: expected"},
 		{off(Config{DNS: []Target{{Address: "db"}, {Address: "db"}}}), "probe dns db: duplicate target"},

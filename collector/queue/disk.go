@@ -19,7 +19,7 @@ const (
 )
 
 // disk makes a queue durable with two goroutines, a writer and a syncer, so that a Put waits for a
-// sync only if [Config.Sync] requires that. The two goroutines perform all I/O except reads by
+// sync only if [Config.Sync] requires it. The two goroutines perform all I/O except reads by
 // [Open] and [Queue.Take], so a hung disk never hangs the queue.
 type disk struct {
 	q                *Queue

@@ -77,7 +77,7 @@ type Queue struct {
 // must call Close.
 func Open(c Config) (*Queue, error) {
 	if c.Limit <= 0 {
-		return nil, fmt.Errorf("queue limit: expected more than 0, got %d", c.Limit)
+		return nil, fmt.Errorf("queue limit: expected a positive number of bytes, got %d", c.Limit)
 	}
 	q := &Queue{limit: c.Limit, closing: make(chan struct{})}
 	for _, id := range Lanes() {

@@ -130,9 +130,9 @@ func (d *disk) parkLocked() {
 	}
 }
 
-// rescue queues the batches of the segments in failed, which could not be synced, to be written
-// again to another segment. After a failed sync it is unknown what is on disk, but written data can
-// be read back as long as the operating system has it in memory.
+// rescue queues the batches of the segments that could not be synced, so that they are rewritten to
+// another segment. After a failed sync, it is unknown what is on disk, but written data can be read
+// back as long as the operating system has it in memory.
 func (d *disk) rescue(groups []*group, failed map[*segment]error) {
 	if len(failed) == 0 {
 		return

@@ -155,7 +155,7 @@ func (s *Server) inspect(b *otlp.Batch, r *body) (data []byte, refusal *Refusal)
 	return data, nil
 }
 
-// content returns the content of r, decompressed and in wire form. It releases other forms of it.
+// content returns the content of r, decompressed and in wire format. It releases other forms of it.
 func (s *Server) content(signal otlp.Signal, r *body) ([]byte, *Refusal) {
 	r.join()
 	if r.encoding != compress.None {

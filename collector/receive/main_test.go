@@ -105,8 +105,8 @@ func dial(t testing.TB, target string, opts ...grpc.DialOption) *grpc.ClientConn
 	return conn
 }
 
-// export sends data, a request in wire form, over gRPC. It returns the status and the response in
-// wire form.
+// export sends data, a request in wire format, over gRPC. It returns the status and the response in
+// wire format.
 func export(
 	ctx context.Context,
 	conn *grpc.ClientConn,

@@ -151,7 +151,7 @@ func fromConfigMap(key *corev1.ConfigMapKeySelector, objects []runtime.Object) (
 	if isTrue(key.Optional) {
 		return "", errOptional
 	}
-	return "", fmt.Errorf("ConfigMap %s with the key %s not found", key.Name, key.Key)
+	return "", fmt.Errorf("ConfigMap %s with key %s not found", key.Name, key.Key)
 }
 
 func valueFrom(from *corev1.EnvVarSource, pod *corev1.Pod, objects []runtime.Object) (string, error) {

@@ -10,7 +10,7 @@ import (
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
 
-// row collects the points of one metric in package catalog.
+// row collects the points of one catalog.Metric.
 type row interface {
 	add(p instrument.Point, now time.Time)
 	data() metricdata.Aggregation

@@ -231,7 +231,7 @@ func (e *environment) endpoint(protocol string) string {
 	return ""
 }
 
-// isURL reports whether given is a URL that exporters for protocol interpret as specified.
+// isURL reports whether given is a URL that the exporter for protocol uses unchanged.
 func isURL(given, protocol string) bool {
 	u, err := url.Parse(given)
 	if err != nil || u.User != nil || u.RawQuery != "" {

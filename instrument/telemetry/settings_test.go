@@ -107,7 +107,7 @@ func TestInvalidSettings(t *testing.T) {
 		map[string]string{"OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf", "OTEL_EXPORTER_OTLP_ENDPOINT": "c:4318"},
 	)
 	if err == nil || !strings.Contains(err.Error(), "expected http://host:4318 or https://host:4318") {
-		t.Errorf("OTLP/HTTP to an endpoint without a scheme: got error %v, want one with the expected form", err)
+		t.Errorf("OTLP/HTTP to an endpoint without a scheme: got error %v, want one with the expected format", err)
 	}
 	if _, err := read(map[string]string{
 		"OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE": missing, "OTEL_EXPORTER_OTLP_CLIENT_KEY": missing,

@@ -47,7 +47,7 @@ var tlsListener = reflect.TypeOf(tls.NewListener(nil, nil))
 // Closing the listener stops reporting it; open connections keep working.
 func Listener(name string, l net.Listener, limit int, opts ...instrument.Option) (*LimitedListener, error) {
 	if l == nil {
-		return nil, fmt.Errorf("listener %q: the listener is nil, expected a net.Listener", name)
+		return nil, fmt.Errorf("listener %q: the net.Listener is nil", name)
 	}
 	if reflect.TypeOf(l) == tlsListener {
 		return nil, fmt.Errorf(

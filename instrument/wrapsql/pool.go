@@ -95,7 +95,7 @@ func (p *pool) touch(c *conn) {
 	}
 }
 
-// end records the end of c's use, if there is one.
+// end records that the current use of c, if any, has ended.
 func (p *pool) end(c *conn, ending instrument.Ending) {
 	p.Lock()
 	defer p.Unlock()

@@ -52,8 +52,8 @@ func (r *Reader) Read(path string) ([]byte, error) {
 	return r.content(path, fd, func(fd handle, to []byte, _ int) (int, error) { return syscall.Read(fd, to) }, false)
 }
 
-// content reads a file from start to end. If whole is true, it takes a read that does not fill the
-// buffer as the end of the file.
+// content reads a file from start to end. If whole is true, it treats a short read as the end
+// of the file.
 func (r *Reader) content(
 	path string, fd handle, read func(fd handle, to []byte, at int) (int, error), whole bool,
 ) ([]byte, error) {

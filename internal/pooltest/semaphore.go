@@ -133,7 +133,7 @@ var semaphoreBehaviors = []struct {
 		go func() { tooMuch <- p.Acquire(ctx, 3) }()
 		synctest.Wait()
 		if !p.TryAcquire(2) {
-			t.Error("TryAcquire failed while a request for too many permits waits")
+			t.Error("TryAcquire failed while a request for too many permits was waiting")
 		}
 		cancel()
 		if err := <-tooMuch; !errors.Is(err, context.Canceled) {

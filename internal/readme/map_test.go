@@ -20,7 +20,7 @@ var (
 )
 
 // The map at the top of CONTRIBUTING.md answers each question with files that exist, and with
-// functions and types that these files declare.
+// functions and types that these files declare. The same holds for each line of its call trees.
 func TestContributingMapIsAccurate(t *testing.T) {
 	_, after, found := strings.Cut(read(t, "CONTRIBUTING.md"), "\n## The map\n")
 	if !found {
@@ -40,6 +40,16 @@ func TestContributingMapIsAccurate(t *testing.T) {
 	}
 	if questions < 10 {
 		t.Errorf("the map answers %d questions, want 10 or more", questions)
+	}
+	steps := 0
+	for line := range strings.Lines(section) {
+		if call := strings.Fields(line); len(call) > 1 && path.Ext(call[1]) == ".go" {
+			steps++
+			checkAnswer(t, strings.TrimSpace(line), "`"+call[0]+"` `"+call[1]+"`")
+		}
+	}
+	if steps < 20 {
+		t.Errorf("the map's call trees have %d steps, want 20 or more", steps)
 	}
 }
 

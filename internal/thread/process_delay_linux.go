@@ -8,8 +8,8 @@ import (
 // tasks is the directory that lists the process's threads.
 const tasks = "/proc/self/task"
 
-// ProcessDelay returns the total time for which the process's current threads have been ready to
-// run but had no CPU. ok is false if the kernel does not record run-queue delay. The cost is
+// ProcessDelay returns the total time that the process's current threads have spent runnable but
+// waiting for a CPU. ok is false if the kernel does not record run-queue delay. The cost is
 // proportional to the number of threads.
 func ProcessDelay() (total time.Duration, ok bool) {
 	dir, err := os.Open(tasks)

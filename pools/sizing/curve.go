@@ -163,10 +163,9 @@ func bracket(points []estimate) (below, knee int) {
 	return last, last
 }
 
-// rising returns the rates of points. Rates that fall before the best size are replaced with the
-// mean of adjacent points.
-//
-// Source: pool adjacent violators, Ayer et al., 1955.
+// rising returns the rates of points. Where rates decrease before the best size, they are replaced
+// with the mean of the adjacent points. This is the pool-adjacent-violators algorithm (Ayer et al.,
+// 1955).
 func rising(points []estimate) []float64 {
 	type block struct{ log, weight, size float64 }
 	var blocks []block

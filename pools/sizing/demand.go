@@ -36,7 +36,7 @@ func (d Demand) check() error {
 		time time.Duration
 	}{{"CPU time", d.CPU}, {"blocked time", d.Blocked}, {"lock time", d.Lock}} {
 		if part.time < 0 {
-			return fmt.Errorf("sizing: %s of a task is %v, expected 0 or more", part.name, part.time)
+			return fmt.Errorf("sizing: %s of a task is %v, expected a non-negative duration", part.name, part.time)
 		}
 	}
 	if !(d.CPUs > 0) || math.IsInf(d.CPUs, 1) {
@@ -185,7 +185,7 @@ func (o Observation) check() error {
 		time time.Duration
 	}{{"run time", o.Wall}, {"CPU time", o.CPU}, {"run delay", o.RunDelay}, {"lock wait", o.LockWait}} {
 		if part.time < 0 {
-			return fmt.Errorf("sizing: %s of a task is %v, expected 0 or more", part.name, part.time)
+			return fmt.Errorf("sizing: %s of a task is %v, expected a non-negative duration", part.name, part.time)
 		}
 	}
 	return nil

@@ -22,7 +22,7 @@ type measurement struct {
 type measurer func(ctx context.Context, workers int, warm, window time.Duration) (measurement, error)
 
 // errGoexit is returned if a task ends its worker's goroutine.
-var errGoexit = errors.New("sizing: the task ended its goroutine (runtime.Goexit)")
+var errGoexit = errors.New("sizing: the task called runtime.Goexit")
 
 // A worker reads the clock once per batch of tasks. The size of a batch is adjusted so that a batch
 // takes shortBatch to longBatch, so that clock readings cost little even if tasks are short.

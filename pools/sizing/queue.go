@@ -26,7 +26,7 @@ func Little(rate float64, latency time.Duration) (float64, error) {
 		return 0, err
 	}
 	if latency < 0 {
-		return 0, fmt.Errorf("sizing: time in system is %v, expected 0 or more", latency)
+		return 0, fmt.Errorf("sizing: time in system is %v, expected a non-negative duration", latency)
 	}
 	return rate * latency.Seconds(), nil
 }
@@ -86,10 +86,10 @@ func (l Load) check() error {
 		return err
 	}
 	if l.Service < 0 {
-		return fmt.Errorf("sizing: service time is %v, expected 0 or more", l.Service)
+		return fmt.Errorf("sizing: service time is %v, expected a non-negative duration", l.Service)
 	}
 	if math.IsNaN(l.CV) || l.CV < 0 || math.IsInf(l.CV, 1) {
-		return fmt.Errorf("sizing: coefficient of variation is %v, expected 0 or more", l.CV)
+		return fmt.Errorf("sizing: coefficient of variation is %v, expected a non-negative number", l.CV)
 	}
 	return checkLoad(l.erlangs())
 }
@@ -129,7 +129,7 @@ func (l Load) Slots(wait float64) (int, error) {
 		return 0, err
 	}
 	if !(wait > 0) || math.IsInf(wait, 1) {
-		return 0, fmt.Errorf("sizing: acceptable wait is %v times the service time, expected more than 0", wait)
+		return 0, fmt.Errorf("sizing: acceptable wait is %v times the service time, expected a positive factor", wait)
 	}
 	load, blocked := l.erlangs(), 1.0
 	for n := 1; n <= maxSlots; n++ {
@@ -143,7 +143,7 @@ func (l Load) Slots(wait float64) (int, error) {
 
 func checkRate(rate float64) error {
 	if math.IsNaN(rate) || rate < 0 || math.IsInf(rate, 1) {
-		return fmt.Errorf("sizing: rate is %v per second, expected 0 or more", rate)
+		return fmt.Errorf("sizing: rate is %v per second, expected a non-negative number", rate)
 	}
 	return nil
 }

@@ -127,7 +127,7 @@ func sweep(
 		return SweepResult{}, fmt.Errorf("sizing: Max is %d workers, expected 1 to %d", opts.Max, maxSlots)
 	}
 	if opts.Budget < 0 {
-		return SweepResult{}, fmt.Errorf("sizing: Budget is %v, expected more than 0", opts.Budget)
+		return SweepResult{}, fmt.Errorf("sizing: Budget is %v, expected a positive duration", opts.Budget)
 	}
 	s := &sweeper{
 		measure: measure, now: now, opts: opts, began: now(), data: samples{},
@@ -239,9 +239,9 @@ func (s *sweeper) rising() bool {
 	return last.log-best.log > max(0.03, 2*math.Hypot(last.se, best.se))
 }
 
-// relevant returns the sizes that decide where the knee is: sizes near the knee, and sizes that
-// show how high the curve rises. While the gap at the knee is too wide, it adds a size within the
-// gap. Other sizes are measured only in the first rounds.
+// relevant returns the sizes that determine where the knee is: sizes near the knee, and sizes that
+// show how high the curve rises. While the gap at the knee is too wide, relevant adds a size within
+// the gap. Other sizes are measured only in the first rounds.
 func (s *sweeper) relevant() []int {
 	points := s.data.estimates()
 	goal := math.Exp(top(settled(points)))

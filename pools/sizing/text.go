@@ -77,7 +77,7 @@ func (r SweepResult) rateAt(workers int) float64 {
 // columns.
 const barWidth = 36
 
-// WriteCurve writes the curve as a chart for a terminal of 80 columns, with the knee marked.
+// WriteCurve writes the curve as a text chart that fits an 80-column terminal, with the knee marked.
 func (r SweepResult) WriteCurve(w io.Writer) error {
 	out := bufio.NewWriter(w)
 	if len(r.Curve) > 0 {

@@ -91,7 +91,7 @@ func expand(cases []Case) []Case {
 	return all
 }
 
-// processors returns those of the wanted values that the machine supports, without duplicates.
+// processors returns the GOMAXPROCS values in wanted that the machine supports, without duplicates.
 func processors(wanted []int) []int {
 	if len(wanted) == 0 {
 		wanted = []int{0}

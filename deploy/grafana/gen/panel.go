@@ -165,8 +165,8 @@ func (c chart) number(q query) panel {
 	)
 }
 
-// states returns a panel with a bar for each series while the series is above 0. Series whose names
-// match green are green, and the others are orange.
+// states returns a state timeline with a row per series, which is colored while the series is above
+// 0: green if the name of the series matches the regular expression green, and orange otherwise.
 func (c chart) states(q query, green string) panel {
 	colored := func(color string) dashboard.ThresholdsConfig {
 		return dashboard.ThresholdsConfig{Mode: dashboard.ThresholdsModeAbsolute, Steps: []dashboard.Threshold{
