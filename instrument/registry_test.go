@@ -183,7 +183,7 @@ func TestCloseWaitsForStats(t *testing.T) {
 	<-read
 	for range 2 {
 		if got := slices.Collect(reader.Points()); len(got) != 1 || calls != 2 {
-			t.Errorf("after Close: got points %v, want only the limit; %d calls of stats, want 2", got, calls)
+			t.Errorf("after Close: got points %v, want only the limit; %d calls to stats, want 2", got, calls)
 		}
 	}
 }
@@ -260,7 +260,7 @@ func TestPoolClosedDuringReadIsReadOnce(t *testing.T) {
 		b.Close()
 	}
 	if read != 1 || calls != 1 {
-		t.Errorf("the pool was read %d times with %d calls of stats, want 1 and 1", read, calls)
+		t.Errorf("the pool was read %d times with %d calls to stats, want 1 and 1", read, calls)
 	}
 }
 

@@ -54,7 +54,7 @@ type Stats struct {
 	// [Stats.WantsHolders] reports true.
 	Holders []Holder
 
-	// Exemplars holds, for each outcome, the longest wait that ended in about the last minute and
+	// Exemplars holds, for each outcome, the longest wait that ended in roughly the last minute and
 	// was part of a sampled trace.
 	Exemplars []Exemplar
 

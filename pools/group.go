@@ -116,7 +116,7 @@ func (g *Group) start(f func() error, blocked *measure.Pended) {
 	go c.call()
 }
 
-// groupCall is one call of a function passed to Go or TryGo. Values are reused to save allocations.
+// groupCall is one call to a function passed to Go or TryGo. Values are reused to save allocations.
 type groupCall struct {
 	group *Group
 	run   measure.Run

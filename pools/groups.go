@@ -48,7 +48,7 @@ func (s *Groups) WithContext(ctx context.Context) (*Group, context.Context) {
 }
 
 // Stats returns a consistent snapshot of all groups together. Limit is absent, since each group has
-// its own limit and any number of groups may exist. A wait is the time for which a call of Go was
+// its own limit and any number of groups may exist. A wait is the time for which a call to Go was
 // blocked; the use begins when the wait ends. A function that ends without returning counts as
 // exited, since a panic would have ended the program.
 func (s *Groups) Stats() instrument.Stats { return s.measured.Stats() }

@@ -13,7 +13,7 @@ const (
 	maxWorkers = 1 << 20 // workers beyond this number do not enlarge the window
 )
 
-// calls tracks the calls of fn made by one Map or ForEach. They share one job, which is submitted
+// calls tracks the calls to fn made by one Map or ForEach. They share one job, which is submitted
 // once for each item; each run of the job takes the next item. The goroutine that called Map or
 // ForEach is called the loop.
 type calls[T, R any] struct {

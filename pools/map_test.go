@@ -297,7 +297,7 @@ func TestMapOnVeryManyWorkers(t *testing.T) {
 	}
 }
 
-// The calls of Map and ForEach are ordinary tasks: other tasks run between them.
+// The calls to Map and ForEach are ordinary tasks: other tasks run between them.
 func TestMapIsFairToOtherTasks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newWorkers(t, 1, pools.WorkersConfig{})

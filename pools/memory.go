@@ -26,7 +26,7 @@ type MemoryConfig struct {
 	// If it is nil, the budget uses the memory limits of the process's cgroups and GOMEMLIMIT.
 	// Calls are never concurrent, and happen at most twice per Every.
 	Available func() (bytes int64, ok bool)
-	// Every is the interval between calls of Available while the budget is in use. Zero means 100
+	// Every is the interval between calls to Available while the budget is in use. Zero means 100
 	// ms.
 	Every time.Duration
 	// MaxPending is the maximum number of waiting requests. If that many are waiting, Acquire fails
@@ -166,7 +166,7 @@ func (b *MemoryBudget) Waiting() int { return b.permits.Waiting() }
 func (b *MemoryBudget) Stats() instrument.Stats { return b.permits.Stats() }
 
 // Close makes all waiting and later requests fail with [ErrClosed], and stops reporting the budget.
-// Bytes that are still held can be released later. Further calls of Close have no effect.
+// Bytes that are still held can be released later. Further calls to Close have no effect.
 func (b *MemoryBudget) Close() {
 	b.mu.Lock()
 	b.closed = true

@@ -214,7 +214,7 @@ func (p *Resources[T]) Reset() {
 // destroyed, those in use when they are released. Close cancels the contexts of constructors and
 // checks, and waits for them to return and for all leases to end. When it returns, all resources
 // are destroyed, all of the pool's goroutines have ended, and the pool is no longer reported.
-// Further calls of Close wait as well.
+// Further calls to Close wait as well.
 func (p *Resources[T]) Close() {
 	p.stop()
 	<-p.drained

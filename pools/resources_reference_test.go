@@ -25,7 +25,7 @@ type resModel struct {
 	now       time.Duration
 }
 
-// resRequest is a call of Acquire or TryAcquire, in the model or in the pool.
+// resRequest is a call to Acquire or TryAcquire, in the model or in the pool.
 type resRequest struct {
 	name   string
 	bad    bool // its constructor fails

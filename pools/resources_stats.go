@@ -28,7 +28,7 @@ func (r resReason) String() string {
 	return [...]string{"idle", "lifetime", "health", "reset", "shrink", "destroyed", "hijacked", "pool_closed"}[r]
 }
 
-// resResult is the result of a call of the constructor.
+// resResult is the result of a call to the constructor.
 type resResult uint8
 
 const (

@@ -29,7 +29,7 @@ type SemaphoreConfig struct {
 // # Telemetry
 //
 // Slots are permits, so Usage, Limit and UseTime are in permits. Requests, Pending and the waits
-// count calls of Acquire and TryAcquire; Completed counts calls of Release. If every request is for
+// count calls to Acquire and TryAcquire; Completed counts calls to Release. If every request is for
 // one permit, acquired minus completed is the number of permits used.
 //
 // A wait ends when Release hands over the permits; from then on the permits count as used, even if
@@ -50,7 +50,7 @@ type Semaphore struct {
 	size     atomic.Int64 // written with mu held
 	closed   atomic.Bool  // written with mu held
 	full     atomic.Bool  // no permit is free and no credit is lent; written with mu held
-	rejected atomic.Int64 // number of calls of TryAcquire that failed without the lock since the last Stats
+	rejected atomic.Int64 // number of calls to TryAcquire that failed without the lock since the last Stats
 
 	mu       sync.Mutex // guards the fields up to meter, and limitChanges; use lock and unlock
 	credits  int64      // number of credits lent, of each kind; while any are lent, word holds the free permits
@@ -58,7 +58,7 @@ type Semaphore struct {
 	queue    waitQueue[int64, bool]
 	tooBig   waitQueue[int64, bool] // requests for more permits than size
 	arrived  uint64
-	released int64 // number of calls of Release
+	released int64 // number of calls to Release
 	heldBack heldBack
 	requests measure.Requests
 	meter    measure.Meter

@@ -39,7 +39,7 @@ type semModel struct {
 	size, used int64
 	requests   []*semRequest
 	closed     bool
-	tried      [5]int64 // calls of TryAcquire, by outcome
+	tried      [5]int64 // calls to TryAcquire, by outcome
 	released   int64
 }
 

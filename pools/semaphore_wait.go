@@ -171,7 +171,7 @@ func earlier(a, b *semWaiter) *semWaiter {
 }
 
 // Close makes all waiting and later requests fail with [ErrClosed], and stops reporting the
-// semaphore. Permits that are still held can be released later. Further calls of Close have no
+// semaphore. Permits that are still held can be released later. Further calls to Close have no
 // effect.
 func (s *Semaphore) Close() {
 	s.lock()

@@ -193,7 +193,7 @@ func (p *Workers) Queued() int {
 
 // Stats returns a consistent snapshot of the pool. Pending counts the tasks in the queue and the
 // callers blocked in Submit. A task is counted as a request when it starts, or when it is certain
-// that it will not run. Its wait lasts from the call of Submit to its start.
+// that it will not run. Its wait lasts from the call to Submit to its start.
 func (p *Workers) Stats() instrument.Stats {
 	s, holders := p.stats()
 	s.Holders = holders.Name() // without the lock held

@@ -30,7 +30,7 @@ func (p *Workers) Shutdown(ctx context.Context) error {
 
 // Close stops the pool immediately. It cancels the contexts of running tasks, and waits for these
 // tasks to return. It drops queued tasks, which count as closed. Blocked callers get [ErrClosed].
-// Further calls of Close wait as well.
+// Further calls to Close wait as well.
 //
 // When Close returns, all of the pool's goroutines have ended and the pool is no longer reported.
 // If one of the pool's tasks calls Close, it does not wait, since the task would wait for itself;

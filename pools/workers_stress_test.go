@@ -17,7 +17,7 @@ import (
 	"github.com/poolgauge/poolgauge/pools"
 )
 
-// outcomes counts the results of calls of Submit, and the tasks that ran, for comparison with the
+// outcomes counts the results of calls to Submit, and the tasks that ran, for comparison with the
 // Stats.
 type outcomes struct {
 	calls, accepted, rejected, canceled, closed, ran atomic.Int64
@@ -90,7 +90,7 @@ func TestFaultWorkersInUseAboveLimit(t *testing.T) {
 	o.check(t, s)
 }
 
-// Calls of Submit and Shutdown may race (sourcegraph/conc#103, alitto/pond#33).
+// Calls to Submit and Shutdown may race (sourcegraph/conc#103, alitto/pond#33).
 func TestFaultSubmitRacingShutdown(t *testing.T) {
 	for range 200 {
 		p, err := pools.NewWorkers(t.Name(), 2, pools.WorkersConfig{Queue: 2})

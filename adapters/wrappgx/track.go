@@ -63,7 +63,7 @@ func failureOf(err error) failure {
 	return failed
 }
 
-// request is a call of Acquire. The track's lock guards it.
+// request is a call to Acquire. The track's lock guards it.
 type request struct{ claim measure.Claim }
 
 // dial is an attempt to establish a connection.
@@ -79,7 +79,7 @@ func (t *track) startRequest(ctx context.Context) *request {
 	return &request{t.Ask(span)}
 }
 
-// startDial records the start of a connection attempt. If a call of Acquire caused the attempt, ctx
+// startDial records the start of a connection attempt. If a call to Acquire caused the attempt, ctx
 // carries that call's values; the call may have returned since.
 func (t *track) startDial(ctx context.Context, prepares bool) *dial {
 	d := &dial{start: measure.Clock(), prepares: prepares}
@@ -119,7 +119,7 @@ func (t *track) takePreparing(c *pgx.Conn) *dial {
 	return d
 }
 
-// endRequest records the end of a call of Acquire and, if it succeeded, the start of c's use.
+// endRequest records the end of a call to Acquire and, if it succeeded, the start of c's use.
 func (t *track) endRequest(ctx context.Context, r *request, c *pgx.Conn, err error) {
 	if r == nil {
 		return

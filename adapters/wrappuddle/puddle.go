@@ -18,7 +18,7 @@ const Kind = "puddle"
 //   - the limit, and resources used, idle and being created (constructing),
 //   - requests that got a resource (acquired), and requests whose context was canceled or past its
 //     deadline, which puddle counts together (canceled). puddle does not count requests that failed
-//     because their resource could not be created, nor calls of TryAcquire that got no resource,
+//     because their resource could not be created, nor calls to TryAcquire that got no resource,
 //   - how many acquired requests had to wait, and their total wait time, as counters. puddle
 //     includes the time to create a resource: if waits grow when load rises after an idle
 //     period, check how many resources are being created.

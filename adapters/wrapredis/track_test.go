@@ -1,10 +1,8 @@
 package wrapredis
 
 import (
-	"context"
 	"runtime"
 	"testing"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -37,26 +35,6 @@ func TestCloseAfterReleaseKeepsNoUse(t *testing.T) {
 	tr.recordClose(conn, stale)
 	if n := len(tr.uses); n != 0 {
 		t.Errorf("%d uses are kept, want 0", n)
-	}
-}
-
-// pipelineCounter is a recorder that counts pipelines.
-type pipelineCounter struct {
-	redis.OTelRecorder
-	n int
-}
-
-func (r *pipelineCounter) RecordPipelineOperationDuration(
-	context.Context, time.Duration, string, int, int, error, redis.ConnInfo, int,
-) {
-	r.n++
-}
-
-func TestPipelinesAreForwardedToAllRecorders(t *testing.T) {
-	one, two := &pipelineCounter{}, &pipelineCounter{}
-	forwarder{one, two}.RecordPipelineOperationDuration(t.Context(), time.Second, "PIPELINE", 2, 1, nil, nil, 0)
-	if one.n != 1 || two.n != 1 {
-		t.Errorf("the recorders counted %d and %d pipelines, want 1 each", one.n, two.n)
 	}
 }
 

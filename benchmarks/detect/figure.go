@@ -15,8 +15,8 @@ type figure struct {
 	value  func(points []otlptest.Point) (v float64, ok bool)
 }
 
-// series returns the points of metric whose attributes include attrs, in the given order. attrs are
-// alternating keys and values.
+// series returns the points of metric whose attributes include attrs, without changing their order.
+// attrs holds alternating keys and values.
 func series(points []otlptest.Point, metric string, attrs ...string) []otlptest.Point {
 	want := map[string]string{}
 	for i := 0; i < len(attrs); i += 2 {

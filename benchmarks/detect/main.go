@@ -72,7 +72,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	return b.runAll(ctx, strings.Split(*only, ","), out)
 }
 
-// bench is the environment of the scenarios.
+// bench holds what the scenarios need to run.
 type bench struct {
 	self    string // this program
 	sidecar string

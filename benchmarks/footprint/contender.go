@@ -60,7 +60,7 @@ func build(ctx context.Context, dir string, interval time.Duration) ([]contender
 		)
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if text, err := cmd.CombinedOutput(); err != nil {
-			return nil, fmt.Errorf("building %s (run from the directory benchmarks): %w\n%s", b.name, err, text)
+			return nil, fmt.Errorf("building %s (run from the benchmarks directory): %w\n%s", b.name, err, text)
 		}
 	}
 	// Several sidecars run at the same time, so none may use a fixed port.

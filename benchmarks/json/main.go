@@ -69,7 +69,7 @@ func run(rounds int, each time.Duration) error {
 		return err
 	}
 	if missed > 0 {
-		return fmt.Errorf("%d ratios of our CPU time to pdata's are above %.1f", missed, maxRatio)
+		return fmt.Errorf("in %d cases, the ratio of our CPU time to pdata's exceeds %.1f", missed, maxRatio)
 	}
 	return nil
 }

@@ -302,7 +302,8 @@ func (f *liveFault) runLive() (held, windows []string, err error) {
 	return held, windows, nil
 }
 
-// liveMatrix runs all real programs, and prints how many windows got a correct verdict.
+// liveMatrix runs a program with real pools for each of liveFaults, and prints how many windows got
+// a correct verdict.
 func liveMatrix(out io.Writer) error {
 	iterations()
 	var all, allHeld, of int

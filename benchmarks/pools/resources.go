@@ -52,7 +52,7 @@ func lend(ctx context.Context, between func()) func(peers.Lender, int) {
 	}
 }
 
-// crowd returns a function that distributes calls of the function use among goroutines.
+// crowd returns a function that distributes calls to the function use among goroutines.
 func crowd(goroutines int, use func(peers.Lender, int)) func(peers.Lender, int) {
 	return func(p peers.Lender, n int) {
 		harness.Parallel(goroutines, n, func(n int) { use(p, n) })

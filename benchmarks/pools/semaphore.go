@@ -81,7 +81,7 @@ func hold(weight int64, between func()) func(peers.Permits, int) {
 	}
 }
 
-// among returns a function that distributes calls of the function use among goroutines.
+// among returns a function that distributes calls to the function use among goroutines.
 func among(goroutines int, use func(p peers.Permits, n int)) func(peers.Permits, int) {
 	return func(p peers.Permits, n int) {
 		harness.Parallel(goroutines, n, func(n int) { use(p, n) })

@@ -47,7 +47,7 @@ func build(ctx context.Context, dir string) ([]contender, error) {
 		"-trimpath", "-ldflags", "-s -w", "-o", binary("otelcol"), ".")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if text, err := cmd.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("building the Collector (run from the directory benchmarks): %w\n%s", err, text)
+		return nil, fmt.Errorf("building the Collector (run from the benchmarks directory): %w\n%s", err, text)
 	}
 	two := []string{"GOMAXPROCS=2"}
 	ours, theirs := binary("sidecar"), binary("otelcol")

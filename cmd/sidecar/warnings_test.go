@@ -63,7 +63,13 @@ func TestCheckWarningsFailsWithoutPools(t *testing.T) {
 	defer server.Close()
 	code, out, stderr := execute("check", "--warnings", server.URL)
 	if code != exitFailed || out != "" || !strings.Contains(stderr, "no pool has reported yet") {
-		t.Errorf("exit code %d, output %q, errors %q; want %d and that no pool has reported", code, out, stderr, exitFailed)
+		t.Errorf(
+			"exit code %d, output %q, errors %q; want %d and that no pool has reported",
+			code,
+			out,
+			stderr,
+			exitFailed,
+		)
 	}
 }
 

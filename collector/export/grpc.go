@@ -84,7 +84,7 @@ func dialGRPC(cfg Config) (Client, error) {
 }
 
 // balancing returns the gRPC service config for load balancing. Without round robin, each sidecar
-// of a fleet picks a random address of the host name.
+// in a fleet picks one of the host name's addresses at random.
 func balancing(roundRobin bool) string {
 	if roundRobin {
 		return `{"loadBalancingConfig":[{"round_robin":{}}]}`
@@ -246,8 +246,8 @@ func knownCode(c codes.Code) codes.Code {
 // maxGRPCResponse is gRPC's default limit for a response, in bytes.
 const maxGRPCResponse = 4 << 20
 
-// raw is a codec that passes bytes on unchanged. Its name is that of the protobuf codec, which
-// produced the bytes.
+// raw is a codec that passes bytes through unchanged. It has the name of the protobuf codec, since
+// the bytes are already encoded in protobuf.
 type raw struct{}
 
 // Marshal implements encoding.CodecV2.

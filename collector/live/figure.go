@@ -101,7 +101,7 @@ func (f *Figure) UnmarshalJSON(data []byte) error {
 // significant digits. Absent Figures are null.
 type Column []Figure
 
-// MarshalJSON implements json.Marshaler. Encoding a column in one call is faster than one call of
+// MarshalJSON implements json.Marshaler. Encoding a column in one call is faster than one call to
 // MarshalJSON per Figure.
 func (c Column) MarshalJSON() ([]byte, error) {
 	return c.append(make([]byte, 0, 8*len(c)+2)), nil

@@ -25,8 +25,8 @@ type shared struct {
 	stale   <-chan struct{} // closed once the picture has changed
 }
 
-// maxAge is the maximum time for which a picture is reused. It bounds the delay until changes
-// caused by the passing of time become visible, such as a pool that becomes silent.
+// maxAge is the maximum time for which a picture is reused. It bounds the delay before changes that
+// are due only to the passage of time, such as a pool going silent, become visible.
 const maxAge = time.Second
 
 // append appends the newest picture, with the selected pools, to b as JSON. changed is closed once

@@ -44,7 +44,7 @@ type task struct {
 
 	attributes attributes
 	budget     budget
-	throttled  uint64 // result of the last call of Config.Throttled
+	throttled  uint64 // result of the last call to Config.Throttled
 }
 
 func newTask(name, target string, interval time.Duration, log *slog.Logger, p prober) *task {

@@ -48,7 +48,7 @@ func (e *entry) record() record {
 	return record{seq: e.seq, points: e.points, time: e.time, lane: e.lane.id, state: e.state, length: e.length}
 }
 
-// size returns how many bytes of the limit the batch uses.
+// size returns the number of bytes that the batch counts toward the limit.
 func (e *entry) size() int64 { return Overhead + int64(e.length) }
 
 // releaseLocked frees data that can be read back from disk.

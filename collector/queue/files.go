@@ -14,7 +14,7 @@ type files interface {
 	Remove(name string) error       // the file must be closed
 }
 
-// file is the file of a segment. Concurrent reading and writing is safe.
+// file is a segment file. Concurrent reads and writes are safe.
 type file interface {
 	io.ReaderAt
 	io.WriterAt

@@ -262,7 +262,7 @@ func (r *Relay) Alive() error {
 	}
 }
 
-// Ready returns an error if the upstream does not accept the data of some lane. state describes
+// Ready returns an error if the upstream is not accepting the data of one or more lanes. state describes
 // what is queued.
 func (r *Relay) Ready() (state string, err error) {
 	a := r.exporter.Account()

@@ -24,7 +24,7 @@ type measurement struct {
 	bytes      uint64
 }
 
-// measure makes up to n calls of fn and measures them.
+// measure makes up to n calls to fn and measures them.
 func (m *measurement) measure(ctx context.Context, n int, fn func(context.Context) error) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()

@@ -99,7 +99,7 @@ func Run(ctx context.Context, fn func(context.Context) error) (*Profile, error) 
 //
 // During the calls the goroutine is locked to its thread, and the process records an execution
 // trace in memory, which takes a few MB per second in a busy process. If another trace is already
-// being recorded, for example by a concurrent call of Times, this call records none, and less can
+// being recorded, for example by a concurrent call to Times, this call records none, and less can
 // be determined. The calls should take between a tenth of a second and a few seconds in total.
 // Times is safe for concurrent use.
 func Times(ctx context.Context, n int, fn func(context.Context) error) (*Profile, error) {

@@ -88,7 +88,7 @@ func TestInvalidSettings(t *testing.T) {
 		{"OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "monthly", `expected cumulative or delta or lowmemory, got "monthly"`},
 		{"OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION", "x", `expected base2_exponential_bucket_histogram or explicit_bucket_histogram, got "x"`},
 		{"OTEL_EXPORTER_OTLP_CERTIFICATE", missing, "expected a file of PEM certificates"},
-		{"OTEL_EXPORTER_OTLP_CERTIFICATE", "settings_test.go", `found none in "settings_test.go"`},
+		{"OTEL_EXPORTER_OTLP_CERTIFICATE", "settings_test.go", `no PEM certificates found in "settings_test.go"`},
 		{"OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", missing, "set both this and OTEL_EXPORTER_OTLP_CLIENT_KEY, or neither"},
 	} {
 		_, err := read(map[string]string{c.name: c.given})

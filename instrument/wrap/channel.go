@@ -11,7 +11,7 @@ import (
 type Channel struct {
 	ch      chan struct{}
 	permits permits
-	// number of calls of Release that are waiting for a slot, or have just received one; guarded by
+	// number of calls to Release that are waiting for a slot, or have just received one; guarded by
 	// the lock of permits
 	releasing int64
 }

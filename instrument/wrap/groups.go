@@ -33,7 +33,7 @@ type Group struct {
 //   - on Linux, how much of that time was spent on a CPU, ready to run, and blocked, estimated from
 //     a sample of short functions,
 //   - callers that are blocked in Go by a limit, how long the oldest has been blocked, and how long
-//     each was blocked; and calls of TryGo that returned false.
+//     each was blocked; and calls to TryGo that returned false.
 //
 // Each group has its own limit, and there may be any number of groups, so no limit is reported.
 // Programs that need not keep x/sync can use pools.NewGroups instead.
@@ -85,7 +85,7 @@ func (g *Group) TryGo(f func() error) bool {
 	return true
 }
 
-// call is one call of a function. Calls are pooled to save allocations, which is safe because an
+// call is one call to a function. Calls are pooled to save allocations, which is safe because an
 // errgroup calls each function exactly once.
 type call struct {
 	set     *Groups

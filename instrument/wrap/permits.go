@@ -13,7 +13,7 @@ type permits struct {
 	measure.Recorder // without uses; its lock guards everything below
 
 	used     func() int64 // number of permits used
-	released int64        // reported as completed: calls of Release, or slots returned to a channel
+	released int64        // reported as completed: calls to Release, or slots returned to a channel
 }
 
 // observe starts reporting the pool. It must be called before any other method.

@@ -21,7 +21,7 @@ type SyncPool struct {
 // the same counter.
 const stripes = 16
 
-// stripe counts calls of Get that returned a value, calls of Put and New, and calls of Get that
+// stripe counts calls to Get that returned a value, calls to Put and New, and calls to Get that
 // returned nil.
 type stripe struct {
 	gets, puts, news, misses atomic.Int64
@@ -32,10 +32,10 @@ type stripe struct {
 // NewSyncPool replaces p.New with a function that counts calls. Use the returned SyncPool instead
 // of p. It is reported as a pool of the kind sync.Pool, with
 //
-//   - requests: calls of Get that returned a value (acquired), and calls that returned nil because
+//   - requests: calls to Get that returned a value (acquired), and calls that returned nil because
 //     p has no New function (rejected),
-//   - completed: calls of Put,
-//   - resources created: calls of New. The rate of these calls divided by the rate of requests is
+//   - completed: calls to Put,
+//   - resources created: calls to New. The rate of these calls divided by the rate of requests is
 //     the share of values that were not recycled.
 //
 // A sync.Pool has no limit, and callers never wait. It does not report how many values it holds,
@@ -43,7 +43,7 @@ type stripe struct {
 // callers need not put values back.
 func NewSyncPool(name string, p *sync.Pool, opts ...instrument.Option) (*SyncPool, error) {
 	if p == nil {
-		return nil, fmt.Errorf("sync.Pool %q: the pool is nil, expected a non-nil *sync.Pool", name)
+		return nil, fmt.Errorf("sync.Pool %q: the pool is nil", name)
 	}
 	r := &SyncPool{pool: p, hasNew: p.New != nil}
 	var err error

@@ -35,19 +35,19 @@ type TaskPool struct {
 //
 //   - how many tasks are running (used), and how many workers are not running any of these tasks
 //     (idle),
-//   - how long each task waited, from the call of Submit until it started, how long it ran, and how
+//   - how long each task waited, from the call to Submit until it started, how long it ran, and how
 //     long the oldest has been running,
 //   - on Linux, how much of their run time tasks spent on a CPU, ready to run, and blocked,
 //     estimated from a sample of short tasks,
 //   - how tasks ended: ok, or panic if a task did not return. The latter includes runtime.Goexit,
 //     which cannot be distinguished from a panic without recovering the panic,
-//   - calls of Submit that p refused: closed if p has a method IsClosed() bool that returns true,
+//   - calls to Submit that p refused: closed if p has a method IsClosed() bool that returns true,
 //     otherwise rejected. How long these calls took is unknown.
 //
 // Metrics of tasks are reported once the first task has been submitted. Close does not close p.
 func NewTaskPool(name, kind string, p Submitter, opts ...instrument.Option) (*TaskPool, error) {
 	if p == nil {
-		return nil, fmt.Errorf("task pool %q: the pool is nil, expected a pool to submit tasks to", name)
+		return nil, fmt.Errorf("task pool %q: the pool is nil", name)
 	}
 	s := &TaskPool{pool: p}
 	s.rec.InitTasks(instrument.TimingOf(opts...))
@@ -81,7 +81,7 @@ func (s *TaskPool) beginWait() measure.Span {
 	return s.rec.Wait()
 }
 
-// recordRefusal records a call of Submit that the pool refused.
+// recordRefusal records a call to Submit that the pool refused.
 func (s *TaskPool) recordRefusal() {
 	outcome := instrument.Rejected
 	if p, ok := s.pool.(interface{ IsClosed() bool }); ok && p.IsClosed() {

@@ -18,7 +18,7 @@ type LimitedListener struct {
 	limit int64 // 0 means none
 
 	rec       measure.Recorder // its lock guards everything below
-	accepting int64            // number of calls of Accept that have a slot but no connection yet, if there is a limit
+	accepting int64            // number of calls to Accept that have a slot but no connection yet, if there is a limit
 	freed     sync.Cond        // signaled when a slot is freed or the listener is closed
 	closed    bool
 }
@@ -27,7 +27,7 @@ var tlsListener = reflect.TypeOf(tls.NewListener(nil, nil))
 
 // Listener returns an instrumented listener that accepts connections from l, for
 // [net/http.Server.Serve] or any other server. If limit is above 0, at most limit connections are
-// open at a time; further calls of Accept wait, as with golang.org/x/net/netutil.LimitListener. A
+// open at a time; further calls to Accept wait, as with golang.org/x/net/netutil.LimitListener. A
 // limit of 0 means no limit. The listener reports
 //
 //   - the limit,

@@ -16,7 +16,7 @@ type server struct {
 	wrap    func(*conn) driver.Conn         // returns the driver's connection; if nil, that is the conn itself
 
 	opened, closed atomic.Int64 // numbers of connections
-	serverClosed   atomic.Int64 // number of calls of Close
+	serverClosed   atomic.Int64 // number of calls to Close
 }
 
 func (s *server) Connect(ctx context.Context) (driver.Conn, error) {

@@ -174,7 +174,7 @@ func (p *pool) reconcile(dbStats func() sql.DBStats) {
 	}
 }
 
-// idle returns the number of idle connections, as far as it can be determined from the calls of the
+// idle returns the number of idle connections, as far as it can be determined from the calls to the
 // driver. Caller must hold the lock.
 func (p *pool) idle() int64 {
 	return int64(p.attempts[none].Count()) - p.ended - p.Uses.InUse()

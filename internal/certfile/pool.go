@@ -16,7 +16,7 @@ func Pool(path string) (*x509.CertPool, error) {
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("expected a file of PEM certificates, found none in %q", path)
+		return nil, fmt.Errorf("no PEM certificates found in %q", path)
 	}
 	return pool, nil
 }

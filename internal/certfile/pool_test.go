@@ -18,7 +18,7 @@ func TestPool(t *testing.T) {
 		err     string
 	}{
 		"a certificate": {string(pem.EncodeToMemory(block)), ""},
-		"not PEM":       {"hello", "expected a file of PEM certificates, found none in "},
+		"not PEM":       {"hello", "no PEM certificates found in "},
 		"missing file":  {"", "expected a file of PEM certificates: open "},
 	} {
 		path := filepath.Join(t.TempDir(), "ca.pem")

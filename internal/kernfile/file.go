@@ -42,7 +42,7 @@ func (f *File) Reopened() int { return f.reopened }
 // Files beyond maxKept are opened for each read.
 const maxKept = 384
 
-// rareSkip is the number of reads that are skipped after a rare file was not found.
+// rareSkip is the number of reads to skip after a rare file is not found.
 const rareSkip = 15
 
 var keptNow atomic.Int64

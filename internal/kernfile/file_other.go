@@ -8,5 +8,5 @@ import "syscall"
 func onKernelFS(handle) bool { return false }
 
 // pread ignores the offset and reads from the current position. The two are the same, because a
-// file does not stay open between calls of ReadFile on this platform.
+// file does not stay open between calls to ReadFile on this platform.
 func pread(fd handle, to []byte, _ int) (int, error) { return syscall.Read(fd, to) }

@@ -14,8 +14,8 @@ type Pressure struct {
 	Some, Full Optional[time.Duration]
 }
 
-// parsePressure parses a PSI file, as in /proc/pressure and in cgroups. It returns only the totals,
-// from which averages can be derived. The value of a malformed line is undefined.
+// parsePressure parses a PSI file, such as those in /proc/pressure and in cgroups. It returns only
+// the totals, from which averages can be derived. The value of a malformed line is undefined.
 //
 // Format: https://docs.kernel.org/accounting/psi.html.
 func parsePressure(data []byte) (Pressure, error) {

@@ -24,9 +24,9 @@ const (
 	Mount      = "/sys/fs/cgroup"
 )
 
-// Of returns the process's cgroup for the version 1 controller and its version 2 cgroup, each
-// followed by its ancestors, innermost first. It reads the file membership, for cgroups mounted at
-// mount. It ignores lines that cannot be parsed, and returns nil if the file cannot be read. See
+// Of returns the process's cgroup for the given version 1 controller and its version 2 cgroup, each
+// followed by its ancestors, innermost first. membership is the path of the process's cgroup file,
+// and mount the directory in which cgroups are mounted. Of ignores lines that cannot be parsed, and returns nil if the file cannot be read. See
 // cgroups(7).
 func Of(membership, mount, controller string) (groups []Group) {
 	data, err := os.ReadFile(membership)

@@ -16,16 +16,16 @@ type Waited struct {
 	took time.Duration // 0 if unknown
 }
 
-// exemplars holds, for each outcome, the longest wait in about the last minute that was part of a
-// sampled trace. The zero value is empty. It is safe for concurrent use.
+// exemplars holds, for each outcome, the longest wait that belonged to a sampled trace, over roughly
+// the last minute. The zero value is empty. It is safe for concurrent use.
 type exemplars [5]atomic.Pointer[instrument.Exemplar]
 
 // exemplarAge is how long an exemplar is kept unless a longer wait replaces it.
 const exemplarAge = time.Minute
 
 // Traced records wait w as an exemplar if ctx belongs to a sampled trace and w is the longest wait
-// with its outcome in about the last minute. Traced is safe for concurrent use. The caller must not
-// hold the pool's lock, since ctx's Value method may be the program's code.
+// with its outcome in roughly the last minute. Traced is safe for concurrent use. The caller must
+// not hold the pool's lock, since ctx.Value may call user code.
 func (r *Requests) Traced(ctx context.Context, w Waited) {
 	if r.exemplars.wants(w) {
 		r.exemplars.keep(trace.SpanContextFromContext(ctx), w)

@@ -91,7 +91,7 @@ func (g *Groups) Block() *Pended {
 	return g.rec.Pending.Add(g.rec.Wait())
 }
 
-// Unblock records that wait p ended because a slot became available, and that r started.
+// Unblock records that the wait p ended because a slot became available, and that r started.
 func (g *Groups) Unblock(p *Pended, r *Run) {
 	if g == nil {
 		return

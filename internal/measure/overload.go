@@ -161,8 +161,8 @@ func (m *Meter) drawDue() {
 	m.due = m.at + rand.N(stratum-m.at%stratum)
 }
 
-// sample takes used as the sample of each stratum whose sample was due by now. It ends the overload
-// if there were few events since the last sample.
+// sample records used, the number of slots used, as the sample of every stratum whose sample is due
+// at or before now. It ends the overload if there were few events since the last sample.
 func (m *Meter) sample(now time.Duration, used float64) {
 	for now >= m.due {
 		end := m.at - m.at%stratum + stratum + (now - m.due).Truncate(stratum)

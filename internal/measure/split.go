@@ -38,7 +38,7 @@ type Split struct {
 	mean    float64       // exponentially weighted mean use, in nanoseconds
 	warm    bool          // at least splitAfter uses have ended
 
-	parts   [3]time.Duration // time of samples since the last call of Read, by instrument.CPUState
+	parts   [3]time.Duration // time of samples since the last call to Read, by instrument.CPUState
 	until   float64          // use time that Read has already broken down
 	seconds [3]float64
 	known   bool

@@ -38,7 +38,7 @@ type Config struct {
 	// second. It should be long enough for several uses to end in each interval.
 	Interval time.Duration
 
-	// Machine describes the machine over the time since the last call of Machine. If it is nil, the
+	// Machine describes the machine over the time since the last call to Machine. If it is nil, the
 	// Resizer measures the process itself: its CPU quota, its CPU time, and how long its threads
 	// and goroutines wait for CPUs and locks.
 	Machine func() diagnose.Machine

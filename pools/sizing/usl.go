@@ -27,7 +27,7 @@ func (u USL) Throughput(n float64) float64 {
 	return u.Rate * n / (1 + u.Contention*(n-1) + u.Coherency*n*(n-1))
 }
 
-// Peak returns the number of workers with the highest throughput. If Coherency is 0, it returns
+// Peak returns the number of workers at which throughput peaks. If Coherency is 0, it returns
 // +Inf, since throughput levels off without a peak.
 func (u USL) Peak() float64 {
 	if u.Coherency == 0 {

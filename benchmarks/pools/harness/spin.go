@@ -28,7 +28,8 @@ func work(n int) {
 // round.
 func Calibrate() { loops = 1 / perLoop() }
 
-// spun returns how much CPU time, in nanoseconds, spinning for a nanosecond takes now.
+// spun returns the CPU time, in nanoseconds, that a Spin of nominally one nanosecond takes now. It
+// is 1 while the calibration is accurate.
 func spun() float64 { return perLoop() * loops }
 
 // perLoop returns the CPU time of an iteration of work, in nanoseconds. It takes the minimum of

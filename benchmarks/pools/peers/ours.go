@@ -60,8 +60,8 @@ func MemoryBudget(task, available int64, opts ...instrument.Option) *pools.Memor
 	return b
 }
 
-// Producer opens a Producer, as in programs that report metrics. collect reads all pools, and stop
-// closes it.
+// Producer opens a Producer, as a program that reports metrics would. collect reads all pools, and
+// stop closes the Producer.
 func Producer() (collect, stop func()) {
 	p := producer.New()
 	return func() {

@@ -16,7 +16,7 @@ var workloads = []struct{ group, kind, template string }{
 	{"", "Pod", ""},
 }
 
-// replacement sets a field of every workload to a value of sidecar/values.yaml.
+// replacement sets a field in every workload to a value from sidecar/values.yaml.
 type replacement struct{ value, field, options string }
 
 const (

@@ -178,7 +178,7 @@ func TestBadInputYieldsOneHelpfulLine(t *testing.T) {
 		"compression":                  {args: []string{"--otlp-compression", "lz4"}, want: `--otlp-compression: expected none or gzip or zstd, got "lz4"`},
 		"resource attributes":          {environ: []string{"OTEL_RESOURCE_ATTRIBUTES=a"}, want: `OTEL_RESOURCE_ATTRIBUTES: expected key=value,key=value`},
 		"missing certificate":          {args: []string{"--otlp-certificate", "/no/such"}, want: `--otlp-certificate: expected a file of PEM certificates: open /no/such`},
-		"not a certificate":            {environ: []string{"OTEL_EXPORTER_OTLP_CERTIFICATE=" + notPEM}, want: `OTEL_EXPORTER_OTLP_CERTIFICATE: expected a file of PEM certificates, found none`},
+		"not a certificate":            {environ: []string{"OTEL_EXPORTER_OTLP_CERTIFICATE=" + notPEM}, want: `OTEL_EXPORTER_OTLP_CERTIFICATE: no PEM certificates found in`},
 		"certificate without key":      {args: []string{"--otlp-client-certificate", key.cert}, want: `--otlp-client-certificate and --otlp-client-key: expected both or neither`},
 		"key of another certificate":   {args: []string{"--otlp-client-certificate", key.cert, "--otlp-client-key", other.key}, want: `--otlp-client-key: cannot load the client certificate`},
 		"boolean":                      {environ: []string{"POOLGAUGE_HOST=maybe"}, want: `POOLGAUGE_HOST: expected true or false, got "maybe"`},

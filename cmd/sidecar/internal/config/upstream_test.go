@@ -306,7 +306,7 @@ func TestCertificatesAreReread(t *testing.T) {
 	if _, err := s.TLS(
 		otlp.Metrics,
 	); err == nil ||
-		!strings.Contains(err.Error(), "--otlp-certificate: expected a file of PEM certificates, found none in") {
+		!strings.Contains(err.Error(), "--otlp-certificate: no PEM certificates found in") {
 		t.Errorf("got error %v, want one about --otlp-certificate", err)
 	}
 }

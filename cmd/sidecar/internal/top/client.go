@@ -47,7 +47,7 @@ func (c *Client) Close() { c.http.CloseIdleConnections() }
 
 func (c *Client) String() string { return c.base.Host }
 
-// Picture returns the current picture: everything that the sidecar's page shows.
+// Picture returns a snapshot of everything that the sidecar's page shows.
 func (c *Client) Picture(ctx context.Context) (*live.Picture, error) {
 	var p live.Picture
 	if err := c.get(ctx, c.base.JoinPath("api/v1/picture"), &p); err != nil {
