@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"unicode"
 )
 
 var (
@@ -41,16 +42,65 @@ func TestContributingMapIsAccurate(t *testing.T) {
 	if questions < 10 {
 		t.Errorf("the map answers %d questions, want 10 or more", questions)
 	}
+	checkCalls(t, section)
+}
+
+// call is a line of a call tree: a function, its file, and a remark.
+type call struct {
+	depth              int
+	name, file, remark string
+}
+
+// checkCalls checks the call trees in section: each function is declared in its file, and the
+// function above it that is less indented contains its name or, for calls through a function value,
+// a word of the remark.
+func checkCalls(t *testing.T, section string) {
+	t.Helper()
+	var above []call
 	steps := 0
 	for line := range strings.Lines(section) {
-		if call := strings.Fields(line); len(call) > 1 && path.Ext(call[1]) == ".go" {
-			steps++
-			checkAnswer(t, strings.TrimSpace(line), "`"+call[0]+"` `"+call[1]+"`")
+		fields := strings.Fields(line)
+		if len(fields) < 2 || path.Ext(fields[1]) != ".go" {
+			above = nil
+			continue
 		}
+		steps++
+		c := call{len(line) - len(strings.TrimLeft(line, " ")), fields[0], fields[1], strings.Join(fields[2:], " ")}
+		checkAnswer(t, c.name, "`"+c.name+"` `"+c.file+"`")
+		for len(above) > 0 && above[len(above)-1].depth >= c.depth {
+			above = above[:len(above)-1]
+		}
+		if len(above) > 0 && !mentions(t, above[len(above)-1], c) {
+			t.Errorf("%s does not call %s", above[len(above)-1].name, c.name)
+		}
+		above = append(above, c)
 	}
 	if steps < 20 {
 		t.Errorf("the map's call trees have %d steps, want 20 or more", steps)
 	}
+}
+
+// mentions reports whether the function of caller contains the name of c's function, or a name from
+// c's remark.
+func mentions(t *testing.T, caller, c call) (found bool) {
+	t.Helper()
+	names := map[string]bool{strings.ToLower(c.name[strings.LastIndex(c.name, ".")+1:]): true}
+	for name := range strings.FieldsFuncSeq(c.remark, func(r rune) bool { return r != '_' && !unicode.IsLetter(r) }) {
+		names[strings.ToLower(name)] = true
+	}
+	ast.Inspect(parse(t, caller.file), func(n ast.Node) bool {
+		f, ok := n.(*ast.FuncDecl)
+		if !ok || receiver(f)+f.Name.Name != caller.name {
+			return true
+		}
+		ast.Inspect(f.Body, func(n ast.Node) bool {
+			id, ok := n.(*ast.Ident)
+			found = found || ok && names[strings.ToLower(id.Name)]
+			return !found
+		})
+		return false
+	})
+	return found
 }
 
 // The steps of "Add a metric" and of similar sections name files that exist, and identifiers that
@@ -102,15 +152,20 @@ func checkAnswer(t *testing.T, question, answer string) (files int) {
 	return files
 }
 
-// addDeclarations adds the names that a file declares to the set declared: functions, types,
-// variables and constants, and methods and fields as Type.Name.
-func addDeclarations(t *testing.T, name string, declared map[string]bool) {
+func parse(t *testing.T, name string) *ast.File {
 	t.Helper()
 	file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root, name), nil, parser.SkipObjectResolution)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, d := range file.Decls {
+	return file
+}
+
+// addDeclarations adds the names that a file declares to the set declared: functions, types,
+// variables and constants, and methods and fields as Type.Name.
+func addDeclarations(t *testing.T, name string, declared map[string]bool) {
+	t.Helper()
+	for _, d := range parse(t, name).Decls {
 		switch d := d.(type) {
 		case *ast.FuncDecl:
 			declared[receiver(d)+d.Name.Name] = true
