@@ -19,7 +19,6 @@ type workload struct {
 
 const (
 	length = 2 * time.Minute // of a run
-	half   = length / 2
 )
 
 func steadily(rate float64) func(time.Duration) float64 {

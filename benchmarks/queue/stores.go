@@ -117,10 +117,11 @@ func (b *boltStore) put(data []byte) error {
 func (b *boltStore) take() (data []byte, err error) {
 	<-b.ready
 	b.read++
-	return data, b.View(func(tx *bolt.Tx) error {
+	err = b.View(func(tx *bolt.Tx) error {
 		data = append(data, tx.Bucket(bucket).Get(key(b.read))...)
 		return nil
 	})
+	return data, err
 }
 
 func (b *boltStore) done() error {

@@ -206,8 +206,8 @@ func TestViewersThatNeverReadDoNotBlockOtherClients(t *testing.T) {
 
 func TestCheckWarningsExplainsErrors(t *testing.T) {
 	for page, want := range map[string]string{
-		"127.0.0.1:4320":           "expected the page's URL, such as http://127.0.0.1:4320",
-		"http://" + freeAddress(t): "connection refused",
+		"ftp://127.0.0.1:4320":     "expected the address of a sidecar's page, such as 127.0.0.1:4320",
+		"http://" + freeAddress(t): "nothing is listening at 127.0.0.1",
 	} {
 		if code, _, stderr := execute("check", "--warnings", page); code == 0 || !strings.Contains(stderr, want) {
 			t.Errorf("%s: exit code %d, stderr %q, want %q", page, code, stderr, want)

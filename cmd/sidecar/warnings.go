@@ -2,29 +2,25 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
-	"net/url"
 	"strings"
-	"time"
 	"unicode"
 
+	"github.com/poolgauge/poolgauge/cmd/sidecar/internal/top"
 	"github.com/poolgauge/poolgauge/collector/live"
 )
 
-// checkWarnings asks a running sidecar, whose page is at pageURL, for pools that are in trouble or
+// checkWarnings asks a running sidecar, whose page is at address, for pools that are in trouble or
 // close to it, and prints a line for each. If there are any, the error says how many.
-func checkWarnings(ctx context.Context, out io.Writer, pageURL string) error {
-	base, err := url.Parse(pageURL)
-	if err != nil || base.Scheme != "http" && base.Scheme != "https" || base.Host == "" {
-		return usageError{
-			fmt.Errorf("--warnings: expected the page's URL, such as http://127.0.0.1:4320, got %q", pageURL),
-		}
+func checkWarnings(ctx context.Context, out io.Writer, address string) error {
+	client, err := top.NewClient(address)
+	if err != nil {
+		return usageError{fmt.Errorf("--warnings: %w", err)}
 	}
-	picture, err := fetch(ctx, base.JoinPath("api/v1/picture").String())
+	defer client.Close()
+	picture, err := client.Picture(ctx)
 	if err != nil {
 		return fmt.Errorf("--warnings: %w", err)
 	}
@@ -62,36 +58,6 @@ func warningOf(p *live.Pool) (warning string, ok bool) {
 		why = strings.TrimPrefix(fmt.Sprintf("%s; %s: %s", why, p.Verdict, strings.Join(p.Evidence, "; ")), "; ")
 	}
 	return fmt.Sprintf("%s: %s %s of %s: %s", level, p.Kind, p.Name, p.Service, why), true
-}
-
-// maxPicture bounds how many bytes of a picture are read. Real pictures are smaller.
-const maxPicture = 64 << 20
-
-// fetch returns the picture served at pictureURL.
-func fetch(ctx context.Context, pictureURL string) (*live.Picture, error) {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, pictureURL, http.NoBody)
-	if err != nil {
-		return nil, err
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return nil, err
-	}
-	defer response.Body.Close()
-	body := io.LimitReader(response.Body, maxPicture)
-	if response.StatusCode != http.StatusOK {
-		text, _ := io.ReadAll(io.LimitReader(body, 200))
-		return nil, fmt.Errorf(
-			"%s returned %s: %s", pictureURL, response.Status, printable(strings.TrimSpace(string(text))))
-	}
-	picture := &live.Picture{}
-	if err := json.NewDecoder(body).Decode(picture); err != nil {
-		return nil, fmt.Errorf(
-			"%s does not serve a sidecar page, or serves one of an incompatible version: %w", pictureURL, err)
-	}
-	return picture, nil
 }
 
 // printable makes untrusted text safe for a terminal by replacing unprintable characters.

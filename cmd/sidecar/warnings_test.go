@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/poolgauge/poolgauge/collector/live"
 )
@@ -13,6 +14,7 @@ import (
 // A pool at level good is also listed if its verdict says that something is wrong.
 func TestCheckWarningsListsVerdictsWithEvidence(t *testing.T) {
 	picture := live.Picture{
+		At: time.Now(),
 		Pools: []live.Pool{
 			{
 				Name:     "db",
@@ -58,7 +60,7 @@ func TestCheckWarningsListsVerdictsWithEvidence(t *testing.T) {
 // A monitoring job must not take a sidecar without pools for one whose pools are fine.
 func TestCheckWarningsFailsWithoutPools(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		_ = json.NewEncoder(w).Encode(live.Picture{})
+		_ = json.NewEncoder(w).Encode(live.Picture{At: time.Now()})
 	}))
 	defer server.Close()
 	code, out, stderr := execute("check", "--warnings", server.URL)
@@ -70,24 +72,5 @@ func TestCheckWarningsFailsWithoutPools(t *testing.T) {
 			stderr,
 			exitFailed,
 		)
-	}
-}
-
-func TestFetchRejectsAnInvalidURL(t *testing.T) {
-	if _, err := fetch(t.Context(), "http://[/"); err == nil {
-		t.Error("fetch returned no error for an invalid URL")
-	}
-}
-
-func TestFetchTruncatesALongError(t *testing.T) {
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.WriteHeader(http.StatusTeapot)
-		_, _ = w.Write([]byte(strings.Repeat("x", 300)))
-	}))
-	defer server.Close()
-	_, err := fetch(t.Context(), server.URL)
-	want := server.URL + " returned 418 I'm a teapot: " + strings.Repeat("x", 200)
-	if err == nil || err.Error() != want {
-		t.Errorf("got %v, want %s", err, want)
 	}
 }

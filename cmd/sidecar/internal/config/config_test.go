@@ -175,7 +175,7 @@ func TestBadInputYieldsOneHelpfulLine(t *testing.T) {
 		"number for a boolean":         {environ: []string{"OTEL_SDK_DISABLED=1"}, want: `OTEL_SDK_DISABLED: expected true or false, got "1"`},
 		"endpoint scheme":              {args: []string{"--otlp-endpoint", "ftp://h:1"}, want: `--otlp-endpoint: expected http://host:4317`},
 		"protocol":                     {environ: []string{"OTEL_EXPORTER_OTLP_PROTOCOL=http/json"}, want: `OTEL_EXPORTER_OTLP_PROTOCOL: expected grpc or http/protobuf, got "http/json"`},
-		"compression":                  {args: []string{"--otlp-compression", "lz4"}, want: `--otlp-compression: expected none or gzip or zstd, got "lz4"`},
+		"compression":                  {args: []string{"--otlp-compression", "lz4"}, want: `--otlp-compression: expected none, gzip or zstd, got "lz4"`},
 		"resource attributes":          {environ: []string{"OTEL_RESOURCE_ATTRIBUTES=a"}, want: `OTEL_RESOURCE_ATTRIBUTES: expected key=value,key=value`},
 		"missing certificate":          {args: []string{"--otlp-certificate", "/no/such"}, want: `--otlp-certificate: expected a file of PEM certificates: open /no/such`},
 		"not a certificate":            {environ: []string{"OTEL_EXPORTER_OTLP_CERTIFICATE=" + notPEM}, want: `OTEL_EXPORTER_OTLP_CERTIFICATE: no PEM certificates found in`},

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -206,7 +207,7 @@ func (f *Flags) checkVariables(variables map[string]string) error {
 	for _, name := range f.Variables() {
 		known = append(known, strings.TrimPrefix(name, variablePrefix))
 	}
-	for name := range variables {
+	for _, name := range slices.Sorted(maps.Keys(variables)) {
 		own, ours := strings.CutPrefix(name, variablePrefix)
 		if !ours || slices.Contains(known, own) {
 			continue

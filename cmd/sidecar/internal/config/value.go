@@ -103,7 +103,8 @@ func choice(p *string, words ...string) *value {
 	return &value{kind: strings.Join(words, "|"), initial: words[0], set: func(given string) error {
 		word := strings.ToLower(given)
 		if !slices.Contains(words, word) {
-			return fmt.Errorf("expected %s, got %q", strings.Join(words, " or "), given)
+			last := len(words) - 1
+			return fmt.Errorf("expected %s or %s, got %q", strings.Join(words[:last], ", "), words[last], given)
 		}
 		*p = word
 		return nil

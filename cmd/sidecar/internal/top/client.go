@@ -77,7 +77,8 @@ func (c *Client) get(ctx context.Context, from *url.URL, into any) error {
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s returned %s", c, resp.Status)
+		text, _ := io.ReadAll(io.LimitReader(resp.Body, 200))
+		return fmt.Errorf("%s returned %s: %.200q", c, resp.Status, strings.TrimSpace(string(text)))
 	}
 	if err := json.NewDecoder(io.LimitReader(resp.Body, maxResponseSize)).Decode(into); err != nil {
 		if ctx.Err() != nil {
