@@ -57,8 +57,8 @@ func (a *Advisor) See(w Window, m Machine, v Verdict) Advice {
 	return a.step(int(w.Limit), need, why)
 }
 
-// concernsSize reports whether v describes how well the pool's size fits its load, rather than a
-// fault that no limit can fix.
+// concernsSize reports whether a limit may be recommended under v: nothing is wrong, or the size,
+// the CPUs or a lock determine the throughput.
 func (v Verdict) concernsSize() bool {
 	switch v {
 	case OK, TooSmall, Oversized, CPUSaturated, LockContention:

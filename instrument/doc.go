@@ -26,8 +26,8 @@
 // in full, with exponential histograms. Without a Producer, they are reported through the metric
 // API to the given MeterProvider or the global one, which may be set later. The API accepts
 // durations only one at a time, so each collection records those that are new since the previous
-// one, at 0.2 µs each. If a series has 8,192 or more new durations, only a sample of them is
-// recorded, and the first time this happens, an error is passed to
+// one, at 0.2 µs each. If a series has more than 8,192 new durations, only a sample of them
+// is recorded, and the first time this happens, an error is passed to
 // [go.opentelemetry.io/otel.Handle]. Counters stay exact. The provider chooses the buckets of these
 // histograms, so report through a provider if you need explicit buckets, views or delta
 // temporality. A provider keeps the histograms of a closed pool, since the API cannot end a series.

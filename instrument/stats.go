@@ -34,10 +34,11 @@ type Stats struct {
 	// how long the oldest waiting caller or task has waited; absent if none is waiting
 	PendingAge Optional[time.Duration]
 	Requests   [5]Optional[int64] // number of calls that have ended, by [Outcome]
-	Wait       [5]*Histogram      // how long each request waited, by [Outcome]; 0 if it did not wait
-	Waits      Optional[int64]    // number of requests that had to wait, for a pool that cannot provide Wait
-	WaitTime   Optional[float64]  // total time that these requests waited, in seconds
-	Use        *Histogram         // how long each task ran, or each lease or permit was held
+	// how long each request waited until it was granted or gave up, by [Outcome]; 0 if it did not wait
+	Wait     [5]*Histogram
+	Waits    Optional[int64]   // number of requests that had to wait, for a pool that cannot provide Wait
+	WaitTime Optional[float64] // total time that these requests waited, in seconds
+	Use      *Histogram        // how long each task ran, or each lease or permit was held
 	// how long the oldest use in progress has lasted; absent if there is none
 	UseAge  Optional[time.Duration]
 	UseTime Optional[float64] // total use, in slot-seconds

@@ -35,13 +35,14 @@
 // [Resources], [Workers] and [Groups] record when each use began. While such a pool is full, or its
 // oldest use is unusually long, Stats names the holders of the oldest uses. A holder is identified
 // by the line of code that acquired the slot and by its callers, or by the task's function. Stats
-// also gives the time for which the slot has been held and, if the request had to wait, its trace.
-// Resources also record the trace of the request that took the last slot. If uses are unusually
-// long while requests wait, the next collection logs the holders, once; see
-// instrument.WithHolderLog. On architectures other than amd64 and arm64, only one use in 64 records
-// the line; above 100,000 uses per second, only one use in 32 records the trace. A Semaphore and a
-// MemoryBudget report neither holders nor the durations of uses, since a release does not say whose
-// permits it returns.
+// also gives the time for which the slot has been held and, if it was recorded, the request's
+// trace: in Workers if the task had to wait; in Resources if the request waited, took the last
+// slot, or needed a resource to be constructed or checked; always for Map, ForEach, TaskGroup and
+// [Groups.WithContext]. If uses are unusually long while requests wait, the next collection logs
+// the holders, once; see instrument.WithHolderLog. On architectures other than amd64 and arm64,
+// only one use in 64 records the line; above 100,000 uses per second, only one use in 32 records
+// the trace. A Semaphore and a MemoryBudget report neither holders nor the durations of uses, since
+// a release does not say whose permits it returns.
 //
 // # Cardinality
 //

@@ -27,7 +27,7 @@ type ResourcesConfig[T any] struct {
 	// resource immediately, and destroys the old one when Check returns.
 	Check func(ctx context.Context, value T) error
 	// CheckAfter is the idle time after which a resource is checked before its next use. Zero means
-	// 1 s; negative means that every use of an idle resource is preceded by a check.
+	// 1 s; negative means that Acquire checks every idle resource before it returns it.
 	CheckAfter time.Duration
 	// CheckTimeout bounds the duration of a check. Zero means 5 s; negative means no limit.
 	CheckTimeout time.Duration
@@ -92,8 +92,8 @@ type Resources[T any] struct {
 	maintained chan struct{} // closed when the maintenance goroutine has ended; nil if there is none
 
 	// mu guards everything below, the fields of waiters, and the fields of slots except as noted
-	// there. It is not held while the program's functions run, and only Stats holds it while
-	// looping over all resources.
+	// there. It is not held while the program's functions run. Only Stats and AcquireAllIdle
+	// hold it while looping over resources; other loops release it between batches.
 	//
 	// Invariant: while a caller waits, no resource is idle and there is no room for another slot.
 	//

@@ -141,8 +141,8 @@ func (p *Resources[T]) refuse(outcome instrument.Outcome, err error) error {
 // TryAcquire returns an idle resource, or an error that wraps [ErrFull] if there is none. It never
 // waits. If none is idle and there is room, it starts to construct a resource in the background,
 // with a context derived from ctx. A resource that is due for a check does not count as idle:
-// TryAcquire starts a check in the background, which continues even if ctx ends. For at least one
-// second after the check, TryAcquire may return the resource without checking it again.
+// TryAcquire starts a check in the background, which continues even if ctx ends. Until one second
+// after the check, TryAcquire returns the resource without checking it again, if it is still idle.
 //
 //go:noinline
 func (p *Resources[T]) TryAcquire(ctx context.Context) (Lease[T], error) {

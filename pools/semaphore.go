@@ -50,7 +50,7 @@ type Semaphore struct {
 	size     atomic.Int64 // written with mu held
 	closed   atomic.Bool  // written with mu held
 	full     atomic.Bool  // no permit is free and no credit is lent; written with mu held
-	rejected atomic.Int64 // number of calls to TryAcquire that failed without the lock since the last Stats
+	rejected atomic.Int64 // number of requests rejected without the lock since the last Stats
 
 	mu       sync.Mutex // guards the fields up to meter, and limitChanges; use lock and unlock
 	credits  int64      // number of credits lent, of each kind; while any are lent, word holds the free permits

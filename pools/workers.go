@@ -63,9 +63,10 @@ type WorkersConfig struct {
 // tasks of all workers do the same. Submit, Map, ForEach, Future.Wait, TaskGroup.Wait and Shutdown
 // therefore return [ErrDeadlock] instead of waiting if their context is that of one of the pool's
 // tasks, or derived from one. With any other context, they check whether the calling goroutine is a
-// worker: Map, ForEach, TaskGroup.Wait and Shutdown always do, Future.Wait if all workers are busy,
-// and Submit once no task has started or ended for a second. They do not detect tasks of several
-// pools that wait for each other, or a task that waits for a goroutine that waits for the pool.
+// worker: Map, ForEach and Shutdown always do, TaskGroup.Wait if its tasks are pending, Future.Wait
+// if all workers are busy, and Submit once no task has started or ended for a second. They do not
+// detect tasks of several pools that wait for each other, or a task that waits for a goroutine that
+// waits for the pool.
 //
 // All methods may be called concurrently.
 type Workers struct {

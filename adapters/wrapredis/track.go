@@ -22,11 +22,12 @@ type track struct {
 
 	measure.Recorder // its lock guards everything below
 
-	hasEvents       bool // at least one request was recorded
-	uses            map[redis.ConnInfo]measure.Use
-	constructing    int64
-	created, failed instrument.Histogram // durations of successful and of failed dials
-	closed          [numReasons]int64
+	hasEvents    bool // at least one request was recorded
+	uses         map[redis.ConnInfo]measure.Use
+	constructing int64
+	created      instrument.Histogram // times to establish a connection, with handshake and retried dials
+	failed       instrument.Histogram // durations of failed dials
+	closed       [numReasons]int64
 }
 
 func newTrack(opts []instrument.Option) *track {

@@ -33,7 +33,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the process immediately
 	// Keep running if the summary's reader or the terminal goes away. SIGHUP is not needed for
-	// reloading: certificates and headers are reread when they change.
+	// reloading: certificates are read for each new connection, and headers once a second.
 	signal.Ignore(syscall.SIGPIPE, syscall.SIGHUP)
 	context.AfterFunc(ctx, func() { time.AfterFunc(stopTimeout, func() { os.Exit(exitFailed) }) })
 	os.Exit(run(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr))

@@ -8,6 +8,7 @@ import (
 
 	"github.com/poolgauge/poolgauge/cmd/sidecar/internal/config"
 	"github.com/poolgauge/poolgauge/collector/cgroup"
+	"github.com/poolgauge/poolgauge/internal/kernfile"
 )
 
 const (
@@ -44,7 +45,8 @@ func limitMemory(settings *config.Settings, log *slog.Logger) {
 	if err != nil {
 		log.Debug("cannot read the container's memory limit", "error", err)
 	}
-	if allowed.Defined && allowed.Value < needed+codeMemory {
+	limit, enough := memoryLimit(needed, allowed)
+	if !enough {
 		log.Warn(
 			"the container's memory limit is below what the settings allow: lower --queue-size, --live-size or --relay-request-size, or raise the limit",
 			"limit_bytes",
@@ -52,9 +54,18 @@ func limitMemory(settings *config.Settings, log *slog.Logger) {
 			"needed_bytes",
 			needed+codeMemory,
 		)
-		needed = max(allowed.Value-codeMemory, workingMemory/2)
 	}
-	debug.SetMemoryLimit(needed)
+	debug.SetMemoryLimit(limit)
+}
+
+// memoryLimit returns the limit for Go's memory, in bytes, if the settings allow the program to use
+// needed bytes, and the container to use allowed. enough is false if the container's limit is lower
+// than what the settings allow.
+func memoryLimit(needed int64, allowed kernfile.Optional[int64]) (limit int64, enough bool) {
+	if allowed.Defined && allowed.Value < needed+codeMemory {
+		return max(allowed.Value-codeMemory, workingMemory/2), false
+	}
+	return needed, true
 }
 
 // memoryOf returns the memory in bytes that the settings allow, excluding the program's code.

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/poolgauge/poolgauge/cmd/sidecar/internal/config"
+	"github.com/poolgauge/poolgauge/internal/kernfile"
 )
 
 func TestMemoryGrowsWithWhatTheSettingsAllow(t *testing.T) {
@@ -28,6 +29,25 @@ func TestMemoryGrowsWithWhatTheSettingsAllow(t *testing.T) {
 	} {
 		if got := memoryOf(&c.settings); got != c.want*mebibyte {
 			t.Errorf("%s: %d bytes, want %d MiB", name, got, c.want)
+		}
+	}
+}
+
+func TestMemoryLimitLeavesRoomForTheCode(t *testing.T) {
+	const needed = 40 << 20
+	for name, c := range map[string]struct {
+		allowed kernfile.Optional[int64]
+		limit   int64
+		enough  bool
+	}{
+		"no limit":              {kernfile.Optional[int64]{}, needed, true},
+		"just enough":           {kernfile.Some[int64](needed + codeMemory), needed, true},
+		"a byte too little":     {kernfile.Some[int64](needed + codeMemory - 1), needed - 1, false},
+		"less than the code":    {kernfile.Some[int64](codeMemory / 2), workingMemory / 2, false},
+		"hardly more than that": {kernfile.Some[int64](codeMemory + workingMemory/2 + 1), workingMemory/2 + 1, false},
+	} {
+		if limit, enough := memoryLimit(needed, c.allowed); limit != c.limit || enough != c.enough {
+			t.Errorf("%s: limit %d, enough: %v; want %d, %v", name, limit, enough, c.limit, c.enough)
 		}
 	}
 }

@@ -323,8 +323,8 @@ func (l *laneState) shrink(bytes int64) {
 	l.ceiling, l.ceilingEnds = max(bytes*3/4, minSize), now.Add(ceilingDuration)
 }
 
-// grow increases the size of requests if the request that was just accepted was fast and had at
-// least half of the current size. Caller must hold mu.
+// grow increases the size of requests if the request that was just accepted was fast and at
+// least half as large as the current size. Caller must hold mu.
 func (l *laneState) grow(bytes int64, within time.Duration) {
 	if l.size >= RequestSize || bytes < l.size/2 || within > l.timeout/2 {
 		return

@@ -65,7 +65,7 @@ func startOutage(t *testing.T, upstreams map[queue.Lane]string, asked map[queue.
 	return o
 }
 
-// lastTry returns when a lane last sent a request.
+// lastRequest returns when a lane last sent a request.
 func (o *outage) lastRequest(id queue.Lane) time.Time { return o.fakes[id].at[len(o.fakes[id].at)-1] }
 
 func (o *outage) drain(grace time.Duration) {

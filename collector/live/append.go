@@ -9,7 +9,7 @@ import (
 
 // AppendJSON appends the JSON encoding of p to b. The encoding is the same as that of
 // [json.Marshal], but with many pools AppendJSON is several times faster, because it encodes pools
-// without reflection. Speed matters because each viewer of the page gets a picture every second.
+// without reflection. Speed matters because each viewer of the page may get a picture every second.
 func (p *Picture) AppendJSON(b []byte) ([]byte, error) {
 	rest := *p
 	rest.Pools = []Pool{}
@@ -116,7 +116,7 @@ func (o *object) texts(name string, list []string) {
 func (o *object) figure(name string, f Figure) {
 	if f.known {
 		o.key(name)
-		*o = strconv.AppendFloat(*o, f.value, 'g', 8, 64)
+		*o = strconv.AppendFloat(*o, f.value, 'g', 7, 64)
 	}
 }
 

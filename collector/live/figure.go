@@ -7,7 +7,7 @@ import (
 )
 
 // Figure is a number that may be absent. An absent Figure is distinct from 0. The zero Figure is
-// absent. In JSON, a Figure is a number with eight significant digits, or omitted if absent.
+// absent. In JSON, a Figure is a number with seven significant digits, or omitted if absent.
 type Figure struct {
 	value float64
 	known bool
@@ -83,7 +83,7 @@ func (f Figure) MarshalJSON() ([]byte, error) {
 	if !f.known {
 		return []byte("null"), nil
 	}
-	return strconv.AppendFloat(nil, f.value, 'g', 8, 64), nil
+	return strconv.AppendFloat(nil, f.value, 'g', 7, 64), nil
 }
 
 // UnmarshalJSON implements json.Unmarshaler.

@@ -202,7 +202,7 @@ type Memory struct {
 	Used    int64 `json:"used"`    // in bytes
 	Limit   int64 `json:"limit"`   // in bytes
 	Series  int64 `json:"series"`  // number of series
-	Refused int64 `json:"refused"` // number of points for which there was no room
+	Refused int64 `json:"refused"` // number of points, or metrics of a new app, that are missing
 }
 
 // History is the last 15 minutes of one pool. Value i of each Column is the maximum within the Step

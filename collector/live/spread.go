@@ -88,7 +88,8 @@ func (s *spread) quantile(rank float64) float64 {
 		if c.lower <= 0 {
 			return c.lower + (c.upper-c.lower)*rank/c.n
 		}
-		return c.lower * math.Pow(c.upper/c.lower, rank/c.n)
+		lower, upper := math.Log2(c.lower), math.Log2(c.upper)
+		return math.Exp2(lower + (upper-lower)*rank/c.n)
 	}
 	if n := len(s.cells); n > 0 {
 		return s.cells[n-1].upper // rounding error
@@ -105,8 +106,8 @@ func (c cell) middle() float64 {
 }
 
 // Cumulative estimates how many values in b are at or below each of the bounds. b must have
-// exponential buckets. Cumulative assumes that the values in a bucket are evenly distributed on a
-// logarithmic scale.
+// exponential buckets. Cumulative assumes that the values in a bucket are evenly distributed, on a
+// logarithmic scale if the lower bound is positive.
 func Cumulative(b *otlp.Buckets, bounds []float64) []uint64 {
 	var s spread
 	s.add(b, &otlp.Buckets{})
@@ -117,8 +118,10 @@ func Cumulative(b *otlp.Buckets, bounds []float64) []uint64 {
 			switch {
 			case c.upper <= bound:
 				total += c.n
+			case c.lower < bound && c.lower > 0:
+				total += c.n * (math.Log2(bound) - math.Log2(c.lower)) / (math.Log2(c.upper) - math.Log2(c.lower))
 			case c.lower < bound:
-				total += c.n * math.Log(bound/c.lower) / math.Log(c.upper/c.lower)
+				total += c.n * (bound - c.lower) / (c.upper - c.lower)
 			}
 		}
 		counts[i] = b.Count

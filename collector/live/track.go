@@ -13,7 +13,7 @@ const (
 	heatHeight = 18
 )
 
-// half is the upper half of a float32. Its precision of 0.2% is enough for a chart.
+// half is the upper half of a float32. It is accurate to within 0.4%, which is enough for a chart.
 type half uint16
 
 const absent half = 0x7fc0 // NaN

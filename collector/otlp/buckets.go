@@ -23,15 +23,18 @@ type Buckets struct {
 const maxBuckets = 1024
 
 // Buckets reads p's buckets into b, reusing b's slices. It returns false if p is not a histogram
-// point, has negative values or too many buckets, or is inconsistent: bounds that are infinite or
-// not in ascending order, indices or a scale beyond the range of a float64, or more values in the
-// buckets than in total.
+// point, has negative values or too many buckets, or is inconsistent: bounds that are not finite or
+// not in ascending order, a scale or indices out of range, or more values in the buckets than in
+// total.
 func (p *Point) Buckets(kind MetricKind, b *Buckets) bool {
 	return ReadBuckets(p.Wire, kind, b)
 }
 
 // ReadBuckets is like [Point.Buckets], for a point in wire format.
 func ReadBuckets(point []byte, kind MetricKind, b *Buckets) bool {
+	if b.Bounds == nil {
+		b.Bounds = []float64{} // not nil, even if an explicit histogram has no bounds
+	}
 	*b = Buckets{Bounds: b.Bounds[:0], Counts: b.Counts[:0]}
 	f := fields{rest: point}
 	ok := kind == HistogramPoints || kind == ExponentialPoints
@@ -101,7 +104,7 @@ func (b *Buckets) explicit(f *fields) bool {
 		return true
 	}
 	for rest := f.value; len(rest) >= 8; rest = rest[8:] {
-		if len(b.Counts)+len(b.Bounds) > 2*maxBuckets {
+		if len(b.Counts) > maxBuckets || len(b.Bounds) >= maxBuckets {
 			return false
 		}
 		v, _ := protowire.ConsumeFixed64(rest)

@@ -53,8 +53,9 @@ func FromJSONWithin(signal Signal, body []byte, limit int) ([]byte, error) {
 	return slices.Clone(t.out), nil
 }
 
-// transcoder converts one JSON request to wire format. It writes fields to out in the order in which
-// they occur. Each message is preceded by its length, which is filled in at the message's end.
+// transcoder converts one JSON request to wire format. It writes fields to out in the order in
+// which they occur. Each message is preceded by its length, which is filled in at the message's
+// end.
 type transcoder struct {
 	in    []byte
 	pos   int // position of the next byte of the input

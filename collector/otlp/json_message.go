@@ -14,7 +14,7 @@ import (
 // lists of key-value pairs. Most upstreams accept only 100 nested messages, which is 33 such lists.
 const maxDepth = 1000
 
-// At depth deepLevel and below it, each length is encoded in deepLength bytes. At smaller depths, a
+// At depth deepLevel and deeper, each length is encoded in deepLength bytes. At smaller depths, a
 // length has its minimal size, and inserting a length of several bytes moves the content of the
 // message. That is cheap for real requests, but would take quadratic time for a body that consists
 // only of brackets.

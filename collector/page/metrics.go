@@ -104,7 +104,7 @@ func labelValues(s *live.Sample) map[string]string {
 	}
 	labels := map[string]string{}
 	for _, l := range s.Attributes {
-		if name, err := labelNamer.Build(l.Name); err == nil && !isReserved(name) {
+		if name, err := labelNamer.Build(l.Name); err == nil && !isReserved(name, s.Metric) {
 			labels[name] = l.Value
 		}
 	}
@@ -120,10 +120,10 @@ func labelValues(s *live.Sample) map[string]string {
 	return labels
 }
 
-// isReserved reports whether Prometheus reserves the label name for itself. It would reject the whole
-// scrape if a series had such a label.
-func isReserved(name string) bool {
-	return name == "le" || name == "quantile" || strings.HasPrefix(name, "__")
+// isReserved reports whether Prometheus reserves the label name for itself in series of m. It
+// rejects a scrape in which a series has such a label, or the same label twice.
+func isReserved(name string, m *catalog.Metric) bool {
+	return name == "le" && m.Kind == catalog.Histogram || strings.HasPrefix(name, "__")
 }
 
 // labelsOf returns the labels of s, sorted by name, and a key that identifies this set of labels.

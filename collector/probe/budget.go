@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// budget limits a probe to a share of one core's CPU time. A run that used c seconds of CPU time
-// delays the next one until c/share after its own start. So in any period, of any length,
+// budget limits a probe to a share of one core's CPU time. After a run that used c seconds of CPU
+// time, the next one starts no sooner than c/share after its end. So in any period, of any length,
 //
 //	CPU time ≤ share × period + the cost of the most expensive run
 //
@@ -16,9 +16,9 @@ type budget struct {
 	next  time.Time // the next run must not start earlier
 }
 
-// charge records that a run that started at the given time used cpu.
-func (b *budget) charge(started time.Time, cpu time.Duration) {
-	b.next = started.Add(time.Duration(min(float64(cpu)/b.share, math.MaxInt64/2)))
+// charge records that a run that ended at the given time used cpu.
+func (b *budget) charge(ended time.Time, cpu time.Duration) {
+	b.next = ended.Add(time.Duration(min(float64(cpu)/b.share, math.MaxInt64/2)))
 }
 
 // isOverspent reports whether a run must not start at now.

@@ -4,8 +4,9 @@
 //
 // # Cost
 //
-// Each probe has a share of [Config.Budget]. Runs that would exceed it are skipped, and counted as
-// skipped. In any period, a probe therefore uses at most its share plus the CPU time of one run.
+// Each probe has a share of [Config.Budget]. After a run that cost more than its share, runs are
+// skipped, and counted as skipped, until the share has paid for it. In any period, a probe
+// therefore uses at most its share plus the CPU time of one run.
 //
 // # Goroutines
 //

@@ -171,7 +171,7 @@ func (r *Runner) run(ctx context.Context, t *task, intended time.Time) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 
-	started, before := time.Now(), r.threadCPU()
+	before := r.threadCPU()
 	res := t.run(ctx)
 	took := time.Since(intended)
 	if ctx.Err() != nil {
@@ -187,7 +187,7 @@ func (r *Runner) run(ctx context.Context, t *task, intended time.Time) {
 	}
 	cost := r.threadCPU() - before + res.cost
 	r.recorders[catalog.ProbeCost](ctx, cost.Seconds(), t.attributes.of(series{}))
-	t.budget.charge(started, cost)
+	t.budget.charge(time.Now(), cost)
 	r.wasThrottled(t) // do not skip the next run because of throttling caused by this one
 	t.health.finished(res)
 }

@@ -84,8 +84,8 @@ func (q *Queue) shrinkLocked() {
 	}
 }
 
-// waitForRoom waits, in FIFO order with other callers, for room for size bytes in l, and adds them to
-// l's usage. It gives up when ctx is done.
+// waitForRoom waits, in FIFO order with other callers, for room for size bytes in l, and adds them
+// to l's usage. It gives up when ctx is done.
 func (q *Queue) waitForRoom(ctx context.Context, l *lane, size int64) error {
 	q.mu.Lock()
 	if q.closed {

@@ -37,10 +37,11 @@ type Config struct {
 	// capacity, Enrich owns data, and may build the result in place. Otherwise Enrich must neither
 	// modify nor retain data. Errors are treated like those of Accept.
 	Enrich func(signal otlp.Signal, data []byte) ([]byte, error)
-	// Accept is called with each client's request. The client gets a success response if and only
-	// if Accept returns nil. Accept may retain b. The context is done when the client gives up. The
-	// client may retry after an error, unless the error is a [Refusal] that says otherwise or wraps
-	// [otlp.ErrMalformed]. Accept is called concurrently, but never for a request without points.
+	// Accept is called with a client's request once it is checked and enriched. The client gets a
+	// success response if and only if Accept returns nil. Accept may retain b. The context is done
+	// when the client gives up. The client may retry after an error, unless the error is a [Refusal]
+	// that says otherwise or wraps [otlp.ErrMalformed]. Accept is called concurrently, but never for a
+	// request without points.
 	Accept func(ctx context.Context, b otlp.Batch) error
 	// Refused, if not nil, is called for each request that got an error response. points is 0 if
 	// the points could not be counted, for example because the message was too large. Refused is

@@ -262,8 +262,8 @@ func (r *Relay) Alive() error {
 	}
 }
 
-// Ready returns an error if the upstream is not accepting the data of one or more lanes. state describes
-// what is queued.
+// Ready returns an error if the upstream is not accepting the data of one or more lanes. state
+// describes what is queued.
 func (r *Relay) Ready() (state string, err error) {
 	a := r.exporter.Account()
 	return describe(&a, time.Now()), r.exporter.Ready()
@@ -336,7 +336,7 @@ func (r *Relay) stopReceiving(ctx context.Context) error {
 	return r.server.Shutdown(ctx)
 }
 
-// done returns a context that is already done.
+// doneContext returns a context that is already done.
 func doneContext() context.Context {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()

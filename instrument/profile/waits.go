@@ -198,7 +198,7 @@ func (a *accountant) close(now exptrace.Time) {
 }
 
 // reasonOf returns what a goroutine waits for. It is the reason that the runtime gives, except for
-// waits in package sync, which all have the same reason and are distinguished by the stack.
+// waits in package sync: most of them have the same reason, and the stack distinguishes them.
 func reasonOf(st exptrace.StateTransition) string {
 	if !strings.HasPrefix(st.Reason, "sync") {
 		return st.Reason

@@ -135,8 +135,8 @@ func (s *Channel) held() int64 {
 }
 
 // countDirectReceives counts the slots that were taken by the methods and returned by a direct
-// receive: if more slots are held than used, the difference must have been returned that way.
-// Caller must hold the lock of permits.
+// receive: if more slots are held than used, the difference must have been returned that way,
+// except for those that calls to Release are returning. Caller must hold the lock of permits.
 func (s *Channel) countDirectReceives() {
 	s.permits.released += max(0, s.held()-s.used()-s.releasing)
 }

@@ -30,7 +30,7 @@ type part struct {
 	dialDurations       instrument.Histogram // of successful dials
 	failedDialDurations instrument.Histogram
 	closed              [reasons]int64 // number of connections that were closed when they were returned
-	http2               bool           // the host uses HTTP/2
+	http2               bool           // a host of this part has used HTTP/2
 	users               trips
 	late                []*trip // trips that have a connection but no slot yet
 }

@@ -8,7 +8,7 @@ import (
 )
 
 // acceptQueue returns how many connections of l are waiting to be accepted, and how many may wait.
-// known is false if the kernel does not report these numbers.
+// known is false if l is not a *net.TCPListener, or if the kernel does not report these numbers.
 func acceptQueue(l net.Listener) (waiting, limit int64, known bool) {
 	tcp, ok := l.(*net.TCPListener)
 	if !ok {

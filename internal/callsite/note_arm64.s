@@ -10,7 +10,7 @@ TEXT ·Note(SB), NOSPLIT|NOFRAME, $0-8
 	MOVD 8(g), R1    // g.stack.hi, whose offset runtime/cgo relies on
 	SUB  $16, R1, R1 // the highest frame pointer that may be followed
 	MOVD RSP, R2
-	SUB  $16, R2, R2 // R29 is 8 bytes below RSP
+	SUB  $16, R2, R2 // exclusive lower bound; R29 is at least 8 bytes below RSP
 	MOVD R29, R3
 	MOVD $4, R5
 

@@ -26,8 +26,8 @@ const (
 
 // Of returns the process's cgroup for the given version 1 controller and its version 2 cgroup, each
 // followed by its ancestors, innermost first. membership is the path of the process's cgroup file,
-// and mount the directory in which cgroups are mounted. Of ignores lines that cannot be parsed, and returns nil if the file cannot be read. See
-// cgroups(7).
+// and mount the directory in which cgroups are mounted. Of ignores lines that cannot be parsed, and
+// returns nil if the file cannot be read. See cgroups(7).
 func Of(membership, mount, controller string) (groups []Group) {
 	data, err := os.ReadFile(membership)
 	if err != nil {

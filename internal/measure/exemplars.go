@@ -16,8 +16,8 @@ type Waited struct {
 	took time.Duration // 0 if unknown
 }
 
-// exemplars holds, for each outcome, the longest wait that belonged to a sampled trace, over roughly
-// the last minute. The zero value is empty. It is safe for concurrent use.
+// exemplars holds, for each outcome, the longest wait that belonged to a sampled trace, over
+// roughly the last minute. The zero value is empty. It is safe for concurrent use.
 type exemplars [5]atomic.Pointer[instrument.Exemplar]
 
 // exemplarAge is how long an exemplar is kept unless a longer wait replaces it.

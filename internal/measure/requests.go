@@ -52,7 +52,7 @@ func (r *Requests) Report(s *instrument.Stats, m *Meter, outcomes ...instrument.
 	r.exemplars.report(s, time.Now())
 }
 
-// AllOutcomes lists all outcomes. The pools of package pools distinguish all of them.
+// AllOutcomes lists all outcomes. All pools of package pools but Groups report all of them.
 var AllOutcomes = []instrument.Outcome{
 	instrument.Acquired, instrument.Rejected, instrument.Canceled, instrument.TimedOut, instrument.WasClosed,
 }

@@ -76,5 +76,5 @@ func (u *Uses) Report(s *instrument.Stats, m *Meter, now time.Duration, endings 
 	s.CPUTime = u.Split.Read(useTime)
 }
 
-// AllEndings lists all endings. The pools in package pools report all of them.
+// AllEndings lists all endings. Resources and Workers report all of them.
 var AllEndings = []instrument.Ending{instrument.OK, instrument.Failed, instrument.Panicked, instrument.Exited}

@@ -77,7 +77,8 @@ func (r SweepResult) rateAt(workers int) float64 {
 // columns.
 const barWidth = 36
 
-// WriteCurve writes the curve as a text chart that fits an 80-column terminal, with the knee marked.
+// WriteCurve writes the curve as a text chart that fits an 80-column terminal, with the knee
+// marked.
 func (r SweepResult) WriteCurve(w io.Writer) error {
 	out := bufio.NewWriter(w)
 	if len(r.Curve) > 0 {

@@ -9,7 +9,7 @@ import (
 	"github.com/poolgauge/poolgauge/pools"
 )
 
-// Model is a model of running many tasks. Only this file uses package pools.
+// Model is a way to run many tasks. Only this file uses package pools.
 type Model struct {
 	Kind string // sequential, goroutines, workers, semaphore or batches
 	Size int    // maximum number of concurrent tasks; 0: unbounded

@@ -75,9 +75,9 @@ func (f *Flags) defineExport(s *Settings) {
 		"where metrics go: to the endpoint, to a summary on the terminal, or to both (otlp,console); "+
 			"auto is otlp if an endpoint is set, else console", "OTEL_METRICS_EXPORTER")
 	f.add("traces-exporter", choice(&s.tracesExporter, "otlp", "none"),
-		"otlp relays the app's traces if an endpoint is set; none rejects them", "OTEL_TRACES_EXPORTER")
+		"otlp relays the app's traces if an endpoint is set; none refuses them", "OTEL_TRACES_EXPORTER")
 	f.add("logs-exporter", choice(&s.logsExporter, "otlp", "none"),
-		"otlp relays the app's logs if an endpoint is set; none rejects them", "OTEL_LOGS_EXPORTER")
+		"otlp relays the app's logs if an endpoint is set; none refuses them", "OTEL_LOGS_EXPORTER")
 	f.defineUpstreams(s)
 	f.add("otlp-round-robin", boolean(&s.roundRobin, false),
 		"spread gRPC requests over all addresses of the endpoint's name, instead of using one at random")

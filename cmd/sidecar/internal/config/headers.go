@@ -11,7 +11,7 @@ import (
 )
 
 // headersOf returns a function that returns the headers of a request: the given ones, and those in
-// file, which is reread at most once a second.
+// file, which is reread if the last successful read is more than a second old.
 func headersOf(given map[string]string, file string) func() (map[string]string, error) {
 	if file == "" {
 		return func() (map[string]string, error) { return given, nil }

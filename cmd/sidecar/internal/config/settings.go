@@ -91,7 +91,7 @@ type upstreamSettings struct {
 	endpoint                           url.URL // if it has no scheme, insecure decides
 	protocol                           string  // export.GRPC or export.HTTPProtobuf
 	headers                            map[string]string
-	headersFile                        string // reread at most once a second
+	headersFile                        string // reread if the last read is more than a second old
 	insecure                           bool
 	certificate, clientCert, clientKey string // existing files
 	compression                        string // one of package compress

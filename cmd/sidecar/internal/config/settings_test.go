@@ -231,32 +231,65 @@ func TestEverySettingHasItsDefaultAndTakesAValue(t *testing.T) {
 
 func TestBoundsOfSettings(t *testing.T) {
 	file := write(t, "file", "x")
-	for name, c := range map[string]struct{ accepted, rejected []string }{
-		"interval":            {[]string{"100ms", "24h", "86400000"}, []string{"99ms", "24h0m1s", "86400001", "-1", ""}},
-		"probe-tcp-interval":  {[]string{"1s"}, []string{"999ms", "0"}},
-		"probe-cpu-interval":  {[]string{"0", "0s", "100ms"}, []string{"99ms", "-0.1s"}},
-		"probe-budget":        {[]string{"0.001", "100", "1%"}, []string{"0", "100.1", "-1", "x"}},
-		"probe-http-status":   {[]string{"200", "599"}, []string{"199", "600", "ok"}},
-		"probe-http-body":     {[]string{"^ok$"}, []string{"", "("}},
-		"drain-factor":        {[]string{"0", "1000000"}, []string{"-0.1", "1000001", "Inf", "x"}},
-		"relay-rate":          {[]string{"0"}, []string{"-1", "1.5", "x"}},
-		"relay-connections":   {[]string{"1"}, []string{"0", "x"}},
-		"relay-request-size":  {[]string{"64KiB", "64MiB"}, []string{"65535", "65MiB"}},
-		"live-size":           {[]string{"1048576", "1GiB"}, []string{"1048575", "1073741825"}},
-		"probe-dir":           {nil, []string{file}},
-		"queue-dir":           {[]string{filepath.Join(t.TempDir(), "new", "deep")}, []string{file, ""}},
-		"cgroup-root":         {nil, []string{file, "/no/such"}},
-		"relay-key":           {nil, []string{"/no/such"}},
-		"relay-socket":        {nil, []string{""}},
-		"health-address":      {[]string{"h:0", ":65535"}, []string{"h:65536", "h", "h:x", ""}},
-		"otlp-endpoint":       {[]string{"https://h", "https://h:1", "http://h:65535"}, []string{"https://h:", "https://:1", "http://h:0", "unix://h/p", "unix://", "h:0", ":1", "a b:1"}},
-		"otlp-headers":        {[]string{"a-b_c.1=~", "a=b,,"}, []string{"a", "=b", "é=b", "a=%7f", "a=%zz", "a=%ff"}},
+	bounds := map[string]struct{ accepted, rejected []string }{
+		"interval": {
+			[]string{"100ms", "24h", "86400000"},
+			[]string{"99ms", "24h0m1s", "86400001", "-1", ""},
+		},
+		"probe-tcp-interval":         {[]string{"1s"}, []string{"999ms", "0"}},
+		"probe-dns-interval":         {[]string{"1s"}, []string{"999ms", "0"}},
+		"probe-http-interval":        {[]string{"1s"}, []string{"999ms", "0"}},
+		"probe-grpc-interval":        {[]string{"1s"}, []string{"999ms", "0"}},
+		"probe-cpu-interval":         {[]string{"0", "0s", "100ms"}, []string{"99ms", "-0.1s"}},
+		"probe-disk-interval":        {[]string{"0", "0s", "100ms"}, []string{"99ms", "-0.1s"}},
+		"probe-timeout":              {[]string{"10ms", "24h"}, []string{"9ms", "0"}},
+		"probe-parallelism-interval": {[]string{"0", "0s", "100ms"}, []string{"99ms", "-0.1s"}},
+		"upstream-hold":              {[]string{"0", "24h"}, []string{"-1ms", "25h"}},
+		"export-timeout":             {[]string{"1ms", "24h"}, []string{"999us", "0"}},
+		"otlp-timeout":               {[]string{"1ms", "24h"}, []string{"999us", "0"}},
+		"queue-sync":                 {[]string{"0", "24h"}, []string{"-1ms", "25h"}},
+		"queue-size":                 {[]string{"1MiB", "64GiB"}, []string{"1048575", "65GiB", "-1", "x"}},
+		"probe-budget":               {[]string{"0.001", "100", "1%"}, []string{"0", "100.1", "-1", "x"}},
+		"probe-http-status":          {[]string{"200", "599"}, []string{"199", "600", "ok"}},
+		"probe-http-body":            {[]string{"^ok$"}, []string{"", "("}},
+		"drain-factor":               {[]string{"0", "1000000"}, []string{"-0.1", "1000001", "Inf", "x"}},
+		"relay-rate":                 {[]string{"0"}, []string{"-1", "1.5", "x"}},
+		"relay-connections":          {[]string{"1"}, []string{"0", "x"}},
+		"relay-request-size":         {[]string{"64KiB", "64MiB"}, []string{"65535", "65MiB"}},
+		"live-size":                  {[]string{"1048576", "1GiB"}, []string{"1048575", "1073741825"}},
+		"probe-dir":                  {nil, []string{file}},
+		"queue-dir":                  {[]string{filepath.Join(t.TempDir(), "new", "deep")}, []string{file, ""}},
+		"cgroup-root":                {nil, []string{file, "/no/such"}},
+		"relay-key":                  {nil, []string{"/no/such"}},
+		"relay-socket":               {nil, []string{""}},
+		"health-address":             {[]string{"h:0", ":65535"}, []string{"h:65536", "h", "h:x", ""}},
+		"otlp-endpoint": {
+			[]string{"https://h", "https://h:1", "http://h:65535"},
+			[]string{"https://h:", "https://:1", "http://h:0", "unix://h/p", "unix://", "h:0", ":1", "a b:1"},
+		},
+		"otlp-headers": {
+			[]string{"a-b_c.1=~", "a=b,,"},
+			[]string{"a", "=b", "é=b", "a=%7f", "a=%zz", "a=%ff"},
+		},
 		"resource-attributes": {[]string{"a=é", "a="}, []string{"=b", "a"}},
 		"page-host":           {[]string{"h"}, []string{""}},
 		"exporter":            {[]string{"otlp, console"}, []string{"otlp,none", "x"}},
 		"log-level":           {[]string{"WARN"}, []string{"fatal", ""}},
 		"host":                {[]string{"True"}, []string{"1", ""}},
-	} {
+	}
+	all := pflag.NewFlagSet("", pflag.ContinueOnError)
+	Declare(all)
+	all.VisitAll(func(f *pflag.Flag) {
+		_, tested := bounds[f.Name]
+		ofOneSignal := slices.ContainsFunc([]string{"traces-", "metrics-", "logs-"}, func(signal string) bool {
+			return strings.HasPrefix(strings.TrimPrefix(f.Name, "otlp-"), signal)
+		})
+		if slices.Contains([]string{"DURATION", "SIZE", "PERCENT", "NUMBER"}, f.Value.Type()) && !tested &&
+			!ofOneSignal {
+			t.Errorf("the bounds of --%s are not tested", f.Name)
+		}
+	})
+	for name, c := range bounds {
 		for want, values := range map[bool][]string{true: c.accepted, false: c.rejected} {
 			for _, given := range values {
 				set := pflag.NewFlagSet("", pflag.ContinueOnError)

@@ -81,8 +81,9 @@ func (c *Client) get(ctx context.Context, from *url.URL, into any) error {
 		return fmt.Errorf("%s returned %s: %.200q", c, resp.Status, strings.TrimSpace(string(text)))
 	}
 	if err := json.NewDecoder(io.LimitReader(resp.Body, maxResponseSize)).Decode(into); err != nil {
-		if ctx.Err() != nil {
-			return ctx.Err()
+		var network net.Error
+		if ctx.Err() != nil || errors.As(err, &network) {
+			return c.explain(err)
 		}
 		return fmt.Errorf("%s does not serve a sidecar page, or serves one of an incompatible version", c)
 	}

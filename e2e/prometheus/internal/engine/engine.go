@@ -24,7 +24,8 @@ import (
 	"github.com/prometheus/prometheus/tsdb"
 )
 
-// Engine is a running, embedded Prometheus. It is safe for concurrent use. The caller must close it.
+// Engine is a running, embedded Prometheus. It is safe for concurrent use. The caller must close
+// it.
 type Engine struct {
 	OTLP   http.Handler // the OTLP/HTTP receiver
 	db     *tsdb.DB
