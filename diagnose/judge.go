@@ -19,6 +19,10 @@ type Judge struct {
 	healthyWindows uint8 // number of windows from which usual was learned, counted up to learnAfter
 }
 
+// maxRecommended is the highest limit that a Judge recommends. The slots of larger pools are bytes
+// or similar units, which queueing theory does not describe.
+const maxRecommended = 1_000_000
+
 const (
 	learnAfter = 3   // number of windows after which Usual is known
 	newWeight  = 0.2 // weight of a new window in Usual
@@ -50,7 +54,10 @@ func (j *Judge) See(f Figures, m Machine) (holds, window Finding[Verdict]) {
 	if holds.Verdict.Convicts() && !holds.Verdict.concernsSize() {
 		decisive = holds.Verdict
 	}
-	j.recommended = int32(min(j.advisor.See(w, m, decisive).Limit, math.MaxInt32))
+	j.recommended = 0
+	if limit := j.advisor.See(w, m, decisive).Limit; limit <= maxRecommended {
+		j.recommended = int32(limit)
+	}
 	return holds, window
 }
 

@@ -133,6 +133,25 @@ func TestJudgeRemembersALeak(t *testing.T) {
 	}
 }
 
+// Slots of a pool with billions of them are bytes, for which there is no recommended limit.
+func TestNoLimitIsRecommendedForBytes(t *testing.T) {
+	for limit, recommends := range map[float64]bool{8 << 30: false, 10: true} {
+		var j Judge
+		f := Figures{At: time.Unix(1000, 0)}
+		w := healthy()
+		if w.Limit = limit; !recommends {
+			w.Utilization, w.Served, w.Ended, w.Use, w.Wait = 500_000/limit, 100_000, 1_000_000, 5, 0
+		}
+		for range 2 * remembered {
+			advance(&f, w)
+			j.See(f, machine())
+		}
+		if n := j.Recommends(); (n != 0) != recommends {
+			t.Errorf("limit %v: recommends %d", limit, n)
+		}
+	}
+}
+
 // BenchmarkJudge judges one window of one pool, which takes about a microsecond and happens once
 // every ten seconds.
 func BenchmarkJudge(b *testing.B) {

@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"sync"
 
 	"github.com/klauspost/compress/zstd"
@@ -145,19 +146,20 @@ const maxRatio = 64
 // Size estimates the size of packed once decompressed. The estimate may be wrong, because packed
 // may declare any size.
 func Size(encoding string, packed []byte) int {
-	likely := maxRatio * len(packed)
+	likely := min(maxRatio*uint64(len(packed)), math.MaxInt32)
+	size := min(likely, 64<<10)
 	switch encoding {
 	case Gzip: // the last four bytes are the size of the last member's content
 		if n := len(packed); n > 4 {
-			return min(likely, int(binary.LittleEndian.Uint32(packed[n-4:])))
+			size = min(likely, uint64(binary.LittleEndian.Uint32(packed[n-4:])))
 		}
 	case Zstd:
 		var h zstd.Header
-		if err := h.Decode(packed); err == nil && h.HasFCS && h.FrameContentSize < uint64(likely) {
-			return int(h.FrameContentSize) //nolint:gosec // less than likely
+		if err := h.Decode(packed); err == nil && h.HasFCS && h.FrameContentSize < likely {
+			size = h.FrameContentSize
 		}
 	}
-	return min(likely, 64<<10)
+	return int(size) //nolint:gosec // at most likely
 }
 
 func readAll(r io.Reader, expected, limit int) ([]byte, error) {

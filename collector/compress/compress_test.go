@@ -3,6 +3,7 @@ package compress
 import (
 	"bytes"
 	"errors"
+	"math"
 	"math/rand/v2"
 	"runtime"
 	"sync"
@@ -88,6 +89,18 @@ func TestBombs(t *testing.T) {
 			if used := after.TotalAlloc - before.TotalAlloc; used > 16*limit {
 				t.Errorf("%s: %d bytes were allocated, want at most %d", encoding, used, 16*limit)
 			}
+		}
+	}
+}
+
+func TestSizeIsNeverNegative(t *testing.T) {
+	for name, tail := range map[string]string{"largest": "\xff\xff\xff\xff", "above an int32": "\x00\x00\x00\x80"} {
+		packed := append(make([]byte, 64<<20), tail...)
+		if n := Size(Gzip, packed); n < 0 || n > math.MaxInt32 {
+			t.Errorf("%s: size %d", name, n)
+		}
+		if _, err := Unpack(Gzip, append(mustPack(t, Gzip, []byte("x")), tail...), 1<<20); err == nil {
+			t.Errorf("%s: accepted", name)
 		}
 	}
 }

@@ -122,12 +122,18 @@ func text(b []byte) string {
 	return strings.ToValidUTF8(string(b[:min(len(b), maxTextLen)]), "\uFFFD")
 }
 
+// maxAhead is how far the clock of an app may be ahead of the sidecar's.
+const maxAhead = time.Minute
+
 // metric records the points of m, a metric sent by a.
 func (l *Live) metric(a *app, m *otlp.Metric, now time.Time) {
 	row := rows[string(m.Name)]
 	_ = m.EachPoint(&l.work.point, func(p *otlp.Point) {
 		if p.Missing {
 			return
+		}
+		if latest := uint64(now.Add(maxAhead).UnixNano()); p.Time > latest {
+			p.Time = uint64(now.UnixNano()) // otherwise, no later point would count
 		}
 		s := l.series(a, row, m, p, now)
 		if s == nil {
@@ -146,8 +152,8 @@ func (l *Live) point(s *series, m *otlp.Metric, p *otlp.Point, now time.Time) {
 	l.work.wire = l.work.wire[:0]
 	if m.Kind == otlp.HistogramPoints || m.Kind == otlp.ExponentialPoints {
 		l.work.wire = p.AppendBuckets(l.work.wire, m.Kind)
-		tooMany := s.at == 0 && l.used+copies*int64(len(l.work.wire)) > l.cfg.Limit
-		if tooMany || len(l.work.wire) > maxWire {
+		growth := copies * int64(len(l.work.wire)-cap(s.histogramOf().now))
+		if growth > 0 && l.used+growth > l.cfg.Limit || len(l.work.wire) > maxWire {
 			l.refused.Add(1)
 			return
 		}
@@ -176,14 +182,14 @@ func (l *Live) point(s *series, m *otlp.Metric, p *otlp.Point, now time.Time) {
 // default maximum in OpenTelemetry's SDKs.
 const maxWire = 2 << 10
 
-// copies estimates the memory of a new histogram series as a multiple of its first point's size. A
-// series keeps up to three points, and later points may be larger.
-const copies = 4
+// copies is the number of points of a histogram that a series keeps. Room for all is counted from
+// the first point on.
+const copies = 3
 
 // addWaits adds to the heatmap the waits in p, a new point of s, that are not in the last point.
 func (l *Live) addWaits(s *series, p *otlp.Point) {
 	w := &l.work
-	before := s.buckets
+	before := s.histogramOf().now
 	if s.delta || s.at == 0 || s.start != int64(p.Start) {
 		before = nil
 	}
@@ -227,6 +233,9 @@ func (l *Live) series(a *app, row *catalog.Metric, m *otlp.Metric, p *otlp.Point
 		}
 	}
 	s.attributes = slices.Clip(s.attributes)
+	if m.Kind == otlp.HistogramPoints || m.Kind == otlp.ExponentialPoints {
+		s.histogram = &histogram{}
+	}
 	if l.used+s.size() > l.cfg.Limit && !l.makeRoom(now) {
 		return nil
 	}

@@ -125,10 +125,15 @@ const (
 // callsOf returns the innermost calls in stack, at most maxCalls. stack is a stack trace in Go's
 // format, in which each call is two lines: the function and its position.
 func callsOf(stack string) (calls []string) {
-	lines := strings.Split(stack, "\n")
-	for i := 0; i+1 < len(lines) && len(calls) < maxCalls; i += 2 {
-		function, _, _ := strings.Cut(lines[i][strings.LastIndexByte(lines[i], '/')+1:], "(...)")
-		position := strings.TrimSpace(lines[i+1])
+	for len(calls) < maxCalls {
+		line, rest, found := strings.Cut(stack, "\n")
+		if !found {
+			break
+		}
+		var position string
+		position, stack, _ = strings.Cut(rest, "\n")
+		function, _, _ := strings.Cut(line[strings.LastIndexByte(line, '/')+1:], "(...)")
+		position = strings.TrimSpace(position)
 		if at := position[strings.LastIndexAny(position, `/\`)+1:]; at != "" && at[0] != ':' {
 			function += " (" + at + ")"
 		}

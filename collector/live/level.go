@@ -65,7 +65,8 @@ func Duration(seconds float64) string {
 	case seconds < 100:
 		return fmt.Sprintf("%.3g s", seconds)
 	}
-	return time.Duration(seconds * float64(time.Second)).Round(time.Second).String()
+	const longest = 290 * 365 * 24 * 3600 // about as long as a time.Duration can be
+	return time.Duration(min(seconds, longest) * float64(time.Second)).Round(time.Second).String()
 }
 
 var severity = map[Level]int{Trouble: 0, Warning: 1, Good: 2, Silent: 3}

@@ -41,6 +41,7 @@ type Live struct {
 	used       int64  // memory in bytes
 	count      int64  // number of series
 	generation uint32 // number of requests recorded so far, modulo 2^32
+	full       uint32 // the last request for which makeRoom found no pool to forget
 	begin      time.Time
 	slot       time.Duration // duration of a slot in all tracks
 	work       workspace

@@ -154,7 +154,8 @@ type workspace struct {
 
 // add adds to dst the values that the histogram s gained in the last window.
 func (w *workspace) add(dst *spread, s *series) {
-	if otlp.ReadBuckets(s.buckets, s.kind, &w.now) && w.readBefore(s.older.buckets, s.kind) {
+	h := s.histogramOf()
+	if otlp.ReadBuckets(h.now, s.kind, &w.now) && w.readBefore(h.older, s.kind) {
 		dst.add(&w.now, &w.before)
 	}
 }

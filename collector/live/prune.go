@@ -49,6 +49,9 @@ func (p *pool) names() [3]string { return [3]string{p.app.service, p.name, p.kin
 // makeRoom forgets the pool that has been silent the longest. It returns false if no pool has been
 // silent for replaceAfter. Caller must hold mu.
 func (l *Live) makeRoom(now time.Time) bool {
+	if l.full == l.generation { // there was none earlier in this request
+		return false
+	}
 	var oldest *pool
 	for _, p := range l.pools {
 		if now.Sub(p.seen) > replaceAfter && (oldest == nil || p.seen.Before(oldest.seen)) {
@@ -56,6 +59,7 @@ func (l *Live) makeRoom(now time.Time) bool {
 		}
 	}
 	if oldest == nil {
+		l.full = l.generation
 		return false
 	}
 	l.forget(oldest)

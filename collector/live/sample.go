@@ -73,7 +73,7 @@ func (a *app) each(now time.Time, buckets *otlp.Buckets, f func(*Sample)) {
 			func(key, value []byte) { sample.Attributes = append(sample.Attributes, Label{text(key), text(value)}) },
 		)
 		if s.metric.Kind == catalog.Histogram {
-			if !otlp.ReadBuckets(s.buckets, s.kind, buckets) {
+			if !otlp.ReadBuckets(s.histogramOf().now, s.kind, buckets) {
 				continue
 			}
 			sample.Buckets = buckets

@@ -31,40 +31,65 @@ type series struct {
 
 	start, at int64 // nanoseconds since the Unix epoch
 	value     float64
-	buckets   []byte // of a histogram, in wire format
-	older     mark   // the baseline for rates, at least one window ago
+	older     mark // the baseline for rates, at least one window ago
 	newer     mark
+	histogram *histogram // nil if the series has numbers
 }
 
 // mark is an earlier point of a series.
 type mark struct {
-	at      int64
-	value   float64
-	buckets []byte
+	at    int64
+	value float64
+}
+
+// histogram holds the buckets of the newest point and of the marks of a series, in wire format.
+type histogram struct{ now, older, newer []byte }
+
+// set copies the given buckets, of which nil are none, to the marks of h.
+func (h *histogram) set(older, newer []byte) {
+	if h != nil {
+		h.older, h.newer = append(h.older[:0], older...), append(h.newer[:0], newer...)
+	}
+}
+
+// histogramOf returns the buckets of s, which are empty if s has numbers.
+func (s *series) histogramOf() histogram {
+	if s.histogram == nil {
+		return histogram{}
+	}
+	return *s.histogram
 }
 
 // record makes p the newest point of s. p must not be older than the last point. If p is a
 // histogram point, wire holds its buckets, which record copies.
 func (s *series) record(p *otlp.Point, wire []byte) {
-	s.buckets = append(s.buckets[:0], wire...)
+	h := s.histogram
+	if h != nil {
+		h.now = append(h.now[:0], wire...)
+	}
 	start, at := int64(p.Start), int64(p.Time)
 	first := s.at == 0
 	restarted := s.monotonic && p.Number < s.value || s.start != start
 	s.start, s.at, s.value = start, at, p.Number
 	switch {
 	case s.delta:
-		s.older = mark{at: start, buckets: s.older.buckets[:0]}
+		s.older = mark{at: start}
+		h.set(nil, nil)
 	case first && at-start > int64(young):
-		s.older = mark{at: at, value: p.Number, buckets: append(s.older.buckets[:0], wire...)}
-		s.newer = mark{at: at, value: p.Number, buckets: append(s.newer.buckets[:0], wire...)}
+		s.older = mark{at: at, value: p.Number}
+		s.newer = s.older
+		h.set(wire, wire)
 	case first, restarted && s.kind != otlp.GaugePoints:
-		s.older = mark{at: start, buckets: s.older.buckets[:0]}
-		s.newer = mark{at: start, buckets: s.newer.buckets[:0]}
+		s.older = mark{at: start}
+		s.newer = s.older
+		h.set(nil, nil)
 	}
 	if !s.delta && at-s.newer.at >= int64(window) {
-		spare := s.older.buckets[:0]
-		s.older = s.newer
-		s.newer = mark{at: at, value: p.Number, buckets: append(spare, wire...)}
+		s.older, s.newer = s.newer, mark{at: at, value: p.Number}
+		if h != nil {
+			h.older, h.newer = h.newer, h.older[:0]
+			h.newer = append(h.newer, wire...)
+		}
 	}
 }
 
@@ -78,9 +103,13 @@ func (s *series) rate() (perSecond float64, ok bool) {
 	return max(0, s.value-s.older.value) / elapsed, true
 }
 
-// size returns the approximate size of the series in bytes.
+// size returns the approximate size of the series in bytes, once it has all copies of its buckets.
 func (s *series) size() int64 {
-	return int64(seriesSize + cap(s.attributes) + cap(s.buckets) + cap(s.older.buckets) + cap(s.newer.buckets))
+	size := seriesSize + cap(s.attributes)
+	if h := s.histogram; h != nil {
+		size += int(unsafe.Sizeof(*h)) + max(cap(h.now)+cap(h.older)+cap(h.newer), copies*cap(h.now))
+	}
+	return int64(size)
 }
 
 // seriesSize is the approximate size in bytes of a series, including its entries in the app's map

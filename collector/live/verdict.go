@@ -44,7 +44,7 @@ func (p *pool) figures(w *otlp.Buckets) diagnose.Figures {
 		if s.generation != p.generation || s.delta {
 			continue
 		}
-		if s.role == useRole && otlp.ReadBuckets(s.buckets, s.kind, w) {
+		if s.role == useRole && otlp.ReadBuckets(s.histogramOf().now, s.kind, w) {
 			longest = math.Max(orZero(longest), highest(w))
 		}
 		if s.role == waitRole && !s.has(catalog.PoolOutcomeKey, "acquired") {

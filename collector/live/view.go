@@ -6,6 +6,7 @@ import (
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
 	"github.com/poolgauge/poolgauge/internal/catalog"
 )
@@ -69,26 +70,39 @@ func (v *view) advance(rm *metricdata.ResourceMetrics) {
 func (v *view) addUp(rm *metricdata.ResourceMetrics) {
 	for _, scope := range rm.ScopeMetrics {
 		for _, m := range scope.Metrics {
-			if !isDelta(m.Data) {
-				continue
+			if isDelta(m.Data) {
+				v.now.points[m.Name] = sumsOf(v.before.of(m.Name), v.now.of(m.Name))
 			}
-			before := map[attribute.Distinct]point{}
-			for _, p := range v.before.of(m.Name) {
-				before[p.attrs.Equivalent()] = p
-			}
-			now := v.now.of(m.Name)
-			for i := range now {
-				past := before[now[i].attrs.Equivalent()]
-				now[i].value += past.value
-				now[i].count += past.count
-				delete(before, now[i].attrs.Equivalent())
-			}
-			for _, p := range before {
-				now = append(now, p) // unchanged
-			}
-			v.now.points[m.Name] = now
 		}
 	}
+}
+
+// sumsOf returns the sums of earlier points and of deltas, which it modifies. A series without a
+// delta is unchanged, or gone.
+func sumsOf(earlier, deltas []point) []point {
+	before := map[attribute.Distinct]point{}
+	for _, p := range earlier {
+		before[p.attrs.Equivalent()] = p
+	}
+	for i := range deltas {
+		past := before[deltas[i].attrs.Equivalent()]
+		deltas[i].value += past.value
+		deltas[i].count += past.count
+		delete(before, deltas[i].attrs.Equivalent())
+	}
+	for _, p := range before {
+		if !isTransient(&p.attrs) {
+			deltas = append(deltas, p)
+		}
+	}
+	return deltas
+}
+
+// isTransient reports whether attrs are of a process or container. Its points are in every
+// collection while it exists, so if they are missing, it is gone.
+func isTransient(attrs *attribute.Set) bool {
+	return attrs.HasValue(semconv.ProcessPIDKey) || attrs.HasValue(semconv.ContainerIDKey) ||
+		attrs.HasValue(catalog.CgroupPathKey)
 }
 
 func isDelta(data metricdata.Aggregation) bool {

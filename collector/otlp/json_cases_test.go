@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -172,6 +173,20 @@ func TestJSONRequests(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) { checkFromJSON(t, c.signal, c.input, c.want) })
+	}
+}
+
+// The limit bounds the memory for the result, also of lists that are given in parts.
+func TestJSONLimitBoundsMemory(t *testing.T) {
+	const limit = 1 << 20
+	list := strings.Repeat("0,", 1<<20) + "0"
+	input := metric(`"histogram":{"dataPoints":[{"bucketCounts":[0],"bucketCounts":[` + list + `]}]}`)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, err := otlp.FromJSONWithin(otlp.Metrics, []byte(input), limit)
+	runtime.ReadMemStats(&after)
+	if used := after.TotalAlloc - before.TotalAlloc; !errors.Is(err, otlp.ErrTooLarge) || used > 10*limit {
+		t.Errorf("got error %v and %d bytes allocated, want ErrTooLarge and at most %d", err, used, 10*limit)
 	}
 }
 

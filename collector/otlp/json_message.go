@@ -186,7 +186,9 @@ func (t *transcoder) element(f *field, packed bool) (err error) {
 			err = t.grow()
 		}
 	case f.kind != asObject:
-		err = t.single(f, true)
+		if err = t.single(f, true); err == nil {
+			err = t.grow()
+		}
 	case t.null(): // an empty message, because positions in the list may be significant
 		t.out = append(protowire.AppendVarint(t.out, f.tag), 0)
 	default:

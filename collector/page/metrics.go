@@ -2,6 +2,8 @@ package page
 
 import (
 	"cmp"
+	"maps"
+	"math"
 	"net/http"
 	"slices"
 	"strings"
@@ -35,11 +37,13 @@ var (
 func families(l *live.Live) []*dto.MetricFamily {
 	byRow := map[*catalog.Metric]*dto.MetricFamily{}
 	seen := map[string]bool{}
+	var resource resourceLabels
 	l.EachSample(func(s *live.Sample) {
+		resource.update(s.Resource)
 		name, err := metricNamer.Build(
 			otlptranslator.Metric{Name: s.Metric.Name, Unit: s.Metric.Unit, Type: typeOf(s.Metric)},
 		)
-		labels, key := labelsOf(s)
+		labels, key := labelsOf(s, resource.labels)
 		if key = name + key; err != nil || seen[key] {
 			// Two apps without a service.instance.id may send the same series. Only one is exposed.
 			return
@@ -91,31 +95,41 @@ var promoted = []string{
 	"k8s.deployment.name", "k8s.statefulset.name", "k8s.daemonset.name", "k8s.job.name",
 }
 
-// labelValues returns the labels of s, some of which may be empty. They are the attributes of s and
-// the resource attributes that are added to every series.
-func labelValues(s *live.Sample) map[string]string {
-	resource := func(name string) string {
-		for _, l := range s.Resource {
-			if l.Name == name {
-				return l.Value
-			}
-		}
-		return ""
+// resourceLabels holds the labels that the resource of an app adds to every series.
+type resourceLabels struct {
+	of     []live.Label
+	labels map[string]string // some may be empty
+}
+
+// update sets the labels from the given resource. Consecutive samples of an app share it.
+func (r *resourceLabels) update(resource []live.Label) {
+	if r.labels != nil && len(r.of) == len(resource) && (len(resource) == 0 || &r.of[0] == &resource[0]) {
+		return
 	}
-	labels := map[string]string{}
+	values := map[string]string{}
+	for _, l := range slices.Backward(resource) { // the first of two with the same name counts
+		values[l.Name] = l.Value
+	}
+	r.of, r.labels = resource, map[string]string{}
+	for _, attribute := range promoted {
+		name, _ := labelNamer.Build(attribute) // cannot fail for these
+		r.labels[name] = values[attribute]
+	}
+	r.labels["job"], r.labels["instance"] = values["service.name"], values["service.instance.id"]
+	if namespace := values["service.namespace"]; namespace != "" {
+		r.labels["job"] = namespace + "/" + r.labels["job"]
+	}
+}
+
+// labelValues returns the labels of s: those of its resource, and its attributes, which take
+// precedence over promoted ones. Some may be empty.
+func labelValues(s *live.Sample, resource map[string]string) map[string]string {
+	labels := maps.Clone(resource)
 	for _, l := range s.Attributes {
-		if name, err := labelNamer.Build(l.Name); err == nil && !isReserved(name, s.Metric) {
+		name, err := labelNamer.Build(l.Name)
+		if err == nil && l.Value != "" && name != "job" && name != "instance" && !isReserved(name, s.Metric) {
 			labels[name] = l.Value
 		}
-	}
-	for _, attribute := range promoted {
-		if name, _ := labelNamer.Build(attribute); labels[name] == "" {
-			labels[name] = resource(attribute)
-		}
-	}
-	labels["job"], labels["instance"] = resource("service.name"), resource("service.instance.id")
-	if namespace := resource("service.namespace"); namespace != "" {
-		labels["job"] = namespace + "/" + labels["job"]
 	}
 	return labels
 }
@@ -127,8 +141,9 @@ func isReserved(name string, m *catalog.Metric) bool {
 }
 
 // labelsOf returns the labels of s, sorted by name, and a key that identifies this set of labels.
-func labelsOf(s *live.Sample) (pairs []*dto.LabelPair, key string) {
-	for name, v := range labelValues(s) {
+// resource holds the labels of its resource.
+func labelsOf(s *live.Sample, resource map[string]string) (pairs []*dto.LabelPair, key string) {
+	for name, v := range labelValues(s, resource) {
 		if v != "" {
 			pairs = append(pairs, &dto.LabelPair{Name: &name, Value: &v})
 		}
@@ -160,7 +175,7 @@ func value(s *live.Sample, labels []*dto.LabelPair) *dto.Metric {
 }
 
 // histogram converts b to a histogram with classic buckets. If b has exponential buckets, bounds
-// are the upper bounds of the classic buckets, and the result also has native buckets. The text
+// are the upper bounds of the classic buckets, and the result also has native buckets if [isNative]. The text
 // format contains only classic buckets; protobuf contains both, and Prometheus uses the native
 // ones.
 func histogram(b *otlp.Buckets, bounds []float64) *dto.Histogram {
@@ -179,7 +194,7 @@ func histogram(b *otlp.Buckets, bounds []float64) *dto.Histogram {
 	for i, n := range live.Cumulative(b, bounds) {
 		h.Bucket = append(h.Bucket, &dto.Bucket{UpperBound: &bounds[i], CumulativeCount: proto.Uint64(n)})
 	}
-	if b.Scale < minSchema {
+	if !isNative(b) {
 		return h
 	}
 	native := b.AtMost(maxSchema)
@@ -198,3 +213,13 @@ func histogram(b *otlp.Buckets, bounds []float64) *dto.Histogram {
 
 // The schemas of native histograms that Prometheus supports.
 const minSchema, maxSchema = -4, 8
+
+// isNative reports whether Prometheus accepts b as a native histogram: the values in the buckets
+// must add up to the count, and the counts must fit into an int64.
+func isNative(b *otlp.Buckets) bool {
+	rest := b.Count - b.Zero
+	for _, n := range b.Counts {
+		rest -= n
+	}
+	return rest == 0 && b.Count <= math.MaxInt64 && b.Scale >= minSchema
+}

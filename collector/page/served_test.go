@@ -56,6 +56,11 @@ var unusual = map[string]func(p *points){
 		p.exponential.Positive.BucketCounts = []uint64{math.MaxUint64, math.MaxUint64, 0, 7}
 		p.explicit.BucketCounts = []uint64{math.MaxUint64, math.MaxUint64, 3}
 	},
+	"fewer values in the buckets than in total": func(p *points) { p.exponential.Count, p.explicit.Count = 9, 9 },
+	"a count above an int64": func(p *points) {
+		p.exponential.Count, p.exponential.Positive.BucketCounts = 1<<63, []uint64{1 << 63}
+	},
+	"no buckets":                 func(p *points) { p.exponential.Positive, p.explicit.BucketCounts = nil, nil },
 	"bounds in the wrong order":  func(p *points) { p.explicit.ExplicitBounds = []float64{2, 1} },
 	"equal bounds":               func(p *points) { p.explicit.ExplicitBounds = []float64{1, 1} },
 	"bounds that are no numbers": func(p *points) { p.explicit.ExplicitBounds = []float64{math.NaN(), math.Inf(1)} },
@@ -224,8 +229,27 @@ func checkMetric(t *testing.T, name string, m *dto.Metric) {
 	if h.GetSampleCount() < count {
 		t.Errorf("%s: %d samples, but %d in buckets", name, h.GetSampleCount(), count)
 	}
-	if h != nil && h.Schema != nil && (h.GetSchema() < -4 || h.GetSchema() > 8) {
+	if h != nil && h.Schema != nil {
+		checkNative(t, name, h)
+	}
+}
+
+// checkNative checks what Prometheus requires of a native histogram.
+func checkNative(t *testing.T, name string, h *dto.Histogram) {
+	t.Helper()
+	if h.GetSchema() < -4 || h.GetSchema() > 8 {
 		t.Errorf("%s: schema %d", name, h.GetSchema())
+	}
+	count, total := int64(0), int64(h.GetZeroCount())
+	for _, delta := range h.GetPositiveDelta() {
+		count += delta
+		total += count
+		if count < 0 || total < 0 {
+			t.Errorf("%s: a bucket of %d, and %d up to there", name, count, total)
+		}
+	}
+	if total != int64(h.GetSampleCount()) {
+		t.Errorf("%s: %d samples, but %d in native buckets", name, h.GetSampleCount(), total)
 	}
 }
 

@@ -5,6 +5,11 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/mem"
+	"google.golang.org/grpc/status"
 )
 
 // Above the limit, connections with an incomplete request are read one after the other.
@@ -41,4 +46,26 @@ func TestOneConnectionAtATimeIsReadAboveTheLimit(t *testing.T) {
 		g.add(-1 << 10)
 		expectRead("the first connection, once there is room,", first, 0)
 	})
+}
+
+// A call of a method that does not exist leaves nothing behind: no handler would end its timeout.
+func TestUnknownMethodIsNotCounted(t *testing.T) {
+	server := start(t, nil)
+	conn := dial(t, server.GRPCAddr().String())
+	for range 20 {
+		err := conn.Invoke(t.Context(), "/opentelemetry.proto.collector.profiles.v1development.ProfilesService/Export",
+			mem.BufferSlice{mem.SliceBuffer(make([]byte, 10_000))}, &message{}, grpc.ForceCodecV2(rawCodec{}))
+		if status.Code(err) != codes.Unimplemented {
+			t.Fatalf("got %v, want Unimplemented", err)
+		}
+	}
+	for _, l := range server.listeners {
+		l.mu.Lock()
+		for c := range l.open {
+			if c.receiving() {
+				t.Error("a request is still being received")
+			}
+		}
+		l.mu.Unlock()
+	}
 }

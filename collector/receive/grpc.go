@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -55,10 +56,11 @@ func (s *Server) newGRPC() *grpc.Server {
 type arrivalKey struct{}
 
 // onArrival is called for each request before its message is read. It starts the timeout for
-// receiving the message.
-func onArrival(ctx context.Context, _ *tap.Info) (context.Context, error) {
+// receiving the message, unless gRPC itself rejects the method, so that no handler would end it.
+func onArrival(ctx context.Context, info *tap.Info) (context.Context, error) {
+	known := func(s otlp.Signal) bool { return s.Method() == info.FullMethodName }
 	p, ok := peer.FromContext(ctx)
-	if !ok {
+	if !ok || !slices.ContainsFunc(otlp.Signals(), known) {
 		return ctx, nil
 	}
 	from, ok := p.Addr.(remote)

@@ -28,7 +28,7 @@ type settings struct {
 	protocol    string
 	endpointURL string // if empty, the SDK reads the variable itself
 	interval    time.Duration
-	useProducer bool // always for the console; else unless explicit buckets or deltas are requested, which it does not support
+	useProducer bool // always for the console, otherwise unless explicit buckets or deltas are requested
 }
 
 const prometheusAdvice = "OTEL_METRICS_EXPORTER=prometheus: nothing is started, since the program must serve Prometheus itself: " +

@@ -50,11 +50,17 @@ func ErlangC(slots int, load float64) (float64, error) {
 		return 0, fmt.Errorf("%w: %d slots for a load of %.4g", ErrOverload, slots, load)
 	}
 	blocked := 1.0
-	for n := 1; n <= slots; n++ {
+	for n := firstSlots(load); n <= slots && blocked > 0; n++ {
 		blocked = nextErlangB(blocked, n, load)
 	}
 	return erlangC(blocked, slots, load), nil
 }
+
+// firstSlots returns the number of slots at which the recursion of Erlang B may start with a
+// blocking probability of 1. With n slots, a step multiplies an error by at most n/load, so from
+// nine standard deviations of the load below it, the error vanishes in the precision of a float64
+// before n reaches the load.
+func firstSlots(load float64) int { return max(1, int(load-9*math.Sqrt(load))) }
 
 // nextErlangB returns the blocking probability with n slots, given blocked, the probability with
 // n-1 slots.
@@ -132,7 +138,7 @@ func (l Load) Slots(wait float64) (int, error) {
 		return 0, fmt.Errorf("sizing: acceptable wait is %v times the service time, expected a positive factor", wait)
 	}
 	load, blocked := l.erlangs(), 1.0
-	for n := 1; n <= maxSlots; n++ {
+	for n := firstSlots(load); n <= maxSlots; n++ {
 		blocked = nextErlangB(blocked, n, load)
 		if float64(n) > load && l.relativeWait(erlangC(blocked, n, load), n) <= wait {
 			return n, nil

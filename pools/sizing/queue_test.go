@@ -22,6 +22,26 @@ func TestErlangCMatchesPublishedTables(t *testing.T) {
 	}
 }
 
+// The recursion may start close to the load: the results are those of the whole recursion.
+func TestErlangCOfLargePools(t *testing.T) {
+	for _, load := range []float64{50, 90, 200, 5000.5, 90_000} {
+		for _, slots := range []int{int(load) + 1, int(load + 2*math.Sqrt(load)), int(2 * load)} {
+			blocked := 1.0
+			for n := 1; n <= slots; n++ {
+				blocked = nextErlangB(blocked, n, load)
+			}
+			want := erlangC(blocked, slots, load)
+			if got, err := ErlangC(slots, load); err != nil || math.Abs(got-want) > 1e-12 {
+				t.Errorf("ErlangC(%d, %v) = %v, %v, want %v", slots, load, got, err, want)
+			}
+		}
+	}
+	steps := firstSlots(950_000)
+	if n := 950_000 - steps; n > 10_000 {
+		t.Errorf("a load of 950,000 takes %d steps up to the load, want at most 10,000", n)
+	}
+}
+
 func TestWaitOfOneSlotIsPollaczekKhinchine(t *testing.T) {
 	load := Load{Rate: 80, Service: 10 * time.Millisecond, CV: 2}
 	got, err := load.Wait(1)

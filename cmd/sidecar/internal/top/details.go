@@ -96,10 +96,10 @@ func (s *state) curves(width int) []line {
 // heat renders a heatmap of waits, with time from left to right and longer waits at the top.
 func heat(m live.Heatmap, width, height int) []line {
 	rows := height - 1
-	if rows < 2 || len(m.Counts) == 0 || len(m.Bounds) == 0 {
+	columns := min(width-labelWidth, len(m.Counts))
+	if rows < 2 || columns < 1 || len(m.Bounds) == 0 {
 		return nil
 	}
-	columns := min(width-labelWidth, len(m.Counts))
 	height = min(rows, len(m.Bounds)+1)
 	sums := make([][]float64, height) // by row, the shortest waits first
 	for r := range sums {

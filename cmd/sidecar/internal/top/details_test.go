@@ -6,6 +6,14 @@ import (
 	"testing"
 )
 
+func TestHeatmapIsOmittedFromANarrowTerminal(t *testing.T) {
+	for width := range labelWidth + 1 {
+		if lines := heat(history().Waits, width, 20); lines != nil {
+			t.Errorf("%d columns: got %v, want no heatmap", width, lines)
+		}
+	}
+}
+
 // The first row contains the waits that exceed all bounds.
 func TestHeatmapHasARowForEachBoundAndOneMoreIfThereIsRoom(t *testing.T) {
 	for name, c := range map[string]struct {
