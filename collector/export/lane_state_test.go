@@ -102,6 +102,16 @@ func TestHeldTooLong(t *testing.T) {
 				t.Errorf("the log lacks %q:\n%s", want, r.log)
 			}
 		}
+		up = false // an outage that is too short to lose anything
+		r.put("late")
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		up = true
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if lines := strings.TrimSpace(r.log.String()); !strings.Contains(lines[strings.LastIndexByte(lines, '\n'):], "lost=0") {
+			t.Errorf("the last line does not say that nothing was lost:\n%s", lines)
+		}
 		r.drain(time.Second)
 	})
 }
