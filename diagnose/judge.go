@@ -72,7 +72,7 @@ func (j *Judge) Seen() time.Time { return j.last.At }
 // Holds returns the verdict that holds, with its evidence.
 func (j *Judge) Holds() Finding[Verdict] { return j.memory.holds() }
 
-// known returns what is usual for the pool. All values are unknown until enough healthy windows
+// known returns the usual values of the pool, which are all unknown until enough healthy windows
 // have been seen.
 func (j *Judge) known() Usual {
 	if j.healthyWindows < learnAfter {

@@ -37,7 +37,8 @@ func Verdicts() iter.Seq[Verdict] { return all[Verdict](len(names(catalog.PoolVe
 // Convicts reports whether the verdict says that something is wrong now.
 func (v Verdict) Convicts() bool { return v != Undetermined && v != OK && v != Oversized }
 
-// HostVerdict says what is wrong with a machine or a container. It applies to all pools on it.
+// HostVerdict says what is wrong with a machine or a container. It applies to every pool running
+// there.
 type HostVerdict uint8
 
 // Verdicts on a machine.

@@ -80,8 +80,8 @@ func (r recorder) RecordConnectionWaitTime(ctx context.Context, waited time.Dura
 	r.forwarder.RecordConnectionWaitTime(ctx, waited, cn)
 }
 
-// RecordConnectionCount implements redis.OTelConnectionCounter. A connection that becomes idle is
-// no longer in use.
+// RecordConnectionCount implements redis.OTelConnectionCounter. When a connection
+// becomes idle, its use ends.
 func (r recorder) RecordConnectionCount(
 	ctx context.Context,
 	delta int,

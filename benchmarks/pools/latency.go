@@ -67,8 +67,8 @@ func latencyCases() []harness.Case {
 	return append(cases, orderCases()...)
 }
 
-// within returns targets for the median and the maximum of a round: at most the peer's plus a
-// margin.
+// within returns targets that allow a round's median and maximum to exceed the peer's by at most
+// plus.
 func within(peer string, plus time.Duration) []harness.Bar {
 	return []harness.Bar{
 		{Peer: peer, Of: harness.Wall, Ratio: 1, Plus: plus},

@@ -67,7 +67,7 @@ func (raw) Marshal(v any) (mem.BufferSlice, error) {
 func (raw) Unmarshal(data mem.BufferSlice, v any) error {
 	to, ok := v.(*[]byte)
 	if !ok {
-		return fmt.Errorf("raw codec: cannot receive %T", v)
+		return fmt.Errorf("raw codec: cannot receive into %T", v)
 	}
 	*to = make([]byte, data.Len())
 	_, err := io.ReadFull(data.Reader(), *to)

@@ -68,8 +68,8 @@ var gauges = map[role]int{
 	oldestUseRole:    oldestUse,
 }
 
-// rates maps the role of a counter to the index of the pool's value that is the counter's rate. The
-// rates of counters with the same index are summed.
+// rates maps a counter's role to the index in pool.now that holds its rate. If several counters
+// share an index, their rates are summed.
 var rates = map[role]int{
 	acquiredRole:  rate,
 	notServedRole: notServed,

@@ -75,7 +75,7 @@ func (s *series) has(key attribute.Key, value string) (has bool) {
 	return has
 }
 
-// orZero returns v, or 0 if v is NaN, because some series are absent while their value is 0.
+// orZero returns v, or 0 if v is NaN. Some series are not reported while their value is 0.
 func orZero(v float64) float64 {
 	if math.IsNaN(v) {
 		return 0
@@ -85,7 +85,7 @@ func orZero(v float64) float64 {
 
 // explain sets the verdict of q. An app's own verdict takes precedence, because the app knows more
 // about the pool, such as its locks and goroutines. The level of q must already be set. If the pool
-// leaks or fails, explain raises the level to Warning even if callers are still served.
+// is leaking or failing, explain raises the level to Warning even if callers are still served.
 func (p *pool) explain(q *Pool) {
 	f := p.judge.Holds()
 	if reported, ok := p.appVerdict(); ok && reported != diagnose.Undetermined && reported != f.Verdict {

@@ -106,8 +106,8 @@ func (l *layer) divide() (cut int) {
 	return cut
 }
 
-// appendPart appends the first layer's message without the elements of the other part. The elements
-// before index cut belong to part 0, the others to part 1.
+// appendPart appends the first layer's message to out, with only the elements that belong to the
+// given part: those before index cut to part 0, and the others to part 1.
 func appendPart(out []byte, layers []layer, part, cut int) []byte {
 	l, n := &layers[0], 0
 	for f := (fields{rest: l.message}); f.next(); {

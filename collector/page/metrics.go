@@ -175,9 +175,9 @@ func value(s *live.Sample, labels []*dto.LabelPair) *dto.Metric {
 }
 
 // histogram converts b to a histogram with classic buckets. If b has exponential buckets, bounds
-// are the upper bounds of the classic buckets, and the result also has native buckets if [isNative]. The text
-// format contains only classic buckets; protobuf contains both, and Prometheus uses the native
-// ones.
+// are the upper bounds of the classic buckets, and the result also has native buckets if
+// [isNative]. The text format contains only classic buckets; protobuf contains both, and Prometheus
+// uses the native ones.
 func histogram(b *otlp.Buckets, bounds []float64) *dto.Histogram {
 	h := &dto.Histogram{SampleCount: proto.Uint64(b.Count), SampleSum: proto.Float64(b.Sum)}
 	if b.Bounds != nil {

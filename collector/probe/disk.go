@@ -21,7 +21,7 @@ const blockSize = 4096
 const filePrefix = ".poolgauge-probe-"
 
 // errMemoryFS means that a directory is in memory and not on a disk.
-var errMemoryFS = errors.New("in memory, not on a disk")
+var errMemoryFS = errors.New("in memory, not on disk")
 
 // diskProbe writes a block to a file, syncs it, drops it from the page cache and reads it back.
 type diskProbe struct {

@@ -131,8 +131,8 @@ func (d *disk) parkLocked() {
 }
 
 // rescue queues the batches of the segments that could not be synced, so that they are rewritten to
-// another segment. After a failed sync, it is unknown what is on disk, but written data can be read
-// back as long as the operating system has it in memory.
+// another segment. After a failed sync, there is no way to know what is on disk, but written data
+// can be read back as long as the operating system has it in memory.
 func (d *disk) rescue(groups []*group, failed map[*segment]error) {
 	if len(failed) == 0 {
 		return

@@ -35,7 +35,8 @@ func (d *disk) writer(ended chan<- struct{}) {
 }
 
 // mustWait reports whether the next pass must wait because the disk is failing. ok is whether the
-// last pass succeeded; if it did, moving batches out of deleted segments does not wait.
+// last pass succeeded; if so, a pass that has batches to move out of deleted segments need not
+// wait.
 func (d *disk) mustWait(ok bool) bool {
 	d.q.mu.Lock()
 	defer d.q.mu.Unlock()

@@ -40,7 +40,8 @@ type span struct{ low, high time.Duration }
 
 func (s span) midpoint() time.Duration { return s.low + (s.high-s.low)/2 }
 
-// own is the task's own time: the wall time without waits for a CPU or for Go's scheduler.
+// own is the task's own time: wall time, excluding time spent waiting for a CPU or for the Go
+// scheduler.
 type own struct {
 	cpu, blocked span
 }
@@ -117,7 +118,7 @@ func (o own) cpuShare() (low, high float64) {
 	return share(o.cpu.low, o.blocked.high), share(o.cpu.high, o.blocked.low)
 }
 
-// upperBound returns the upper bound of the task's own time, which is at most wall.
+// upperBound returns an upper bound on the task's own time, capped at wall.
 func (o own) upperBound(wall time.Duration) time.Duration {
 	return min(o.cpu.high+o.blocked.high, wall)
 }

@@ -197,8 +197,8 @@ func (a *accountant) close(now exptrace.Time) {
 	}
 }
 
-// reasonOf returns what a goroutine waits for. It is the reason that the runtime gives, except for
-// waits in package sync: most of them have the same reason, and the stack distinguishes them.
+// reasonOf returns what a goroutine is waiting for. That is the reason given by the runtime, except
+// for waits in package sync, most of which share one reason and are told apart by their stacks.
 func reasonOf(st exptrace.StateTransition) string {
 	if !strings.HasPrefix(st.Reason, "sync") {
 		return st.Reason

@@ -94,7 +94,7 @@ type call struct {
 	do      func() error // method value of invoke
 }
 
-// call returns a call of f, taken from the pool of calls.
+// call takes a call from the pool and sets it up to run f.
 func (g *Group) call(f func() error) *call {
 	c, _ := g.set.calls.Get().(*call)
 	c.run.Func, c.run.Span = f, g.span

@@ -73,8 +73,8 @@ func Transport(name string, base http.RoundTripper, opts ...instrument.Option) (
 // Stats returns the connections' current state and the counts so far.
 func (t *RoundTripper) Stats() instrument.Stats { return t.pool.stats() }
 
-// Close stops reporting the transport. It does not close the transport, which keeps working.
-// Further calls do nothing.
+// Close stops reporting metrics for the transport. It does not close the transport, which keeps
+// working. Further calls do nothing.
 func (t *RoundTripper) Close() {
 	t.pool.close()
 	t.reg.Close()

@@ -83,7 +83,7 @@ func (o *Observables) add(meter metric.Meter, m *catalog.Metric) (made metric.Ob
 	return o.floats[m], err
 }
 
-var errNotObservable = errors.New("a histogram is not observable")
+var errNotObservable = errors.New("histograms cannot be observable")
 
 // Int reports the value v of m to the given observer. m must be one of the rows of o and have
 // integer values.

@@ -119,7 +119,7 @@ func Collect(t testing.TB, reader sdkmetric.Reader) map[Series]float64 {
 	add := func(name string, attributes attribute.Set, v float64) {
 		key := Series{name, attributes.Equivalent()}
 		if _, twice := got[key]; twice {
-			t.Errorf("%s%v is collected twice", name, attributes.Encoded(attribute.DefaultEncoder()))
+			t.Errorf("%s%v was collected twice", name, attributes.Encoded(attribute.DefaultEncoder()))
 		}
 		got[key] = v
 	}

@@ -150,8 +150,7 @@ func (s *state) probes() line {
 	return l
 }
 
-// longest returns the duration of the longest phase. If the total is reported as a phase, that is
-// the total.
+// longest returns the duration of the longest phase, which is the total if the phases include it.
 func longest(phases []live.Phase) live.Figure {
 	all := make([]live.Figure, len(phases))
 	for i, p := range phases {
