@@ -55,7 +55,7 @@ func (j *Judge) See(f Figures, m Machine) (holds, window Finding[Verdict]) {
 		decisive = holds.Verdict
 	}
 	j.recommended = 0
-	if limit := j.advisor.See(w, m, decisive).Limit; limit <= maxRecommended {
+	if limit := j.advisor.See(w, m, decisive).Limit; limit > 0 && limit <= maxRecommended {
 		j.recommended = int32(limit)
 	}
 	return holds, window

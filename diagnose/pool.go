@@ -286,7 +286,8 @@ func seconds(s float64) string {
 	if math.IsNaN(s) {
 		return "an unknown time"
 	}
-	d := time.Duration(s * float64(time.Second))
+	const longest = 290 * 365 * 24 * 3600 // about as long as a time.Duration can be
+	d := time.Duration(min(s, longest) * float64(time.Second))
 	for unit := time.Second; unit >= time.Microsecond; unit /= 10 {
 		if d >= 100*unit {
 			return d.Round(unit).String()

@@ -109,7 +109,12 @@ func TestHeldTooLong(t *testing.T) {
 		up = true
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		if lines := strings.TrimSpace(r.log.String()); !strings.Contains(lines[strings.LastIndexByte(lines, '\n'):], "lost=0") {
+		if lines := strings.TrimSpace(
+			r.log.String(),
+		); !strings.Contains(
+			lines[strings.LastIndexByte(lines, '\n'):],
+			"lost=0",
+		) {
 			t.Errorf("the last line does not say that nothing was lost:\n%s", lines)
 		}
 		r.drain(time.Second)

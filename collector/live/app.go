@@ -122,9 +122,6 @@ func text(b []byte) string {
 	return strings.ToValidUTF8(string(b[:min(len(b), maxTextLen)]), "\uFFFD")
 }
 
-// maxAhead is how far the clock of an app may be ahead of the sidecar's.
-const maxAhead = time.Minute
-
 // metric records the points of m, a metric sent by a.
 func (l *Live) metric(a *app, m *otlp.Metric, now time.Time) {
 	row := rows[string(m.Name)]
@@ -132,17 +129,15 @@ func (l *Live) metric(a *app, m *otlp.Metric, now time.Time) {
 		if p.Missing {
 			return
 		}
-		if latest := uint64(now.Add(maxAhead).UnixNano()); p.Time > latest {
-			p.Time = uint64(now.UnixNano()) // otherwise, no later point would count
-		}
 		s := l.series(a, row, m, p, now)
 		if s == nil {
 			l.refused.Add(1)
 			return
 		}
-		if int64(p.Time) < s.at {
+		if int64(p.Time) < min(s.at, now.UnixNano()) {
 			return // older than the last point, so sent late from a backlog
 		}
+		s.setKind(m.Kind)
 		l.point(s, m, p, now)
 	})
 }
@@ -153,7 +148,7 @@ func (l *Live) point(s *series, m *otlp.Metric, p *otlp.Point, now time.Time) {
 	if m.Kind == otlp.HistogramPoints || m.Kind == otlp.ExponentialPoints {
 		l.work.wire = p.AppendBuckets(l.work.wire, m.Kind)
 		growth := copies * int64(len(l.work.wire)-cap(s.histogramOf().now))
-		if growth > 0 && l.used+growth > l.cfg.Limit || len(l.work.wire) > maxWire {
+		if len(l.work.wire) > maxWire || !l.hasRoom(growth, s.pool, now) {
 			l.refused.Add(1)
 			return
 		}
@@ -220,7 +215,7 @@ func (l *Live) series(a *app, row *catalog.Metric, m *otlp.Metric, p *otlp.Point
 	if s := a.series[key]; s != nil {
 		return s
 	}
-	s := &series{metric: row, kind: m.Kind, delta: m.Delta, monotonic: m.Monotonic}
+	s := &series{key: key, metric: row, delta: m.Delta, monotonic: m.Monotonic}
 	var name, kind []byte
 	for _, kv := range p.Attributes {
 		switch k, v := otlp.Attribute(kv); string(k) {
@@ -233,10 +228,8 @@ func (l *Live) series(a *app, row *catalog.Metric, m *otlp.Metric, p *otlp.Point
 		}
 	}
 	s.attributes = slices.Clip(s.attributes)
-	if m.Kind == otlp.HistogramPoints || m.Kind == otlp.ExponentialPoints {
-		s.histogram = &histogram{}
-	}
-	if l.used+s.size() > l.cfg.Limit && !l.makeRoom(now) {
+	s.setKind(m.Kind)
+	if !l.hasRoom(s.size(), nil, now) {
 		return nil
 	}
 	if poolMetrics[row] {
@@ -267,7 +260,7 @@ func (l *Live) pool(a *app, name, kind []byte, size int64, now time.Time) *pool 
 	id := fmt.Sprintf("%016x", xxhash.Sum64String(fmt.Sprintf("%x\x00%s\x00%s", a.key, name, kind)))
 	p := l.pools[id]
 	if p == nil {
-		if l.used+poolSize+size > l.cfg.Limit && !l.makeRoom(now) {
+		if !l.hasRoom(poolSize+size, nil, now) {
 			return nil
 		}
 		p = &pool{app: a, id: id, name: text(name), kind: text(kind), track: newTrack(numTracked)}

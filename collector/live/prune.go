@@ -35,7 +35,7 @@ func (l *Live) prune(now time.Time) {
 			continue
 		}
 		maps.DeleteFunc(a.series, func(_ uint64, s *series) bool {
-			old := s.pool == nil && now.UnixNano()-s.at > int64(forgetAfter)
+			old := s.pool == nil && time.Duration(now.UnixNano()-s.at).Abs() > forgetAfter
 			if old {
 				l.uncount(s)
 			}
@@ -46,15 +46,26 @@ func (l *Live) prune(now time.Time) {
 
 func (p *pool) names() [3]string { return [3]string{p.app.service, p.name, p.kind} }
 
-// makeRoom forgets the pool that has been silent the longest. It returns false if no pool has been
-// silent for replaceAfter. Caller must hold mu.
-func (l *Live) makeRoom(now time.Time) bool {
+// hasRoom reports whether there is room for size more bytes. To make room, it forgets silent pools,
+// but never keep. Caller must hold mu.
+func (l *Live) hasRoom(size int64, keep *pool, now time.Time) bool {
+	for size > 0 && l.used+size > l.cfg.Limit {
+		if !l.makeRoom(keep, now) {
+			return false
+		}
+	}
+	return true
+}
+
+// makeRoom forgets the pool that has been silent the longest, but not keep. It returns false if no
+// other pool has been silent for replaceAfter. Caller must hold mu.
+func (l *Live) makeRoom(keep *pool, now time.Time) bool {
 	if l.full == l.generation { // there was none earlier in this request
 		return false
 	}
 	var oldest *pool
 	for _, p := range l.pools {
-		if now.Sub(p.seen) > replaceAfter && (oldest == nil || p.seen.Before(oldest.seen)) {
+		if p != keep && now.Sub(p.seen) > replaceAfter && (oldest == nil || p.seen.Before(oldest.seen)) {
 			oldest = p
 		}
 	}
@@ -67,17 +78,15 @@ func (l *Live) makeRoom(now time.Time) bool {
 }
 
 func (l *Live) forget(p *pool) {
-	for key, s := range p.app.series {
-		if s.pool == p {
-			l.drop(p.app, key, s)
-		}
+	for _, s := range p.series {
+		l.drop(p.app, s)
 	}
 	delete(l.pools, p.id)
 	l.used -= p.size()
 }
 
-func (l *Live) drop(a *app, key uint64, s *series) {
-	delete(a.series, key)
+func (l *Live) drop(a *app, s *series) {
+	delete(a.series, s.key)
 	l.uncount(s)
 }
 
@@ -88,13 +97,12 @@ func (l *Live) uncount(s *series) {
 }
 
 func (l *Live) forgetApp(key uint64, a *app) {
-	for _, p := range l.pools {
-		if p.app == a {
-			l.forget(p)
+	for _, s := range a.series {
+		if s.pool != nil {
+			l.forget(s.pool)
+		} else {
+			l.drop(a, s)
 		}
-	}
-	for k, s := range a.series {
-		l.drop(a, k, s)
 	}
 	delete(l.apps, key)
 	l.used -= int64(len(a.resource)) + appSize

@@ -20,6 +20,7 @@ const young = time.Minute
 
 // series is one of the series of a catalog metric that an app sends.
 type series struct {
+	key        uint64 // in the app's map
 	metric     *catalog.Metric
 	pool       *pool // nil if the metric is not about a pool
 	kind       otlp.MetricKind
@@ -52,6 +53,17 @@ func (h *histogram) set(older, newer []byte) {
 	}
 }
 
+// setKind sets the kind of the points of s, and forgets points of another kind.
+func (s *series) setKind(kind otlp.MetricKind) {
+	if s.kind == kind {
+		return
+	}
+	s.kind, s.at = kind, 0
+	if s.histogram == nil && (kind == otlp.HistogramPoints || kind == otlp.ExponentialPoints) {
+		s.histogram = &histogram{}
+	}
+}
+
 // histogramOf returns the buckets of s, which are empty if s has numbers.
 func (s *series) histogramOf() histogram {
 	if s.histogram == nil {
@@ -60,22 +72,23 @@ func (s *series) histogramOf() histogram {
 	return *s.histogram
 }
 
-// record makes p the newest point of s. p must not be older than the last point. If p is a
-// histogram point, wire holds its buckets, which record copies.
+// record makes p the newest point of s. p must not be older than the last point, unless that was
+// dated in the future: p is then like the first point. If p is a histogram point, wire holds its
+// buckets, which record copies.
 func (s *series) record(p *otlp.Point, wire []byte) {
 	h := s.histogram
 	if h != nil {
 		h.now = append(h.now[:0], wire...)
 	}
 	start, at := int64(p.Start), int64(p.Time)
-	first := s.at == 0
+	first := s.at == 0 || at < s.at
 	restarted := s.monotonic && p.Number < s.value || s.start != start
 	s.start, s.at, s.value = start, at, p.Number
 	switch {
 	case s.delta:
 		s.older = mark{at: start}
 		h.set(nil, nil)
-	case first && at-start > int64(young):
+	case first && at-start > int64(young), (first || restarted) && start > at: // only a baseline
 		s.older = mark{at: at, value: p.Number}
 		s.newer = s.older
 		h.set(wire, wire)

@@ -15,7 +15,8 @@ import (
 // metrics from the two. Sums are cumulative.
 type view struct {
 	now, before collection
-	elapsed     time.Duration // between the two; 0 if there is no previous collection
+	elapsed     time.Duration   // between the two; 0 if there is no previous collection
+	deltas      map[string]bool // names of the metrics that have had deltas
 }
 
 // collection holds the metrics of one collection by name. Points are converted on first use, since
@@ -58,6 +59,9 @@ type point struct {
 
 func (v *view) advance(rm *metricdata.ResourceMetrics) {
 	v.before, v.now = v.now, newCollection(rm)
+	if v.deltas == nil {
+		v.deltas = map[string]bool{}
+	}
 	v.addUp(rm)
 	v.elapsed = 0
 	if now, before := v.now.at(), v.before.at(); !before.IsZero() {
@@ -66,14 +70,17 @@ func (v *view) advance(rm *metricdata.ResourceMetrics) {
 }
 
 // addUp converts the deltas in rm to cumulative values. Collections have deltas if the upstream
-// prefers them.
+// prefers them. A metric without any delta is missing from rm.
 func (v *view) addUp(rm *metricdata.ResourceMetrics) {
 	for _, scope := range rm.ScopeMetrics {
 		for _, m := range scope.Metrics {
 			if isDelta(m.Data) {
-				v.now.points[m.Name] = sumsOf(v.before.of(m.Name), v.now.of(m.Name))
+				v.deltas[m.Name] = true
 			}
 		}
+	}
+	for name := range v.deltas {
+		v.now.points[name] = sumsOf(v.before.of(name), v.now.of(name))
 	}
 }
 

@@ -109,26 +109,3 @@ func TestCloseWritesWhatIsPending(t *testing.T) {
 		})
 	}
 }
-
-// A segment that could not be truncated may be deleted before the disk recovers.
-func TestDiskRecoversWithoutTheTornSegment(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := newFailing(t, time.Second)
-		f.putTakes(0, 0)
-		f.checkDurable(true)
-		f.disk.fail(syscall.EIO, "append", "truncate")
-		f.putTakes(0, 1)
-		time.Sleep(2 * time.Second)
-		f.checkDurable(false)
-		equal(t, "flight", drain(t, f.Queue), []int{0, 1})
-		time.Sleep(2 * time.Second)
-		if left := segmentsIn(t, f.c.Dir); len(left) > 0 {
-			t.Fatalf("the torn segment was not deleted: %v", left)
-		}
-		f.disk.fail(nil, "append", "truncate")
-		f.putTakes(0, 2)
-		f.awaitRecovery(2)
-		equal(t, "remaining", drain(t, f.Queue), []int{2})
-		mustClose(t, f.Queue)
-	})
-}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"path"
-	"slices"
 	"strings"
 	"time"
 
@@ -56,11 +55,10 @@ func (s *Server) newGRPC() *grpc.Server {
 type arrivalKey struct{}
 
 // onArrival is called for each request before its message is read. It starts the timeout for
-// receiving the message, unless gRPC itself rejects the method, so that no handler would end it.
-func onArrival(ctx context.Context, info *tap.Info) (context.Context, error) {
-	known := func(s otlp.Signal) bool { return s.Method() == info.FullMethodName }
+// receiving the message.
+func onArrival(ctx context.Context, _ *tap.Info) (context.Context, error) {
 	p, ok := peer.FromContext(ctx)
-	if !ok || !slices.ContainsFunc(otlp.Signals(), known) {
+	if !ok {
 		return ctx, nil
 	}
 	from, ok := p.Addr.(remote)
@@ -68,7 +66,9 @@ func onArrival(ctx context.Context, info *tap.Info) (context.Context, error) {
 		return ctx, nil
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
-	return context.WithValue(ctx, arrivalKey{}, from.conn.begin(cancel)), nil
+	a := from.conn.begin(cancel)
+	context.AfterFunc(ctx, a.abandon) // if gRPC itself rejects the request, no handler is called
+	return context.WithValue(ctx, arrivalKey{}, a), nil
 }
 
 func (s *Server) export(signal otlp.Signal) grpc.StreamHandler {

@@ -57,7 +57,11 @@ func Run(cases []Case, s Settings) ([]Result, error) {
 		}
 		for _, b := range c.Bars {
 			if b.Peer != "" && c.index(b.Peer) < 0 {
-				return nil, fmt.Errorf("case %q: a target refers to %q, which is not one of the case's subjects", c.Name, b.Peer)
+				return nil, fmt.Errorf(
+					"case %q: a target refers to %q, which is not one of the case's subjects",
+					c.Name,
+					b.Peer,
+				)
 			}
 		}
 		r := measure(c, s)
