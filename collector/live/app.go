@@ -137,7 +137,9 @@ func (l *Live) metric(a *app, m *otlp.Metric, now time.Time) {
 		if int64(p.Time) < min(s.at, now.UnixNano()) {
 			return // older than the last point, so sent late from a backlog
 		}
+		before := s.size()
 		s.setKind(m.Kind)
+		l.used += s.size() - before
 		l.point(s, m, p, now)
 	})
 }

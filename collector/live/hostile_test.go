@@ -128,6 +128,7 @@ func TestGrowingHistogramReplacesSilentPools(t *testing.T) {
 		if m.Refused != refused || m.Used > m.Limit+maxWire {
 			t.Errorf("got %+v, want no more refused than %d", m, refused)
 		}
+		checkUsed(t, l)
 		if pools := l.Picture().Pools; !slices.ContainsFunc(pools, func(p Pool) bool { return p.Name == "growing" }) {
 			t.Error("the pool with the histograms was forgotten")
 		}
@@ -153,6 +154,7 @@ func TestSeriesOfAnotherKind(t *testing.T) {
 		if p := onlyPool(t, l); p.Use.P50.IsZero() {
 			t.Error("no use quantiles after the histogram")
 		}
+		checkUsed(t, l)
 	})
 }
 

@@ -141,6 +141,7 @@ func TestLimit(t *testing.T) {
 		}
 		time.Sleep(2 * time.Minute)
 		l.Offer(busy(time.Now(), "new").wire(t))
+		checkUsed(t, l)
 		if pools := l.Picture().Pools; pools[0].Name != "new" {
 			t.Errorf("the first pool is %s, want new, which replaces a silent pool", pools[0].Name)
 		}
@@ -256,6 +257,7 @@ func FuzzOffer(f *testing.F) {
 		l := New(Config{Limit: 1 << 18})
 		l.Offer(data)
 		l.Offer(data)
+		checkUsed(t, l)
 		p := l.Picture()
 		if p.Memory.Used > p.Memory.Limit+maxWire {
 			t.Errorf("%d bytes are used, but the limit is %d", p.Memory.Used, p.Memory.Limit)

@@ -116,6 +116,25 @@ func (r *request) wire(t testing.TB) []byte {
 	return data
 }
 
+// checkUsed checks that the memory that l has counted is the sum of all sizes.
+func checkUsed(t *testing.T, l *Live) {
+	t.Helper()
+	used, count := int64(0), int64(0)
+	for _, p := range l.pools {
+		used += p.size()
+	}
+	for _, a := range l.apps {
+		used += appSize + int64(len(a.resource))
+		for _, s := range a.series {
+			used += s.size()
+			count++
+		}
+	}
+	if l.used != used || l.count != count {
+		t.Errorf("%d bytes and %d series are counted, but there are %d and %d", l.used, l.count, used, count)
+	}
+}
+
 // onlyPool returns the only pool of the picture.
 func onlyPool(t *testing.T, l *Live) Pool {
 	t.Helper()
