@@ -240,3 +240,13 @@ func without(all []int, excluded ...int) []int {
 
 // recoveryTime is the maximum time that the queue takes to recover from a fault.
 const recoveryTime = 2*retryInterval + slowAfter + 10*time.Second
+
+// removeAll is like os.RemoveAll, but repeats it if the queue creates a file in the meantime.
+func removeAll(dir string) (err error) {
+	for range 100 {
+		if err = os.RemoveAll(dir); err == nil {
+			break
+		}
+	}
+	return err
+}

@@ -305,7 +305,7 @@ func TestNothingUnsyncedIsAccepted(t *testing.T) {
 // to it.
 func TestDirectoryDeleted(t *testing.T) {
 	for name, remove := range map[string]func(dir string) error{
-		"directory": os.RemoveAll,
+		"directory": removeAll,
 		"files only": func(dir string) error {
 			files, err := filepath.Glob(filepath.Join(dir, "*"))
 			for _, f := range files {
@@ -354,7 +354,7 @@ func TestDirectoryDeletedBetweenPuts(t *testing.T) {
 		f := &failing{Queue: mustOpen(t, c), t: t, c: c, log: log}
 		f.putTakes(0, numbers(0, 10)...)
 		time.Sleep(recoveryTime)
-		if err := os.RemoveAll(c.Dir); err != nil {
+		if err := removeAll(c.Dir); err != nil {
 			t.Fatal(err)
 		}
 		f.awaitRecovery(numbers(0, 10)...)
@@ -368,7 +368,7 @@ func TestDirectoryDeletedBeforeTheFirstSegment(t *testing.T) {
 		c, log := config(filepath.Join(t.TempDir(), "q"), 1<<20, time.Second)
 		c.files = realSync{directory(c.Dir)}
 		f := &failing{Queue: mustOpen(t, c), t: t, c: c, log: log}
-		if err := os.RemoveAll(c.Dir); err != nil {
+		if err := removeAll(c.Dir); err != nil {
 			t.Fatal(err)
 		}
 		f.putTakes(0, numbers(0, 10)...)
