@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -61,9 +62,9 @@ func TestRolloutLosesNothing(t *testing.T) {
 func TestHeldTooLong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fake{}
-		up := false
+		var up atomic.Bool
 		f.answer = func(context.Context, otlp.Batch) (Result, error) {
-			if up {
+			if up.Load() {
 				return Result{}, nil
 			}
 			return Result{}, failure(Held, "401")
@@ -91,7 +92,7 @@ func TestHeldTooLong(t *testing.T) {
 		}
 		equal(t, "log lines", r.logLines(), 2)
 		synctest.Wait()
-		up = true
+		up.Store(true)
 		r.put("good")
 		time.Sleep(time.Minute)
 		synctest.Wait()
@@ -102,11 +103,12 @@ func TestHeldTooLong(t *testing.T) {
 				t.Errorf("the log lacks %q:\n%s", want, r.log)
 			}
 		}
-		up = false // an outage that is too short to lose anything
+		up.Store(false) // an outage that is too short to lose anything
 		r.put("late")
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		up = true
+		up.Store(true)
+		r.put("last")
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		if lines := strings.TrimSpace(

@@ -126,8 +126,10 @@ func TestShutdown(t *testing.T) {
 		}
 		conn := dial(t, s.GRPCAddr().String())
 		answered := make(chan codes.Code)
+		var text string
 		go func() {
 			status, _ := export(context.Background(), conn, otlp.Logs, record)
+			text = status.Message()
 			answered <- status.Code()
 		}()
 		<-entered
@@ -140,7 +142,7 @@ func TestShutdown(t *testing.T) {
 			cancel()
 		}
 		if code := <-answered; (code == codes.OK) != graceful {
-			t.Errorf("graceful %v: the request got %v", graceful, code)
+			t.Errorf("graceful %v: the request got %v: %s", graceful, code, text)
 		}
 		if err := <-returned; (err == nil) != graceful {
 			t.Errorf("graceful %v: Shutdown = %v", graceful, err)
