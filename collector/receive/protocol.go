@@ -84,10 +84,10 @@ func (s *Server) accept(l *connections) {
 // dispatch passes c to the server for the client's protocol, or closes c if that is unknown.
 func (s *Server) dispatch(c *conn) {
 	stop := context.AfterFunc(s.ending, func() { _ = c.Close() })
-	defer stop()
 	// This fails only if the connection is closed, and then the next read fails, too.
 	_ = c.SetDeadline(time.Now().Add(min(firstBytesTimeout, s.gate.read)))
 	l, accepted := s.protocolOf(c)
+	stop() // before the server gets c, which may already be in use when offer returns
 	if l == nil {
 		_ = c.Close()
 		return
