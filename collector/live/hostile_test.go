@@ -1,7 +1,6 @@
 package live
 
 import (
-	"bytes"
 	"math"
 	"runtime"
 	"slices"
@@ -22,11 +21,7 @@ func TestLimitHoldsForHistogramsThatGrow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := New(Config{Limit: 1 << 20})
 		start := time.Now()
-		counts := bytes.Repeat([]byte{1}, 160)
-		large := make([]uint64, len(counts))
-		for i := range large {
-			large[i] = 1 << 20
-		}
+		large := slices.Repeat([]uint64{1 << 20}, 160)
 		for _, buckets := range [][]uint64{{1}, large, large, large} {
 			for i := range 1000 {
 				r := requestAt(
@@ -118,12 +113,8 @@ func TestGrowingHistogramReplacesSilentPools(t *testing.T) {
 			l.Offer(requestAt(start, time.Now()).number(catalog.PoolLimit, 1, ofPool(poolName(i))...).wire(t))
 		}
 		time.Sleep(2 * time.Minute)
-		large := make([]uint64, 160)
-		for i := range large {
-			large[i] = 1 << 55 // eight or nine bytes
-		}
 		refused := l.Memory().Refused
-		offer(large)
+		offer(slices.Repeat([]uint64{1 << 55}, 160)) // eight bytes each
 		m := l.Memory()
 		if m.Refused != refused || m.Used > m.Limit+maxWire {
 			t.Errorf("got %+v, want no more refused than %d", m, refused)
